@@ -1,0 +1,29 @@
+"""What an intake may ask, as data: facts with their values and questions, concerns, severity scales, scalp zones.
+
+Pure Python, no Django. The formulary refers to these words; they know nothing of any formulary.
+"""
+
+from patients.vocabulary.loading import build_vocabulary, load_vocabulary, vocabulary_documents
+from patients.vocabulary.model import (
+    SEVERITIES,
+    Choice,
+    Code,
+    Concern,
+    Fact,
+    MedicineClass,
+    OnlyIf,
+    Question,
+    Scale,
+    Section,
+    Stage,
+    Test,
+    Vocabulary,
+    Zone,
+)
+from patients.vocabulary.reading import DataFileError, read_yaml
+
+__all__ = [
+    "SEVERITIES", "Choice", "Code", "Concern", "DataFileError", "Fact", "MedicineClass", "OnlyIf", "Question", "Scale",
+    "Section", "Stage", "Test", "Vocabulary", "Zone", "build_vocabulary", "load_vocabulary", "read_yaml",
+    "vocabulary_documents",
+]  # fmt: skip

@@ -1,0 +1,168 @@
+"""The words of an intake as values: facts, concerns, scales, zones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Literal
+
+FactType = Literal["integer", "number", "enum", "boolean", "list"]
+AnsweredBy = Literal["patient", "practitioner"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    key: str
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlyIf:
+    """The fact applies only where another fact has this answer."""
+
+    fact: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    key: str
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    key: str
+    type: FactType
+    question: str
+    section: str
+    answered_by: AnsweredBy
+    values: tuple[Choice, ...] = ()
+    unit: str = ""
+    help: str = ""
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    only_if: OnlyIf | None = None
+    values_from: str = ""
+    """“ingredients” where the choices come from a provider rather than from this file."""
+
+    def label_of(self, value: str) -> str:
+        return next((choice.label for choice in self.values if choice.key == value), value)
+
+    def applies_to(self, answers: Mapping[str, Any]) -> bool:
+        """False only where the answer that rules the fact out has been given."""
+        if self.only_if is None:
+            return True
+        other = answers.get(self.only_if.fact)
+        return other is None or other == self.only_if.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    key: str
+    text: str
+    type: str
+    suggests_when: bool | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Test:
+    key: str
+    text: str
+    unit: str | None
+    suggests_when: str
+
+    __test__ = False  # not a test of ours
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    system: str
+    code: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concern:
+    key: str
+    label: str
+    patient_description: str
+    signs: tuple[str, ...]
+    intake_questions: tuple[Question, ...]
+    tests: tuple[Test, ...]
+    severity_scales: tuple[str, ...]
+    coding: tuple[Code, ...]
+    coding_note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    code: str
+    band: Literal["none", "mild", "moderate", "severe"]
+    refer: bool
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    key: str
+    label: str
+    applies_to_sex: Literal["female", "male", "any"]
+    stages: tuple[Stage, ...]
+    fact: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zone:
+    key: str
+    label: str
+    area_cm2: Decimal
+    area_min_cm2: Decimal
+    area_max_cm2: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class MedicineClass:
+    """How a coded medication list sets one value of the medicines question."""
+
+    value: str
+    prefixes: tuple[str, ...]
+    exceptions: tuple[str, ...] = ()
+
+    def matches(self, code: str) -> bool:
+        return code.startswith(self.prefixes) and not (self.exceptions and code.startswith(self.exceptions))
+
+
+SEVERITIES: tuple[str, ...] = ("mild", "moderate", "severe")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    facts: Mapping[str, Fact]
+    concerns: Mapping[str, Concern]
+    scales: Mapping[str, Scale]
+    zones: Mapping[str, Zone]
+    sections: Mapping[str, Section]
+    typical_zones: Mapping[str, tuple[str, ...]]
+    min_total_cm2: Decimal
+    max_total_cm2: Decimal
+    medicine_classes: tuple[MedicineClass, ...] = field(default=())
+
+    def with_ingredients(self, choices: Iterable[Choice]) -> Vocabulary:
+        """The same vocabulary with the ingredient names that an intake offers."""
+        offered = tuple(choices)
+        facts = {
+            key: replace(fact, values=offered) if fact.values_from == "ingredients" else fact
+            for key, fact in self.facts.items()
+        }
+        return replace(self, facts=facts)
+
+    def facts_in(self, section: str) -> tuple[Fact, ...]:
+        return tuple(fact for fact in self.facts.values() if fact.section == section)
+
+    def medicine_classes_of(self, atc_codes: Iterable[str]) -> tuple[str, ...]:
+        """The medicine classes that a coded medication list sets, in the order of the question."""
+        codes = [code.strip().upper() for code in atc_codes]
+        return tuple(c.value for c in self.medicine_classes if any(c.matches(code) for code in codes))
