@@ -61,7 +61,9 @@ def build_vocabulary(documents: Mapping[str, Any]) -> Vocabulary:
         if unknown := set(keys) - set(zones):
             raise DataFileError(f"typical zones {pattern}: unknown zones {sorted(unknown)}")
     for kind, keys in (("concern", concerns), ("scale", scales), ("zone", zones)):
-        source = documents["zones" if kind == "zone" else f"{kind}s"]["zones" if kind == "zone" else f"{kind}s"]
+        source = documents["zones" if kind == "zone" else f"{kind}s"][
+            "zones" if kind == "zone" else f"{kind}s"
+        ]
         if len(source) != len(keys):
             raise DataFileError(f"a {kind} is defined twice")
     return Vocabulary(
@@ -89,7 +91,8 @@ def _fact(key: str, entry: Mapping[str, Any], sections: Mapping[str, Section]) -
     if not entry.get("question"):
         raise DataFileError(f"fact {key}: it has no question")
     minimum, maximum = (
-        None if entry.get(bound) is None else _decimal(entry[bound], f"fact {key}") for bound in ("minimum", "maximum")
+        None if entry.get(bound) is None else _decimal(entry[bound], f"fact {key}")
+        for bound in ("minimum", "maximum")
     )
     numeric = entry["type"] in {"integer", "number"}
     if numeric != (minimum is not None and maximum is not None):
@@ -117,7 +120,9 @@ def _fact(key: str, entry: Mapping[str, Any], sections: Mapping[str, Section]) -
 def _choices(key: str, values: Mapping[str, Any]) -> Iterable[Choice]:
     for value, entry in values.items():
         if isinstance(entry, Mapping) and set(entry) - VALUE_FIELDS:
-            raise DataFileError(f"fact {key}, value {value}: unknown fields {sorted(set(entry) - VALUE_FIELDS)}")
+            raise DataFileError(
+                f"fact {key}, value {value}: unknown fields {sorted(set(entry) - VALUE_FIELDS)}"
+            )
         label = entry["label"] if isinstance(entry, Mapping) else entry
         if not isinstance(value, str) or not isinstance(label, str) or not label:
             raise DataFileError(f"fact {key}, value {value}: a value needs a key and a label, both text")
@@ -129,7 +134,9 @@ def _medicine_classes(facts: Mapping[str, Any]) -> Iterable[MedicineClass]:
         for value, details in (entry.get("values") or {}).items():
             if isinstance(details, Mapping) and details.get("atc"):
                 yield MedicineClass(
-                    value=value, prefixes=tuple(details["atc"]), exceptions=tuple(details.get("atc_except", ()))
+                    value=value,
+                    prefixes=tuple(details["atc"]),
+                    exceptions=tuple(details.get("atc_except", ())),
                 )
 
 
@@ -173,7 +180,8 @@ def _scale(entry: Mapping[str, Any], facts: Mapping[str, Fact]) -> Scale:
 
 def _zone(entry: Mapping[str, Any]) -> Zone:
     usual, least, most = (
-        _decimal(entry[field], f"zone {entry['key']}") for field in ("area_cm2", "area_min_cm2", "area_max_cm2")
+        _decimal(entry[field], f"zone {entry['key']}")
+        for field in ("area_cm2", "area_min_cm2", "area_max_cm2")
     )
     if not 0 < least <= usual <= most:
         raise DataFileError(f"zone {entry['key']}: its areas are out of order")

@@ -1,0 +1,78 @@
+"""The outbox: one row is one e-mail, and the row is the truth. The broker may lose everything; nothing is forgotten."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class MessageState(models.TextChoices):
+    HELD = "held", _("Held, can be undone")
+    QUEUED = "queued", _("Waiting")
+    SENDING = "sending", _("Being sent")
+    SENT = "sent", _("Sent")
+    FAILED = "failed", _("Failed")
+    EXPIRED = "expired", _("Too late, not sent")
+    CANCELLED = "cancelled", _("Cancelled")
+    BOUNCED = "bounced", _("Returned")
+
+
+class Message(models.Model):
+    """One e-mail to one person.
+
+    ``purpose`` + ``subject_id`` + ``version`` is unique: the same cause never makes two messages. ``message_id`` is made
+    with the row, so every attempt carries the same one. The row is about somebody (``person_id``, a public id) without
+    knowing who that is: the platform knows no patient.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    purpose = models.CharField(max_length=40)  # "booking", "reminder_24h"
+    subject_id = models.UUIDField()  # what it tells of: a course, an appointment
+    version = models.PositiveIntegerField(default=1)  # rises when the subject changed and must be told anew
+    person_id = models.UUIDField(db_index=True)
+    person_label = models.CharField(max_length=200)
+    to_address = models.EmailField()
+    language = models.CharField(max_length=5)
+    subject = models.CharField(max_length=200)
+    text = models.TextField()
+    html = models.TextField()
+    attachments = models.JSONField(default=list)  # [{"name", "type", "text"}]
+    headers = models.JSONField(default=dict)
+    message_id = models.CharField(max_length=200, unique=True)
+
+    state = models.CharField(max_length=12, choices=MessageState.choices, default=MessageState.HELD)
+    due_at = models.DateTimeField()  # not before this instant; a hold is a due_at a little ahead
+    useful_until = models.DateTimeField(null=True, blank=True)  # later than this it is not sent any more
+    attempts = models.PositiveSmallIntegerField(default=0)
+    leased_until = models.DateTimeField(
+        null=True, blank=True
+    )  # set with SENDING; past it another worker may claim
+    lease = models.UUIDField(null=True, blank=True)  # which claim; a result is recorded only by its holder
+    last_error = models.CharField(max_length=500, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-due_at", "-id"]
+        indexes = [models.Index(fields=["state", "due_at"])]
+        constraints = [
+            models.UniqueConstraint(fields=["purpose", "subject_id", "version"], name="message_once"),
+            models.CheckConstraint(
+                condition=Q(state__in=["sent", "bounced"], sent_at__isnull=False)
+                | (~Q(state__in=["sent", "bounced"]) & Q(sent_at__isnull=True)),
+                name="message_sent_at_when_sent",
+                violation_error_message=_("A message has a time of sending exactly when it was sent."),
+            ),
+            models.CheckConstraint(
+                condition=Q(state="sending", lease__isnull=False, leased_until__isnull=False)
+                | (~Q(state="sending") & Q(lease__isnull=True, leased_until__isnull=True)),
+                name="message_lease_while_sending",
+                violation_error_message=_("A message holds a lease exactly while it is being sent."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose}: {self.person_label}"

@@ -1,0 +1,120 @@
+"""Who is treated: identity, contact and dated intakes."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from mesoclinic.accounts.models import Site, User
+
+
+class SexAtBirth(models.TextChoices):
+    FEMALE = "female", _("female")
+    MALE = "male", _("male")
+
+
+class PatientStatus(models.TextChoices):
+    ACTIVE = "active", _("Active")
+    MOVED_AWAY = "moved_away", _("Moved away")
+    DECEASED = "deceased", _("Deceased")
+    MERGED = "merged", _("Merged into another record")
+
+
+class Patient(models.Model):
+    """A person in the clinic's care. Never deleted; the home site decides which staff see the record."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    number = models.PositiveIntegerField(unique=True, editable=False)  # shown as P-00342
+    given_name = models.CharField(_("given name"), max_length=80)
+    family_name = models.CharField(_("family name"), max_length=80)
+    birth_date = models.DateField(_("birth date"))
+    sex_at_birth = models.CharField(_("sex registered at birth"), max_length=6, choices=SexAtBirth.choices)
+    email = models.EmailField(_("e-mail"), blank=True)
+    phone = models.CharField(_("phone"), max_length=40, blank=True)
+    language = models.CharField(_("language"), max_length=5, choices=settings.LANGUAGES, default="en")
+    contact_allowed = models.BooleanField(_("agrees to appointment e-mails"), default=False)
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="patients", verbose_name=_("site"))
+    status = models.CharField(max_length=12, choices=PatientStatus.choices, default=PatientStatus.ACTIVE)
+    search_key = models.CharField(
+        max_length=400, editable=False, db_index=True
+    )  # folded names, digits of the phone, e-mail
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["family_name", "given_name", "number"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        return f"{self.given_name} {self.family_name}"
+
+    @property
+    def display_number(self) -> str:
+        return f"P-{self.number:05d}"
+
+    def age_on(self, day: date) -> int:
+        """Age in whole years on ``day``."""
+        return (
+            day.year
+            - self.birth_date.year
+            - ((day.month, day.day) < (self.birth_date.month, self.birth_date.day))
+        )
+
+
+class IntakeStatus(models.TextChoices):
+    DRAFT = "draft", _("Being filled in")
+    SUBMITTED = "submitted", _("Submitted")
+
+
+class Intake(models.Model):
+    """A dated set of answers. Once submitted it never changes; a new one supersedes it.
+
+    ``facts`` holds answered questions only: a key that is missing was not answered, which never counts as "no";
+    ``{"unknown": true}`` stands for "the person does not know". ``concerns`` is ``[{"concern", "severity"}]``;
+    ``zones`` is ``[{"zone", "area_cm2"}]`` with the area as a decimal string in cm².
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="intakes")
+    number = models.PositiveSmallIntegerField()  # 1 is the patient's first
+    status = models.CharField(max_length=10, choices=IntakeStatus.choices, default=IntakeStatus.DRAFT)
+    facts = models.JSONField(default=dict)
+    concerns = models.JSONField(default=list)
+    zones = models.JSONField(default=list)
+    note = models.TextField(_("note"), blank=True)
+    revision = models.PositiveIntegerField(
+        default=0
+    )  # rises with each save of the draft; two tabs can't overwrite each other
+    started_at = models.DateTimeField(auto_now_add=True)
+    started_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    submitted_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["patient", "number"], name="intake_number_once"),
+            models.UniqueConstraint(
+                fields=["patient"],
+                condition=Q(status="draft"),
+                name="one_intake_draft",
+                violation_error_message=_("An intake is being filled in already."),
+            ),
+            models.CheckConstraint(
+                condition=Q(status="draft", submitted_at__isnull=True, submitted_by__isnull=True)
+                | Q(status="submitted", submitted_at__isnull=False, submitted_by__isnull=False),
+                name="intake_submitted_by_and_at",
+                violation_error_message=_("A submitted intake says who submitted it and when."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.patient}, intake {self.number}"

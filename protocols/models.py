@@ -1,0 +1,245 @@
+"""What may be done: the formulary with its versions, and the plans that practitioners sign."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from mesoclinic.accounts.models import User
+from patients.models import Intake, Patient
+
+
+class FormularyStatus(models.TextChoices):
+    DRAFT = "draft", _("Draft")
+    PUBLISHED = "published", _("Published")
+    RETIRED = "retired", _("Retired")
+
+
+class FormularyVersion(models.Model):
+    """One complete formulary: ingredients, rules, pairs, course, sources and the vocabulary they were written for.
+
+    ``documents`` is what the engine reads (decimals as strings). A published version never changes; one is in force.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    label = models.CharField(max_length=20, unique=True)  # "2026.1"
+    status = models.CharField(max_length=10, choices=FormularyStatus.choices, default=FormularyStatus.DRAFT)
+    documents = models.JSONField()
+    sha256 = models.CharField(max_length=64)
+    is_sample = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    published_at = models.DateTimeField(null=True, blank=True)
+    published_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["status"],
+                condition=Q(status="published"),
+                name="one_published_formulary",
+                violation_error_message=_("Another version is in force."),
+            ),
+            models.CheckConstraint(
+                condition=Q(status="draft", published_at__isnull=True, published_by__isnull=True)
+                | Q(~Q(status="draft"), published_at__isnull=False, published_by__isnull=False),
+                name="formulary_published_by_and_at",
+                violation_error_message=_("A published formulary says who published it and when."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Ingredient(models.Model):
+    """A substance, the same across formulary versions. What a version says of it is its FormularyEntry."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    key = models.SlugField(max_length=60, unique=True)
+    name = models.CharField(max_length=120)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FormularyEntry(models.Model):
+    """An ingredient in one formulary version: switched on or off by the director, confirmed singly where flagged."""
+
+    version = models.ForeignKey(FormularyVersion, on_delete=models.CASCADE, related_name="entries")
+    ingredient = models.ForeignKey(Ingredient, on_delete=models.PROTECT, related_name="entries")
+    ingredient_class = models.CharField(max_length=40)
+    role = models.CharField(max_length=10)  # active | carrier | diluent
+    prescription_only = models.BooleanField()
+    is_active = models.BooleanField()
+    confirmation_required = models.BooleanField()
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    confirmed_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["ingredient__name"]
+        constraints = [
+            models.UniqueConstraint(fields=["version", "ingredient"], name="entry_once_per_version"),
+            models.CheckConstraint(
+                condition=Q(confirmed_at__isnull=True, confirmed_by__isnull=True)
+                | Q(confirmed_at__isnull=False, confirmed_by__isnull=False),
+                name="entry_confirmed_by_and_at",
+                violation_error_message=_("A confirmation says who gave it and when."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.ingredient} in {self.version}"
+
+
+class Product(models.Model):
+    """A presentation that the clinic stocks: an ingredient at a concentration in a container from a supplier."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    ingredient = models.ForeignKey(Ingredient, on_delete=models.PROTECT, related_name="products")
+    name = models.CharField(max_length=120)
+    concentration = models.DecimalField(max_digits=12, decimal_places=4)
+    concentration_unit = models.CharField(max_length=20)  # mg/mL
+    container = models.CharField(max_length=40)
+    container_volume_ml = models.DecimalField(max_digits=6, decimal_places=2)
+    supplier = models.CharField(max_length=120)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(concentration__gt=0, container_volume_ml__gt=0), name="product_positive"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PlanStatus(models.TextChoices):
+    DRAFT = "draft", _("Draft")
+    SIGNED = "signed", _("Signed")
+    ACTIVE = "active", _("Active")  # its course has begun
+    COMPLETED = "completed", _("Completed")
+    STOPPED = "stopped", _("Stopped")
+    SUPERSEDED = "superseded", _("Superseded")
+    DISCARDED = "discarded", _("Discarded")  # a draft that was given up
+
+
+class Plan(models.Model):
+    """What a practitioner signs for one patient (FHIR CarePlan). Amended by a new version that names the old one.
+
+    Everything that it was computed from is kept: ``case`` (facts, concerns, zones, stock), the formulary version,
+    ``policy``, ``engine_version``, ``proposal`` (the engine's own answer), ``edits`` (what the practitioner changed) and
+    ``result`` (the answer after the edits: what is signed). ``signature_sha256`` is over their canonical JSON with who and
+    when. Once signed only ``status`` may change; the database refuses everything else.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="plans")
+    intake = models.ForeignKey(Intake, on_delete=models.PROTECT, related_name="plans")
+    formulary = models.ForeignKey(FormularyVersion, on_delete=models.PROTECT, related_name="plans")
+    number = models.PositiveSmallIntegerField()  # 1 is the patient's first plan
+    version = models.PositiveSmallIntegerField(default=1)
+    supersedes = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="superseded_by"
+    )
+    status = models.CharField(max_length=12, choices=PlanStatus.choices, default=PlanStatus.DRAFT)
+    case = models.JSONField()
+    policy = models.JSONField()
+    engine_version = models.CharField(max_length=20)
+    proposal = models.JSONField()
+    edits = models.JSONField(default=list)
+    result = models.JSONField()
+    revision = models.PositiveIntegerField(default=0)  # rises with each change of the draft
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    signed_at = models.DateTimeField(null=True, blank=True)
+    signed_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="signed_plans"
+    )
+    signature_sha256 = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["patient", "number", "version"], name="plan_version_once"),
+            models.CheckConstraint(
+                condition=Q(
+                    status__in=["draft", "discarded"],
+                    signed_at__isnull=True,
+                    signed_by__isnull=True,
+                    signature_sha256="",
+                )
+                | (
+                    Q(~Q(status__in=["draft", "discarded"]), signed_at__isnull=False, signed_by__isnull=False)
+                    & ~Q(signature_sha256="")
+                ),
+                name="plan_signed_by_and_at",
+                violation_error_message=_("A signed plan says who signed it, when, and its hash."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.patient}, plan {self.number}.{self.version}"
+
+
+class Acknowledgement(models.Model):
+    """A practitioner read one caution of one draft and says why it may go on. Superseded, never erased."""
+
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="acknowledgements")
+    rule = models.CharField(max_length=80)
+    reason_code = models.CharField(max_length=40)
+    note = models.CharField(max_length=500, blank=True)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    superseded_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["plan", "rule"],
+                condition=Q(superseded_at__isnull=True),
+                name="one_live_acknowledgement",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.reason_code}"
+
+
+class OpenAnswer(models.Model):
+    """How a practitioner settled one open question of a draft: a value, or not measured / not applicable with a reason."""
+
+    class Kind(models.TextChoices):
+        ANSWERED = "answered", _("Answered")
+        NOT_MEASURED = "not_measured", _("Not measured")
+        NOT_APPLICABLE = "not_applicable", _("Not applicable")
+
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="open_answers")
+    fact = models.CharField(max_length=60)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    value = models.JSONField(null=True, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    superseded_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["plan", "fact"], condition=Q(superseded_at__isnull=True), name="one_live_open_answer"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.fact}: {self.kind}"

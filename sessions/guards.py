@@ -1,0 +1,32 @@
+from mesoclinic.guards import frozen, no_overlap, register
+
+_TABLE = "treatment_sessions_appointment"
+_LIVE = "{row}.status <> 'cancelled'"
+PRACTITIONER_FREE = no_overlap(
+    name="practitioner_booked_once", table=_TABLE, column="practitioner_id", live=_LIVE
+)
+ROOM_FREE = no_overlap(name="room_booked_once", table=_TABLE, column="room_id", live=_LIVE)
+PATIENT_FREE = no_overlap(name="patient_booked_once", table=_TABLE, column="patient_id", live=_LIVE)
+SESSION_PERFORMED = frozen(
+    name="treatment_session_frozen",
+    table="treatment_sessions_treatmentsession",
+    when=None,
+    columns=(
+        "public_id",
+        "appointment_id",
+        "plan_id",
+        "nothing_changed",
+        "tolerance",
+        "note",
+        "performed_at",
+        "performed_by_id",
+    ),
+    unique=("id", "public_id", "appointment_id"),
+)
+ADMINISTRATION_FROZEN = frozen(
+    name="administration_frozen",
+    table="treatment_sessions_administration",
+    when=None,
+    columns=None,
+)
+register(PRACTITIONER_FREE, ROOM_FREE, PATIENT_FREE, SESSION_PERFORMED, ADMINISTRATION_FROZEN)

@@ -1,0 +1,217 @@
+"""When and what was done: rooms and hours, booked courses, treatment sessions with what was injected."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from mesoclinic.accounts.models import Site, User
+from patients.models import Patient
+from protocols.models import Ingredient, Plan, Product
+
+
+class Weekday(models.IntegerChoices):
+    MONDAY = 0, _("Monday")
+    TUESDAY = 1, _("Tuesday")
+    WEDNESDAY = 2, _("Wednesday")
+    THURSDAY = 3, _("Thursday")
+    FRIDAY = 4, _("Friday")
+    SATURDAY = 5, _("Saturday")
+    SUNDAY = 6, _("Sunday")
+
+
+class Room(models.Model):
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="rooms")
+    name = models.CharField(max_length=60)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["site", "name"]
+        constraints = [models.UniqueConstraint(fields=["site", "name"], name="room_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkingHours(models.Model):
+    """When one practitioner works at one site, in the site's wall time."""
+
+    practitioner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="working_hours")
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="working_hours")
+    weekday = models.PositiveSmallIntegerField(choices=Weekday.choices)
+    starts = models.TimeField()
+    ends = models.TimeField()
+
+    class Meta:
+        ordering = ["practitioner", "weekday", "starts"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(starts__lt=F("ends")),
+                name="hours_start_before_end",
+                violation_error_message=_("Hours end after they start."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.practitioner}: {self.get_weekday_display()} {self.starts:%H:%M} to {self.ends:%H:%M}"
+
+
+class Closure(models.Model):
+    """A day on which a site is closed."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="closures")
+    day = models.DateField()
+    reason = models.CharField(max_length=120)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "day"], name="closure_once")]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.reason}"
+
+
+class Course(models.Model):
+    """The booked series of one signed plan."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    plan = models.OneToOneField(Plan, on_delete=models.PROTECT, related_name="course")
+    booked_at = models.DateTimeField()
+    booked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+
+    def __str__(self) -> str:
+        return f"Course of {self.plan}"
+
+
+class AppointmentStatus(models.TextChoices):
+    BOOKED = "booked", _("Booked")
+    ARRIVED = "arrived", _("Arrived")
+    DONE = "done", _("Done")
+    NO_SHOW = "no_show", _("Did not come")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+class Appointment(models.Model):
+    """A booked time for one patient with one practitioner in one room, [starts_at, ends_at) in UTC.
+
+    The database refuses an overlap of practitioner, room or patient between rows that are not cancelled.
+    """
+
+    public_id = models.UUIDField(
+        default=uuid.uuid4, unique=True, editable=False
+    )  # also the UID of its invitation
+    course = models.ForeignKey(Course, on_delete=models.PROTECT, related_name="appointments")
+    number = models.PositiveSmallIntegerField()  # session n of the course
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="appointments")
+    practitioner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="appointments")
+    room = models.ForeignKey(Room, on_delete=models.PROTECT, related_name="appointments")
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="appointments")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    status = models.CharField(
+        max_length=10, choices=AppointmentStatus.choices, default=AppointmentStatus.BOOKED
+    )
+    sequence = models.PositiveSmallIntegerField(default=0)  # of the invitation; rises with each change
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["starts_at", "id"]
+        indexes = [models.Index(fields=["site", "starts_at"]), models.Index(fields=["patient", "starts_at"])]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(starts_at__lt=F("ends_at")),
+                name="appointment_starts_before_end",
+                violation_error_message=_("An appointment ends after it starts."),
+            ),
+            models.UniqueConstraint(
+                fields=["course", "number"],
+                condition=~Q(status="cancelled"),
+                name="session_booked_once",
+                violation_error_message=_("This session of the course is booked already."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.patient}, session {self.number}"
+
+
+class Lot(models.Model):
+    """A batch of a product, as received."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="lots")
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="lots")
+    number = models.CharField(max_length=60)
+    expires_on = models.DateField()
+    received_ml = models.DecimalField(max_digits=8, decimal_places=2)
+    recalled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["expires_on", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["product", "site", "number"], name="lot_once_per_site")
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class TreatmentSessionStatus(models.TextChoices):
+    PERFORMED = "performed", _("Performed")
+    ENTERED_IN_ERROR = "entered_in_error", _("Entered in error")
+
+
+class TreatmentSession(models.Model):
+    """What was done at one appointment (FHIR Procedure). Signed when it is recorded."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    appointment = models.OneToOneField(
+        Appointment, on_delete=models.PROTECT, related_name="treatment_session"
+    )
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="treatment_sessions")
+    status = models.CharField(
+        max_length=16, choices=TreatmentSessionStatus.choices, default=TreatmentSessionStatus.PERFORMED
+    )
+    nothing_changed = models.BooleanField()  # "anything changed?" was asked aloud and answered no
+    tolerance = models.PositiveSmallIntegerField(null=True, blank=True)  # 1 very well to 5 badly
+    note = models.TextField(blank=True)
+    performed_at = models.DateTimeField()
+    performed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["-performed_at"]
+
+    def __str__(self) -> str:
+        return f"{self.appointment}, performed"
+
+
+class Administration(models.Model):
+    """One ingredient as it was injected (FHIR MedicationAdministration)."""
+
+    session = models.ForeignKey(TreatmentSession, on_delete=models.PROTECT, related_name="administrations")
+    ingredient = models.ForeignKey(Ingredient, on_delete=models.PROTECT, related_name="+")
+    syringe = models.CharField(max_length=4)  # label of the mixture: A, B, C
+    planned_volume_ml = models.DecimalField(max_digits=5, decimal_places=2)
+    volume_ml = models.DecimalField(max_digits=5, decimal_places=2)
+    dose = models.DecimalField(max_digits=14, decimal_places=6)
+    dose_unit = models.CharField(max_length=20)
+    lot = models.ForeignKey(
+        Lot, null=True, blank=True, on_delete=models.PROTECT, related_name="administrations"
+    )
+    deviation_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["syringe", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(volume_ml__gte=0), name="injected_volume_not_negative"),
+            models.UniqueConstraint(
+                fields=["session", "syringe", "ingredient"], name="ingredient_once_per_syringe"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.ingredient} {self.volume_ml} mL"

@@ -1,0 +1,103 @@
+"""The cast everybody knows, and what every test can ask for.
+
+Ada is a physician, Ben a nurse, Cleo at reception, Dora the director, all of Lyon. Dan is a physician of another site and
+must see nothing of theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from mesoclinic.accounts.models import Site, User
+from tests import factories
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests for the other database engine are deselected, not skipped."""
+    other = {"sqlite": "postgresql", "postgresql": "sqlite"}[connection.vendor]
+    deselected = [item for item in items if item.get_closest_marker(other)]
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = [item for item in items if item not in deselected]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_past_the_guards() -> Iterator[None]:
+    """Let transactional tests empty guarded tables: the triggers step aside for the flush and come back after it."""
+    from django.db.backends.base.operations import BaseDatabaseOperations
+
+    from mesoclinic import guards
+
+    original = BaseDatabaseOperations.execute_sql_flush
+
+    def flush(self: BaseDatabaseOperations, sql_list: list[str]) -> None:
+        with self.connection.cursor() as cursor:
+            for guard in guards.REGISTRY.values():
+                if self.connection.vendor == "sqlite":
+                    for trigger in guard.sqlite_triggers:
+                        cursor.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+                else:
+                    cursor.execute(f'ALTER TABLE "{guard.table}" DISABLE TRIGGER USER')
+        original(self, sql_list)
+        with self.connection.cursor() as cursor:
+            if self.connection.vendor == "postgresql":
+                for guard in guards.REGISTRY.values():
+                    cursor.execute(f'ALTER TABLE "{guard.table}" ENABLE TRIGGER USER')
+        guards.install(self.connection)
+
+    BaseDatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+    yield
+    BaseDatabaseOperations.execute_sql_flush = original  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def lyon(db: None) -> Site:
+    return factories.site(name="Lyon", time_zone="Europe/Paris")
+
+
+@pytest.fixture
+def ada(lyon: Site) -> User:
+    return factories.user(
+        given_name="Ada", family_name="Moreau", title="Dr", roles=["practitioner"], sites=[lyon]
+    )
+
+
+@pytest.fixture
+def ben(lyon: Site) -> User:
+    return factories.user(given_name="Ben", family_name="Okafor", roles=["nurse"], sites=[lyon])
+
+
+@pytest.fixture
+def cleo(lyon: Site) -> User:
+    return factories.user(given_name="Cleo", family_name="Petit", roles=["receptionist"], sites=[lyon])
+
+
+@pytest.fixture
+def dora(lyon: Site) -> User:
+    return factories.user(
+        given_name="Dora", family_name="Lindgren", title="Dr", roles=["director"], sites=[lyon]
+    )
+
+
+@pytest.fixture
+def dan(db: None) -> User:
+    elsewhere = factories.site(name="New York", time_zone="America/New_York")
+    return factories.user(
+        given_name="Dan", family_name="Ruiz", title="Dr", roles=["practitioner"], sites=[elsewhere]
+    )
+
+
+@pytest.fixture
+def sign_in():
+    """``sign_in(ada)`` gives a browser-like client in which Ada is signed in."""
+
+    def signed_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    return signed_in
