@@ -1,0 +1,62 @@
+# Two commands: `make run` and `make test`. `make help` lists the rest.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-services check format faults deep bench browser screenshots lock messages clean
+MAKEFLAGS += --no-print-directory
+
+export PORT ?= 8000
+export HOST ?= 127.0.0.1
+PYTHON ?=
+PY := .venv/bin/python
+ARGS ?=
+JOBS ?= 2
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:
+	@python=$$(PYTHON="$(PYTHON)" sh scripts/python.sh) && "$$python" scripts/bootstrap.py test
+
+run: ## set everything up and start it with a sample clinic; PORT=8000 HOST=127.0.0.1
+	@python=$$(PYTHON="$(PYTHON)" sh scripts/python.sh) && "$$python" scripts/bootstrap.py run
+	@$(PY) manage.py serve
+
+test: setup ## the test suite on SQLite, set-up included; ARGS="-k name" for some of it
+	@$(PY) -m pytest -n $(JOBS) $(ARGS)
+
+test-services: setup ## the same suite on a throwaway PostgreSQL and Redis
+	@$(PY) scripts/with_services.py $(PY) scripts/none_skipped.py -n $(JOBS) $(ARGS)
+
+check: setup ## style, types, import arrows, migrations, deployment settings, templates, locks
+	@$(PY) scripts/check.py $(ARGS)
+
+format: setup ## let ruff mend and lay out the code
+	@$(PY) scripts/check.py --fix ruff format
+
+faults: setup ## races and kills at small counts, on SQLite and on throwaway services
+	@$(PY) scripts/faults.py $(ARGS)
+
+deep: setup ## randomised tests, races and kills at full count; takes long
+	@MESOCLINIC_DEEP=1 $(PY) -m pytest -m deep $(ARGS)
+	@MESOCLINIC_DEEP=1 $(PY) scripts/faults.py
+
+bench: setup ## each benchmark beside its reference
+	@$(PY) scripts/bench.py $(ARGS)
+
+browser: setup ## the main path in headless Chromium, clicks counted
+	@$(PY) scripts/bootstrap.py packages browser
+	@$(PY) tests/e2e/main_path.py $(ARGS)
+
+screenshots: setup ## pictures of the main pages at 390 and 1280 px, light and dark, and axe on each
+	@$(PY) scripts/bootstrap.py packages browser
+	@$(PY) tests/e2e/screenshots.py $(ARGS)
+
+lock: setup ## pin every package anew, with hashes and without addresses
+	@sh scripts/lock.sh
+
+messages: setup ## collect the texts to translate into locale/
+	@$(PY) manage.py makemessages --all --no-location --ignore node_modules --ignore var --ignore .venv
+
+clean: ## remove what set-up and runs made, the sample data included; asks first
+	@printf 'Remove .venv, node_modules, static/vendor and var (its database too)? [y/N] '; \
+	read answer; [ "$$answer" = y ] && rm -rf .venv node_modules static/vendor var .mypy_cache .ruff_cache .pytest_cache || echo 'Left as it is.'
