@@ -40,9 +40,8 @@ class Patient(models.Model):
     contact_allowed = models.BooleanField(_("agrees to appointment e-mails"), default=False)
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="patients", verbose_name=_("site"))
     status = models.CharField(max_length=12, choices=PatientStatus.choices, default=PatientStatus.ACTIVE)
-    search_key = models.CharField(
-        max_length=400, editable=False, db_index=True
-    )  # folded names, digits of the phone, e-mail
+    search_key = models.CharField(max_length=1000, editable=False)  # see patients.search.search_key_of
+    revision = models.PositiveIntegerField(default=0, editable=False)  # rises with each change of the record
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
 
@@ -62,11 +61,7 @@ class Patient(models.Model):
 
     def age_on(self, day: date) -> int:
         """Age in whole years on ``day``."""
-        return (
-            day.year
-            - self.birth_date.year
-            - ((day.month, day.day) < (self.birth_date.month, self.birth_date.day))
-        )
+        return day.year - self.birth_date.year - ((day.month, day.day) < (self.birth_date.month, self.birth_date.day))
 
 
 class IntakeStatus(models.TextChoices):
@@ -77,9 +72,10 @@ class IntakeStatus(models.TextChoices):
 class Intake(models.Model):
     """A dated set of answers. Once submitted it never changes; a new one supersedes it.
 
-    ``facts`` holds answered questions only: a key that is missing was not answered, which never counts as "no";
-    ``{"unknown": true}`` stands for "the person does not know". ``concerns`` is ``[{"concern", "severity"}]``;
-    ``zones`` is ``[{"zone", "area_cm2"}]`` with the area as a decimal string in cm².
+    ``facts`` holds answered questions only: a key that is missing was not answered, which never counts as "no".
+    ``{"unknown": true}`` stands for "the person does not know", ``{"never": true}`` for "it never happened" where a
+    question asks how long ago something was. Numbers that may have decimals are decimal strings. ``concerns`` is
+    ``[{"concern", "severity"}]``; ``zones`` is ``[{"zone", "area_cm2"}]`` with the area as a decimal string in cm².
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -95,6 +91,8 @@ class Intake(models.Model):
     )  # rises with each save of the draft; two tabs can't overwrite each other
     started_at = models.DateTimeField(auto_now_add=True)
     started_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    saved_at = models.DateTimeField(null=True, blank=True)  # the draft's last save
+    saved_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     submitted_at = models.DateTimeField(null=True, blank=True)
     submitted_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 

@@ -1,0 +1,343 @@
+"""An intake's answers: what is well-formed, what they say in words, and the case that they make for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from mesoclinic.errors import InvalidInput
+from patients.models import Intake, Patient
+from patients.vocabulary import SEVERITIES, Choice, Fact, Vocabulary, load_vocabulary
+
+UNKNOWN: dict[str, bool] = {"unknown": True}  # the person does not know
+NEVER: dict[str, bool] = {"never": True}  # how long ago something was: it never happened
+FROM_THE_RECORD = frozenset({"age_years", "sex_at_birth"})  # the patient's record answers these
+NOTE_LENGTH = 4000
+
+# Answers about the day itself. A new intake asks them again instead of taking them over from the last one.
+ASKED_AFRESH = frozenset({"fever_or_acute_illness", "blood_test_within_7_days", "pregnancy_status", "scalp_findings"})
+
+
+class InvalidAnswers(InvalidInput):
+    """Answers that cannot be stored, each with a sentence: ``errors`` maps the fact, concern or zone to it."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        first = next(iter(errors))
+        super().__init__(errors[first], field=first)
+        self.errors = dict(errors)
+
+
+# ------------------------------------------------------------------ what is asked
+
+
+def intake_vocabulary(*, also: Iterable[str] = ()) -> Vocabulary:
+    """The vocabulary with the names of the ingredients in force, and ``also`` those that an older answer named."""
+    provider: Callable[[], list[tuple[str, str]]] = import_string(settings.INGREDIENT_CHOICES_PROVIDER)
+    names = dict(provider())
+    for key in also:
+        names.setdefault(key, key)
+    return load_vocabulary().with_ingredients(Choice(key=key, label=name) for key, name in names.items())
+
+
+def vocabulary_for(intake: Intake) -> Vocabulary:
+    named = intake.facts.get("allergy_ingredients")
+    return intake_vocabulary(also=named if isinstance(named, list) else ())
+
+
+def asked_facts(patient: Patient, vocabulary: Vocabulary) -> list[Fact]:
+    """The facts that an intake of this patient asks, in the vocabulary's order."""
+    known = {"sex_at_birth": patient.sex_at_birth}
+    return [fact for fact in vocabulary.facts.values() if fact.key not in FROM_THE_RECORD and fact.applies_to(known)]
+
+
+def may_be_never(fact: Fact) -> bool:
+    """True for “how long since …?”, which can be answered with “never”."""
+    return fact.type in {"integer", "number"} and fact.answered_by == "patient"
+
+
+def is_answered(value: Any) -> bool:
+    return value is not None and value != UNKNOWN
+
+
+def facts_to_take_over(previous: Intake, vocabulary: Vocabulary) -> dict[str, Any]:
+    """The last answers that still stand: not what is about the day, a measurement or a number of days ago."""
+    return {
+        fact.key: previous.facts[fact.key]
+        for fact in asked_facts(previous.patient, vocabulary)
+        if fact.key in previous.facts
+        and fact.key not in ASKED_AFRESH
+        and fact.section != "labs"
+        and not (may_be_never(fact) and previous.facts[fact.key] != NEVER)
+    }
+
+
+# ------------------------------------------------------------------ what is well-formed
+
+
+def checked_answers(
+    *,
+    facts: Mapping[str, Any],
+    concerns: Sequence[Mapping[str, Any]],
+    zones: Sequence[Mapping[str, Any]],
+    patient: Patient,
+    vocabulary: Vocabulary,
+) -> tuple[dict[str, Any], list[dict[str, str]], list[dict[str, str]]]:
+    """The answers in the vocabulary's order and in one spelling; raises InvalidAnswers for what cannot be stored."""
+    errors: dict[str, str] = {}
+    asked = {fact.key: fact for fact in asked_facts(patient, vocabulary)}
+    for key in facts:
+        if key not in asked:
+            errors[str(key)] = (
+                _("“%(key)s” is not a question of this intake.") % {"key": str(key)[:60]}
+                if key not in vocabulary.facts
+                else _("This question does not apply to this patient.")
+            )
+    clean_facts: dict[str, Any] = {}
+    for key, fact in asked.items():
+        if facts.get(key) is not None:
+            try:
+                clean_facts[key] = checked_value(fact, facts[key])
+            except ValueError as refusal:
+                errors[key] = str(refusal)
+
+    severities: dict[str, str] = {}
+    for entry in concerns:
+        key, severity = str(entry.get("concern")), entry.get("severity")
+        if key not in vocabulary.concerns:
+            errors[f"concern-{key[:60]}"] = _("“%(key)s” is not a concern.") % {"key": key[:60]}
+        elif key in severities:
+            errors[f"concern-{key}"] = _("This concern is given twice.")
+        elif severity not in SEVERITIES:
+            errors[f"concern-{key}"] = _("Choose mild, moderate or severe.")
+        else:
+            severities[key] = str(severity)
+    areas: dict[str, str] = {}
+    for entry in zones:
+        key = str(entry.get("zone"))
+        zone = vocabulary.zones.get(key)
+        if zone is None:
+            errors[f"zone-{key[:60]}"] = _("“%(key)s” is not a zone of the scalp.") % {"key": key[:60]}
+            continue
+        if key in areas:
+            errors[f"zone-{key}"] = _("This zone is given twice.")
+            continue
+        try:
+            areas[key] = _number(entry.get("area_cm2", zone.area_cm2), zone.area_min_cm2, zone.area_max_cm2, "cm²")
+        except ValueError as refusal:
+            errors[f"zone-{key}"] = str(refusal)
+    if errors:
+        raise InvalidAnswers(errors)
+    return (
+        clean_facts,
+        [{"concern": key, "severity": severities[key]} for key in vocabulary.concerns if key in severities],
+        [{"zone": key, "area_cm2": areas[key]} for key in vocabulary.zones if key in areas],
+    )
+
+
+def checked_value(fact: Fact, value: Any) -> Any:
+    """One answer in the spelling that is stored; ValueError with a sentence where it cannot be one."""
+    if value == UNKNOWN:
+        return dict(UNKNOWN)
+    if value == NEVER and may_be_never(fact):
+        return dict(NEVER)
+    known = [choice.key for choice in fact.values]
+    if fact.type == "boolean":
+        if not isinstance(value, bool):
+            raise ValueError(_("Answer with yes or no."))
+        return value
+    if fact.type == "enum":
+        if not isinstance(value, str) or value not in known:
+            raise ValueError(_("Choose one of the answers offered."))
+        return value
+    if fact.type == "list":
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ValueError(_("Choose from the list, or “None of these”."))
+        if strange := [item for item in value if item not in known]:
+            raise ValueError(_("“%(value)s” is not on the list.") % {"value": strange[0][:60]})
+        return [key for key in known if key in value]
+    if fact.minimum is None or fact.maximum is None:
+        raise ValueError(_("This question cannot be answered."))
+    number = _number(value, fact.minimum, fact.maximum, unit_label(fact.unit))
+    if fact.type == "number":
+        return number
+    if Decimal(number) % 1:
+        raise ValueError(_("Write a whole number."))
+    return int(Decimal(number))
+
+
+def _number(value: Any, least: Decimal, most: Decimal, unit: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        raise ValueError(_("Write a number."))
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise ValueError(_("Write a number.")) from None
+    if not number.is_finite():
+        raise ValueError(_("Write a number."))
+    if not least <= number <= most:
+        raise ValueError(
+            _("It must be between %(least)s and %(most)s %(unit)s.")
+            % {"least": plain_number(least), "most": plain_number(most), "unit": unit}
+        )
+    if -number.as_tuple().exponent > 4:  # type: ignore[operator]
+        raise ValueError(_("Write at most four decimal places."))
+    return plain_number(number)
+
+
+def treated_area(zones: Iterable[Mapping[str, Any]]) -> Decimal:
+    """The sum of the zones' areas, in cm²."""
+    return sum((Decimal(entry["area_cm2"]) for entry in zones), Decimal(0))
+
+
+def plain_number(number: Decimal) -> str:
+    """2.50 as “2.5”, 80.0 as “80”: one spelling for one value."""
+    text = format(number, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+# ------------------------------------------------------------------ the engine's case
+
+
+def case_of(intake: Intake, *, on: date) -> dict[str, Any]:
+    """The answers in the engine's form, as of ``on``: what was not answered, not known or never is left out."""
+    vocabulary = load_vocabulary()
+    facts: dict[str, Any] = {
+        "age_years": intake.patient.age_on(on),
+        "sex_at_birth": intake.patient.sex_at_birth,
+    }
+    for fact in asked_facts(intake.patient, vocabulary):
+        value = intake.facts.get(fact.key)
+        if value is not None and not isinstance(value, dict):
+            facts[fact.key] = list(value) if isinstance(value, list) else value
+    return {
+        "facts": facts,
+        "concerns": [dict(entry) for entry in intake.concerns],
+        "zones": [dict(entry) for entry in intake.zones],
+    }
+
+
+def answered_never(intake: Intake) -> list[str]:
+    """The facts that were answered with “never”: the engine has no number for them, and need not ask."""
+    return sorted(key for key, value in intake.facts.items() if value == NEVER)
+
+
+def answered_unknown(intake: Intake) -> list[str]:
+    """The facts that the person did not know: questions for the practitioner."""
+    return sorted(key for key, value in intake.facts.items() if value == UNKNOWN)
+
+
+# ------------------------------------------------------------------ in words
+
+_UNITS = {
+    "mL/min/1.73m2": "mL/min/1.73 m²",
+    "10^9/L": "10⁹/L",
+    "microgram/L": "µg/L",
+    "x upper limit": "× upper limit",
+    "ratio": "",
+    "grade": "",
+}
+
+
+def unit_label(unit: str) -> str:
+    return _UNITS.get(unit, unit)
+
+
+def question_of(fact: Fact) -> str:
+    """The question without its “Practitioner:” mark, which the page shows apart."""
+    text = fact.question.removeprefix("Practitioner: ")
+    return text[:1].upper() + text[1:]
+
+
+def short_label(label: str) -> str:
+    """The label without its explanation in brackets, for places where there is little room."""
+    return label.split(" (", 1)[0].split(", now or in", 1)[0]
+
+
+def value_in_words(fact: Fact, value: Any) -> str:
+    if value is None:
+        return _("Not answered")
+    if value == UNKNOWN:
+        return _("Does not know")
+    if value == NEVER:
+        return _("Never")
+    if fact.type == "boolean":
+        return _("Yes") if value else _("No")
+    if fact.type == "list":
+        return "; ".join(fact.label_of(item) for item in value) or _("None of these")
+    if fact.type == "enum":
+        return fact.label_of(value)
+    return " ".join(part for part in (str(value), unit_label(fact.unit)) if part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    section: str
+    question: str
+    before: str
+    after: str
+
+
+def changes_since(previous: Intake | None, answers: Intake, vocabulary: Vocabulary | None = None) -> list[Change]:
+    """What ``answers`` says differently from ``previous``, question by question, in words."""
+    if previous is None:
+        return []
+    words = vocabulary or vocabulary_for(answers)
+    found = []
+    for fact in asked_facts(answers.patient, words):
+        before, after = previous.facts.get(fact.key), answers.facts.get(fact.key)
+        if before != after:
+            found.append(
+                Change(
+                    section=words.sections[fact.section].label,
+                    question=question_of(fact),
+                    before=value_in_words(fact, before),
+                    after=value_in_words(fact, after),
+                )
+            )
+    for label, before_by_key, after_by_key, names, say in (
+        (
+            _("Concerns"),
+            {entry["concern"]: entry["severity"] for entry in previous.concerns},
+            {entry["concern"]: entry["severity"] for entry in answers.concerns},
+            words.concerns,
+            severity_in_words,
+        ),
+        (
+            _("Zones"),
+            {entry["zone"]: entry["area_cm2"] for entry in previous.zones},
+            {entry["zone"]: entry["area_cm2"] for entry in answers.zones},
+            words.zones,
+            lambda area: f"{area} cm²",
+        ),
+    ):
+        for key, named in names.items():
+            if before_by_key.get(key) != after_by_key.get(key):
+                found.append(
+                    Change(
+                        section=label,
+                        question=named.label,
+                        before=say(before_by_key[key]) if key in before_by_key else _("Not chosen"),
+                        after=say(after_by_key[key]) if key in after_by_key else _("Not chosen"),
+                    )
+                )
+    if previous.note != answers.note:
+        found.append(
+            Change(
+                section=_("Note"),
+                question=_("Note"),
+                before=previous.note or _("Empty"),
+                after=answers.note or _("Empty"),
+            )
+        )
+    return found
+
+
+def severity_in_words(severity: str) -> str:
+    return {"mild": _("mild"), "moderate": _("moderate"), "severe": _("severe")}.get(severity, severity)

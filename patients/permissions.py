@@ -1,0 +1,70 @@
+"""Who may change a patient's record, and in which state. A refusal is a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.utils.translation import gettext as _
+
+from mesoclinic.accounts.access import Permission
+from mesoclinic.accounts.models import Site, User
+from mesoclinic.errors import DomainError, InvalidTransition, NotAllowed
+from patients.models import Intake, IntakeStatus, Patient, PatientStatus
+
+
+def check_can_register_at(site: Site, *, by: User) -> None:
+    if not by.may(Permission.PATIENT_WRITE):
+        raise NotAllowed(_("Your role does not allow registering patients."))
+    if site.pk not in by.site_ids:
+        raise NotAllowed(_("You do not work at this site. Choose one of yours."), field="site")
+
+
+def check_can_write_patient(patient: Patient, *, by: User) -> None:
+    if not by.may(Permission.PATIENT_WRITE):
+        raise NotAllowed(_("Your role does not allow changing a patient's details."))
+    _check_own_site(patient, by=by)
+
+
+def check_can_write_intake(patient: Patient, *, by: User) -> None:
+    if not by.may(Permission.INTAKE_WRITE):
+        raise NotAllowed(_("Your role reads intakes but does not fill them in."))
+    _check_own_site(patient, by=by)
+
+
+def check_can_start_intake(patient: Patient, *, by: User) -> None:
+    check_can_write_intake(patient, by=by)
+    if patient.status == PatientStatus.DECEASED:
+        raise InvalidTransition(_("This patient is marked as deceased: no new intake."))
+    if patient.status == PatientStatus.MERGED:
+        raise InvalidTransition(_("This record was merged into another one: start the intake there."))
+
+
+def check_can_edit_intake(intake: Intake, *, by: User) -> None:
+    check_can_write_intake(intake.patient, by=by)
+    if intake.status != IntakeStatus.DRAFT:
+        raise InvalidTransition(_("This intake was submitted and cannot change. Start a new one instead."))
+
+
+def can_start_intake(patient: Patient, *, by: User) -> bool:
+    return _holds(check_can_start_intake, patient, by)
+
+
+def can_edit_intake(intake: Intake, *, by: User) -> bool:
+    return _holds(check_can_edit_intake, intake, by)
+
+
+def can_write_patient(patient: Patient, *, by: User) -> bool:
+    return _holds(check_can_write_patient, patient, by)
+
+
+def _check_own_site(patient: Patient, *, by: User) -> None:
+    if patient.site_id not in by.site_ids:
+        raise NotAllowed(_("This patient belongs to a site that is not yours."))
+
+
+def _holds(check: Callable[..., None], row: Patient | Intake, by: User) -> bool:
+    try:
+        check(row, by=by)
+    except DomainError:
+        return False
+    return True

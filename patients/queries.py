@@ -1,0 +1,234 @@
+"""Whom and what a person may see, and the questions that pages ask of patients and intakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from difflib import SequenceMatcher
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from mesoclinic.accounts.models import User
+from patients import search as searching
+from patients.intakes import UNKNOWN, intake_vocabulary, short_label
+from patients.models import Intake, IntakeStatus, Patient, PatientStatus
+from patients.vocabulary import load_vocabulary
+
+
+def patients_visible_to(user: User) -> QuerySet[Patient]:
+    """The patients of the person's own sites."""
+    return Patient.objects.filter(site__in=user.site_ids).select_related("site")
+
+
+def intakes_visible_to(user: User) -> QuerySet[Intake]:
+    return Intake.objects.filter(patient__site__in=user.site_ids).select_related(
+        "patient__site", "started_by", "saved_by", "submitted_by"
+    )
+
+
+def visible_person_ids(user: User) -> QuerySet[Patient, UUID]:
+    """For the platform, which knows no patient: the public ids of those whom the person may see."""
+    return Patient.objects.filter(site__in=user.site_ids).values_list("public_id", flat=True)
+
+
+def search(patients: QuerySet[Patient], query: str) -> QuerySet[Patient]:
+    """Those of ``patients`` whom ``query`` finds; all of them where it is too short to search by."""
+    condition = searching.condition(query)
+    return patients if condition is None else patients.filter(condition)
+
+
+def with_intake_dates(patients: QuerySet[Patient]) -> QuerySet[Patient]:
+    """Each with ``last_intake_at`` and ``has_intake_draft``, in the same query."""
+    mine = Intake.objects.filter(patient=OuterRef("pk"))
+    submitted = mine.filter(status=IntakeStatus.SUBMITTED).order_by("-number")
+    return patients.annotate(
+        last_intake_at=Subquery(submitted.values("submitted_at")[:1]),
+        has_intake_draft=Exists(mine.filter(status=IntakeStatus.DRAFT)),
+    )
+
+
+def latest_submitted_intake(patient: Patient) -> Intake | None:
+    intake = patient.intakes.filter(status=IntakeStatus.SUBMITTED).order_by("-number").first()
+    if intake is not None:
+        intake.patient = patient
+    return intake
+
+
+def intake_draft(patient: Patient) -> Intake | None:
+    return patient.intakes.filter(status=IntakeStatus.DRAFT).first()
+
+
+def intake_before(intake: Intake) -> Intake | None:
+    """The submitted intake that this one supersedes."""
+    return (
+        Intake.objects.filter(patient=intake.patient_id, status=IntakeStatus.SUBMITTED, number__lt=intake.number)
+        .order_by("-number")
+        .first()
+    )
+
+
+# ------------------------------------------------------------------ the strip over every page about one patient
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chip:
+    kind: str  # ok | warn | danger | info | ""
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    public_id: UUID
+    name: str
+    initials: str
+    birth_date: date
+    age: int
+    sex: str
+    number: str
+    status: str  # "" while the person is in the clinic's care
+    chips: tuple[Chip, ...]
+
+
+def strip(patient: Patient) -> Strip:
+    """Who it is, and what must not be missed. Age is that of today where the patient is treated."""
+    intake = latest_submitted_intake(patient)
+    return Strip(
+        public_id=patient.public_id,
+        name=patient.name,
+        initials=(patient.given_name[:1] + patient.family_name[:1]).upper(),
+        birth_date=patient.birth_date,
+        age=patient.age_on(timezone.localdate(timezone=patient.site.tz)),
+        sex=patient.get_sex_at_birth_display(),
+        number=patient.display_number,
+        status="" if patient.status == PatientStatus.ACTIVE else patient.get_status_display(),
+        chips=tuple(allergy_chips(intake) + alert_chips(intake)),
+    )
+
+
+def allergy_chips(intake: Intake | None) -> list[Chip]:
+    """“None” only where the question was answered so; silence is shown as silence."""
+    facts: dict[str, Any] = intake.facts if intake else {}
+    chips = []
+    history = facts.get("anaphylaxis_history")
+    if isinstance(history, str) and history != "none":
+        known = _("cause unknown") if history == "unknown_cause" else _("cause known")
+        chips.append(Chip(kind="danger", text=_("Life-threatening reaction, %(known)s") % {"known": known}))
+    allergies, ingredients = facts.get("allergies"), facts.get("allergy_ingredients")
+    named = []
+    if isinstance(allergies, list) and allergies:
+        fact = load_vocabulary().facts["allergies"]
+        named += [short_label(fact.label_of(key)) for key in allergies]
+    if isinstance(ingredients, list) and ingredients:
+        fact = intake_vocabulary(also=ingredients).facts["allergy_ingredients"]
+        named += [fact.label_of(key) for key in ingredients]
+    if named:
+        chips.append(Chip(kind="danger", text=_("Allergies: %(names)s") % {"names": ", ".join(named)}))
+    if allergies is None:
+        chips.append(Chip(kind="warn", text=_("Allergies not asked")))
+    elif allergies == UNKNOWN:
+        chips.append(Chip(kind="warn", text=_("Allergies: not known")))
+    elif not named:
+        chips.append(Chip(kind="ok", text=_("Allergies: none")))
+    if intake is not None and ingredients is None:
+        chips.append(Chip(kind="warn", text=_("Reactions to ingredients not asked")))
+    return chips
+
+
+# What a glance at the header must tell besides allergies. What it means for a plan is the formulary's to say.
+_BLEEDING = frozenset(
+    {
+        "vitamin_k_antagonist",
+        "doac",
+        "heparin",
+        "antiplatelet_single",
+        "antiplatelet_dual",
+        "nsaid_regular",
+        "herbal_bleeding_risk",
+    }
+)
+
+
+def alert_chips(intake: Intake | None) -> list[Chip]:
+    if intake is None:
+        return [Chip(kind="", text=_("No intake yet"))]
+    facts, vocabulary = intake.facts, load_vocabulary()
+    chips = []
+    if facts.get("pregnancy_status") in ("pregnant", "possible", "trying"):
+        label = vocabulary.facts["pregnancy_status"].label_of(facts["pregnancy_status"])
+        chips.append(Chip(kind="danger", text=label))
+    if facts.get("lactating") is True:
+        chips.append(Chip(kind="danger", text=_("Breast-feeding")))
+    if facts.get("previous_mesotherapy_reaction") == "serious":
+        chips.append(Chip(kind="danger", text=_("Serious reaction to such injections before")))
+    for key, lead in (("medications", _("Takes: %(names)s")), ("conditions", _("Has or had: %(names)s"))):
+        values = facts.get(key)
+        if isinstance(values, list) and values:
+            names = ", ".join(short_label(vocabulary.facts[key].label_of(value)) for value in values)
+            kind = "warn" if key == "conditions" or _BLEEDING & set(values) else ""
+            chips.append(Chip(kind=kind, text=lead % {"names": names}))
+    return chips
+
+
+# ------------------------------------------------------------------ the same person twice?
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicate:
+    patient: Patient
+    reasons: tuple[str, ...]
+
+
+def possible_duplicates(
+    user: User,
+    *,
+    given_name: str = "",
+    family_name: str = "",
+    birth_date: date | None = None,
+    email: str = "",
+    phone: str = "",
+    limit: int = 5,
+) -> list[Duplicate]:
+    """Visible patients who may be the same person, the likeliest first, each with the reasons in words."""
+    names = searching.fold(f"{given_name} {family_name}").split()
+    number = searching.digits(phone).lstrip("0")[-9:]
+    email = email.strip().lower()
+    candidates = Q()
+    if birth_date:
+        candidates |= Q(birth_date=birth_date)
+    if len(number) >= 6:
+        candidates |= Q(search_key__contains=number)
+    if email:
+        candidates |= Q(email__iexact=email)
+    if len(names) >= 2:
+        same_name = Q()
+        for name in names:
+            same_name &= Q(search_key__contains=name)
+        candidates |= same_name
+    if not candidates:
+        return []
+    found = []
+    typed = " ".join(sorted(names))
+    for patient in patients_visible_to(user).filter(candidates).order_by("-pk")[:200]:
+        theirs = searching.fold(patient.name).split()
+        likeness = SequenceMatcher(None, typed, " ".join(sorted(theirs))).ratio()
+        similar = likeness >= 0.75 or bool(names and set(names) <= set(theirs))
+        reasons = []
+        score = likeness
+        if birth_date == patient.birth_date and (similar or set(names) & set(theirs)):
+            reasons.append(_("same birth date, similar name"))
+            score += 2
+        elif names and set(names) == set(theirs):
+            reasons.append(_("same name"))
+        if email and patient.email.lower() == email:
+            reasons.append(_("same e-mail"))
+            score += 1
+        if len(number) >= 6 and searching.digits(patient.phone).endswith(number):
+            reasons.append(_("same phone"))
+            score += 1
+        if reasons:
+            found.append((-score, patient.pk, Duplicate(patient=patient, reasons=tuple(reasons))))
+    return [duplicate for _score, _pk, duplicate in sorted(found, key=lambda row: row[:2])][:limit]

@@ -1,0 +1,133 @@
+"""Find people as they are spoken of: names in any order, accents or not, phone, e-mail, birth date, number."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from datetime import date
+from functools import cache
+
+from babel.dates import get_month_names
+from django.conf import settings
+from django.db.models import Q
+
+KEY_LENGTH = 1000  # of Patient.search_key
+QUERY_LENGTH = 120
+SHORTEST = 3  # letters; below it a search would list half the clinic
+
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "'": "", "’": "", "ʼ": ""}
+)
+_ISO = re.compile(r"\b(\d{4})[-./](\d{1,2})[-./](\d{1,2})\b")
+_NUMERIC = re.compile(r"\b(\d{1,2})[-./ ](\d{1,2})[-./ ](\d{4})\b")
+_WORDED = re.compile(r"\b(\d{1,2})\.?\s+([^\W\d_]{3,})\.?\s+(\d{4})\b")
+_COMPACT = re.compile(r"\b\d{8}\b")
+_PHONE = re.compile(r"(?<![\w.@-])\+?[\d(][\d\s().\-/]{5,}\d(?![\w@])")
+_NUMBER = re.compile(r"^(?:p-?|#)0*(\d{1,9})$")
+
+
+def fold(text: str) -> str:
+    """Lower case without accents, other signs as spaces: “Élodie O’Neill-Łuć” becomes “elodie oneill luc”."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_LETTERS)
+    return " ".join(re.sub(r"[\W_]", " ", plain).split())
+
+
+def digits(text: str) -> str:
+    return "".join(c for c in text if c in "0123456789")
+
+
+def search_key_of(*, given_name: str, family_name: str, birth_date: date, phone: str, email: str, number: int) -> str:
+    given, family = fold(given_name), fold(family_name)
+    parts = (given, family, given, digits(phone), email.lower(), birth_date.isoformat(), f"p-{number:05d}")
+    return " ".join(part for part in parts if part)[:KEY_LENGTH]
+
+
+def is_too_short(query: str) -> bool:
+    """True where something was typed that is not enough to search by."""
+    text = query.strip()
+    return bool(text) and condition(text) is None
+
+
+def condition(query: str) -> Q | None:
+    """What a row must meet to be found by ``query``; None where too little was typed. Every part must match."""
+    text = "".join(c if c.isprintable() else " " for c in query[:QUERY_LENGTH]).strip()
+    found: list[Q] = []
+    numbered = False
+
+    def take_date(match: re.Match[str]) -> str:
+        days = sorted(set(_days(match)))
+        if not days:
+            return match.group()
+        found.append(Q(birth_date__in=days))
+        return " "
+
+    for pattern in (_ISO, _NUMERIC, _WORDED):
+        text = pattern.sub(take_date, text)
+    for match in _COMPACT.finditer(text):
+        if days := sorted(set(_days(match))):
+            found.append(Q(birth_date__in=days) | Q(search_key__contains=_phone(match.group())))
+            text = text.replace(match.group(), " ")
+
+    def take_phone(match: re.Match[str]) -> str:
+        found.append(Q(search_key__contains=_phone(match.group())))
+        return " "
+
+    text = _PHONE.sub(take_phone, text)
+    for word in text.split():
+        if "@" in word:
+            found.append(Q(search_key__contains=word.lower()))
+        elif number := _NUMBER.match(word.lower()):
+            found.append(Q(number=int(number[1])))
+            numbered = True
+        elif word.isascii() and word.isdigit():
+            exact = Q(number=int(word[:9]))
+            found.append(exact | Q(search_key__contains=_phone(word)) if len(word) >= SHORTEST else exact)
+            numbered = True
+        else:
+            found.extend(Q(search_key__contains=part) for part in fold(word).split())
+    whole = Q()
+    for part in found:
+        whole &= part
+    typed = sum(len(word) for word in fold(query[:QUERY_LENGTH]).split())
+    return whole if found and (numbered or typed >= SHORTEST) else None
+
+
+def _phone(text: str) -> str:
+    """The digits by which a phone number is found however its beginning was written: no trunk 0, no leading 00."""
+    return digits(text).lstrip("0") or digits(text)
+
+
+def _days(match: re.Match[str]) -> Iterator[date]:
+    """The birth dates that the digits or words can mean: day before month, and month before day where it fits."""
+    groups = match.groups()
+    if not groups:  # eight digits in a row
+        text = match.group()
+        yield from _valid(text[4:], text[2:4], text[:2])
+        yield from _valid(text[:4], text[4:6], text[6:])
+    elif len(groups[0]) == 4:
+        yield from _valid(*groups)
+    elif groups[1].isdigit():
+        yield from _valid(groups[2], groups[1], groups[0])
+        yield from _valid(groups[2], groups[0], groups[1])
+    elif month := _months().get(fold(groups[1]).rstrip(".")):
+        yield from _valid(groups[2], str(month), groups[0])
+
+
+def _valid(year: str, month: str, day: str) -> Iterator[date]:
+    if 1880 <= int(year) <= 2200:
+        try:
+            yield date(int(year), int(month), int(day))
+        except ValueError:
+            return
+
+
+@cache
+def _months() -> dict[str, int]:
+    names: dict[str, int] = {}
+    for language, _label in settings.LANGUAGES:
+        for width in ("wide", "abbreviated"):
+            for month, name in get_month_names(width, locale=language).items():
+                names[fold(name).rstrip(".")] = month
+    return names

@@ -1,0 +1,5 @@
+"""What the formulary tells the intake, without the formulary."""
+
+
+def ingredient_choices() -> list[tuple[str, str]]:
+    return [("biotin", "Biotin"), ("dexpanthenol", "Dexpanthenol"), ("pdrn", "PDRN")]
