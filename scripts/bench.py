@@ -1,6 +1,6 @@
 """Runs the benchmarks one after the other; each prints its figures beside its reference.
 
-    python scripts/bench.py [name ...]
+python scripts/bench.py [name ...]
 """
 
 from __future__ import annotations

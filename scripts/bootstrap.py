@@ -142,8 +142,7 @@ def system_packages(groups: list[str]) -> bool:
 
 def environment() -> None:
     works = (
-        PYTHON.exists()
-        and subprocess.run([PYTHON, "-c", ""], check=False, stderr=subprocess.DEVNULL).returncode == 0
+        PYTHON.exists() and subprocess.run([PYTHON, "-c", ""], check=False, stderr=subprocess.DEVNULL).returncode == 0
     )
     if works:
         say("Environment", ".venv is there")

@@ -1,6 +1,6 @@
 """Everything that is checked without running the product: style, types, arrows, migrations, deployment, templates, locks.
 
-    python scripts/check.py [--fix] [name ...]
+python scripts/check.py [--fix] [name ...]
 """
 
 from __future__ import annotations
@@ -127,9 +127,7 @@ def locks_are_current() -> str:
         ("requirements.txt", project["project"]["dependencies"]),
         ("requirements-dev.txt", project["project"]["dependencies"] + project["dependency-groups"]["dev"]),
     ):
-        locked = {
-            line.group(1).lower() for line in re.finditer(r"^([A-Za-z0-9._-]+)", (ROOT / lock).read_text(), re.M)
-        }
+        locked = {line.group(1).lower() for line in re.finditer(r"^([A-Za-z0-9._-]+)", (ROOT / lock).read_text(), re.M)}
         for requirement in wanted:
             name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower()
             if name not in locked:

@@ -32,7 +32,10 @@ def main(names: list[str]) -> int:
             began = time.monotonic()
             print(f"--- {script.stem} on {where}", flush=True)
             code = subprocess.call([*start, sys.executable, str(script)], cwd=ROOT, env=bare)
-            print(f"--- {script.stem} on {where}: {'FAILED' if code else 'ok'}, {time.monotonic() - began:.0f} s", flush=True)
+            print(
+                f"--- {script.stem} on {where}: {'FAILED' if code else 'ok'}, {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
             if code:
                 failed.append(f"{script.stem} on {where}")
     print(f"Failed: {', '.join(failed)}" if failed else "Every fault was survived.")

@@ -211,7 +211,9 @@ class Command(BaseCommand):
             widths = [max(len(person[column]) for person in people) for column in range(3)]
             lines += [f"{clinic.name} is a sample: people, lots and addresses are invented. Log in as", ""]
             lines += [
-                "  " + "  ".join(text.ljust(width) for text, width in zip(person, widths, strict=True)) + f"  {PASSWORD}"
+                "  "
+                + "  ".join(text.ljust(width) for text, width in zip(person, widths, strict=True))
+                + f"  {PASSWORD}"
                 for person in people
             ]
             lines.append("")
