@@ -4,8 +4,8 @@
     python scripts/bootstrap.py test    what `make test`, `make check` and the scripts need
     python scripts/bootstrap.py packages run test ...    only the system packages of those groups in apt.txt
 
-Plain Python, no package of its own: it runs before there is an environment. A step whose inputs are the same as last time
-is skipped; the hash of its inputs is kept under .venv/stamps.
+Plain Python, no package of its own: it runs before there is an environment. A step whose inputs are the same as last
+time is skipped; the hash of its inputs is kept under .venv/stamps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything that is checked without running the product: style, types, arrows, migrations, deployment, templates, locks.
+"""All that is checked without running the product: style, types, arrows, migrations, deployment, templates, locks.
 
 python scripts/check.py [--fix] [name ...]
 """

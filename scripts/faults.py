@@ -1,4 +1,4 @@
-"""Runs the scripts of tests/faults/ one after the other, on SQLite, and on a throwaway PostgreSQL and Redis where they can.
+"""Runs the scripts of tests/faults/ one after the other, each on SQLite and on a throwaway PostgreSQL and Redis.
 
     python scripts/faults.py [name ...]
 

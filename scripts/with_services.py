@@ -67,32 +67,10 @@ def postgresql() -> Iterator[str]:
             raise RuntimeError(f"{command[0]} failed:\n{done.stdout}\n{log.read_text() if log.exists() else ''}")
 
     data = folder / "data"
-    quick = f"-p {port} -k {folder} -h 127.0.0.1 -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+    options = f"-p {port} -k {folder} -h 127.0.0.1 -c max_connections=200 -c fsync=off -c synchronous_commit=off"
     try:
-        run(
-            programs / "initdb",
-            "-D",
-            data,
-            "-U",
-            "mesoclinic",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--no-sync",
-            "--locale=C.UTF-8",
-        )
-        run(
-            programs / "pg_ctl",
-            "-D",
-            data,
-            "-l",
-            folder / "log",
-            "-w",
-            "-o",
-            quick + " -c max_connections=200",
-            "start",
-        )
+        run(programs / "initdb", "-D", data, *"-U mesoclinic -A trust -E UTF8 --no-sync --locale=C.UTF-8".split())
+        run(programs / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
         try:
             run(programs / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "mesoclinic", "mesoclinic")
             yield f"postgres://mesoclinic@127.0.0.1:{port}/mesoclinic"

@@ -1,11 +1,12 @@
 """Runs the whole product on one machine: the web server, and a Celery worker with the beat inside.
 
-Each child gets a session of its own, so that Ctrl-C reaches this process alone; it then asks each child's main process to
-end, waits, and in the end leaves no process behind. Where this process itself is killed, the kernel ends the children.
+Each child gets a session of its own, so that Ctrl-C reaches this process alone; it then asks each child's main process
+to end, waits, and in the end leaves no process behind. Where this process itself is killed, the kernel ends the children.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -188,10 +189,8 @@ class Command(BaseCommand):
             time.sleep(0.1)
         for child in children:
             # Whatever is left of its session, also where its main process is gone already.
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             child.process.wait()
         self.stdout.write("Stopped.")
         self.stdout.flush()
@@ -210,12 +209,9 @@ class Command(BaseCommand):
             ]
             widths = [max(len(person[column]) for person in people) for column in range(3)]
             lines += [f"{clinic.name} is a sample: people, lots and addresses are invented. Log in as", ""]
-            lines += [
-                "  "
-                + "  ".join(text.ljust(width) for text, width in zip(person, widths, strict=True))
-                + f"  {PASSWORD}"
-                for person in people
-            ]
+            for person in people:
+                cells = (text.ljust(width) for text, width in zip(person, widths, strict=True))
+                lines.append(f"  {'  '.join(cells)}  {PASSWORD}")
             lines.append("")
         connections.close_all()
         self.stdout.write("\n".join(lines))
@@ -238,7 +234,7 @@ def _gone(children: list[Child]) -> str:
     for child in children:
         code = child.process.poll()
         if code is not None:
-            return f"The {child.name} ended by itself (exit code {code}); its last words stand above. The rest was stopped."
+            return f"The {child.name} ended by itself (exit code {code}); why stands above. The rest was stopped."
     return ""
 
 
