@@ -100,9 +100,7 @@ class Appointment(models.Model):
     The database refuses an overlap of practitioner, room or patient between rows that are not cancelled.
     """
 
-    public_id = models.UUIDField(
-        default=uuid.uuid4, unique=True, editable=False
-    )  # also the UID of its invitation
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)  # also the UID of its invitation
     course = models.ForeignKey(Course, on_delete=models.PROTECT, related_name="appointments")
     number = models.PositiveSmallIntegerField()  # session n of the course
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="appointments")
@@ -111,9 +109,7 @@ class Appointment(models.Model):
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="appointments")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
-    status = models.CharField(
-        max_length=10, choices=AppointmentStatus.choices, default=AppointmentStatus.BOOKED
-    )
+    status = models.CharField(max_length=10, choices=AppointmentStatus.choices, default=AppointmentStatus.BOOKED)
     sequence = models.PositiveSmallIntegerField(default=0)  # of the invitation; rises with each change
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
@@ -129,7 +125,7 @@ class Appointment(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["course", "number"],
-                condition=~Q(status="cancelled"),
+                condition=~Q(status__in=["cancelled", "no_show"]),
                 name="session_booked_once",
                 violation_error_message=_("This session of the course is booked already."),
             ),
@@ -152,9 +148,7 @@ class Lot(models.Model):
 
     class Meta:
         ordering = ["expires_on", "number"]
-        constraints = [
-            models.UniqueConstraint(fields=["product", "site", "number"], name="lot_once_per_site")
-        ]
+        constraints = [models.UniqueConstraint(fields=["product", "site", "number"], name="lot_once_per_site")]
 
     def __str__(self) -> str:
         return self.number
@@ -169,9 +163,7 @@ class TreatmentSession(models.Model):
     """What was done at one appointment (FHIR Procedure). Signed when it is recorded."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    appointment = models.OneToOneField(
-        Appointment, on_delete=models.PROTECT, related_name="treatment_session"
-    )
+    appointment = models.OneToOneField(Appointment, on_delete=models.PROTECT, related_name="treatment_session")
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="treatment_sessions")
     status = models.CharField(
         max_length=16, choices=TreatmentSessionStatus.choices, default=TreatmentSessionStatus.PERFORMED
@@ -199,18 +191,14 @@ class Administration(models.Model):
     volume_ml = models.DecimalField(max_digits=5, decimal_places=2)
     dose = models.DecimalField(max_digits=14, decimal_places=6)
     dose_unit = models.CharField(max_length=20)
-    lot = models.ForeignKey(
-        Lot, null=True, blank=True, on_delete=models.PROTECT, related_name="administrations"
-    )
+    lot = models.ForeignKey(Lot, null=True, blank=True, on_delete=models.PROTECT, related_name="administrations")
     deviation_reason = models.CharField(max_length=200, blank=True)
 
     class Meta:
         ordering = ["syringe", "id"]
         constraints = [
             models.CheckConstraint(condition=Q(volume_ml__gte=0), name="injected_volume_not_negative"),
-            models.UniqueConstraint(
-                fields=["session", "syringe", "ingredient"], name="ingredient_once_per_syringe"
-            ),
+            models.UniqueConstraint(fields=["session", "syringe", "ingredient"], name="ingredient_once_per_syringe"),
         ]
 
     def __str__(self) -> str:

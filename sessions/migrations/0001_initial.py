@@ -381,7 +381,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="appointment",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "cancelled"), _negated=True),
+                condition=models.Q(("status__in", ["cancelled", "no_show"]), _negated=True),
                 fields=("course", "number"),
                 name="session_booked_once",
                 violation_error_message="This session of the course is booked already.",

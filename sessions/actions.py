@@ -1,0 +1,538 @@
+"""What changes visits: book, cancel, check in, record. One transaction each, the audit event inside it.
+
+The database refuses what overlaps; these functions put the refusal into words. A deadlock's victim is run once more, unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TypeVar
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from mesoclinic.accounts.models import Site, User
+from mesoclinic.accounts.reauthentication import confirm_password
+from mesoclinic.audit import trail
+from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
+from mesoclinic.messaging.actions import cancel_messages
+from protocols.enums import PlanStatus
+from protocols.models import Ingredient, Plan
+from sessions import mails
+from sessions.locks import lock_time, with_one_retry
+from sessions.models import (
+    Administration,
+    Appointment,
+    AppointmentStatus,
+    Closure,
+    Course,
+    Lot,
+    Room,
+    TreatmentSession,
+)
+from sessions.permissions import (
+    check_can_book,
+    check_can_cancel,
+    check_can_record,
+    check_can_set_status,
+)
+from sessions.planned import PlannedLine, planned_lines
+from sessions.planner import Hours
+from sessions.proposing import propose_series, wishes_from
+from sessions.queries import hours_of, kept_appointments, rooms_of
+from sessions.terms import terms_of
+from sessions.transitions import BY_HAND, before
+from sessions.wording import day_words, overlap, plain, time_words
+
+Result = TypeVar("Result")
+
+
+class ProposalChanged(DomainError):
+    """What was shown is not what would be booked now: somebody was faster. Nothing was changed."""
+
+
+# ------------------------------------------------------------------ booking
+
+
+def book_course(
+    *,
+    plan: Plan,
+    site: Site,
+    practitioner: User,
+    earliest: date,
+    by: User,
+    room: Room | None = None,
+    weekdays: Iterable[int] | None = None,
+    not_before: time | None = None,
+    not_after: time | None = None,
+    expected: Sequence[datetime] | None = None,
+) -> Course:
+    """Book every session of a signed plan that is not booked yet, at the first fitting times, all or none.
+
+    ``expected`` are the times that the person saw; if others would be booked now, nothing is.
+    """
+    wanted: list[Appointment] = []
+
+    @transaction.atomic
+    def book() -> Course:
+        wanted.clear()
+        lock_time(
+            practitioner_id=practitioner.pk,
+            room_ids=rooms_of(site).values_list("pk", flat=True),
+            patient_id=plan.patient_id,
+        )
+        current = _reread(plan)
+        check_can_book(current, site=site, by=by)
+        _check_practitioner(practitioner, site=site, plan=current)
+        series = propose_series(
+            plan=current,
+            site=site,
+            practitioner=practitioner,
+            wishes=wishes_from(
+                earliest=earliest, room=room, weekdays=weekdays, not_before=not_before, not_after=not_after
+            ),
+            now=timezone.now(),
+        )
+        if expected is not None and [slot.starts_at for slot in series.slots] != list(expected):
+            raise ProposalChanged(
+                _(
+                    "The times have changed since you saw them: somebody booked one of them. Please look at the new ones."
+                )
+            )
+        course = _course_of(current, by=by)
+        rooms = {room.pk: room for room in rooms_of(site)}
+        for slot in series.slots:
+            wanted.append(
+                Appointment(
+                    course=course,
+                    number=slot.number,
+                    patient=current.patient,
+                    practitioner=practitioner,
+                    room=rooms[slot.room],
+                    site=site,
+                    starts_at=slot.starts_at,
+                    ends_at=slot.ends_at,
+                    created_by=by,
+                )
+            )
+        for visit in wanted:
+            visit.save(force_insert=True)
+        mails.queue_confirmation(wanted, subject_id=course.public_id, by=by)
+        for visit in wanted:
+            mails.queue_reminder(visit, by=by)
+        trail.record(
+            "course.booked",
+            by=by,
+            target=course,
+            patient=current.patient,
+            details={"plan": str(current.public_id), "appointments": [str(visit.public_id) for visit in wanted]},
+        )
+        return course
+
+    return _in_words(book, wanted)
+
+
+def book_appointment(
+    *,
+    plan: Plan,
+    number: int,
+    site: Site,
+    practitioner: User,
+    room: Room,
+    starts_at: datetime,
+    by: User,
+) -> Appointment:
+    """Book one session of a signed plan at one time, inside the working hours and the plan's gaps."""
+    wanted: list[Appointment] = []
+
+    @transaction.atomic
+    def book() -> Appointment:
+        wanted.clear()
+        lock_time(practitioner_id=practitioner.pk, room_ids=[room.pk], patient_id=plan.patient_id)
+        current = _reread(plan)
+        check_can_book(current, site=site, by=by)
+        _check_practitioner(practitioner, site=site, plan=current)
+        if room.site_id != site.pk or not room.is_active:
+            raise InvalidInput(_("%(room)s is not a room of %(site)s.") % {"room": room, "site": site}, field="room")
+        terms = terms_of(current)
+        if not 1 <= number <= terms.sessions:
+            raise InvalidInput(_("The plan has %(n)s sessions.") % {"n": terms.sessions}, field="number")
+        ends_at = starts_at + timedelta(minutes=terms.minutes)
+        _check_open(starts_at, ends_at, practitioner=practitioner, site=site)
+        _check_gaps(current, number=number, starts_at=starts_at, site=site)
+        visit = Appointment(
+            course=_course_of(current, by=by),
+            number=number,
+            patient=current.patient,
+            practitioner=practitioner,
+            room=room,
+            site=site,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            created_by=by,
+        )
+        wanted.append(visit)
+        visit.save(force_insert=True)
+        mails.queue_confirmation([visit], subject_id=visit.public_id, by=by)
+        mails.queue_reminder(visit, by=by)
+        trail.record(
+            "appointment.booked",
+            by=by,
+            target=visit,
+            patient=current.patient,
+            details={"plan": str(current.public_id), "number": number},
+        )
+        return visit
+
+    return _in_words(book, wanted)
+
+
+def _in_words(book: Callable[[], Result], wanted: list[Appointment]) -> Result:
+    try:
+        return with_one_retry(book)
+    except IntegrityError as error:
+        refusal = overlap(error, wanted)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _reread(plan: Plan) -> Plan:
+    """The plan as it is now, held still until the transaction ends (SQLite has one writer anyway)."""
+    return Plan.objects.select_for_update(of=("self",)).select_related("patient", "formulary").get(pk=plan.pk)
+
+
+def _course_of(plan: Plan, *, by: User) -> Course:
+    course, _created = Course.objects.get_or_create(plan=plan, defaults={"booked_at": timezone.now(), "booked_by": by})
+    return course
+
+
+def _check_practitioner(practitioner: User, *, site: Site, plan: Plan) -> None:
+    if not practitioner.is_active or site.pk not in practitioner.site_ids:
+        raise InvalidInput(
+            _("%(who)s does not work at %(site)s.") % {"who": practitioner, "site": site}, field="practitioner"
+        )
+    if plan.patient.site_id not in practitioner.site_ids:
+        raise InvalidInput(
+            _("%(who)s does not see the patients of %(site)s.") % {"who": practitioner, "site": plan.patient.site},
+            field="practitioner",
+        )
+
+
+def _check_open(starts_at: datetime, ends_at: datetime, *, practitioner: User, site: Site) -> None:
+    if starts_at <= timezone.now():
+        raise InvalidInput(_("This time has passed."), field="starts_at")
+    local, until = starts_at.astimezone(site.tz), ends_at.astimezone(site.tz)
+    closure = Closure.objects.filter(site=site, day=local.date()).first()
+    if closure:
+        raise InvalidInput(
+            _("%(site)s is closed on %(day)s: %(why)s.")
+            % {"site": site, "day": day_words(closure.day), "why": closure.reason},
+            field="starts_at",
+        )
+
+    def holds(block: Hours) -> bool:
+        same_day = block.weekday == local.weekday() and until.date() == local.date()
+        return same_day and block.starts <= local.time() and until.time() <= block.ends
+
+    if not any(holds(block) for block in hours_of(practitioner=practitioner, site=site)):
+        raise InvalidInput(
+            _("%(who)s does not work at %(site)s from %(start)s to %(end)s on that day.")
+            % {
+                "who": practitioner,
+                "site": site,
+                "start": time_words(starts_at, site),
+                "end": time_words(ends_at, site),
+            },
+            field="starts_at",
+        )
+
+
+def _check_gaps(plan: Plan, *, number: int, starts_at: datetime, site: Site) -> None:
+    """The plan's windows, seen from the session's booked neighbours."""
+    course = Course.objects.filter(plan=plan).first()
+    terms = terms_of(plan)
+    day = starts_at.astimezone(site.tz).date()
+    days = {
+        visit.number: visit.starts_at.astimezone(site.tz).date()
+        for visit in (kept_appointments(course) if course else [])
+        if visit.number != number
+    }
+    days[number] = day
+    for later in (number, number + 1):
+        if later - 1 not in days or later not in days:
+            continue
+        pace, gap = terms.gap(later), (days[later] - days[later - 1]).days
+        if not pace.gap_min <= gap <= pace.gap_max:
+            raise InvalidInput(
+                _("Sessions %(one)s and %(two)s would lie %(gap)s days apart. The plan wants %(low)s to %(high)s days.")
+                % {"one": later - 1, "two": later, "gap": gap, "low": pace.gap_min, "high": pace.gap_max},
+                field="starts_at",
+            )
+    for other, on in days.items():
+        pace = terms.gap(other)
+        if 1 in days and other > 1 and not pace.offset_min <= (on - days[1]).days <= pace.offset_max:
+            raise InvalidInput(
+                _("Session %(n)s would lie %(days)s days after the first. The plan wants %(low)s to %(high)s days.")
+                % {"n": other, "days": (on - days[1]).days, "low": pace.offset_min, "high": pace.offset_max},
+                field="starts_at",
+            )
+
+
+# ------------------------------------------------------------------ cancelling and checking in
+
+
+def cancel_appointment(*, appointment: Appointment, by: User) -> Appointment:
+    """Take one visit out of the calendar, void its unsent mail and tell the patient if the date was told."""
+
+    @transaction.atomic
+    def cancel() -> Appointment:
+        check_can_cancel(appointment, by=by)
+        _cancel([appointment])
+        mails.take_back([appointment], course=appointment.course, by=by)
+        trail.record("appointment.cancelled", by=by, target=appointment, patient=appointment.patient)
+        return appointment
+
+    return with_one_retry(cancel)
+
+
+def cancel_course(*, course: Course, by: User) -> list[Appointment]:
+    """Cancel every visit of the course that is still to come."""
+
+    @transaction.atomic
+    def cancel() -> list[Appointment]:
+        visits = list(
+            course.appointments.filter(status=AppointmentStatus.BOOKED)
+            .select_related("patient", "site", "practitioner", "room", "course")
+            .order_by("starts_at")
+        )
+        if not visits:
+            raise InvalidTransition(_("No session of this course is left to cancel."))
+        for visit in visits:
+            check_can_cancel(visit, by=by)
+        _cancel(visits)
+        mails.take_back(visits, course=course, by=by)
+        trail.record(
+            "course.cancelled",
+            by=by,
+            target=course,
+            patient=visits[0].patient,
+            details={"appointments": [str(visit.public_id) for visit in visits]},
+        )
+        return visits
+
+    return with_one_retry(cancel)
+
+
+def _cancel(visits: list[Appointment]) -> None:
+    for visit in visits:
+        open_ones = Appointment.objects.filter(pk=visit.pk, status__in=before(AppointmentStatus.CANCELLED))
+        if not open_ones.update(status=AppointmentStatus.CANCELLED, sequence=F("sequence") + 1):
+            raise InvalidTransition(_("Somebody has just changed this appointment. Please look at it again."))
+        visit.refresh_from_db(fields=["status", "sequence"])
+
+
+@transaction.atomic
+def set_appointment_status(*, appointment: Appointment, status: AppointmentStatus, by: User) -> Appointment:
+    """Check in, mark as not come, or undo either."""
+    if status not in BY_HAND:
+        raise InvalidTransition(_("This state is reached by recording or cancelling the visit."))
+    check_can_set_status(appointment, status=status, by=by)
+    was = appointment.status
+    if not Appointment.objects.filter(pk=appointment.pk, status=was).update(status=status):
+        raise InvalidTransition(_("Somebody has just changed this appointment. Please look at it again."))
+    appointment.refresh_from_db(fields=["status"])
+    trail.record(
+        "appointment.status_changed",
+        by=by,
+        target=appointment,
+        patient=appointment.patient,
+        details={"from": was, "to": str(status)},
+    )
+    return appointment
+
+
+# ------------------------------------------------------------------ recording what was done
+
+
+@dataclass(frozen=True, kw_only=True)
+class Injected:
+    """What was injected of one planned line."""
+
+    syringe: str
+    ingredient: str  # key
+    volume_ml: Decimal
+    lot: Lot | None = None
+    deviation_reason: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.syringe}-{self.ingredient}"
+
+
+def record_session(
+    *,
+    appointment: Appointment,
+    administrations: Sequence[Injected],
+    nothing_changed: bool,
+    tolerance: int | None,
+    note: str,
+    password: str,
+    by: User,
+) -> TreatmentSession:
+    """Sign what was done at one visit. It happens once; the record never changes afterwards."""
+    check_can_record(appointment, by=by)
+    confirm_password(by, password)
+    return _record(
+        appointment=appointment,
+        administrations=administrations,
+        nothing_changed=nothing_changed,
+        tolerance=tolerance,
+        note=note,
+        by=by,
+    )
+
+
+@transaction.atomic
+def _record(
+    *,
+    appointment: Appointment,
+    administrations: Sequence[Injected],
+    nothing_changed: bool,
+    tolerance: int | None,
+    note: str,
+    by: User,
+) -> TreatmentSession:
+    if tolerance is not None and not 1 <= tolerance <= 5:
+        raise InvalidInput(_("Tolerance goes from 1, very well, to 5, badly."), field="tolerance")
+    if not nothing_changed and not note.strip():
+        raise InvalidInput(_("Write what has changed since the last visit."), field="note")
+    plan = appointment.course.plan
+    planned = planned_lines(plan, appointment.number)
+    _check_lines(planned, administrations)
+    now = timezone.now()
+    today = now.astimezone(appointment.site.tz).date()
+    ingredients = Ingredient.objects.in_bulk([line.ingredient for line in planned], field_name="key")
+    rows = []
+    for line, done in zip(planned, _in_order(planned, administrations), strict=True):
+        _check_volume(line, done)
+        if done.lot is not None:
+            _check_lot(line, done, site=appointment.site, today=today)
+        rows.append(
+            Administration(
+                ingredient=ingredients[line.ingredient],
+                syringe=line.syringe,
+                planned_volume_ml=line.volume_ml,
+                volume_ml=done.volume_ml,
+                dose=line.dose_in(done.volume_ml),
+                dose_unit=line.dose_unit,
+                lot=done.lot,
+                deviation_reason=done.deviation_reason.strip() if done.volume_ml != line.volume_ml else "",
+            )
+        )
+    open_ones = Appointment.objects.filter(pk=appointment.pk, status__in=before(AppointmentStatus.DONE))
+    if not open_ones.update(status=AppointmentStatus.DONE):
+        raise InvalidTransition(_("This session has been recorded already."))
+    session = TreatmentSession.objects.create(
+        appointment=appointment,
+        plan=plan,
+        nothing_changed=nothing_changed,
+        tolerance=tolerance,
+        note=note.strip(),
+        performed_at=now,
+        performed_by=by,
+    )
+    for row in rows:
+        row.session = session
+    Administration.objects.bulk_create(rows)
+    cancel_messages(subject_id=appointment.public_id, purposes=[mails.REMINDER], by=by)
+    # The first performed session begins the course.
+    Plan.objects.filter(pk=plan.pk, status=PlanStatus.SIGNED).update(status=PlanStatus.ACTIVE)
+    appointment.refresh_from_db(fields=["status"])
+    trail.record(
+        "session.recorded",
+        by=by,
+        target=session,
+        patient=appointment.patient,
+        details={
+            "appointment": str(appointment.public_id),
+            "plan": str(plan.public_id),
+            "deviations": sum(1 for row in rows if row.deviation_reason),
+            "lots": [str(row.lot.public_id) for row in rows if row.lot],
+        },
+    )
+    return session
+
+
+def _check_lines(planned: Sequence[PlannedLine], done: Sequence[Injected]) -> None:
+    if sorted(line.key for line in planned) != sorted(line.key for line in done):
+        raise InvalidInput(_("Say for each line of the plan what was injected, 0 mL where nothing was."))
+
+
+def _in_order(planned: Sequence[PlannedLine], done: Sequence[Injected]) -> list[Injected]:
+    by_key = {line.key: line for line in done}
+    return [by_key[line.key] for line in planned]
+
+
+def _check_volume(line: PlannedLine, done: Injected) -> None:
+    if done.volume_ml < 0:
+        raise InvalidInput(_("A volume cannot be below 0 mL."), field=f"volume-{line.key}")
+    if done.volume_ml > line.volume_ml:
+        raise InvalidInput(
+            _(
+                "%(name)s: the plan was signed for %(planned)s mL, so no more was prepared. "
+                "More needs an amended plan; write what happened in the note."
+            )
+            % {"name": line.name, "planned": line.volume_ml},
+            field=f"volume-{line.key}",
+        )
+    if done.volume_ml != line.volume_ml and not done.deviation_reason.strip():
+        raise InvalidInput(
+            _("%(name)s: %(done)s mL instead of %(planned)s mL. Say why.")
+            % {"name": line.name, "done": done.volume_ml, "planned": line.volume_ml},
+            field=f"reason-{line.key}",
+        )
+
+
+def _check_lot(line: PlannedLine, done: Injected, *, site: Site, today: date) -> None:
+    lot = Lot.objects.select_for_update(of=("self",)).select_related("product__ingredient").get(pk=done.lot.pk)  # type: ignore[union-attr]
+    field = f"lot-{line.key}"
+    names = {"lot": lot.number, "name": line.name}
+    if lot.site_id != site.pk:
+        raise InvalidInput(_("Lot %(lot)s belongs to another site.") % names, field=field)
+    if lot.product.ingredient.key != line.ingredient:
+        raise InvalidInput(_("Lot %(lot)s is not %(name)s.") % names, field=field)
+    if lot.expires_on < today:
+        raise InvalidInput(
+            _("Lot %(lot)s expired on %(day)s.") % {**names, "day": day_words(lot.expires_on)}, field=field
+        )
+    if lot.recalled_at is not None:
+        raise InvalidInput(_("Lot %(lot)s has been recalled.") % names, field=field)
+    strength = line.strength_per_ml
+    if strength is not None:
+        wanted_unit = f"{line.dose_unit}/mL"
+        same = lot.product.concentration == strength.quantize(Decimal("0.0001"))
+        if lot.product.concentration_unit != wanted_unit or not same:
+            raise InvalidInput(
+                _(
+                    "Lot %(lot)s has %(has)s %(unit)s; the plan was signed for %(wants)s %(wanted_unit)s. "
+                    "Another strength needs an amended plan."
+                )
+                % {
+                    **names,
+                    "has": plain(lot.product.concentration),
+                    "unit": lot.product.concentration_unit,
+                    "wants": plain(strength),
+                    "wanted_unit": wanted_unit,
+                },
+                field=field,
+            )
+    used = lot.administrations.exclude(session__status="entered_in_error").aggregate(used=Sum("volume_ml"))["used"]
+    left = lot.received_ml - (used or Decimal(0))
+    if done.volume_ml > left:
+        raise InvalidInput(_("Lot %(lot)s has %(left)s mL left.") % {**names, "left": left}, field=field)

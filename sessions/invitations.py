@@ -1,0 +1,69 @@
+"""Calendar invitations (RFC 5545 and 5546): one event per appointment, under one UID for life, with neutral text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from icalendar import Calendar, Event, vCalAddress, vText
+
+from mesoclinic.accounts.models import Clinic
+from sessions.models import Appointment
+
+REQUEST, CANCEL = "REQUEST", "CANCEL"
+
+
+def uid_of(appointment: Appointment) -> str:
+    return f"{appointment.public_id}@{settings.MESSAGE_ID_DOMAIN}"
+
+
+def calendar(appointments: Sequence[Appointment], *, method: str, at: datetime) -> str:
+    """The calendar file that tells a mail program of these appointments, or that they are off.
+
+    The text names the clinic, the place and the phone: nothing of why somebody comes. ``at`` is when this was said.
+    """
+    clinic = Clinic.objects.first()
+    cal = Calendar()
+    cal.add("prodid", "-//mesoclinic//appointments//EN")
+    cal.add("version", "2.0")
+    cal.add("calscale", "GREGORIAN")
+    cal.add("method", method)
+    for appointment in appointments:
+        cal.add_component(_event(appointment, method=method, at=at, house=clinic.name if clinic else ""))
+    cal.add_missing_timezones()
+    return cal.to_ical().decode()
+
+
+def attachment(appointments: Sequence[Appointment], *, method: str, at: datetime) -> dict[str, Any]:
+    return {
+        "name": "appointments.ics" if len(appointments) > 1 else "appointment.ics",
+        "type": f"text/calendar; method={method}; charset=utf-8",
+        "text": calendar(appointments, method=method, at=at),
+    }
+
+
+def _event(appointment: Appointment, *, method: str, at: datetime, house: str) -> Event:
+    site = appointment.site
+    event = Event()
+    event.add("uid", uid_of(appointment))
+    event.add("sequence", appointment.sequence)
+    event.add("dtstamp", at.astimezone(UTC))
+    event.add("dtstart", appointment.starts_at.astimezone(site.tz))
+    event.add("dtend", appointment.ends_at.astimezone(site.tz))
+    event.add("summary", _("Appointment at %(house)s") % {"house": house})
+    event.add("location", f"{house}, {site.address}")
+    event.add("description", _("To change or cancel, please call %(phone)s.") % {"phone": site.phone})
+    event.add("status", "CANCELLED" if method == CANCEL else "CONFIRMED")
+    event.add("class", "PRIVATE")
+    organizer = vCalAddress(f"mailto:{site.email or settings.DEFAULT_FROM_EMAIL}")
+    organizer.params["cn"] = vText(house)
+    event["organizer"] = organizer
+    guest = vCalAddress(f"mailto:{appointment.patient.email}")
+    guest.params["cn"] = vText(appointment.patient.name)
+    guest.params["partstat"] = vText("ACCEPTED")
+    guest.params["rsvp"] = vText("FALSE")
+    event.add("attendee", guest, encode=0)
+    return event

@@ -1,0 +1,119 @@
+"""Who may do what with a visit, and in which state. ``check_can_x`` raises the sentence, ``can_x`` asks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from mesoclinic.accounts.access import Permission
+from mesoclinic.accounts.models import Site, User
+from mesoclinic.errors import DomainError, InvalidTransition, NotAllowed
+from patients.models import Patient
+from protocols.enums import PlanStatus
+from protocols.models import Plan
+from sessions.models import Appointment, AppointmentStatus
+from sessions.transitions import before
+
+IN_FORCE = (PlanStatus.SIGNED, PlanStatus.ACTIVE)
+
+
+def _check_sees(patient: Patient, by: User) -> None:
+    if patient.site_id not in by.site_ids:
+        raise NotAllowed(_("This patient belongs to another site."))
+
+
+def check_can_book(plan: Plan, *, site: Site, by: User) -> None:
+    if not by.may(Permission.BOOKING_WRITE):
+        raise NotAllowed(_("Your role does not book appointments."))
+    _check_sees(plan.patient, by)
+    if site.pk not in by.site_ids:
+        raise NotAllowed(_("You do not work at this site."))
+    check_in_force(plan)
+
+
+def check_in_force(plan: Plan) -> None:
+    if plan.status not in IN_FORCE:
+        raise InvalidTransition(
+            _("Only a signed plan in force can be booked; plan %(number)s.%(version)s is “%(status)s”.")
+            % {"number": plan.number, "version": plan.version, "status": plan.get_status_display()}
+        )
+
+
+def can_book(plan: Plan, *, site: Site, by: User) -> bool:
+    try:
+        check_can_book(plan, site=site, by=by)
+    except DomainError:
+        return False
+    return True
+
+
+def check_can_cancel(appointment: Appointment, *, by: User) -> None:
+    if not by.may(Permission.BOOKING_WRITE):
+        raise NotAllowed(_("Your role does not cancel appointments."))
+    _check_sees(appointment.patient, by)
+    if appointment.status not in before(AppointmentStatus.CANCELLED):
+        raise InvalidTransition(_refused(appointment, _("cancelled")))
+
+
+def can_cancel(appointment: Appointment, *, by: User) -> bool:
+    try:
+        check_can_cancel(appointment, by=by)
+    except DomainError:
+        return False
+    return True
+
+
+def check_can_set_status(
+    appointment: Appointment, *, status: AppointmentStatus, by: User, at: datetime | None = None
+) -> None:
+    if not by.may(Permission.BOOKING_WRITE):
+        raise NotAllowed(_("Your role does not check patients in."))
+    _check_sees(appointment.patient, by)
+    if appointment.status not in before(status):
+        raise InvalidTransition(_refused(appointment, status.label))
+    at = at or timezone.now()
+    if status == AppointmentStatus.ARRIVED:
+        check_its_day_has_come(appointment, at=at)
+    if status == AppointmentStatus.NO_SHOW and at < appointment.starts_at:
+        raise InvalidTransition(_("The appointment has not begun yet, so nobody has missed it."))
+
+
+def check_its_day_has_come(appointment: Appointment, *, at: datetime) -> None:
+    zone = appointment.site.tz
+    day = appointment.starts_at.astimezone(zone).date()
+    if at.astimezone(zone).date() < day:
+        raise InvalidTransition(
+            _("This appointment is on %(day)s; it cannot be begun before its day.") % {"day": f"{day:%d.%m.%Y}"}
+        )
+
+
+def check_can_record(appointment: Appointment, *, by: User, at: datetime | None = None) -> None:
+    if not by.may(Permission.SESSION_WRITE):
+        raise NotAllowed(_("Your role does not record sessions."))
+    _check_sees(appointment.patient, by)
+    if appointment.status not in before(AppointmentStatus.DONE):
+        raise InvalidTransition(_refused(appointment, AppointmentStatus.DONE.label))
+    plan = appointment.course.plan
+    if plan.status not in IN_FORCE:
+        raise InvalidTransition(
+            _("The plan of this course is “%(status)s”. Only a signed plan in force may be injected.")
+            % {"status": plan.get_status_display()}
+        )
+    check_its_day_has_come(appointment, at=at or timezone.now())
+
+
+def can_record(appointment: Appointment, *, by: User) -> bool:
+    try:
+        check_can_record(appointment, by=by)
+    except DomainError:
+        return False
+    return True
+
+
+def _refused(appointment: Appointment, wanted: object) -> str:
+    return _("This appointment is “%(now)s” and cannot become “%(wanted)s”.") % {
+        "now": appointment.get_status_display(),
+        "wanted": wanted,
+    }

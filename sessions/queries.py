@@ -1,0 +1,180 @@
+"""Who may see which visit, and what the pages need to know, in a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+from typing import TypedDict
+
+from django.db.models import Prefetch, QuerySet
+from django.utils import timezone
+
+from mesoclinic.accounts.access import Permission
+from mesoclinic.accounts.models import Site, User
+from patients.models import Patient
+from protocols.models import Plan
+from sessions.models import (
+    Appointment,
+    AppointmentStatus,
+    Closure,
+    Course,
+    Room,
+    TreatmentSession,
+    TreatmentSessionStatus,
+    WorkingHours,
+)
+from sessions.planner import Booked, Calendar, Hours
+
+FREE_AGAIN = (AppointmentStatus.CANCELLED, AppointmentStatus.NO_SHOW)  # this session of the course may be booked anew
+
+
+class SessionDate(TypedDict):
+    number: int
+    starts_at: datetime  # aware, in the site's zone
+    practitioner: str
+    site: str
+
+
+# ------------------------------------------------------------------ what a person may see
+
+
+def appointments_visible_to(user: User) -> QuerySet[Appointment]:
+    if not user.may(Permission.BOOKING_READ):
+        return Appointment.objects.none()
+    return Appointment.objects.filter(patient__site_id__in=user.site_ids)
+
+
+def courses_visible_to(user: User) -> QuerySet[Course]:
+    if not user.may(Permission.BOOKING_READ):
+        return Course.objects.none()
+    return Course.objects.filter(plan__patient__site_id__in=user.site_ids)
+
+
+def sessions_visible_to(user: User) -> QuerySet[TreatmentSession]:
+    """What was done, with its content."""
+    if not user.may(Permission.SESSION_READ):
+        return TreatmentSession.objects.none()
+    return TreatmentSession.objects.filter(plan__patient__site_id__in=user.site_ids)
+
+
+def bookable_plans_visible_to(user: User) -> QuerySet[Plan]:
+    """Plans by which a course may be booked. Whoever books sees that the plan exists, not what is in it."""
+    if not user.may(Permission.PLAN_EXISTS):
+        return Plan.objects.none()
+    return Plan.objects.filter(patient__site_id__in=user.site_ids, status__in=["signed", "active"])
+
+
+# ------------------------------------------------------------------ resources of a site
+
+
+def rooms_of(site: Site) -> QuerySet[Room]:
+    return Room.objects.filter(site=site, is_active=True)
+
+
+def practitioners_of(site: Site) -> QuerySet[User]:
+    """Who has working hours at the site."""
+    return (
+        User.objects.filter(is_active=True, sites=site, working_hours__site=site)
+        .distinct()
+        .order_by("family_name", "given_name", "pk")
+    )
+
+
+def hours_of(*, practitioner: User, site: Site) -> list[Hours]:
+    rows = WorkingHours.objects.filter(practitioner=practitioner, site=site)
+    return [Hours(row.weekday, row.starts, row.ends) for row in rows.order_by("weekday", "starts")]
+
+
+def closures_of(site: Site, *, since: date) -> frozenset[date]:
+    return frozenset(Closure.objects.filter(site=site, day__gte=since).values_list("day", flat=True))
+
+
+def live_appointments() -> QuerySet[Appointment]:
+    """What takes up time. The database's overlap guards use the same condition."""
+    return Appointment.objects.exclude(status=AppointmentStatus.CANCELLED)
+
+
+def calendar_for(*, practitioner: User, site: Site, patient: Patient, since: datetime) -> Calendar:
+    """All that the planner has to know, in five queries."""
+    rooms = list(rooms_of(site).order_by("name", "pk"))
+    taken = live_appointments().filter(ends_at__gt=since)
+
+    def booked(rows: QuerySet[Appointment]) -> Booked:
+        return Booked(rows.order_by("starts_at").values_list("starts_at", "ends_at"))
+
+    by_room: dict[int, list[tuple[datetime, datetime]]] = {room.pk: [] for room in rooms}
+    in_rooms = taken.filter(room__in=rooms).order_by("starts_at")
+    for room_id, starts_at, ends_at in in_rooms.values_list("room_id", "starts_at", "ends_at"):
+        by_room[room_id].append((starts_at, ends_at))
+    return Calendar(
+        zone=site.tz,
+        hours=hours_of(practitioner=practitioner, site=site),
+        closures=closures_of(site, since=since.astimezone(site.tz).date()),
+        practitioner=booked(taken.filter(practitioner=practitioner)),
+        patient=booked(taken.filter(patient=patient)),
+        rooms={key: Booked(intervals) for key, intervals in by_room.items()},
+        not_before=since,
+    )
+
+
+# ------------------------------------------------------------------ courses and days
+
+
+def kept_appointments(course: Course) -> list[Appointment]:
+    """The appointments that stand for a session of the course, by number: booked, arrived or done."""
+    rows = course.appointments.exclude(status__in=FREE_AGAIN)
+    return list(rows.select_related("practitioner", "room", "site").order_by("number"))
+
+
+def session_dates_for_plan(plan: Plan) -> list[SessionDate]:
+    """The booked dates of a plan's sessions, for its documents. Empty while nothing is booked."""
+    course = Course.objects.filter(plan=plan).first()
+    if course is None:
+        return []
+    return [
+        {
+            "number": visit.number,
+            "starts_at": visit.starts_at.astimezone(visit.site.tz),
+            "practitioner": visit.practitioner.name,
+            "site": visit.site.name,
+        }
+        for visit in kept_appointments(course)
+    ]
+
+
+def day_bounds(day: date, site: Site) -> tuple[datetime, datetime]:
+    """The instants at which the site's day begins and ends: 23, 24 or 25 hours apart."""
+    start = datetime.combine(day, time.min, tzinfo=site.tz)
+    return start, datetime.combine(day + timedelta(days=1), time.min, tzinfo=site.tz)
+
+
+def visits_on(day: date, *, site: Site, user: User) -> QuerySet[Appointment]:
+    """The site's visits of one day, with what a row shows."""
+    start, end = day_bounds(day, site)
+    return (
+        appointments_visible_to(user)
+        .filter(site=site, starts_at__gte=start, starts_at__lt=end)
+        .select_related("patient", "practitioner", "room", "site", "course__plan")
+        .order_by("starts_at", "room__name", "pk")
+    )
+
+
+def visits_of(patient: Patient, *, user: User) -> QuerySet[Appointment]:
+    recorded = TreatmentSession.objects.filter(status=TreatmentSessionStatus.PERFORMED).select_related("performed_by")
+    return (
+        appointments_visible_to(user)
+        .filter(patient=patient)
+        .select_related("practitioner", "room", "site", "course__plan")
+        .prefetch_related(
+            Prefetch("treatment_session", queryset=recorded.prefetch_related("administrations__ingredient"))
+        )
+        .order_by("starts_at", "pk")
+    )
+
+
+def today_at(site: Site) -> date:
+    return timezone.now().astimezone(site.tz).date()
+
+
+def plan_ids(plans: Iterable[Plan]) -> list[int]:
+    return [plan.pk for plan in plans]

@@ -1,0 +1,146 @@
+"""Days and times in words, in the language that is active, and the sentences for what the planner and the database refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.db import IntegrityError
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from mesoclinic.accounts.models import Site, User
+from mesoclinic.errors import DomainError
+from sessions import planner
+from sessions.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
+from sessions.models import Appointment
+from sessions.queries import live_appointments
+
+
+class NoTimeFree(DomainError):
+    """The planner found no complete series; the sentence says which session failed and what to change."""
+
+
+class AlreadyTaken(DomainError):
+    """The database refused the overlap."""
+
+
+def day_words(day: date | datetime) -> str:
+    return date_format(day, "D j M Y")
+
+
+def time_words(at: datetime, site: Site) -> str:
+    return date_format(at.astimezone(site.tz), "H:i")
+
+
+def when_words(at: datetime, site: Site) -> str:
+    local = at.astimezone(site.tz)
+    return _("%(day)s at %(time)s") % {"day": day_words(local), "time": date_format(local, "H:i")}
+
+
+def plain(number: Decimal) -> str:
+    """Without trailing zeros and never as a power of ten: 10, 0.35."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+# ------------------------------------------------------------------ the planner's refusals
+
+
+def no_series(reason: planner.Reason, *, practitioner: User, site: Site, minutes: int) -> NoTimeFree:
+    names = {
+        "practitioner": practitioner.name,
+        "site": site.name,
+        "number": reason.number,
+        "minutes": minutes,
+        "first": day_words(reason.first_day) if reason.first_day else "",
+        "last": day_words(reason.last_day) if reason.last_day else "",
+    }
+    if reason.code == planner.NO_HOURS:
+        return NoTimeFree(_("%(practitioner)s has no working hours at %(site)s.") % names, field="practitioner")
+    if reason.code == planner.NO_ROOMS:
+        return NoTimeFree(_("%(site)s has no room to treat in.") % names, field="room")
+    if reason.code == planner.TOO_SHORT:
+        return NoTimeFree(
+            _("No block of %(practitioner)s’s hours at %(site)s is as long as the visit, %(minutes)s minutes.") % names,
+            field="practitioner",
+        )
+    if reason.code == planner.WISHES_OUTSIDE_HOURS:
+        return NoTimeFree(
+            _("The wished days and hours never meet the working hours of %(practitioner)s. Allow more days or hours.")
+            % names,
+            field="weekdays",
+        )
+    if reason.code == planner.WINDOW_PASSED:
+        return NoTimeFree(
+            _(
+                "Session %(number)s was due by %(last)s at the latest. After so long a gap the plan has to be reviewed "
+                "before the course goes on."
+            )
+            % names
+        )
+    sentence = _("No complete series fits: session %(number)s finds no free time") % names
+    if reason.first_day and reason.last_day:
+        sentence += " " + _("between %(first)s and %(last)s") % names
+    why = _tally(reason.tally)
+    return NoTimeFree(sentence + (f" ({why}). " if why else ". ") + _("Relax a wish or choose another practitioner."))
+
+
+def _tally(tally: Iterable[tuple[str, int]]) -> str:
+    parts = []
+    for code, count in tally:
+        if code == "closed":
+            parts.append(ngettext("closed on %(n)s day", "closed on %(n)s days", count) % {"n": count})
+        elif code == "no_hours":
+            parts.append(ngettext("no hours on %(n)s day", "no hours on %(n)s days", count) % {"n": count})
+        elif code == "not_wished":
+            parts.append(ngettext("%(n)s day not wished", "%(n)s days not wished", count) % {"n": count})
+        elif code == "practitioner":
+            parts.append(_("the practitioner is booked"))
+        elif code == "room":
+            parts.append(_("the rooms are taken"))
+        elif code == "patient":
+            parts.append(_("the patient has another appointment"))
+    return ", ".join(parts)
+
+
+# ------------------------------------------------------------------ the database's refusals
+
+
+def overlap(error: IntegrityError, wanted: Iterable[Appointment]) -> AlreadyTaken | None:
+    """The sentence for a refusal of the database; None when it was about something else. Ask after the rollback."""
+    visits = list(wanted)
+    if not visits:
+        return None
+    for guard, column in ((PRACTITIONER_FREE, "practitioner"), (ROOM_FREE, "room"), (PATIENT_FREE, "patient")):
+        if guard.broken_by(error):
+            return _taken(column, visits)
+    text = str(error)
+    if "session_booked_once" in text or "treatment_sessions_appointment.number" in text:
+        return AlreadyTaken(_("This session of the course is booked already."))
+    if "treatment_sessions_course" in text:
+        return AlreadyTaken(_("Somebody has just booked this course."))
+    return None
+
+
+def _taken(column: str, visits: list[Appointment]) -> AlreadyTaken:
+    who = getattr(visits[0], column)
+    at, site = visits[0].starts_at, visits[0].site
+    for visit in visits:
+        clash = (
+            live_appointments()
+            .filter(**{column: who}, starts_at__lt=visit.ends_at, ends_at__gt=visit.starts_at)
+            .order_by("starts_at")
+            .first()
+        )
+        if clash is not None:
+            at, site = clash.starts_at, visit.site
+            break
+    words = {"who": who, "when": when_words(at, site)}
+    if column == "practitioner":
+        return AlreadyTaken(_("%(who)s already has an appointment on %(when)s.") % words, field="starts_at")
+    if column == "room":
+        return AlreadyTaken(_("%(who)s is already taken on %(when)s.") % words, field="starts_at")
+    return AlreadyTaken(_("%(who)s already has an appointment on %(when)s.") % words, field="starts_at")

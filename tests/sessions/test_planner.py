@@ -1,0 +1,309 @@
+"""The course planner, without a database: gaps, windows, wishes, and the clock changes of four zones."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sessions.planner import (
+    NO_FREE_TIME,
+    NO_HOURS,
+    NO_ROOMS,
+    TOO_SHORT,
+    WINDOW_PASSED,
+    WISHES_OUTSIDE_HOURS,
+    Booked,
+    Calendar,
+    Hours,
+    NoSeries,
+    Pacing,
+    Wishes,
+    instant,
+    plan_series,
+)
+
+PARIS = ZoneInfo("Europe/Paris")
+WEEK = tuple(Hours(day, time(9), time(17)) for day in range(5))
+MONDAY = date(2026, 3, 2)
+
+
+def moderate() -> list[Pacing]:
+    later = [Pacing(gap_min=21, gap_ideal=28, gap_max=42, offset_max=126) for _ in range(3)]
+    return [Pacing(), *later]
+
+
+def severe() -> list[Pacing]:
+    gaps = [Pacing(gap_min=28, gap_ideal=35, gap_max=56, offset_max=168) for _ in range(3)]
+    return [Pacing(), *gaps, Pacing(gap_min=28, gap_ideal=35, gap_max=56, offset_min=120, offset_max=168)]
+
+
+def calendar(*, zone: ZoneInfo = PARIS, hours=WEEK, rooms: int = 1, **more) -> Calendar:
+    given_rooms = more.pop("taken_rooms", {})
+    return Calendar(
+        zone=zone,
+        hours=hours,
+        rooms={key: Booked(given_rooms.get(key, [])) for key in range(1, rooms + 1)},
+        **more,
+    )
+
+
+def busy(day: date, start: time, end: time, zone: ZoneInfo = PARIS) -> tuple[datetime, datetime]:
+    return datetime.combine(day, start, zone).astimezone(UTC), datetime.combine(day, end, zone).astimezone(UTC)
+
+
+def wall(slots, zone: ZoneInfo = PARIS) -> list[str]:
+    return [f"{slot.starts_at.astimezone(zone):%a %d %b %H:%M}" for slot in slots]
+
+
+def test_first_series_on_an_empty_calendar_keeps_day_and_hour() -> None:
+    slots = plan_series(pacing=moderate(), minutes=38, calendar=calendar(), wishes=Wishes(earliest=MONDAY))
+
+    assert wall(slots) == ["Mon 02 Mar 09:00", "Mon 30 Mar 09:00", "Mon 27 Apr 09:00", "Mon 25 May 09:00"]
+    assert [slot.number for slot in slots] == [1, 2, 3, 4]
+    assert {slot.ends_at - slot.starts_at for slot in slots} == {timedelta(minutes=38)}
+
+
+def test_clock_change_keeps_nine_oclock_at_nine() -> None:
+    slots = plan_series(pacing=moderate(), minutes=38, calendar=calendar(), wishes=Wishes(earliest=MONDAY))
+
+    assert [slot.starts_at.hour for slot in slots] == [8, 7, 7, 7]
+
+
+def test_taken_hour_gives_way_to_the_closest_one_and_a_taken_day_to_the_next() -> None:
+    taken = Booked(
+        [
+            busy(date(2026, 3, 30), time(8), time(9, 20)),
+            busy(date(2026, 4, 27), time(9), time(17)),
+        ]
+    )
+    slots = plan_series(
+        pacing=moderate(), minutes=38, calendar=calendar(practitioner=taken), wishes=Wishes(earliest=MONDAY)
+    )
+
+    assert wall(slots) == ["Mon 02 Mar 09:00", "Mon 30 Mar 09:30", "Tue 28 Apr 09:00", "Tue 26 May 09:00"]
+
+
+def test_room_of_the_first_session_is_kept_and_another_taken_where_it_is_busy() -> None:
+    taken = {1: [busy(date(2026, 3, 30), time(9), time(17))]}
+    slots = plan_series(
+        pacing=moderate(), minutes=38, calendar=calendar(rooms=2, taken_rooms=taken), wishes=Wishes(earliest=MONDAY)
+    )
+
+    assert [slot.room for slot in slots] == [1, 2, 1, 1]
+
+
+def test_closed_day_is_left_out() -> None:
+    slots = plan_series(
+        pacing=moderate(),
+        minutes=38,
+        calendar=calendar(closures=frozenset({MONDAY, date(2026, 3, 31)})),
+        wishes=Wishes(earliest=MONDAY),
+    )
+
+    assert wall(slots)[:2] == ["Tue 03 Mar 09:00", "Mon 30 Mar 09:00"]
+
+
+def test_wishes_for_days_and_hours_are_met() -> None:
+    wishes = Wishes(earliest=MONDAY, weekdays=frozenset({1, 3}), not_before=time(14), not_after=time(15))
+    slots = plan_series(pacing=moderate(), minutes=38, calendar=calendar(), wishes=wishes)
+
+    assert wall(slots) == ["Tue 03 Mar 14:00", "Tue 31 Mar 14:00", "Tue 28 Apr 14:00", "Tue 26 May 14:00"]
+
+
+def test_severe_course_reaches_its_least_span_when_gaps_could_be_shorter() -> None:
+    short = [Pacing(), *[Pacing(gap_min=28, gap_ideal=28, gap_max=56, offset_max=168) for _ in range(3)]]
+    short.append(Pacing(gap_min=28, gap_ideal=28, gap_max=56, offset_min=120, offset_max=168))
+    slots = plan_series(pacing=short, minutes=40, calendar=calendar(), wishes=Wishes(earliest=MONDAY))
+
+    assert (slots[-1].day - slots[0].day).days >= 120
+
+
+def test_series_backs_up_where_the_nearest_day_leads_nowhere() -> None:
+    """The only free day for session 3 is 50 days after the first: session 2 has to move for it."""
+    day = MONDAY + timedelta(days=50)
+    closed = {MONDAY + timedelta(days=n) for n in range(1, 127)} - {MONDAY + timedelta(days=n) for n in (15, 22, 50)}
+    pacing = [Pacing(), *[Pacing(gap_min=14, gap_ideal=15, gap_max=28, offset_max=60) for _ in range(2)]]
+    slots = plan_series(
+        pacing=pacing,
+        minutes=30,
+        calendar=calendar(closures=frozenset(closed), hours=tuple(Hours(d, time(9), time(17)) for d in range(7))),
+        wishes=Wishes(earliest=MONDAY),
+    )
+
+    assert [slot.day for slot in slots] == [MONDAY, MONDAY + timedelta(days=22), day]
+
+
+def test_begun_course_goes_on_from_its_last_session() -> None:
+    slots = plan_series(
+        pacing=moderate()[2:],
+        minutes=38,
+        calendar=calendar(),
+        wishes=Wishes(earliest=MONDAY),
+        first_number=3,
+        first_day=date(2026, 1, 19),
+        previous_day=date(2026, 2, 16),
+    )
+
+    assert wall(slots) == ["Mon 16 Mar 09:00", "Mon 13 Apr 09:00"]
+    assert [slot.number for slot in slots] == [3, 4]
+
+
+def refusal(**changes) -> tuple[str, int]:
+    call = {
+        "pacing": moderate(),
+        "minutes": 38,
+        "calendar": calendar(),
+        "wishes": Wishes(earliest=MONDAY),
+        **changes,
+    }
+    with pytest.raises(NoSeries) as refused:
+        plan_series(**call)
+    return refused.value.reason.code, refused.value.reason.number
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"calendar": calendar(hours=())}, (NO_HOURS, 1)),
+        ({"calendar": calendar(rooms=0)}, (NO_ROOMS, 1)),
+        ({"minutes": 481}, (TOO_SHORT, 1)),
+        ({"wishes": Wishes(earliest=MONDAY, weekdays=frozenset({5, 6}))}, (WISHES_OUTSIDE_HOURS, 1)),
+        ({"wishes": Wishes(earliest=MONDAY, not_before=time(16, 30))}, (WISHES_OUTSIDE_HOURS, 1)),
+        (
+            {
+                "pacing": moderate()[1:],
+                "first_number": 2,
+                "first_day": date(2026, 1, 5),
+                "previous_day": date(2026, 1, 5),
+            },
+            (WINDOW_PASSED, 2),
+        ),
+    ],
+)
+def test_refusal_names_what_failed(changes, expected) -> None:
+    assert refusal(**changes) == expected
+
+
+def test_refusal_names_the_session_its_days_and_what_stood_in_the_way() -> None:
+    away = Booked([busy(MONDAY + timedelta(days=n), time(0), time(23)) for n in range(21, 300)])
+    with pytest.raises(NoSeries) as refused:
+        plan_series(
+            pacing=moderate(),
+            minutes=38,
+            calendar=calendar(practitioner=away),
+            wishes=Wishes(earliest=MONDAY),
+        )
+
+    reason = refused.value.reason
+    assert (reason.code, reason.number) == (NO_FREE_TIME, 2)
+    assert reason.first_day == MONDAY + timedelta(days=21)
+    assert "practitioner" in dict(reason.tally)
+
+
+# ------------------------------------------------------------------ clock changes
+
+CHANGES = [
+    ("Europe/Paris", date(2026, 3, 29), date(2026, 10, 25)),
+    ("America/New_York", date(2026, 3, 8), date(2026, 11, 1)),
+    ("Australia/Lord_Howe", date(2026, 10, 4), date(2026, 4, 5)),
+    ("Asia/Kolkata", date(2026, 3, 29), date(2026, 10, 25)),
+]
+WHOLE_DAY = tuple(Hours(day, time(0), time(23, 45)) for day in range(7))
+
+
+@pytest.mark.parametrize(("name", "forward", "back"), CHANGES)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_course_keeps_its_wall_time_across_every_change(name: str, forward: date, back: date, data) -> None:
+    zone = ZoneInfo(name)
+    change = data.draw(st.sampled_from([forward, back]))
+    start = change - timedelta(days=data.draw(st.integers(0, 150)))
+    hour = data.draw(st.integers(4, 19))  # outside the hours that are skipped or repeated
+    minutes = data.draw(st.integers(20, 60))
+    wishes = Wishes(earliest=start, not_before=time(hour, data.draw(st.sampled_from([0, 15, 30, 45]))))
+    slots = plan_series(pacing=severe(), minutes=minutes, calendar=calendar(zone=zone, hours=WHOLE_DAY), wishes=wishes)
+
+    assert {slot.starts_at.astimezone(zone).time() for slot in slots} == {wishes.not_before}
+    assert [(b.day - a.day).days for a, b in zip(slots, slots[1:], strict=False)] == [35] * 4
+    assert {slot.ends_at - slot.starts_at for slot in slots} == {timedelta(minutes=minutes)}
+    assert [slot.starts_at.astimezone(zone).date() for slot in slots] == [slot.day for slot in slots]
+
+
+@pytest.mark.parametrize(
+    ("name", "day", "skipped"),
+    [
+        ("Europe/Paris", date(2026, 3, 29), time(2, 30)),
+        ("America/New_York", date(2026, 3, 8), time(2, 30)),
+        ("Australia/Lord_Howe", date(2026, 10, 4), time(2, 15)),
+    ],
+)
+def test_wall_time_that_the_clocks_skip_is_never_offered(name: str, day: date, skipped: time) -> None:
+    zone = ZoneInfo(name)
+    night = (Hours(day.weekday(), skipped, time(2, 45) if skipped == time(2, 30) else time(2, 30)),)
+
+    assert instant(day, skipped, zone) is None
+    with pytest.raises(NoSeries):
+        plan_series(
+            pacing=[Pacing(gap_max=0), Pacing(gap_min=7, gap_ideal=7, gap_max=7)],
+            minutes=10,
+            calendar=calendar(
+                zone=zone, hours=night, closures=frozenset(day + timedelta(days=7 * n) for n in range(1, 30))
+            ),
+            wishes=Wishes(earliest=day),
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "day", "twice", "offset"),
+    [
+        ("Europe/Paris", date(2026, 10, 25), time(2, 30), timedelta(hours=2)),
+        ("America/New_York", date(2026, 11, 1), time(1, 30), timedelta(hours=-4)),
+        ("Australia/Lord_Howe", date(2026, 4, 5), time(1, 45), timedelta(hours=11)),
+    ],
+)
+def test_wall_time_that_comes_twice_means_the_first(name: str, day: date, twice: time, offset: timedelta) -> None:
+    at = instant(day, twice, ZoneInfo(name))
+
+    assert at is not None
+    assert at == datetime.combine(day, twice, UTC) - offset
+
+
+# ------------------------------------------------------------------ against a plain reference
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_series_exists_exactly_where_a_plain_search_finds_one(data) -> None:
+    """Few days, everything tried: the planner finds a series exactly when there is one, and keeps every rule."""
+    days = [MONDAY + timedelta(days=n) for n in range(40)]
+    closed = frozenset(day for day in days if data.draw(st.booleans()))
+    pacing = [
+        Pacing(),
+        *[Pacing(gap_min=3, gap_ideal=data.draw(st.integers(3, 8)), gap_max=8, offset_max=20) for _ in range(2)],
+    ]
+    book = calendar(
+        hours=tuple(Hours(d, time(9), time(10)) for d in range(7)),
+        closures=closed | {MONDAY + timedelta(days=n) for n in range(40, 400)},
+    )
+    open_days = [day for day in days if day not in closed]
+    possible = any(
+        3 <= (b - a).days <= 8 and 3 <= (c - b).days <= 8 and (c - a).days <= 20
+        for a in open_days
+        for b in open_days
+        for c in open_days
+    )
+    try:
+        slots = plan_series(pacing=pacing, minutes=30, calendar=book, wishes=Wishes(earliest=MONDAY))
+    except NoSeries:
+        assert not possible
+        return
+    assert possible
+    first, second, third = (slot.day for slot in slots)
+    assert 3 <= (second - first).days <= 8
+    assert 3 <= (third - second).days <= 8
+    assert (third - first).days <= 20
+    assert not {first, second, third} & closed
