@@ -69,7 +69,8 @@ def postgresql() -> Iterator[str]:
     data = folder / "data"
     options = f"-p {port} -k {folder} -h 127.0.0.1 -c max_connections=200 -c fsync=off -c synchronous_commit=off"
     try:
-        run(programs / "initdb", "-D", data, *"-U mesoclinic -A trust -E UTF8 --no-sync --locale=C.UTF-8".split())
+        settings = ["--username=mesoclinic", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        run(programs / "initdb", "-D", data, *settings)
         run(programs / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
         try:
             run(programs / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "mesoclinic", "mesoclinic")

@@ -1,8 +1,8 @@
 """The sample clinic's patients and what has happened to them, told through the same actions that people use.
 
-Everything is invented. The story is told relative to the day it is loaded on, with the clock set back for what lies behind, so
-that Today has visits on any day and every course, message and audit event carries a time that fits. The same day and hour give
-the same clinic.
+Everything is invented. The story is told relative to the day it is loaded on, with the clock set back for what lies
+behind, so that Today has visits on any day and every course, message and audit event carries a time that fits. The same
+day and hour give the same clinic.
 """
 
 from __future__ import annotations

@@ -11,9 +11,7 @@ from sessions import sample
 
 
 class Command(BaseCommand):
-    help = (
-        "Fill an empty database with the sample clinic. Refuses where there is real data; does nothing the second time."
-    )
+    help = "Fill an empty database with the sample clinic; refuse where there is real data."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--if-empty", action="store_true", help="leave a database that holds a clinic as it is")

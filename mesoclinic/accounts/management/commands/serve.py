@@ -1,7 +1,7 @@
 """Runs the whole product on one machine: the web server, and a Celery worker with the beat inside.
 
 Each child gets a session of its own, so that Ctrl-C reaches this process alone; it then asks each child's main process
-to end, waits, and in the end leaves no process behind. Where this process itself is killed, the kernel ends the children.
+to end, waits, and in the end leaves no process behind. Where this process is killed, the kernel ends the children.
 """
 
 from __future__ import annotations
