@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import User
 from patients.models import Intake, Patient
-
-
-class FormularyStatus(models.TextChoices):
-    DRAFT = "draft", _("Draft")
-    PUBLISHED = "published", _("Published")
-    RETIRED = "retired", _("Retired")
+from protocols.enums import FormularyStatus, OpenAnswerKind, PlanStatus
 
 
 class FormularyVersion(models.Model):
@@ -33,9 +29,10 @@ class FormularyVersion(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     published_at = models.DateTimeField(null=True, blank=True)
     published_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    retired_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        ordering = ["-created_at"]
+        ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(
                 fields=["status"],
@@ -114,23 +111,11 @@ class Product(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.CheckConstraint(
-                condition=Q(concentration__gt=0, container_volume_ml__gt=0), name="product_positive"
-            )
+            models.CheckConstraint(condition=Q(concentration__gt=0, container_volume_ml__gt=0), name="product_positive")
         ]
 
     def __str__(self) -> str:
         return self.name
-
-
-class PlanStatus(models.TextChoices):
-    DRAFT = "draft", _("Draft")
-    SIGNED = "signed", _("Signed")
-    ACTIVE = "active", _("Active")  # its course has begun
-    COMPLETED = "completed", _("Completed")
-    STOPPED = "stopped", _("Stopped")
-    SUPERSEDED = "superseded", _("Superseded")
-    DISCARDED = "discarded", _("Discarded")  # a draft that was given up
 
 
 class Plan(models.Model):
@@ -148,10 +133,9 @@ class Plan(models.Model):
     formulary = models.ForeignKey(FormularyVersion, on_delete=models.PROTECT, related_name="plans")
     number = models.PositiveSmallIntegerField()  # 1 is the patient's first plan
     version = models.PositiveSmallIntegerField(default=1)
-    supersedes = models.OneToOneField(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="superseded_by"
-    )
+    supersedes = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="amendments")
     status = models.CharField(max_length=12, choices=PlanStatus.choices, default=PlanStatus.DRAFT)
+    language = models.CharField(max_length=5, choices=settings.LANGUAGES, default="en")  # of the result's sentences
     case = models.JSONField()
     policy = models.JSONField()
     engine_version = models.CharField(max_length=20)
@@ -161,16 +145,29 @@ class Plan(models.Model):
     revision = models.PositiveIntegerField(default=0)  # rises with each change of the draft
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    responsible = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="+"
+    )  # who drafts it now, and may sign it
     signed_at = models.DateTimeField(null=True, blank=True)
-    signed_by = models.ForeignKey(
-        User, null=True, blank=True, on_delete=models.PROTECT, related_name="signed_plans"
-    )
+    signed_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="signed_plans")
     signature_sha256 = models.CharField(max_length=64, blank=True)
 
     class Meta:
-        ordering = ["-created_at"]
+        ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(fields=["patient", "number", "version"], name="plan_version_once"),
+            models.UniqueConstraint(
+                fields=["patient"],
+                condition=Q(status="draft"),
+                name="one_plan_draft",
+                violation_error_message=_("A draft of a plan is open already."),
+            ),
+            models.UniqueConstraint(
+                fields=["supersedes"],
+                condition=~Q(status="discarded"),
+                name="plan_amended_once",
+                violation_error_message=_("This plan has an amendment already."),
+            ),
             models.CheckConstraint(
                 condition=Q(
                     status__in=["draft", "discarded"],
@@ -189,6 +186,24 @@ class Plan(models.Model):
 
     def __str__(self) -> str:
         return f"{self.patient}, plan {self.number}.{self.version}"
+
+    @property
+    def is_draft(self) -> bool:
+        return self.status == PlanStatus.DRAFT
+
+    @property
+    def is_signed(self) -> bool:
+        """Signed at some time, whatever became of it since."""
+        return self.signed_at is not None
+
+    @property
+    def display_number(self) -> str:
+        """As people say it: 1, and from the first amendment on 1.2."""
+        return f"{self.number}" if self.version == 1 else f"{self.number}.{self.version}"
+
+    @property
+    def short_fingerprint(self) -> str:
+        return " ".join(self.signature_sha256[i : i + 8] for i in range(0, 32, 8))
 
 
 class Acknowledgement(models.Model):
@@ -219,14 +234,9 @@ class Acknowledgement(models.Model):
 class OpenAnswer(models.Model):
     """How a practitioner settled one open question of a draft: a value, or not measured / not applicable with a reason."""
 
-    class Kind(models.TextChoices):
-        ANSWERED = "answered", _("Answered")
-        NOT_MEASURED = "not_measured", _("Not measured")
-        NOT_APPLICABLE = "not_applicable", _("Not applicable")
-
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="open_answers")
     fact = models.CharField(max_length=60)
-    kind = models.CharField(max_length=16, choices=Kind.choices)
+    kind = models.CharField(max_length=16, choices=OpenAnswerKind.choices)
     value = models.JSONField(null=True, blank=True)
     reason = models.CharField(max_length=500, blank=True)
     by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")

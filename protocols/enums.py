@@ -1,0 +1,49 @@
+"""The states of a formulary version and of a plan, and the coded reasons that people choose from."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class FormularyStatus(models.TextChoices):
+    DRAFT = "draft", _("Draft")
+    PUBLISHED = "published", _("Published")
+    RETIRED = "retired", _("Retired")
+
+
+class PlanStatus(models.TextChoices):
+    DRAFT = "draft", _("Draft")
+    SIGNED = "signed", _("Signed")
+    ACTIVE = "active", _("Active")  # its course has begun
+    COMPLETED = "completed", _("Completed")
+    STOPPED = "stopped", _("Stopped")
+    SUPERSEDED = "superseded", _("Superseded")
+    DISCARDED = "discarded", _("Discarded")  # a draft that was given up
+
+
+class AcknowledgementReason(models.TextChoices):
+    """Why a plan may go on although a caution stands."""
+
+    EXPLAINED = "explained", _("Explained, the patient accepts it")
+    PRESCRIBER_CONSULTED = "prescriber_consulted", _("Prescriber or specialist consulted")
+    MEASURE_TAKEN = "measure_taken", _("A measure is planned (say which)")
+    CHECKED_TODAY = "checked_today", _("Checked today, nothing against it")
+    OTHER = "other", _("Other, in words")
+
+
+NOTE_NEEDED = frozenset({AcknowledgementReason.MEASURE_TAKEN, AcknowledgementReason.OTHER})
+
+
+class EditReason(models.TextChoices):
+    """Why a practitioner departs from what the engine proposed."""
+
+    TOLERANCE = "tolerance", _("Tolerated badly or well before")
+    EXPERIENCE = "experience", _("Clinical judgement")
+    PATIENT_WISH = "patient_wish", _("The patient's wish")
+    AVAILABILITY = "availability", _("Availability")
+    OTHER = "other", _("Other")
+
+
+class OpenAnswerKind(models.TextChoices):
+    ANSWERED = "answered", _("Answered")
+    NOT_MEASURED = "not_measured", _("Not measured")
+    NOT_APPLICABLE = "not_applicable", _("Not applicable")
