@@ -1,0 +1,39 @@
+"""One way to write a value down, so that the same answer is the same bytes everywhere, for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+
+def plain(number: Decimal | int) -> str:
+    """A decimal as people write it: no exponent, no trailing zeros."""
+    text = format(Decimal(number), "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def json_safe(value: Any) -> Any:
+    """The value in JSON's own types. Decimals become strings; a float is a mistake in code."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return {str(key): json_safe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_safe(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def canonical_json(value: Any) -> bytes:
+    """Sorted keys, no spaces, UTF-8: the bytes that are stored, compared and hashed."""
+    return json.dumps(json_safe(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+
+
+def fingerprint(value: Any) -> str:
+    return hashlib.sha256(canonical_json(value)).hexdigest()

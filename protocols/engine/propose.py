@@ -1,0 +1,138 @@
+"""propose(): facts, formulary and policy in; a screened, selected, dosed and explained proposal out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from protocols.engine.case import Case, parse_case, read_stock
+from protocols.engine.course import Schedule, schedule
+from protocols.engine.dose import Diluent, Mixture, dose, fill
+from protocols.engine.formulary import Formulary
+from protocols.engine.model import CaseError, Fault, bits
+from protocols.engine.policy import Policy
+from protocols.engine.select import select
+from protocols.engine.setting import Setting, set_up
+
+ENGINE_VERSION = "1.0"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Composition:
+    """A set of ingredients, partitioned and dosed: for the first session, and for those that differ from it."""
+
+    mask: int
+    groups: tuple[int, ...]
+    mixtures: tuple[Mixture, ...]
+    plan: Schedule
+    others: Mapping[int, tuple[Mixture, ...]]
+    """Sessions, by number, that hold something else than the first because an ingredient has a longer interval."""
+
+    def of_session(self, number: int) -> tuple[Mixture, ...]:
+        return self.others.get(number, self.mixtures)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Proposal:
+    setting: Setting
+    composition: Composition | None
+    edits: tuple[Mapping[str, Any], ...] = ()
+    removed: frozenset[int] = frozenset()
+    pinned: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def status(self) -> str:
+        return self.setting.status
+
+    @property
+    def mask(self) -> int:
+        return self.composition.mask if self.composition else 0
+
+    @property
+    def ingredients(self) -> tuple[str, ...]:
+        return self.setting.formulary.keys(self.mask)
+
+    @cached_property
+    def _dict(self) -> dict[str, Any]:
+        from protocols.engine.explain import explain
+
+        return explain(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole answer, JSON-safe: codes and parameters, no sentences."""
+        return self._dict
+
+
+def propose(
+    case: Case | Mapping[str, Any],
+    formulary: Formulary,
+    policy: Policy | None = None,
+    stock: Mapping[str, Any] | None = None,
+) -> Proposal:
+    """The engine's proposal. Raises CaseError for input that cannot be read, and nothing else."""
+    setting = prepare(case, formulary, policy, stock)
+    if setting.status != "proposed":
+        return Proposal(setting=setting, composition=None)
+    return Proposal(setting=setting, composition=compose(setting, select(setting.problem)))
+
+
+def prepare(
+    case: Case | Mapping[str, Any],
+    formulary: Formulary,
+    policy: Policy | None = None,
+    stock: Mapping[str, Any] | None = None,
+) -> Setting:
+    if not isinstance(case, Case):
+        case = parse_case(case, formulary)
+    effective = formulary.switched(activate=case.activate, deactivate=case.deactivate)
+    base = policy if policy is not None else Policy.default(formulary)
+    amounts = case.stock
+    if stock is not None:
+        faults: list[Fault] = []
+        amounts = read_stock(stock, formulary, faults)
+        if faults:
+            raise CaseError(tuple(faults))
+    return set_up(case, effective, base.overridden(case.policy, formulary), amounts)
+
+
+def compose(setting: Setting, mask: int, volumes: Mapping[int, int] | None = None) -> Composition:
+    """Partition and dose a feasible set. `volumes`: steps set by hand, by index; the rest keep what they are given."""
+    intervals = {
+        setting.formulary.by_index[i].key: setting.formulary.by_index[i].min_interval_days
+        for i in bits(mask) + ([setting.diluent] if setting.diluent >= 0 else [])
+    }
+    plan = schedule(setting.screening.severity, intervals, setting.policy, setting.formulary)
+    groups, mixtures = _mix(setting, mask, setting.diluent_for, volumes)
+    others: dict[int, tuple[Mixture, ...]] = {}
+    if plan.uses:
+        for number in range(1, len(plan.offsets) + 1):
+            absent = {key for key, sessions in plan.uses.items() if number not in sessions}
+            if not absent:
+                continue
+            held = mask & ~setting.formulary.mask(absent)
+            dry = setting.diluent >= 0 and setting.formulary.by_index[setting.diluent].key in absent
+            others[number] = _mix(setting, held, _no_diluent if dry else setting.diluent_for, volumes)[1]
+    return Composition(mask=mask, groups=groups, mixtures=mixtures, plan=plan, others=others)
+
+
+def _no_diluent(groups: tuple[int, ...]) -> Diluent | None:
+    return None
+
+
+def _mix(
+    setting: Setting, mask: int, diluent_for: Any, volumes: Mapping[int, int] | None
+) -> tuple[tuple[int, ...], tuple[Mixture, ...]]:
+    groups = setting.problem.syringes.best(mask)
+    limits = {i: setting.limits[i] for i in bits(mask)}
+    cost = {i: setting.problem.cost_index[i] for i in limits}
+    diluent = diluent_for(groups)
+    mixtures = dose(
+        groups, limits, setting.target_steps, diluent, setting.share, budget=setting.problem.budget, cost=cost
+    )
+    if volumes:
+        steps = {i: amount for mixture in mixtures for i, amount in mixture.steps.items()}
+        steps |= {i: amount for i, amount in volumes.items() if i in steps}
+        mixtures = fill(groups, steps, setting.target_steps, diluent, setting.share)
+    return groups, mixtures

@@ -1,0 +1,517 @@
+"""Check formulary documents: every word they use is defined, every number stands where it may.
+
+The check speaks in sentences that name the file, the entry and what is wrong, since a director may read them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any
+
+from protocols.engine.triggers import OPERATIONS, OPERATIONS_OF_TYPE
+
+RULE_FIELDS = {"key", "severity", "applies_to", "trigger", "message", "until", "rationale", "refer", "source_ids"}
+RULE_SEVERITIES = {"absolute", "exclude", "caution", "info"}
+SCOPE_FIELDS = {
+    "plan": set(),
+    "ingredients": {"keys"},
+    "class": {"classes"},
+    "flag": {"flag", "equals"},
+    "allergen": {"allergen"},
+    "prescription_only": set(),
+    "listed_in_fact": {"fact"},
+}
+PAIR_FIELDS = {"key", "a", "b", "severity", "scope", "kind", "rationale", "source_ids"}
+PAIR_SEVERITIES = {"never_mix", "separate_syringe", "use_immediately"}
+PAIR_SCOPES = {"syringe", "session"}
+INGREDIENT_FIELDS = {
+    "key", "name", "synonyms", "inci_name", "inn_name", "class", "role", "named_in_article", "cas", "unii", "origin",
+    "mechanism", "concerns", "stock", "elemental", "per_session", "solution", "storage", "flags", "regulatory",
+    "activation", "default_active", "director_confirmation_required", "relative_cost_per_ml", "source_ids",
+}  # fmt: skip
+ROLES = {"active", "carrier", "diluent"}
+FLAGS = {
+    "vegan", "animal_origin", "allergens", "contains_sulfite", "contains_ethanol", "contains_propylene_glycol",
+    "contains_benzyl_alcohol", "note",
+}  # fmt: skip
+CONCERN_FIELDS = {
+    "key", "referral_first", "referral_rule", "cleared_when", "anchors", "article_claims", "evidence_note", "source_ids",
+}  # fmt: skip
+SEVERITIES = ("mild", "moderate", "severe")
+NUMBER = re.compile(r"(?<![A-Za-z_\d.])\d+(?:\.\d+)?")
+DOCUMENTS = ("ingredients", "concerns", "screening", "course", "sources", "vocabulary")
+
+
+def check_documents(documents: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every problem found, as sentences; empty when the documents are sound."""
+    if missing := [name for name in DOCUMENTS if not isinstance(documents.get(name), Mapping)]:
+        return tuple(f"{name}: the document is missing" for name in missing)
+    check = _Check(documents)
+    try:
+        return tuple(check.problems())
+    except (KeyError, TypeError, AttributeError, InvalidOperation) as broken:
+        return (*check.found, f"the documents cannot be read further: {type(broken).__name__} {broken}")
+
+
+class _Check:
+    def __init__(self, documents: Mapping[str, Any]) -> None:
+        self.d = documents
+        self.found: list[str] = []
+
+    def problems(self) -> list[str]:
+        d = self.d
+        vocabulary = d["vocabulary"]
+        self.facts = vocabulary["facts"]["facts"]
+        self.sources = {entry["id"]: entry for entry in d["sources"]["sources"]}
+        self.claims = {entry["id"] for entry in d["sources"]["article_claims"]}
+        self.ingredients = {entry["key"]: entry for entry in d["ingredients"]["ingredients"]}
+        self.concerns = {entry["key"] for entry in vocabulary["concerns"]["concerns"]}
+        self.referrals = {entry["key"] for entry in d["course"]["referral_rules"]}
+        self.weights = d["course"]["composition"]["selection_weights"]
+        for part in (
+            self._unique(),
+            self._every_source(),
+            self._ingredients(),
+            self._concerns(),
+            self._required(),
+            self._rules(),
+            self._pairs(),
+            self._stages(),
+            self._course(),
+            self._composition(),
+            self._cost(),
+        ):
+            self.found.extend(part)
+        return self.found
+
+    # ------------------------------------------------------------------ words
+    def _unique(self) -> Iterator[str]:
+        for name, entries, field in (
+            ("ingredients", self.d["ingredients"]["ingredients"], "key"),
+            ("concerns", self.d["concerns"]["concerns"], "key"),
+            ("screening rules", self.d["screening"]["rules"], "key"),
+            ("incompatibilities", self.d["screening"]["incompatibilities"], "key"),
+            ("referral rules", self.d["course"]["referral_rules"], "key"),
+            ("sources", self.d["sources"]["sources"], "id"),
+            ("article claims", self.d["sources"]["article_claims"], "id"),
+        ):
+            seen: set[str] = set()
+            for entry in entries:
+                if entry[field] in seen:
+                    yield f"{name}: {entry[field]} is defined twice"
+                seen.add(entry[field])
+
+    def _every_source(self) -> Iterator[str]:
+        """Wherever source_ids stands, in any document, each id is a source."""
+        for name in ("ingredients", "concerns", "screening", "course", "sources"):
+            for path, key, value in _walk(self.d[name], name):
+                if key in ("source_ids", "red_flag_sources"):
+                    for source in value:
+                        if source not in self.sources:
+                            yield f"{path}: unknown source {source}"
+                elif key == "article_claims" and name != "sources":
+                    for claim in value:
+                        if claim not in self.claims:
+                            yield f"{path}: unknown article claim {claim}"
+
+    def _sourced(self, where: str, entry: Mapping[str, Any]) -> Iterator[str]:
+        if not entry.get("source_ids"):
+            yield f"{where}: it names no source"
+
+    # ------------------------------------------------------------------ ingredients
+    def _ingredients(self) -> Iterator[str]:
+        scale = self.d["ingredients"]
+        for key, entry in self.ingredients.items():
+            where = f"ingredient {key}"
+            yield from _unknown(where, entry, INGREDIENT_FIELDS)
+            yield from _unknown(f"{where}, flags", entry["flags"], FLAGS)
+            yield from self._sourced(where, entry)
+            if entry["class"] not in scale["classes"]:
+                yield f"{where}: unknown class {entry['class']}"
+            if entry["role"] not in ROLES:
+                yield f"{where}: unknown role {entry['role']}"
+            if entry["default_active"] is not (entry["activation"] == "on_by_default"):
+                yield f"{where}: activation and default_active contradict each other"
+            if _n(entry["relative_cost_per_ml"]) < 0:
+                yield f"{where}: relative_cost_per_ml is negative"
+            yield from self._addresses(where, entry, scale)
+            yield from self._amounts(where, entry)
+
+    def _addresses(self, where: str, entry: Mapping[str, Any], scale: Mapping[str, Any]) -> Iterator[str]:
+        seen: set[str] = set()
+        for line in entry["concerns"]:
+            if line["concern"] not in self.concerns:
+                yield f"{where}: unknown concern {line['concern']}"
+            if line["concern"] in seen:
+                yield f"{where}: concern {line['concern']} is listed twice"
+            seen.add(line["concern"])
+            if line["strength"] not in (1, 2, 3):
+                yield f"{where}, {line['concern']}: strength must be 1, 2 or 3"
+            if line["evidence_grade"] not in scale["evidence_scale"]:
+                yield f"{where}, {line['concern']}: unknown evidence grade {line['evidence_grade']}"
+            if line["direction"] not in scale["direction_values"]:
+                yield f"{where}, {line['concern']}: unknown direction {line['direction']}"
+            yield from self._sourced(f"{where}, {line['concern']}", line)
+        if entry["role"] == "diluent" and entry["concerns"]:
+            yield f"{where}: a diluent serves no concern"
+
+    def _amounts(self, where: str, entry: Mapping[str, Any]) -> Iterator[str]:
+        stock, session = entry["stock"], entry["per_session"]
+        volume, dose, most = session["volume"], session["dose"], session["max_dose"]
+        concentration = _n(stock["concentration"])
+        if concentration <= 0:
+            yield f"{where}: the concentration must be above 0"
+            return
+        for name, amounts in (("volume", volume), ("dose", dose)):
+            if not 0 <= _n(amounts["min"]) <= _n(amounts["usual"]) <= _n(amounts["max"]):
+                yield f"{where}: {name} must have min <= usual <= max"
+        for level in ("min", "usual", "max"):
+            if _n(dose[level]) != concentration * _n(volume[level]):
+                yield (
+                    f"{where}: {level} dose {dose[level]} is not concentration {stock['concentration']} "
+                    f"x volume {volume[level]}"
+                )
+        if _n(dose["max"]) > _n(most["value"]):
+            yield f"{where}: the dose at maximum volume exceeds max_dose"
+        if volume["unit"] != "mL" or most["unit"] != dose["unit"]:
+            yield f"{where}: the units of volume, dose and max_dose do not agree"
+        if stock["concentration_unit"] != f"{dose['unit']}/mL":
+            yield f"{where}: concentration in {stock['concentration_unit']}, dose in {dose['unit']}"
+        if entry["role"] != "diluent" and _n(volume["max"]) <= 0:
+            yield f"{where}: the maximum volume must be above 0"
+        if not isinstance(session["min_interval_days"], int) or session["min_interval_days"] < 0:
+            yield f"{where}: min_interval_days must be a whole number of days"
+        if not 0 <= _n(entry["solution"]["ph_min"]) <= _n(entry["solution"]["ph_max"]) <= 14:
+            yield f"{where}: the pH range is out of order"
+
+    # ------------------------------------------------------------------ concerns
+    def _concerns(self) -> Iterator[str]:
+        listed = {entry["key"] for entry in self.d["concerns"]["concerns"]}
+        for key in sorted(self.concerns - listed):
+            yield f"concern {key}: the vocabulary has it, the formulary says nothing of it"
+        for entry in self.d["concerns"]["concerns"]:
+            where = f"concern {entry['key']}"
+            yield from _unknown(where, entry, CONCERN_FIELDS)
+            yield from self._sourced(where, entry)
+            if entry["key"] not in self.concerns:
+                yield f"{where}: the vocabulary lacks it"
+            first, supporting = entry["anchors"]["first_choice"], entry["anchors"]["supporting"]
+            for key in (*first, *supporting):
+                ingredient = self.ingredients.get(key)
+                if ingredient is None:
+                    yield f"{where}: unknown ingredient {key}"
+                elif entry["key"] not in {line["concern"] for line in ingredient["concerns"]}:
+                    yield f"{where}: its anchor {key} does not serve it"
+            for key in sorted(set(first) & set(supporting)):
+                yield f"{where}: {key} is first choice and supporting"
+            if entry["referral_first"]:
+                if entry.get("referral_rule") not in self.referrals:
+                    yield f"{where}: unknown referral {entry.get('referral_rule')}"
+                if "cleared_when" not in entry:
+                    yield f"{where}: referral_first needs cleared_when, which says when a diagnosis has been recorded"
+                else:
+                    yield from self._trigger(f"{where}, cleared_when", entry["cleared_when"])
+        scales = {entry["key"] for entry in self.d["vocabulary"]["scales"]["scales"]}
+        for entry in self.d["concerns"]["scale_sources"]:
+            if entry["scale"] not in scales:
+                yield f"scale_sources: unknown scale {entry['scale']}"
+        for entry in self.d["concerns"]["article_sentence_map"]:
+            if entry["article_claim"] not in self.claims:
+                yield f"article_sentence_map: unknown article claim {entry['article_claim']}"
+            for key in entry["concerns"]:
+                if key not in self.concerns:
+                    yield f"article_sentence_map {entry['article_claim']}: unknown concern {key}"
+
+    # ------------------------------------------------------------------ screening
+    def _required(self) -> Iterator[str]:
+        for name, keys in self.d["screening"]["required_before_plan"].items():
+            if name == "note":
+                continue
+            if name != "always" and name.removeprefix("if_sex_") not in self.facts["sex_at_birth"]["values"]:
+                yield f"required_before_plan: unknown condition {name}"
+            for key in keys:
+                if key not in self.facts:
+                    yield f"required_before_plan: the vocabulary lacks the fact {key}"
+
+    def _rules(self) -> Iterator[str]:
+        for entry in self.d["screening"]["rules"]:
+            where = f"rule {entry['key']}"
+            yield from _unknown(where, entry, RULE_FIELDS)
+            yield from self._sourced(where, entry)
+            if entry["severity"] not in RULE_SEVERITIES:
+                yield f"{where}: unknown severity {entry['severity']}"
+            if not entry.get("message"):
+                yield f"{where}: it has no message"
+            if entry.get("refer") and entry["refer"] not in self.referrals:
+                yield f"{where}: unknown referral {entry['refer']}"
+            yield from self._scope(where, entry)
+            yield from self._trigger(where, entry["trigger"])
+
+    def _scope(self, where: str, rule: Mapping[str, Any]) -> Iterator[str]:
+        scope = rule["applies_to"]
+        kind = scope.get("scope")
+        if kind not in SCOPE_FIELDS:
+            yield f"{where}: unknown scope {kind}"
+            return
+        if set(scope) - {"scope"} != SCOPE_FIELDS[kind]:
+            yield f"{where}: scope {kind} takes {sorted(SCOPE_FIELDS[kind]) or 'nothing else'}"
+            return
+        if (kind == "plan") != (rule["severity"] == "absolute") and rule["severity"] in ("absolute", "exclude"):
+            yield f"{where}: an absolute rule applies to the plan, an exclude rule to ingredients"
+        known_allergens = {a for entry in self.ingredients.values() for a in entry["flags"]["allergens"]}
+        if kind == "ingredients":
+            for key in scope["keys"]:
+                if key not in self.ingredients:
+                    yield f"{where}: unknown ingredient {key}"
+        elif kind == "class":
+            for key in scope["classes"]:
+                if key not in self.d["ingredients"]["classes"]:
+                    yield f"{where}: unknown class {key}"
+        elif kind == "flag" and scope["flag"] not in FLAGS - {"note", "allergens"}:
+            yield f"{where}: unknown flag {scope['flag']}"
+        elif kind == "allergen" and scope["allergen"] not in known_allergens:
+            yield f"{where}: no ingredient lists the allergen {scope['allergen']}"
+        elif kind == "listed_in_fact" and scope["fact"] not in self.facts:
+            yield f"{where}: the vocabulary lacks the fact {scope['fact']}"
+
+    def _trigger(self, where: str, trigger: Any) -> Iterator[str]:
+        if not isinstance(trigger, Mapping):
+            yield f"{where}: a trigger must be a mapping"
+            return
+        if "all" in trigger or "any" in trigger:
+            if len(trigger) != 1:
+                yield f"{where}: all or any stands alone"
+                return
+            parts = next(iter(trigger.values()))
+            if not isinstance(parts, list) or not parts:
+                yield f"{where}: all and any need a list of triggers"
+                return
+            for part in parts:
+                yield from self._trigger(where, part)
+            return
+        if set(trigger) != {"fact", "op", "value"}:
+            yield f"{where}: a test needs fact, op and value"
+            return
+        fact, op, value = self.facts.get(trigger["fact"]), trigger["op"], trigger["value"]
+        if fact is None:
+            yield f"{where}: the vocabulary lacks the fact {trigger['fact']}"
+        elif op not in OPERATIONS:
+            yield f"{where}: unknown operation {op}"
+        elif op not in OPERATIONS_OF_TYPE[fact["type"]]:
+            yield f"{where}: {op} does not fit {trigger['fact']}, which is of type {fact['type']}"
+        else:
+            yield from self._value(where, trigger["fact"], fact, op, value)
+
+    def _value(self, where: str, name: str, fact: Mapping[str, Any], op: str, value: Any) -> Iterator[str]:
+        many = op in ("in", "includes_any")
+        if many != isinstance(value, list):
+            yield f"{where}: {op} takes {'a list' if many else 'one value'}"
+            return
+        for item in value if many else [value]:
+            if op == "is_not_empty" or fact["type"] == "boolean":
+                if not isinstance(item, bool):
+                    yield f"{where}: {name} {op} takes true or false"
+            elif fact["type"] in ("integer", "number"):
+                try:
+                    _n(item)
+                except (ValueError, InvalidOperation):
+                    yield f"{where}: {item!r} is not a number"
+            elif fact.get("values_from") == "ingredients":
+                if item not in self.ingredients:
+                    yield f"{where}: unknown ingredient {item}"
+            elif item not in fact["values"]:
+                yield f"{where}: {name} has no value {item}"
+
+    def _pairs(self) -> Iterator[str]:
+        solvents = {entry["solution"]["solvent"] for entry in self.ingredients.values()}
+        for entry in self.d["screening"]["incompatibilities"]:
+            where = f"pair {entry['key']}"
+            yield from _unknown(where, entry, PAIR_FIELDS)
+            yield from self._sourced(where, entry)
+            if entry["severity"] not in PAIR_SEVERITIES:
+                yield f"{where}: unknown severity {entry['severity']}"
+            if entry["scope"] not in PAIR_SCOPES:
+                yield f"{where}: unknown scope {entry['scope']}"
+            for side in (entry["a"], entry["b"]):
+                if isinstance(side, str):
+                    if side not in self.ingredients:
+                        yield f"{where}: unknown ingredient {side}"
+                elif set(side) == {"flag", "equals"}:
+                    if side["flag"] not in FLAGS - {"note", "allergens"}:
+                        yield f"{where}: unknown flag {side['flag']}"
+                elif set(side) == {"class"}:
+                    if side["class"] not in self.d["ingredients"]["classes"]:
+                        yield f"{where}: unknown class {side['class']}"
+                elif set(side) == {"solvent"}:
+                    if side["solvent"] not in solvents:
+                        yield f"{where}: no ingredient has the solvent {side['solvent']}"
+                elif side != {"any_active": True}:
+                    yield f"{where}: unknown side {side}"
+
+    def _stages(self) -> Iterator[str]:
+        """A stage that asks for a referral has a rule that offers one."""
+        referring = [rule for rule in self.d["screening"]["rules"] if rule.get("refer")]
+        for scale in self.d["vocabulary"]["scales"]["scales"]:
+            for stage in scale["stages"]:
+                if stage["refer"] and not any(
+                    _stage_fires(rule["trigger"], scale["fact"], stage["code"]) for rule in referring
+                ):
+                    yield f"scale {scale['key']}, stage {stage['code']}: no rule offers the referral it asks for"
+
+    # ------------------------------------------------------------------ course, composition, cost
+    def _course(self) -> Iterator[str]:
+        course = self.d["course"]
+        sessions, most = course["sessions"]["by_severity"], course["sessions"]["absolute_max_sessions_per_course"]
+        if tuple(entry["severity"] for entry in sessions) != SEVERITIES:
+            yield f"course: sessions must be given for {', '.join(SEVERITIES)}, in this order"
+        for entry in sessions:
+            where = f"course, {entry['severity']}"
+            yield from self._sourced(where, entry)
+            for name in ("sessions", "interval"):
+                if not 0 < entry[name]["min"] <= entry[name]["default"] <= entry[name]["max"]:
+                    yield f"{where}: {name} must have min <= default <= max"
+            if entry["sessions"]["max"] > most:
+                yield f"{where}: more than {most} sessions"
+            schedules = [("default_offsets", entry["default_offsets"]["values"])]
+            schedules += [(each["name"], each["offsets"]) for each in entry.get("alternative_schedules", ())]
+            for name, offsets in schedules:
+                yield from _schedule(f"{where}, {name}", entry, offsets)
+        yield from self._formulas(course)
+
+    def _formulas(self, course: Mapping[str, Any]) -> Iterator[str]:
+        """The numbers beside a formula are those of the formula, and give the examples."""
+        duration, technique = course["session_duration"], course["technique"]
+        calculation, target = duration["calculation"], technique["target_volume"]
+        numbers = [
+            str(value)
+            for value in (
+                duration["min"], duration["max"], calculation["base_minutes"], calculation["from_cm2"],
+                calculation["cm2_per_minute"],
+            )
+        ]  # fmt: skip
+        if NUMBER.findall(duration["formula"]) != numbers:
+            yield "course: session_duration.calculation does not repeat the numbers of its formula"
+        for example in duration["examples"]:
+            raw = _n(calculation["base_minutes"]) + (_n(example["area_cm2"]) - _n(calculation["from_cm2"])) / _n(
+                calculation["cm2_per_minute"]
+            )
+            if max(duration["min"], min(duration["max"], -(-raw.numerator // raw.denominator))) != example["minutes"]:
+                yield f"course: the duration for {example['area_cm2']} cm2 is not the example's"
+        text = [_n(number) for number in NUMBER.findall(technique["target_volume_formula"])]
+        if text != [_n(target["min"]), _n(target["max"]), _n(target["per_cm2"])]:
+            yield "course: technique.target_volume does not repeat the numbers of its formula"
+        if _n(target["max"]) > _n(technique["max_total_volume_per_session"]["value"]):
+            yield "course: the largest target volume exceeds max_total_volume_per_session"
+        reached: Any = 0
+        for band in technique["spacing_rule"]:
+            if _n(band["area_cm2_from"]) != _n(reached) or _n(band["area_per_point_cm2"]) <= 0:
+                yield "course: the bands of technique.spacing_rule do not follow each other"
+            reached = band["area_cm2_up_to"]
+        if sum(1 for method in technique["methods"] if method.get("default")) != 1:
+            yield "course: exactly one method of technique must be the default"
+        for method in technique["methods"]:
+            chosen = method.get("choose_when", {})
+            for key in chosen.get("concerns", ()):
+                if key not in self.concerns:
+                    yield f"course, method {method['key']}: unknown concern {key}"
+            for key in chosen.get("ingredients", ()):
+                if key not in self.ingredients:
+                    yield f"course, method {method['key']}: unknown ingredient {key}"
+
+    def _composition(self) -> Iterator[str]:
+        rules = self.d["course"]["composition"]
+        for name in (
+            "max_active_ingredients_per_session",
+            "max_active_ingredients_per_syringe",
+            "max_syringes_per_session",
+        ):
+            if not isinstance(rules[name], int) or rules[name] < 1:
+                yield f"composition: {name} must be a whole number above 0"
+        if rules["max_active_ingredients_per_session"] > 16 or rules["max_syringes_per_session"] > 8:
+            yield "composition: more than 16 actives or 8 syringes are not supported"
+        if not 0 <= _n(rules["max_diluent_share_of_syringe"]) < 1:
+            yield "composition: the share of a diluent must be from 0 to below 1"
+        for key in rules["top_up_diluents"]:
+            if key not in self.ingredients or self.ingredients[key]["role"] != "diluent":
+                yield f"composition: {key} is no diluent"
+        scale = self.d["ingredients"]
+        for name, expected in (
+            ("severity", set(SEVERITIES)),
+            ("evidence_grade", set(scale["evidence_scale"])),
+            ("direction", set(scale["direction_values"])),
+        ):
+            if set(self.weights[name]) != expected:
+                yield f"composition: the weights of {name} must be given for {', '.join(sorted(expected))}"
+            if any(_n(weight) < 0 for weight in self.weights[name].values()):
+                yield f"composition: a weight of {name} is negative"
+        for name in ("simplicity_per_active", "caution_per_rule", "extra_syringe"):
+            if _n(self.weights[name]) < 0:
+                yield f"composition: {name} is negative"
+        for entry in rules["same_family_limit"]:
+            for key in entry.get("ingredients", ()):
+                if key not in self.ingredients:
+                    yield f"composition, family: unknown ingredient {key}"
+            for key in entry.get("classes", ()):
+                if key not in scale["classes"]:
+                    yield f"composition, family: unknown class {key}"
+
+    def _cost(self) -> Iterator[str]:
+        cost = self.d["course"]["cost_model"]
+        for name in ("region", "provider", "injection_band", "package"):
+            if not cost[name]:
+                yield f"cost_model: {name} is empty"
+            if any(_n(entry["multiplier"]) <= 0 for entry in cost[name]):
+                yield f"cost_model: a multiplier of {name} is not above 0"
+        limits = [entry["points_up_to"] for entry in cost["injection_band"]]
+        if limits != sorted(set(limits)):
+            yield "cost_model: the injection bands are out of order"
+
+
+def _n(value: Any) -> Fraction:
+    if isinstance(value, bool):
+        raise ValueError(value)
+    return Fraction(Decimal(str(value)))
+
+
+def _unknown(where: str, entry: Mapping[str, Any], known: Iterable[str]) -> Iterator[str]:
+    for name in sorted(set(entry) - set(known), key=str):
+        yield f"{where}: unknown field {name}"
+
+
+def _walk(node: Any, path: str) -> Iterator[tuple[str, str, Any]]:
+    if isinstance(node, Mapping):
+        name = node.get("key") or node.get("id")
+        here = f"{path} {name}" if isinstance(name, str) else path
+        for key, value in node.items():
+            yield here, key, value
+            yield from _walk(value, here)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _walk(item, path)
+
+
+def _schedule(where: str, entry: Mapping[str, Any], offsets: list[int]) -> Iterator[str]:
+    gaps = [b - a for a, b in zip(offsets, offsets[1:], strict=False)]
+    if not offsets or offsets[0] != 0:
+        yield f"{where}: a course begins on day 0"
+    if not entry["sessions"]["min"] <= len(offsets) <= entry["sessions"]["max"]:
+        yield f"{where}: {len(offsets)} sessions are outside the rule"
+    if any(not entry["interval"]["min"] <= gap <= entry["interval"]["max"] for gap in gaps):
+        yield f"{where}: an interval is outside the rule"
+    if not entry["span"]["min"] <= offsets[-1] <= entry["span"]["max"]:
+        yield f"{where}: the span of {offsets[-1]} days is outside the rule"
+
+
+def _stage_fires(trigger: Mapping[str, Any], fact: str, code: str) -> bool:
+    if "all" in trigger:
+        return all(_stage_fires(part, fact, code) for part in trigger["all"])
+    if "any" in trigger:
+        return any(_stage_fires(part, fact, code) for part in trigger["any"])
+    if trigger["fact"] != fact:
+        return False
+    if trigger["op"] == "is":
+        return str(trigger["value"]) == code
+    return trigger["op"] == "gte" and int(code) >= int(trigger["value"])
