@@ -1,6 +1,7 @@
 """What changes visits: book, cancel, check in, record. One transaction each, the audit event inside it.
 
-The database refuses what overlaps; these functions put the refusal into words. A deadlock's victim is run once more, unseen.
+The database refuses what overlaps; these functions put the refusal into words. A deadlock's victim is run once more,
+unseen.
 """
 
 from __future__ import annotations
@@ -100,9 +101,7 @@ def book_course(
         )
         if expected is not None and [slot.starts_at for slot in series.slots] != list(expected):
             raise ProposalChanged(
-                _(
-                    "The times have changed since you saw them: somebody booked one of them. Please look at the new ones."
-                )
+                _("The times have changed since you saw them: somebody booked one of them. Please look again.")
             )
         course = _course_of(current, by=by)
         rooms = {room.pk: room for room in rooms_of(site)}

@@ -2,9 +2,7 @@ from mesoclinic.guards import frozen, no_overlap, register
 
 _TABLE = "treatment_sessions_appointment"
 _LIVE = "{row}.status <> 'cancelled'"
-PRACTITIONER_FREE = no_overlap(
-    name="practitioner_booked_once", table=_TABLE, column="practitioner_id", live=_LIVE
-)
+PRACTITIONER_FREE = no_overlap(name="practitioner_booked_once", table=_TABLE, column="practitioner_id", live=_LIVE)
 ROOM_FREE = no_overlap(name="room_booked_once", table=_TABLE, column="room_id", live=_LIVE)
 PATIENT_FREE = no_overlap(name="patient_booked_once", table=_TABLE, column="patient_id", live=_LIVE)
 SESSION_PERFORMED = frozen(

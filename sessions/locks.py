@@ -1,8 +1,9 @@
 """Two bookings at once: who waits for whom, and one more try where the database chose a victim.
 
-The overlap guards decide; these locks only keep two racing transactions from waiting for each other. On PostgreSQL racing
-inserts under an exclusion constraint can deadlock, so every booking first takes advisory locks on what it wants, always in the
-same order: practitioners, rooms, patients, each by id. SQLite has one writer at a time (immediate transactions) and needs none.
+The overlap guards decide; these locks only keep two racing transactions from waiting for each other. On PostgreSQL
+racing inserts under an exclusion constraint can deadlock, so every booking first takes advisory locks on what it wants,
+always in the same order: practitioners, rooms, patients, each by id. SQLite has one writer at a time (immediate
+transactions) and needs none.
 """
 
 from __future__ import annotations

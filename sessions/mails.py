@@ -1,6 +1,7 @@
 """The mails about appointments: what they say, when they are due, and what becomes of them when a visit is cancelled.
 
-Each is queued in the transaction of its cause. A mail names the clinic, the day, the time and the practitioner: nothing of why.
+Each is queued in the transaction of its cause. A mail names the clinic, the day, the time and the practitioner: nothing
+of why.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def queue_reminder(appointment: Appointment, *, by: User) -> Message | None:
 
 
 def reminder_due_at(appointment: Appointment) -> datetime:
-    """24 hours by the clock on the wall. A wall time that the clocks skip the day before gives way to the hour after it."""
+    """24 hours by the clock on the wall. A time that the clocks skip the day before gives way to the one after it."""
     zone = appointment.site.tz
     local = appointment.starts_at.astimezone(zone)
     day, wall = local.date() - timedelta(days=1), local.time()

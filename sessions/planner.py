@@ -1,16 +1,16 @@
 """The course planner: plain Python, no Django, no clock. What is free goes in, the first fitting series comes out.
 
-**What counts as first.** The first session takes the earliest day on which a whole series fits. Every later session takes the
-day closest to its ideal gap after the one before (of two equally close, the earlier). Within a day it takes the time closest to
-the first session's wall time, so that 09:00 stays 09:00; of two equally close, the earlier. The room is the first session's
-where it is free, else the first free one in the order given. Same input, same output.
+**What counts as first.** The first session takes the earliest day on which a whole series fits. Every later session
+takes the day closest to its ideal gap after the one before (of two equally close, the earlier). Within a day it takes
+the time closest to the first session's wall time, so that 09:00 stays 09:00; of two equally close, the earlier. The
+room is the first session's where it is free, else the first free one in the order given. Same input, same output.
 
-**Time.** Days, gaps and hours are those of the site's wall clock; an instant is made from them only to compare with what is
-booked. A wall time that the clocks skip is not offered; of one that they repeat, the first is meant. Minutes are elapsed
-minutes: a visit that runs across a change lasts as long as any other.
+**Time.** Days, gaps and hours are those of the site's wall clock; an instant is made from them only to compare with
+what is booked. A wall time that the clocks skip is not offered; of one that they repeat, the first is meant. Minutes
+are elapsed minutes: a visit that runs across a change lasts as long as any other.
 
-The search is exact: whether the rest of a series fits depends only on the days of the first and of the last placed session, so
-each such pair is tried once.
+The search is exact: whether the rest of a series fits depends only on the days of the first and of the last placed
+session, so each such pair is tried once.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
 STEP = timedelta(minutes=15)  # visits start on the quarter of an hour, counted from the start of the working hours
+_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 HORIZON_DAYS = 120  # how far after the earliest day the first session is looked for
 
 __all__ = [
@@ -106,7 +107,7 @@ class Calendar:
     practitioner: Booked = field(default_factory=Booked)
     patient: Booked = field(default_factory=Booked)
     rooms: Mapping[int, Booked] = field(default_factory=dict)  # in order of preference
-    not_before: datetime = datetime.min.replace(tzinfo=UTC)  # no visit starts before this instant
+    not_before: datetime = _LONG_AGO  # no visit starts before this instant
 
 
 class Slot(NamedTuple):
@@ -256,9 +257,9 @@ class _Search:
             return None
         if chosen:
             target = chosen[0].starts_at.astimezone(self.calendar.zone).time()
-            wall, start, end = min(free, key=lambda slot: (_apart(slot[0], target), slot[0]))
+            _wall, start, end = min(free, key=lambda slot: (_apart(slot[0], target), slot[0]))
         else:
-            wall, start, end = free[0]
+            _wall, start, end = free[0]
         usual = chosen[0].room if chosen else None
         rooms = [key for key in self._rooms() if self.calendar.rooms[key].free(start, end)]
         return Slot(self.first_number + index, start, end, usual if usual in rooms else rooms[0], day)

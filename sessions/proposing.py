@@ -1,4 +1,4 @@
-"""The series that a plan and its patient's wishes lead to, computed and not kept: nothing is held until it is booked."""
+"""The series that a plan and its patient's wishes lead to, computed and not kept: nothing is held until booked."""
 
 from __future__ import annotations
 
@@ -51,9 +51,7 @@ def propose_series(*, plan: Plan, site: Site, practitioner: User, wishes: Wishes
     if len(numbers) >= terms.sessions:
         raise DomainError(_("Every session of this course is booked already."))
     if numbers != list(range(1, len(numbers) + 1)):
-        raise DomainError(
-            _("A session between two booked ones is missing. Book that one singly, from its neighbours’ page.")
-        )
+        raise DomainError(_("A session between two booked ones is missing. Cancel the later ones to book them anew."))
     days = [visit.starts_at.astimezone(site.tz).date() for visit in kept]
     today = now.astimezone(site.tz).date()
     try:

@@ -1,4 +1,4 @@
-"""What a signed plan says of its course, read from the answer that was signed: how many sessions, how far apart, how long."""
+"""What a signed plan says of its course: how many sessions, how far apart, how long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Days and times in words, in the language that is active, and the sentences for what the planner and the database refuse."""
+"""Days and times in words, and the sentences for what the planner and the database refuse, in the active language."""
 
 from __future__ import annotations
 

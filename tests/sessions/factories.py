@@ -1,4 +1,4 @@
-"""A signed plan without the engine, and a clinic that can treat by it. Keyword-only; the smallest valid object of each."""
+"""A signed plan without the engine, and a clinic that can treat by it. Keyword-only; the smallest valid objects."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -228,7 +229,7 @@ def test_course_keeps_its_wall_time_across_every_change(name: str, forward: date
     slots = plan_series(pacing=severe(), minutes=minutes, calendar=calendar(zone=zone, hours=WHOLE_DAY), wishes=wishes)
 
     assert {slot.starts_at.astimezone(zone).time() for slot in slots} == {wishes.not_before}
-    assert [(b.day - a.day).days for a, b in zip(slots, slots[1:], strict=False)] == [35] * 4
+    assert [(b.day - a.day).days for a, b in pairwise(slots)] == [35] * 4
     assert {slot.ends_at - slot.starts_at for slot in slots} == {timedelta(minutes=minutes)}
     assert [slot.starts_at.astimezone(zone).date() for slot in slots] == [slot.day for slot in slots]
 
