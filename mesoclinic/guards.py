@@ -1,8 +1,8 @@
 """Rules that the database itself keeps, the same on SQLite and PostgreSQL, and that no later migration can lose.
 
-A guard is a named set of triggers (or, on PostgreSQL, constraints). Each app registers its own in ``guards.py``; they are
-installed by the app's migration and again after every ``migrate``, because SQLite silently drops a table's triggers when it
-rebuilds the table for an AddField or AlterField. ``check --database default`` fails where one is missing.
+A guard is a named set of triggers (or, on PostgreSQL, constraints). Each app registers its own in ``guards.py``; they
+are installed by the app's migration and again after every ``migrate``, because SQLite silently drops a table's triggers
+when it rebuilds the table for an AddField or AlterField. ``check --database default`` fails where one is missing.
 
 Both engines raise ``django.db.IntegrityError`` with the guard's name in its text: test ``guard.name in str(error)``.
 """
@@ -86,9 +86,7 @@ def install_in_migration(apps: Any, schema_editor: Any) -> None:
 
 
 @checks.register(checks.Tags.database)
-def guards_are_in_place(
-    *, databases: Iterable[str] | None = None, **kwargs: Any
-) -> list[checks.CheckMessage]:
+def guards_are_in_place(*, databases: Iterable[str] | None = None, **kwargs: Any) -> list[checks.CheckMessage]:
     messages: list[checks.CheckMessage] = []
     for alias in databases or []:
         for name in missing(connections[alias]):
@@ -138,17 +136,16 @@ def frozen(
         "1=1" if columns is None else "(" + " OR ".join(f'OLD."{c}" IS NOT NEW."{c}"' for c in columns) + ")"
     )
     changed_pg = (
-        "TRUE"
-        if columns is None
-        else "(" + " OR ".join(f'OLD."{c}" IS DISTINCT FROM NEW."{c}"' for c in columns) + ")"
+        "TRUE" if columns is None else "(" + " OR ".join(f'OLD."{c}" IS DISTINCT FROM NEW."{c}"' for c in columns) + ")"
     )
     same = " OR ".join(f'old."{c}" = NEW."{c}"' for c in unique)
     abort = f"BEGIN SELECT RAISE(ABORT, '{name}'); END"
     sqlite = (
-        f'CREATE TRIGGER IF NOT EXISTS {name}_u BEFORE UPDATE ON "{table}" WHEN {held("OLD")} AND {changed_sqlite} {abort}',
+        f'CREATE TRIGGER IF NOT EXISTS {name}_u BEFORE UPDATE ON "{table}" '
+        f"WHEN {held('OLD')} AND {changed_sqlite} {abort}",
         f'CREATE TRIGGER IF NOT EXISTS {name}_d BEFORE DELETE ON "{table}" WHEN {held("OLD")} {abort}',
         # Also without PRAGMA recursive_triggers: a REPLACE is refused before it can remove the row it collides with.
-        f'CREATE TRIGGER IF NOT EXISTS {name}_r BEFORE INSERT ON "{table}" '
+        f'CREATE TRIGGER IF NOT EXISTS {name}_r BEFORE INSERT ON "{table}" '  # noqa: S608 - names are our own
         f'WHEN EXISTS (SELECT 1 FROM "{table}" old WHERE ({same}) AND {held("old")}) {abort}',
     )
     postgresql = (
@@ -157,7 +154,8 @@ def frozen(
         f'CREATE TRIGGER {name}_u BEFORE UPDATE ON "{table}" FOR EACH ROW WHEN ({held("OLD")} AND {changed_pg}) '
         f"EXECUTE FUNCTION {name}()",
         f'DROP TRIGGER IF EXISTS {name}_d ON "{table}"',
-        f'CREATE TRIGGER {name}_d BEFORE DELETE ON "{table}" FOR EACH ROW WHEN ({held("OLD")}) EXECUTE FUNCTION {name}()',
+        f'CREATE TRIGGER {name}_d BEFORE DELETE ON "{table}" FOR EACH ROW WHEN ({held("OLD")}) '
+        f"EXECUTE FUNCTION {name}()",
         f'DROP TRIGGER IF EXISTS {name}_t ON "{table}"',
         f'CREATE TRIGGER {name}_t BEFORE TRUNCATE ON "{table}" FOR EACH STATEMENT EXECUTE FUNCTION {name}()',
     )
@@ -177,7 +175,8 @@ def no_overlap(*, name: str, table: str, column: str, live: str) -> Guard:
     ``live`` is SQL over one row, its columns written ``{row}.column`` on SQLite and bare in PostgreSQL's constraint.
     """
     collides = (
-        f'SELECT RAISE(ABORT, \'{name}\') WHERE EXISTS (SELECT 1 FROM "{table}" o WHERE o."{column}" = NEW."{column}" '
+        f"SELECT RAISE(ABORT, '{name}') WHERE EXISTS "  # noqa: S608 - names are our own
+        f'(SELECT 1 FROM "{table}" o WHERE o."{column}" = NEW."{column}" '
         f"AND o.starts_at < NEW.ends_at AND o.ends_at > NEW.starts_at AND {live.format(row='o')}"
     )
     sqlite = (

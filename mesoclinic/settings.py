@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "mesoclinic.accounts.middleware.ClinicMiddleware",
+    "mesoclinic.accounts.middleware.SecondFactorMiddleware",
     "mesoclinic.errors.DomainErrorMiddleware",
 ]
 ROOT_URLCONF = "mesoclinic.urls"
@@ -113,6 +114,7 @@ DATABASES = {"default": env.database("DATABASE_URL", sqlite_path=DATA_DIR / "mes
 
 # ------------------------------------------------------------------ Background work
 REDIS_URL = env.redis("REDIS_URL")
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object]
 _BROKER_DIR = DATA_DIR / "broker"
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
@@ -158,6 +160,8 @@ globals().update(env.email("EMAIL_URL"))
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "clinic@mesoclinic.example")
 MESSAGE_ID_DOMAIN = env.text("MESSAGE_ID_DOMAIN", "mesoclinic.example")
+# How long a worker may keep a message before another takes it over. Shorter than a sending takes, and mail goes twice.
+MESSAGE_LEASE = timedelta(seconds=env.whole_number("MESOCLINIC_LEASE_SECONDS", 300, at_least=1))
 MESSAGE_HOLD = timedelta(seconds=env.whole_number("MESOCLINIC_HOLD_SECONDS", 180))
 
 # ------------------------------------------------------------------ Log-in
@@ -176,6 +180,7 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
 ACCOUNT_SESSION_REMEMBER = False
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "mesoclinic"
+REQUIRE_MFA = env.flag("MESOCLINIC_REQUIRE_MFA")  # staff without a second factor can do nothing but set one up
 USERSESSIONS_TRACK_ACTIVITY = False
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -236,8 +241,16 @@ STORAGES = {
     },
 }
 
-# ------------------------------------------------------------------ Names that a lower app may ask for without importing a higher one
+# ------------------------------------------------------------------ What a lower app asks of a higher one, by name
 INGREDIENT_CHOICES_PROVIDER = "protocols.catalogue.ingredient_choices"
+PLAN_DATES_PROVIDER = "sessions.queries.session_dates_for_plan"
+PERSON_VISIBILITY = "patients.queries.visible_person_ids"  # whose messages a user may see: user -> public ids
+DOCUMENT_KINDS = {
+    "plan_patient": {
+        "template": "documents/plan_patient.html",
+        "visible": "protocols.documents.plan_pdf_visible",
+    },
+}
 
 # ------------------------------------------------------------------ Logging: to standard error, no patient data
 LOGGING = {

@@ -45,6 +45,7 @@ class Permission(StrEnum):
     FORMULARY_WRITE = "formulary.write"  # write and publish
     STOCK_WRITE = "stock.write"
     MESSAGE_READ = "message.read"
+    MESSAGE_WRITE = "message.write"  # undo while it is held, send again after a failure
     AUDIT_READ = "audit.read"
     SETTINGS_WRITE = "settings.write"  # people, sites, settings
 
@@ -60,6 +61,7 @@ _EVERYBODY = {
     Permission.FORMULARY_NAMES,
     Permission.STOCK_WRITE,
     Permission.MESSAGE_READ,
+    Permission.MESSAGE_WRITE,
 }
 _CLINICAL = _EVERYBODY | {Permission.PLAN_READ, Permission.SESSION_READ, Permission.FORMULARY_READ}
 
@@ -81,6 +83,24 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     ),
 }
 
+# Views of django-allauth can carry no ``access``: every one that urls.py names is here, with its reason.
+THIRD_PARTY_VIEWS: dict[str, str] = {
+    "account_login": "public: the way in",
+    "account_logout": "signed in: the way out; without a session it leads to the log-in page",
+    "account_inactive": "public: tells a deactivated person why they cannot enter",
+    "account_reauthenticate": "signed in: asks for the password again",
+    "account_change_password": "signed in: one's own password",
+    "usersessions_list": "signed in: one's own log-ins, and ending the others",
+    "mfa_index": "signed in: one's own second factor",
+    "mfa_authenticate": "public: the second step of a log-in that passed the first",
+    "mfa_reauthenticate": "signed in: asks for the code again",
+    "mfa_activate_totp": "signed in: sets up one's own second factor",
+    "mfa_deactivate_totp": "signed in: removes one's own second factor, after the password",
+    "mfa_view_recovery_codes": "signed in: one's own recovery codes, after the password",
+    "mfa_generate_recovery_codes": "signed in: new recovery codes, after the password",
+    "mfa_download_recovery_codes": "signed in: one's own recovery codes as text, after the password",
+}
+
 View = Callable[..., HttpResponse]
 
 
@@ -92,9 +112,7 @@ def requires(*permissions: Permission) -> Callable[[View], View]:
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             missing = [p for p in permissions if not request.user.may(p)]  # type: ignore[union-attr]
             if missing:
-                raise PermissionDenied(
-                    _("Your role does not allow this. Ask the medical director if it should.")
-                )
+                raise PermissionDenied(_("Your role does not allow this. Ask the medical director if it should."))
             return view(request, *args, **kwargs)
 
         guarded.access = permissions  # type: ignore[attr-defined]

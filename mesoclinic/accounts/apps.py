@@ -6,3 +6,9 @@ class AccountsConfig(AppConfig):
     name = "mesoclinic.accounts"
     label = "accounts"
     verbose_name = _("Accounts")
+
+    def ready(self) -> None:
+        from mesoclinic import checks as _registered  # noqa: F401
+        from mesoclinic.accounts import log_in_events
+
+        log_in_events.connect()

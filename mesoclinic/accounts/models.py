@@ -18,9 +18,7 @@ from mesoclinic.accounts.access import PERMISSIONS, Permission, Role
 
 def validate_time_zone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
-        raise ValidationError(
-            _("“%(name)s” is not a time zone. Write one like Europe/Paris."), params={"name": name}
-        )
+        raise ValidationError(_("“%(name)s” is not a time zone. Write one like Europe/Paris."), params={"name": name})
 
 
 class Clinic(models.Model):

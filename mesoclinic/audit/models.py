@@ -25,7 +25,7 @@ class AuditEvent(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["at"]), models.Index(fields=["target_id"])]
+        indexes = [models.Index(fields=["at"]), models.Index(fields=["target_id"]), models.Index(fields=["actor_id"])]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.actor_label} {self.action} {self.target_label}"

@@ -21,13 +21,13 @@ def record(
     *,
     by: User | None,
     target: models.Model | None = None,
-    patient: models.Model | None = None,
+    patient: models.Model | UUID | None = None,
     details: dict[str, Any] | None = None,
 ) -> AuditEvent:
     """Append one event in the caller's transaction. Make it the action's last write: it takes the chain's lock.
 
-    ``by`` is None for the system. ``target`` and ``patient`` have a ``public_id``; ``details`` is JSON and holds ids and
-    field names, not clinical content.
+    ``by`` is None for the system. ``target`` and ``patient`` have a ``public_id``, or ``patient`` is one (the platform
+    knows no patient); ``details`` is JSON and holds ids and field names, not clinical content.
     """
     with transaction.atomic():
         if connection.vendor == "postgresql":
@@ -51,8 +51,8 @@ def record(
     return event
 
 
-def _public_id(row: models.Model | None) -> UUID | None:
-    return getattr(row, "public_id", None)
+def _public_id(row: models.Model | UUID | None) -> UUID | None:
+    return row if isinstance(row, UUID) else getattr(row, "public_id", None)
 
 
 def digest(event: AuditEvent) -> str:

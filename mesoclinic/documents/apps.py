@@ -6,3 +6,6 @@ class DocumentsConfig(AppConfig):
     name = "mesoclinic.documents"
     label = "documents"
     verbose_name = _("Documents")
+
+    def ready(self) -> None:
+        from mesoclinic.documents import guards as _registered  # noqa: F401

@@ -16,8 +16,26 @@ class DocumentState(models.TextChoices):
     FAILED = "failed", _("Failed")
 
 
+# Every legal change of a document's state.
+TRANSITIONS: dict[DocumentState, frozenset[DocumentState]] = {
+    DocumentState.QUEUED: frozenset({DocumentState.RENDERING, DocumentState.FAILED}),
+    DocumentState.RENDERING: frozenset(
+        {
+            DocumentState.RENDERING,  # another worker takes over when the lease has run out
+            DocumentState.READY,
+            DocumentState.QUEUED,
+            DocumentState.FAILED,
+        }
+    ),
+    DocumentState.READY: frozenset(
+        {DocumentState.QUEUED}
+    ),  # its file was lost or damaged: the same bytes are made again
+    DocumentState.FAILED: frozenset({DocumentState.QUEUED}),  # a person tried again
+}
+
+
 class Document(models.Model):
-    """One PDF. ``input_hash`` is the SHA-256 of kind, template version and context: the same input is rendered once."""
+    """One PDF. ``input_hash`` is the SHA-256 of all that its bytes follow from: the same input is rendered once."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     kind = models.CharField(max_length=40)  # "plan_patient"

@@ -20,12 +20,40 @@ class MessageState(models.TextChoices):
     BOUNCED = "bounced", _("Returned")
 
 
+# Every legal change of a message's state. Nothing else in the product names two states of one change.
+TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
+    MessageState.HELD: frozenset({MessageState.SENDING, MessageState.CANCELLED, MessageState.EXPIRED}),
+    MessageState.QUEUED: frozenset({MessageState.SENDING, MessageState.CANCELLED, MessageState.EXPIRED}),
+    MessageState.SENDING: frozenset(
+        {
+            MessageState.SENDING,  # another worker takes over when the lease has run out
+            MessageState.SENT,
+            MessageState.QUEUED,  # refused for now, comes again after the back-off
+            MessageState.FAILED,
+            MessageState.CANCELLED,
+            MessageState.EXPIRED,
+        }
+    ),
+    MessageState.SENT: frozenset({MessageState.BOUNCED}),
+    MessageState.FAILED: frozenset({MessageState.QUEUED, MessageState.CANCELLED}),
+    MessageState.EXPIRED: frozenset(),
+    # It was on the wire when somebody cancelled it: the row says what really happened.
+    MessageState.CANCELLED: frozenset({MessageState.SENT}),
+    MessageState.BOUNCED: frozenset(),
+}
+
+
+def states_before(target: MessageState) -> list[MessageState]:
+    """The states from which ``target`` may be reached."""
+    return [state for state in MessageState if target in TRANSITIONS[state]]
+
+
 class Message(models.Model):
     """One e-mail to one person.
 
-    ``purpose`` + ``subject_id`` + ``version`` is unique: the same cause never makes two messages. ``message_id`` is made
-    with the row, so every attempt carries the same one. The row is about somebody (``person_id``, a public id) without
-    knowing who that is: the platform knows no patient.
+    ``purpose`` + ``subject_id`` + ``version`` is unique: the same cause never makes two messages. ``message_id`` is
+    made with the row, so every attempt carries the same one. The row is about somebody (``person_id``, a public id)
+    without knowing who that is: the platform knows no patient.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -46,10 +74,10 @@ class Message(models.Model):
     state = models.CharField(max_length=12, choices=MessageState.choices, default=MessageState.HELD)
     due_at = models.DateTimeField()  # not before this instant; a hold is a due_at a little ahead
     useful_until = models.DateTimeField(null=True, blank=True)  # later than this it is not sent any more
-    attempts = models.PositiveSmallIntegerField(default=0)
-    leased_until = models.DateTimeField(
-        null=True, blank=True
-    )  # set with SENDING; past it another worker may claim
+    attempts = models.PositiveSmallIntegerField(default=0)  # tries that were begun, whatever became of them
+    failures = models.PositiveSmallIntegerField(default=0)  # tries that the mail server answered with a no
+    first_tried_at = models.DateTimeField(null=True, blank=True)  # the Date header, the same in every try
+    leased_until = models.DateTimeField(null=True, blank=True)  # set with SENDING; past it another worker may claim
     lease = models.UUIDField(null=True, blank=True)  # which claim; a result is recorded only by its holder
     last_error = models.CharField(max_length=500, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)

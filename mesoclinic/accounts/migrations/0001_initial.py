@@ -20,17 +20,13 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 ("name", models.CharField(max_length=80, unique=True)),
                 (
                     "time_zone",
-                    models.CharField(
-                        max_length=64, validators=[mesoclinic.accounts.models.validate_time_zone]
-                    ),
+                    models.CharField(max_length=64, validators=[mesoclinic.accounts.models.validate_time_zone]),
                 ),
                 ("street", models.CharField(max_length=160)),
                 ("city", models.CharField(max_length=120)),
@@ -54,9 +50,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("name", models.CharField(max_length=120)),
                 (
@@ -65,9 +59,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "policy",
-                    models.JSONField(
-                        blank=True, default=dict, help_text="The engine's policy: only what differs"
-                    ),
+                    models.JSONField(blank=True, default=dict, help_text="The engine's policy: only what differs"),
                 ),
                 (
                     "is_sample",
@@ -83,9 +75,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("password", models.CharField(max_length=128, verbose_name="password")),
                 ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
@@ -115,9 +105,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 (
                     "role",

@@ -4,6 +4,8 @@ import uuid
 
 from django.db import migrations, models
 
+from mesoclinic import guards
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -16,9 +18,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 ("kind", models.CharField(max_length=40)),
@@ -54,9 +54,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-created_at"],
-                "indexes": [
-                    models.Index(fields=["state", "created_at"], name="documents_d_state_efb343_idx")
-                ],
+                "indexes": [models.Index(fields=["state", "created_at"], name="documents_d_state_efb343_idx")],
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(
@@ -75,4 +73,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.RunPython(guards.install_in_migration, migrations.RunPython.noop),
     ]

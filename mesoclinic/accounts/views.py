@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages as notices
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from mesoclinic.accounts import actions
+from mesoclinic.accounts.access import Permission, requires, signed_in
+from mesoclinic.accounts.forms import NewPersonForm, PersonForm
+from mesoclinic.accounts.middleware import SITE_KEY, ClinicRequest
+from mesoclinic.accounts.models import User
+from mesoclinic.accounts.queries import staff_list as staff
+from mesoclinic.audit import trail
+from mesoclinic.errors import DomainError
+
+
+@signed_in
+@require_POST
+def site_choose(request: ClinicRequest) -> HttpResponse:
+    """Work at another of one's own sites; a site that is not one's own changes nothing."""
+    chosen = request.POST.get("site", "")
+    site = next((site for site in request.user.sites.all() if str(site.public_id) == chosen), None)
+    if site is not None:
+        request.session[SITE_KEY] = str(site.public_id)
+    back = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+        back = "/"
+    return redirect(back)
+
+
+@requires(Permission.SETTINGS_WRITE)
+@require_safe
+def staff_list(request: ClinicRequest) -> HttpResponse:
+    return render(request, "accounts/staff_list.html", {"people": staff()})
+
+
+@requires(Permission.SETTINGS_WRITE)
+@require_http_methods(["GET", "POST"])
+@never_cache
+def staff_new(request: ClinicRequest) -> HttpResponse:
+    form = NewPersonForm(request.POST or None, initial={"language": request.user.language})
+    if request.method == "POST" and form.is_valid():
+        password = actions.make_password()
+        try:
+            person = actions.add_person(**form.cleaned_data, password=password, by=request.user)
+        except DomainError as refusal:
+            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        else:
+            return _show_password(request, person, password)
+    status = 400 if form.errors else 200
+    return render(request, "accounts/staff_form.html", {"form": form, "person": None}, status=status)
+
+
+@requires(Permission.SETTINGS_WRITE)
+@require_http_methods(["GET", "POST"])
+def staff_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    person = get_object_or_404(User, public_id=public_id)
+    initial = {
+        "title": person.title,
+        "given_name": person.given_name,
+        "family_name": person.family_name,
+        "language": person.language,
+        "roles": [grant.role for grant in person.role_grants.all()],
+        "sites": person.sites.all(),
+    }
+    form = PersonForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            actions.update_person(person=person, **form.cleaned_data, by=request.user)
+        except DomainError as refusal:
+            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        else:
+            notices.success(request, _("Saved: %(name)s.") % {"name": person.name})
+            return redirect("accounts:staff")
+    status = 400 if form.errors else 200
+    return render(request, "accounts/staff_form.html", {"form": form, "person": person}, status=status)
+
+
+@requires(Permission.SETTINGS_WRITE)
+@require_POST
+def staff_deactivate(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    person = get_object_or_404(User, public_id=public_id)
+    actions.deactivate_person(person=person, by=request.user)
+    notices.success(request, _("%(name)s can no longer log in.") % {"name": person.name})
+    return redirect("accounts:staff")
+
+
+@requires(Permission.SETTINGS_WRITE)
+@require_POST
+def staff_activate(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    person = get_object_or_404(User, public_id=public_id)
+    actions.activate_person(person=person, by=request.user)
+    notices.success(request, _("%(name)s can log in again.") % {"name": person.name})
+    return redirect("accounts:staff")
+
+
+@requires(Permission.SETTINGS_WRITE)
+@require_POST
+@never_cache
+def staff_password(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    person = get_object_or_404(User, public_id=public_id)
+    password = actions.make_password()
+    actions.renew_password(person=person, password=password, by=request.user)
+    return _show_password(request, person, password)
+
+
+def _show_password(request: ClinicRequest, person: User, password: str) -> HttpResponse:
+    """Once, on this page only: it is stored nowhere and sent nowhere."""
+    trail.record("person.password_shown", by=request.user, target=person)
+    return render(request, "accounts/staff_password.html", {"person": person, "password": password})

@@ -1,0 +1,216 @@
+"""Ask for a document, make it, and keep it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import cache, partial
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from mesoclinic.accounts.models import User
+from mesoclinic.audit import trail
+from mesoclinic.documents import storage
+from mesoclinic.documents.models import Document, DocumentState
+from mesoclinic.errors import InvalidTransition
+from mesoclinic.template_engine import MissingVariable
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=120)  # longer than the task's own hard limit
+MOST_ATTEMPTS = 3
+
+
+def _waiting() -> Q:
+    lapsed = Q(state=DocumentState.RENDERING, leased_until__lte=timezone.now())
+    return Q(state=DocumentState.QUEUED) | lapsed
+
+
+@transaction.atomic
+def request_document(
+    *,
+    kind: str,
+    subject_id: UUID,
+    person_id: UUID,
+    title: str,
+    language: str,
+    context: Mapping[str, Any],
+    by: User,
+) -> Document:
+    """One PDF of ``kind`` with exactly this content; made by a worker after the commit, or there already.
+
+    ``context`` is data only (JSON; dates and decimals become strings), so that the same PDF can be made again, years
+    later, without the rows it came from. A document that failed before is tried again.
+    """
+    if kind not in settings.DOCUMENT_KINDS:
+        raise ValueError(f"{kind} is not in settings.DOCUMENT_KINDS.")
+    data = json.loads(json.dumps(context, cls=DjangoJSONEncoder))
+    fingerprint = input_hash(kind=kind, title=title, language=language, context=data)
+    document = Document.objects.filter(input_hash=fingerprint).first()
+    if document is None:
+        document = Document(
+            kind=kind,
+            subject_id=subject_id,
+            person_id=person_id,
+            title=title[:200],
+            language=language,
+            context=data,
+            input_hash=fingerprint,
+        )
+        try:
+            with transaction.atomic():
+                document.save(force_insert=True)
+        except IntegrityError:  # the same request at the same instant: theirs is the one
+            document = Document.objects.get(input_hash=fingerprint)
+    elif document.state == DocumentState.FAILED:
+        _queue_again(document)
+    if document.state == DocumentState.QUEUED:
+        _send_to_worker(document)
+    trail.record(
+        "document.requested", by=by, target=document, patient=document.person_id, details={"kind": document.kind}
+    )
+    return document
+
+
+@transaction.atomic
+def retry_document(*, document: Document, by: User) -> Document:
+    """Try a failed document again."""
+    if document.state != DocumentState.FAILED or not _queue_again(document):
+        raise InvalidTransition(_("Only a document that failed can be tried again."))
+    _send_to_worker(document)
+    trail.record("document.retried", by=by, target=document, patient=document.person_id)
+    return document
+
+
+@transaction.atomic
+def renew_lost_file(*, document: Document, by: User) -> Document:
+    """The file is gone or damaged: make the same bytes again from the input that was kept."""
+    ready = Document.objects.filter(pk=document.pk, state=DocumentState.READY)
+    if ready.update(state=DocumentState.QUEUED, ready_at=None, attempts=0):
+        document.refresh_from_db()
+        _send_to_worker(document)
+        trail.record("document.file_lost", by=by, target=document, patient=document.person_id)
+    return document
+
+
+def _queue_again(document: Document) -> bool:
+    failed = Document.objects.filter(pk=document.pk, state=DocumentState.FAILED)
+    done = failed.update(state=DocumentState.QUEUED, attempts=0, last_error="")
+    document.refresh_from_db()
+    return bool(done)
+
+
+def _send_to_worker(document: Document) -> None:
+    from mesoclinic.documents import tasks
+
+    # robust: the row is committed, so a broker that is down costs one tick and must not fail the page.
+    transaction.on_commit(partial(tasks.render.delay, document.pk), robust=True)
+
+
+def input_hash(*, kind: str, title: str, language: str, context: Mapping[str, Any]) -> str:
+    content = {
+        "kind": kind,
+        "title": title,
+        "language": language,
+        "context": context,
+        "templates": template_version(),
+        "engine": engine_version(),
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def template_version() -> str:
+    """A hash over everything printed pages are made with: templates, components, drawings, the style sheet, fonts."""
+    from mesoclinic.documents import rendering
+
+    base = Path(settings.BASE_DIR)
+    folders = [
+        base / "templates" / "documents",
+        base / "templates" / "components",
+        base / "mesoclinic" / "ui",
+        base / "static" / "css" / "print.css",
+    ]
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted([folder] if folder.is_file() else folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(str(path.relative_to(base)).encode() + b"\0" + path.read_bytes() + b"\0")
+    digest.update(" ".join(path.name for path in rendering.font_files()).encode())
+    return digest.hexdigest()
+
+
+@cache
+def engine_version() -> str:
+    return installed_version("weasyprint")
+
+
+def render_document(document_id: int) -> DocumentState | None:
+    """Make one document, if nobody else is at it. None: there was nothing to do."""
+    from mesoclinic.documents import rendering
+
+    lease = uuid.uuid4()
+    now = timezone.now()
+    claimed = Document.objects.filter(_waiting(), pk=document_id, attempts__lt=MOST_ATTEMPTS).update(
+        state=DocumentState.RENDERING, lease=lease, leased_until=now + LEASE, attempts=F("attempts") + 1
+    )
+    if not claimed:
+        return None
+    document = Document.objects.get(pk=document_id)
+    try:
+        pdf = rendering.render(document)
+        name, content_hash = storage.keep(pdf.data)
+    except (rendering.CannotRender, MissingVariable) as error:
+        return _fail(document, lease, reason=str(error), final=True)
+    except Exception as error:
+        # The outer edge of the task: whatever went wrong, a person must see it on the document.
+        log.exception("document %s could not be made", document.public_id)
+        final = document.attempts >= MOST_ATTEMPTS
+        return _fail(document, lease, reason=f"{type(error).__name__}: {error}", final=final)
+    done = _held(document, lease).update(
+        state=DocumentState.READY,
+        file=name,
+        content_hash=content_hash,
+        size_bytes=len(pdf.data),
+        pages=pdf.pages,
+        ready_at=timezone.now(),
+        lease=None,
+        leased_until=None,
+        last_error="",
+    )
+    return DocumentState.READY if done else None
+
+
+def _fail(document: Document, lease: UUID, *, reason: str, final: bool) -> DocumentState:
+    state = DocumentState.FAILED if final else DocumentState.QUEUED
+    _held(document, lease).update(state=state, lease=None, leased_until=None, last_error=reason[:500])
+    return state
+
+
+def _held(document: Document, lease: UUID):  # type: ignore[no-untyped-def]
+    return Document.objects.filter(pk=document.pk, state=DocumentState.RENDERING, lease=lease)
+
+
+def due_documents(*, limit: int = 100) -> list[int]:
+    """What no worker is at: never begun, given back, or left by a worker that died. Those tried too often fail."""
+    Document.objects.filter(_waiting(), attempts__gte=MOST_ATTEMPTS).update(
+        state=DocumentState.FAILED,
+        lease=None,
+        leased_until=None,
+        last_error=_("The worker stopped each time while this document was being made."),
+    )
+    return list(Document.objects.filter(_waiting()).order_by("pk").values_list("pk", flat=True)[:limit])

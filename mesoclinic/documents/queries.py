@@ -1,0 +1,28 @@
+"""Which documents a user may see: each kind says so itself, by the name in settings.DOCUMENT_KINDS."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.http import Http404
+from django.utils.module_loading import import_string
+
+from mesoclinic.accounts.models import User
+from mesoclinic.documents.models import Document
+
+
+def document_visible_to(user: User, public_id: UUID) -> Document:
+    """The document, or 404 for whom its kind does not show it."""
+    document = Document.objects.filter(public_id=public_id).first()
+    if document is None or document.kind not in settings.DOCUMENT_KINDS:
+        raise Http404
+    visible = import_string(settings.DOCUMENT_KINDS[document.kind]["visible"])
+    if not visible(user, document):
+        raise Http404
+    return document
+
+
+def documents_about(subject_id: UUID) -> list[Document]:
+    """The documents of one subject, the newest first. Whoever asks has checked that the user may see them."""
+    return list(Document.objects.filter(subject_id=subject_id).defer("context"))

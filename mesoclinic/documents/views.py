@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages as notices
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from mesoclinic.accounts.access import signed_in
+from mesoclinic.accounts.middleware import ClinicRequest
+from mesoclinic.audit import trail
+from mesoclinic.documents import actions, storage
+from mesoclinic.documents.models import Document, DocumentState
+from mesoclinic.documents.queries import document_visible_to
+
+# Who may see a document depends on its kind: these views let in whoever is signed in and ask the kind, which answers 404.
+
+
+@signed_in
+@require_safe
+@never_cache
+def document_status(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Says how far it is; the fragment asks again by itself until the document is ready or has failed."""
+    document = document_visible_to(request.user, public_id)
+    if not request.htmx:
+        trail.record("document.viewed", by=request.user, target=document, patient=document.person_id)
+    return _status(request, document)
+
+
+@signed_in
+@require_safe
+@never_cache
+def document_file(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    document = document_visible_to(request.user, public_id)
+    if document.state != DocumentState.READY:
+        return redirect("documents:status", public_id=public_id)
+    try:
+        data = storage.read(document)
+    except storage.FileLost:
+        actions.renew_lost_file(document=document, by=request.user)
+        return redirect("documents:status", public_id=public_id)
+    trail.record("document.downloaded", by=request.user, target=document, patient=document.person_id)
+    response = HttpResponse(data, content_type="application/pdf")
+    response["Content-Disposition"] = f'attachment; filename="{file_name(document)}"'
+    response["Cache-Control"] = "no-store, private"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@signed_in
+@require_POST
+def document_retry(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    document = document_visible_to(request.user, public_id)
+    actions.retry_document(document=document, by=request.user)
+    notices.success(request, _("The document is being made again."))
+    return redirect("documents:status", public_id=public_id)
+
+
+def file_name(document: Document) -> str:
+    """In plain letters, so that every system keeps it: treatment-plan-teodor-brandvold.pdf."""
+    return (slugify(document.title)[:80].strip("-") or "document") + ".pdf"
+
+
+def _status(request: ClinicRequest, document: Document) -> HttpResponse:
+    waiting = document.state in (DocumentState.QUEUED, DocumentState.RENDERING)
+    template = "documents/document_status.html" + ("#document-status" if request.htmx else "")
+    return render(request, template, {"document": document, "waiting": waiting, "file_name": file_name(document)})

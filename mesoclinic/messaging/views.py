@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages as notices
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_POST, require_safe
+
+from mesoclinic.accounts.access import Permission, requires
+from mesoclinic.accounts.middleware import ClinicRequest
+from mesoclinic.audit import trail
+from mesoclinic.errors import DomainError
+from mesoclinic.messaging import actions, queries
+from mesoclinic.messaging.models import Message, MessageState
+from mesoclinic.messaging.permissions import can_retry, can_undo
+
+PER_PAGE = 50
+# The letter's own style element is let through; nothing of it runs, loads or submits.
+LETTER_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+
+
+@requires(Permission.MESSAGE_READ)
+@require_safe
+def message_list(request: ClinicRequest) -> HttpResponse:
+    found = queries.messages_visible_to(request.user).defer("text", "html", "attachments")
+    state = request.GET.get("state", "")
+    if state in MessageState.values:
+        found = found.filter(state=state)
+    else:
+        state = ""
+    page = Paginator(found.order_by("-due_at", "-id"), PER_PAGE).get_page(request.GET.get("page"))
+    trail.record("messages.listed", by=request.user, details={"state": state, "page": page.number})
+    context = {
+        "page": page,
+        "state": state,
+        "states": MessageState.choices,
+        "failed_count": queries.failed_messages_visible_to(request.user).count(),
+        "mail_leaves": mail_leaves(request),
+    }
+    return render(request, "messaging/message_list.html", context)
+
+
+@requires(Permission.MESSAGE_READ)
+@require_safe
+def message_detail(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    message = _message(request, public_id)
+    trail.record("message.viewed", by=request.user, target=message, patient=message.person_id)
+    return render(request, "messaging/message_detail.html", _detail(request, message))
+
+
+@requires(Permission.MESSAGE_READ)
+@require_safe
+@never_cache
+@xframe_options_sameorigin
+def message_html(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """The letter as its reader sees it, alone in its frame."""
+    message = _message(request, public_id)
+    response = HttpResponse(message.html)
+    response._csp_exempt = True  # type: ignore[attr-defined]
+    response["Content-Security-Policy"] = LETTER_POLICY
+    return response
+
+
+@requires(Permission.MESSAGE_WRITE)
+@require_POST
+def message_undo(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    message = _message(request, public_id)
+    try:
+        actions.undo_message(message=message, by=request.user)
+    except DomainError as refusal:
+        return _refused(request, message, refusal)
+    notices.success(request, _("The message was cancelled. Nothing was sent."))
+    return redirect("messaging:detail", public_id=public_id)
+
+
+@requires(Permission.MESSAGE_WRITE)
+@require_POST
+def message_retry(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    message = _message(request, public_id)
+    try:
+        actions.retry_message(message=message, by=request.user)
+    except DomainError as refusal:
+        return _refused(request, message, refusal)
+    notices.success(request, _("The message is waiting again and leaves within a minute."))
+    return redirect("messaging:detail", public_id=public_id)
+
+
+def _message(request: ClinicRequest, public_id: UUID) -> Message:
+    return get_object_or_404(queries.messages_visible_to(request.user), public_id=public_id)
+
+
+def _detail(request: ClinicRequest, message: Message) -> dict[str, object]:
+    return {
+        "message": message,
+        "can_undo": can_undo(message, by=request.user),
+        "can_retry": can_retry(message, by=request.user),
+        "mail_leaves": mail_leaves(request),
+    }
+
+
+def _refused(request: ClinicRequest, message: Message, refusal: DomainError) -> HttpResponse:
+    message.refresh_from_db()
+    context = {**_detail(request, message), "refusal": str(refusal)}
+    return render(request, "messaging/message_detail.html", context, status=refusal.status)
+
+
+def mail_leaves(request: ClinicRequest) -> bool:
+    """Whether a sent message really leaves the machine."""
+    if request.clinic is not None and request.clinic.is_sample:
+        return False
+    return not settings.EMAIL_BACKEND.endswith("OutboxOnlyBackend")
