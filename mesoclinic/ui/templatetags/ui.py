@@ -1,5 +1,332 @@
-"""Template tags of the product's components."""
+"""Tags and filters of the product's components, in every template without a load.
+
+They take plain values and dictionaries: the platform knows no patient. The catalogue stands at the top of
+docs/reference/design-language.md.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from django import template
+from django.core.paginator import Page
+from django.forms import BaseForm, BoundField, CheckboxInput, Select, SelectMultiple, Textarea
+from django.template.loader import render_to_string
+from django.utils import formats
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
+
+from mesoclinic.ui import drawings, icons, toasts
 
 register = template.Library()
+
+NBSP = "\N{NO-BREAK SPACE}"  # between a number and its unit, so that no line breaks there
+
+# ------------------------------------------------------------------ Icons
+
+
+@register.simple_tag
+def icon(name: str, *, size: int | None = None, css: str = "", for_print: bool = False) -> SafeString:
+    """One of our own icons. It says nothing to a screen reader: a word stands beside it."""
+    attributes = f'class="{("mc-i " + css).strip()}"'
+    if size:
+        attributes += f' width="{int(size)}" height="{int(size)}"'
+    if for_print:
+        attributes += (
+            ' fill="none" stroke="currentColor" stroke-width="1.75" stroke-linecap="round" stroke-linejoin="round"'
+        )
+    # Our own file and arguments from templates only; nothing that a person typed comes here.
+    return mark_safe(f'<svg {attributes} viewBox="0 0 24 24" aria-hidden="true">{icons.shape(name)}</svg>')  # noqa: S308
+
+
+# ------------------------------------------------------------------ Values
+
+
+def _decimal(value: Any) -> Decimal | None:
+    if value is None or value == "":
+        return None
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return None
+
+
+def _number(value: Decimal, *, places: int | None = None, grouped: bool = False) -> str:
+    """Digits as given, with the reader's decimal sign and a true minus."""
+    exponent = value.as_tuple().exponent
+    shown = places if places is not None else max(0, -exponent if isinstance(exponent, int) else 0)
+    return formats.number_format(value, decimal_pos=shown, force_grouping=grouped).replace("-", "\N{MINUS SIGN}")
+
+
+@register.filter
+def ml(value: Any) -> str:
+    """``{{ "1"|ml }}`` is 1.00 mL."""
+    number = _decimal(value)
+    return "" if number is None else f"{_number(number, places=2)}{NBSP}mL"
+
+
+@register.filter
+def quantity(value: Any, unit: str = "") -> str:
+    """``{{ line.dose|quantity:line.dose_unit }}`` is 0.20 mg: the digits stay as they were given."""
+    number = _decimal(value)
+    if number is None:
+        return ""
+    return f"{_number(number)}{NBSP}{unit}" if unit else _number(number)
+
+
+@register.filter
+def money(value: Any, currency: str | None = "") -> str:
+    """``{{ 1010|money:"EUR" }}`` is 1,010.00 EUR; without a currency the number alone."""
+    number = _decimal(value)
+    if number is None:
+        return ""
+    shown = _number(number, places=2, grouped=True)
+    return f"{shown}{NBSP}{currency}" if currency else shown
+
+
+_DAYS = {"": "j M", "year": "j M Y", "weekday": "D j M", "long": "l j F", "full": "l j F Y"}
+
+
+@register.filter(expects_localtime=True)
+def day(value: Any, form: str = "") -> str:
+    """24 Nov; "year" 24 Nov 2026; "weekday" Tue 24 Nov; "long" Tuesday 24 November; "full" the same with its year."""
+    if isinstance(value, str):
+        value = parse_date(value) or parse_datetime(value)
+    return formats.date_format(value, _DAYS[form]) if isinstance(value, date) else ""
+
+
+@register.filter(expects_localtime=True)
+def clock(value: Any) -> str:
+    """09:00, in the wall time of the page."""
+    if isinstance(value, str):
+        value = parse_datetime(value)
+    return formats.time_format(value, "H:i") if value else ""
+
+
+@register.filter
+def initials(name: Any) -> str:
+    """AM for Ada Moreau."""
+    words = [word for word in str(name).replace("-", " ").split() if word[:1].isalpha() and not word.endswith(".")]
+    return "".join(word[0] for word in ([words[0], words[-1]] if len(words) > 1 else words)).upper()
+
+
+@register.filter
+def undo_url(message: Any) -> str:
+    return toasts.undo_url(message)
+
+
+# ------------------------------------------------------------------ Status
+
+KIND_ICONS = {"ok": "check", "warn": "warn", "danger": "stop", "info": "info", "accent": "", "line": "", "": ""}
+
+
+@register.inclusion_tag("components/chip.html")
+def chip(text: Any, kind: str = "", icon: str | None = None, wrap: bool = False) -> dict[str, Any]:
+    """A lasting property: ``{% chip "Signed" "ok" icon="lock" %}``. kinds: ok warn danger info accent line."""
+    return {"text": text, "kind": kind, "icon": KIND_ICONS[kind] if icon is None else icon, "wrap": wrap}
+
+
+@register.inclusion_tag("components/state.html")
+def state(kind: str, text: Any, icon: str | None = None) -> dict[str, Any]:
+    """A check in a row: ``{% state "ok" "Consent signed" %}``. kinds: ok warn danger quiet."""
+    usual = {"ok": "check", "warn": "warn", "danger": "stop", "quiet": "clock"}
+    return {"text": text, "kind": kind, "icon": usual[kind] if icon is None else icon}
+
+
+GRADES = {
+    "A": _("Randomised trial of scalp injection"),
+    "B": _("Controlled human study by another route, or of a mixture"),
+    "C": _("Uncontrolled human series"),
+    "D": _("Laboratory or mechanism only"),
+    "E": _("Tradition or habit only"),
+}
+DIRECTIONS = {
+    "supports": _("supports"),
+    "mixed": _("mixed"),
+    "no_advantage": _("no advantage"),
+    "against": _("against"),
+    "untested": _("untested"),
+}
+
+
+@register.inclusion_tag("components/grade.html")
+def grade(letter: str, direction: str) -> dict[str, Any]:
+    """Evidence: how it was studied and what came out, always together."""
+    shown = DIRECTIONS.get(direction, direction.replace("_", " "))
+    return {"letter": letter, "direction": shown, "means": GRADES.get(letter, ""), "strong": letter in ("A", "B")}
+
+
+SEVERITIES = {"mild": (1, _("Mild")), "moderate": (2, _("Moderate")), "severe": (3, _("Severe"))}
+
+
+@register.inclusion_tag("components/severity.html")
+def severity(value: str) -> dict[str, Any]:
+    """Mild, moderate, severe: three steps and the word."""
+    steps, label = SEVERITIES.get(value, (0, value))
+    return {"steps": steps, "label": label}
+
+
+@register.inclusion_tag("components/strength.html")
+def strength(value: int | str) -> dict[str, Any]:
+    """Practice habit, 0 to 3 bars; not evidence."""
+    number = int(value)
+    return {"number": number, "bars": [number >= bar for bar in (1, 2, 3)]}
+
+
+@register.inclusion_tag("components/swatch.html")
+def swatch(number: int | str) -> dict[str, Any]:
+    """The coloured square of a cocktail line: its number, or "S" for a diluent."""
+    return {"number": number, "band": drawings.band_of(number)}
+
+
+@register.simple_block_tag
+def note(content: str, kind: str = "", icon: str | None = None, title: Any = "") -> SafeString:
+    """Advice in place: ``{% note "warn" title="…" %}…{% endnote %}``. kinds: ok warn danger info."""
+    usual = {"ok": "ok", "warn": "warn", "danger": "stop", "info": "info", "": "info"}
+    return render_to_string(
+        "components/note.html",
+        {"kind": kind, "icon": usual[kind] if icon is None else icon, "title": title, "content": content},
+    )
+
+
+FINDINGS = {
+    "absolute": ("danger", "stop", _("Not possible")),
+    "exclude": ("", "x", _("Left out")),
+    "caution": ("warn", "warn", _("Caution")),
+    "open": ("info", "clock", _("Open answer")),
+    "info": ("", "info", _("Note")),
+    "done": ("ok", "check", _("Acknowledged")),
+}
+
+
+@register.simple_block_tag
+def finding(
+    content: str, severity: str, title: Any = "", text: Any = "", because: Any = "", label: Any = "", id: str = ""
+) -> SafeString:
+    """A rule that fired, and inside the block what can be done about it.
+
+    ``{% finding "caution" title="…" text="…" because="…" %}<form>…</form>{% endfinding %}``;
+    severities: absolute exclude caution open info done.
+    """
+    kind, symbol, word = FINDINGS[severity]
+    return render_to_string(
+        "components/finding.html",
+        {
+            "kind": kind,
+            "icon": symbol,
+            "label": label or word,
+            "title": title,
+            "text": text,
+            "because": because,
+            "id": id,
+            "content": content.strip(),
+        },
+    )
+
+
+# ------------------------------------------------------------------ Doses and progress
+
+
+@register.inclusion_tag("components/dosebar.html")
+def dosebar(
+    now: Any, least: Any, usual: Any, most: Any, unit: str = "mL", width: int = 104, large: bool = False
+) -> dict[str, Any]:
+    """A dose between its least, usual and most."""
+    return drawings.dosebar(now=now, least=least, usual=usual, most=most, width=width) | {
+        "unit": unit,
+        "large": large,
+        "now": now,
+        "least": least,
+        "usual": usual,
+        "most": most,
+    }
+
+
+@register.inclusion_tag("components/progress.html")
+def progress(done: int, total: int, label: Any = "") -> dict[str, Any]:
+    """How far: ``{% progress 4 7 "Day pack, 4 of 7 sheets" %}``."""
+    return {"done": done, "total": max(total, 1), "label": label}
+
+
+@register.inclusion_tag("components/pagination.html", takes_context=True)
+def pagination(context: template.Context, page: Page) -> dict[str, Any]:
+    """Newer and older pages; what is filtered stays in the address."""
+    query = context["request"].GET.copy()
+
+    def url(number: int) -> str:
+        query["page"] = str(number)
+        return f"?{query.urlencode()}"
+
+    return {
+        "page": page,
+        "previous": url(page.previous_page_number()) if page.has_previous() else "",
+        "next": url(page.next_page_number()) if page.has_next() else "",
+    }
+
+
+# ------------------------------------------------------------------ Forms
+
+
+@register.simple_tag
+def control(field: BoundField, css: str = "", **attributes: Any) -> SafeString:
+    """The input of a form field in our look. Django itself names its help and its errors in aria-describedby."""
+    widget = field.field.widget
+    if isinstance(widget, CheckboxInput):
+        usual = ""
+    elif isinstance(widget, Select | SelectMultiple):
+        usual = "mc-sel"
+    elif isinstance(widget, Textarea):
+        usual = "mc-in"
+        attributes.setdefault("rows", widget.attrs.get("rows") if widget.attrs.get("rows") != "10" else 3)
+    else:
+        usual = "mc-in"
+    classes = " ".join(part for part in (usual, widget.attrs.get("class", ""), css) if part)
+    if classes:
+        attributes["class"] = classes
+    return field.as_widget(attrs={name.replace("_", "-"): value for name, value in attributes.items()})
+
+
+@register.filter
+def is_checkbox(field: BoundField) -> bool:
+    return isinstance(field.field.widget, CheckboxInput)
+
+
+@register.filter
+def wrong_fields(form: BaseForm) -> list[BoundField]:
+    return [field for field in form if field.errors]
+
+
+# ------------------------------------------------------------------ Drawings
+
+
+@register.inclusion_tag("components/drawings/scalp_map.html")
+def scalp_map(zones: Any, **options: Any) -> dict[str, Any]:
+    """The head from above. ``zones``: keys, or dicts with zone, selected, label, area_cm2, points, volume_ml."""
+    return drawings.scalp_map(zones, **options)
+
+
+@register.inclusion_tag("components/drawings/syringe.html")
+def syringe(lines: Any, **options: Any) -> dict[str, Any]:
+    """A syringe as stacked bands. ``lines``: dicts with name, role, volume_ml, dose, dose_unit; or one syringe dict."""
+    return drawings.syringe(lines, **options)
+
+
+@register.inclusion_tag("components/drawings/syringe_compact.html")
+def syringe_compact(lines: Any, **options: Any) -> dict[str, Any]:
+    """The same lying down, without words."""
+    return drawings.syringe_compact(lines, **options)
+
+
+@register.inclusion_tag("components/drawings/course_axis.html")
+def course_axis(course: Any, **options: Any) -> dict[str, Any]:
+    """The course on a time axis. ``course``: offsets_days, windows_days, checkpoints, and dates where booked."""
+    return drawings.course_axis(course, **options)
+
+
+@register.inclusion_tag("components/drawings/stage.html")
+def stage(scale: str, code: str, **options: Any) -> dict[str, Any]:
+    """A stage of a scale: norwood_hamilton, ludwig or sinclair. The code stands beside it."""
+    return drawings.stage(scale, str(code), **options)
