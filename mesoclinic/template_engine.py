@@ -33,7 +33,7 @@ class _Refuse(str):
 def _engine(autoescape: bool) -> DjangoTemplates:
     ours: dict[str, Any] = settings.TEMPLATES[0]
     options = {**ours["OPTIONS"], "string_if_invalid": _Refuse("%s"), "autoescape": autoescape}
-    return DjangoTemplates({"NAME": "strict", "DIRS": ours["DIRS"], "APP_DIRS": ours["APP_DIRS"], "OPTIONS": options})
+    return DjangoTemplates({"NAME": "strict", "DIRS": ours["DIRS"], "APP_DIRS": ours.get("APP_DIRS", False), "OPTIONS": options})
 
 
 @setting_changed.connect
