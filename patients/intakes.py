@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.errors import InvalidInput
 from patients.models import Intake, Patient
-from patients.vocabulary import SEVERITIES, Choice, Fact, Vocabulary, load_vocabulary
+from patients.vocabulary import SEVERITIES, Choice, Fact, Vocabulary, Zone, load_vocabulary
 
 UNKNOWN: dict[str, bool] = {"unknown": True}  # the person does not know
 NEVER: dict[str, bool] = {"never": True}  # how long ago something was: it never happened
@@ -129,7 +129,7 @@ def checked_answers(
             errors[f"zone-{key}"] = _("This zone is given twice.")
             continue
         try:
-            areas[key] = _number(entry.get("area_cm2", zone.area_cm2), zone.area_min_cm2, zone.area_max_cm2, "cm²")
+            areas[key] = checked_area(zone, entry.get("area_cm2", zone.area_cm2))
         except ValueError as refusal:
             errors[f"zone-{key}"] = str(refusal)
     if errors:
@@ -170,6 +170,11 @@ def checked_value(fact: Fact, value: Any) -> Any:
     if Decimal(number) % 1:
         raise ValueError(_("Write a whole number."))
     return int(Decimal(number))
+
+
+def checked_area(zone: Zone, value: Any) -> str:
+    """A zone's area in cm² in the spelling that is stored; ValueError with a sentence where it cannot be one."""
+    return _number(value, zone.area_min_cm2, zone.area_max_cm2, "cm²")
 
 
 def _number(value: Any, least: Decimal, most: Decimal, unit: str) -> str:
@@ -274,6 +279,41 @@ def value_in_words(fact: Fact, value: Any) -> str:
     if fact.type == "enum":
         return fact.label_of(value)
     return " ".join(part for part in (str(value), unit_label(fact.unit)) if part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    question: str
+    answer: str
+    answered: bool
+    for_practitioner: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    key: str
+    label: str
+    lines: tuple[Line, ...]
+
+
+def in_words(intake: Intake, vocabulary: Vocabulary) -> list[Part]:
+    """Every question that the intake asked, with its answer, by section."""
+    asked = asked_facts(intake.patient, vocabulary)
+    parts = []
+    for section in vocabulary.sections.values():
+        lines = tuple(
+            Line(
+                question=question_of(fact),
+                answer=value_in_words(fact, intake.facts.get(fact.key)),
+                answered=is_answered(intake.facts.get(fact.key)),
+                for_practitioner=fact.answered_by == "practitioner",
+            )
+            for fact in asked
+            if fact.section == section.key
+        )
+        if lines:
+            parts.append(Part(key=section.key, label=section.label, lines=lines))
+    return parts
 
 
 @dataclass(frozen=True, kw_only=True)

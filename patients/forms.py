@@ -1,0 +1,466 @@
+"""Turn what was typed into a patient's details and an intake's answers. The vocabulary says what an intake asks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils import formats
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from mesoclinic.accounts.models import Site, User
+from patients import intakes
+from patients.intakes import NEVER, UNKNOWN, InvalidAnswers
+from patients.models import Intake, Patient, PatientStatus, SexAtBirth
+from patients.vocabulary import SEVERITIES, Fact, Scale, Vocabulary, Zone
+
+# ------------------------------------------------------------------ the record
+
+
+class PatientForm(forms.Form):
+    """Who somebody is and how to reach them, on one screen."""
+
+    given_name = forms.CharField(label=gettext_lazy("Given name"), max_length=80)
+    family_name = forms.CharField(label=gettext_lazy("Family name"), max_length=80)
+    birth_date = forms.DateField(
+        label=gettext_lazy("Birth date"), widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+    )
+    sex_at_birth = forms.ChoiceField(
+        label=gettext_lazy("Sex registered at birth"),
+        help_text=gettext_lazy("Needed for hormone-related safety."),
+        choices=SexAtBirth.choices,
+        widget=forms.RadioSelect,
+    )
+    email = forms.EmailField(label=gettext_lazy("E-mail"), required=False)
+    phone = forms.CharField(
+        label=gettext_lazy("Phone"), max_length=40, required=False, widget=forms.TextInput(attrs={"type": "tel"})
+    )
+    language = forms.ChoiceField(label=gettext_lazy("Language"), choices=settings.LANGUAGES)
+    contact_allowed = forms.BooleanField(
+        label=gettext_lazy("Agrees to appointment e-mails"),
+        help_text=gettext_lazy("Booking, reminders and changes. No health details in the subject."),
+        required=False,
+    )
+    site = forms.ModelChoiceField(
+        label=gettext_lazy("Site"), queryset=Site.objects.none(), to_field_name="public_id", empty_label=None
+    )
+
+    def __init__(self, *args: Any, user: User, site: Site | None, patient: Patient | None = None, **kwargs: Any):
+        self.user, self.patient = user, patient
+        if patient:
+            kwargs["initial"] = {name: getattr(patient, name) for name in self.base_fields}
+        else:
+            kwargs["initial"] = {"language": site.language if site else "en"} | kwargs.get("initial", {})
+        super().__init__(*args, **kwargs)
+        for name in ("given_name", "family_name", "birth_date", "email", "phone"):
+            self.fields[name].widget.attrs["autocomplete"] = "off"  # not the receptionist's own
+        sites = user.sites.order_by("name")
+        self.fields["site"].queryset = sites  # type: ignore[attr-defined]
+        home = patient.site if patient else site
+        self.fields["site"].initial = home.public_id if home else None
+        if len(sites) < 2 and not patient:
+            del self.fields["site"]
+            self.only_site = site
+        if patient:
+            self.fields["status"] = forms.ChoiceField(
+                label=_("Status"),
+                initial=patient.status,
+                choices=[choice for choice in PatientStatus.choices if choice[0] != PatientStatus.MERGED],
+            )
+
+    @cached_property
+    def details(self) -> dict[str, Any]:
+        """What the actions take."""
+        details = dict(self.cleaned_data)
+        if "site" not in self.fields and self.patient is None:
+            details["site"] = self.only_site
+        return details
+
+
+# ------------------------------------------------------------------ the intake
+
+SAVED_NUMBER = re.compile(r"^[+\-−]?\d{1,9}(?:[.,]\d{1,6})?$")
+NONE_OF_THESE = "(none)"  # no vocabulary key holds a bracket
+DO_NOT_KNOW = "(unknown)"
+YES, NO = "yes", "no"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    value: str
+    label: str
+    chosen: bool = False
+    note: str = ""  # what a stage means
+    kind: str = ""  # "none", "unknown" or "unanswered" for the answers that stand beside the list
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One question as the page shows it."""
+
+    name: str  # of the input
+    key: str
+    kind: str  # boolean | enum | list | number | stage
+    text: str
+    for_practitioner: bool = False
+    help: str = ""
+    unit: str = ""
+    value: str = ""
+    options: tuple[Option, ...] = ()
+    never: bool | None = None  # None where “never” is no answer
+    scale: Scale | None = None
+    range: str = ""
+    last_time: str = ""
+    errors: tuple[str, ...] = ()
+
+    @property
+    def is_answered(self) -> bool:
+        chosen = any(option.chosen and option.kind not in ("unanswered", "unknown") for option in self.options)
+        return chosen or bool(self.value) or bool(self.never)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedZone:
+    zone: Zone
+    name: str
+    area_name: str
+    label: str
+    short: str
+    chosen: bool
+    area: str
+    range: str
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(kw_only=True)
+class AskedSection:
+    key: str
+    label: str
+    questions: list[Asked] = field(default_factory=list)
+
+    @property
+    def answered(self) -> int:
+        return sum(question.is_answered for question in self.questions)
+
+
+class IntakeForm(forms.Form):
+    """Every question of the vocabulary that applies to the patient, every concern, every zone.
+
+    Nothing is required: a question that is left alone stays unanswered, which is neither “no” nor “none”.
+    """
+
+    revision = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+    note = forms.CharField(
+        label=gettext_lazy("Anything else we should know"),
+        max_length=intakes.NOTE_LENGTH,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+
+    def __init__(self, *args: Any, intake: Intake, vocabulary: Vocabulary, previous: Intake | None = None, **kw: Any):
+        self.intake, self.vocabulary, self.previous = intake, vocabulary, previous
+        self.lacking: dict[str, str] = {}  # what a submission still needs: "concerns", "zones"
+        self.asked = intakes.asked_facts(intake.patient, vocabulary)
+        kw["initial"] = {"revision": intake.revision, "note": intake.note} | dict(self._typed_before())
+        super().__init__(*args, **kw)
+        for fact in self.asked:
+            self.fields[f"fact-{fact.key}"] = self._field_of(fact)
+            if intakes.may_be_never(fact):
+                self.fields[f"never-{fact.key}"] = forms.BooleanField(required=False)
+        for key in vocabulary.concerns:
+            self.fields[f"concern-{key}"] = forms.ChoiceField(
+                choices=[("", ""), *((severity, severity) for severity in SEVERITIES)],
+                required=False,
+                error_messages={"invalid_choice": gettext_lazy("Choose mild, moderate or severe.")},
+            )
+        for key in vocabulary.zones:
+            self.fields[f"zone-{key}"] = forms.BooleanField(required=False)
+            self.fields[f"area-{key}"] = forms.CharField(required=False, max_length=20)
+
+    @staticmethod
+    def _field_of(fact: Fact) -> forms.Field:
+        keys = [(choice.key, choice.label) for choice in fact.values]
+        aside = [(DO_NOT_KNOW, "")]
+        said = {"invalid_choice": gettext_lazy("Choose one of the answers offered.")}
+        if fact.type == "boolean":
+            return forms.ChoiceField(choices=[(YES, ""), (NO, ""), *aside], required=False, error_messages=said)
+        if fact.type == "list":
+            offered = [(NONE_OF_THESE, ""), *keys, *aside]
+            return forms.MultipleChoiceField(choices=offered, required=False, error_messages=said)
+        if fact.type == "enum":
+            return forms.ChoiceField(choices=[*keys, *aside], required=False, error_messages=said)
+        return forms.CharField(required=False, max_length=40)
+
+    # -------------------------------------------------------------- from the draft to the inputs
+
+    def _typed_before(self) -> Iterator[tuple[str, Any]]:
+        for fact in self.asked:
+            value = self.intake.facts.get(fact.key)
+            if value is None:
+                continue
+            if value == NEVER:
+                yield f"never-{fact.key}", True
+            else:
+                yield f"fact-{fact.key}", self._as_typed(fact, value)
+        for entry in self.intake.concerns:
+            yield f"concern-{entry['concern']}", entry["severity"]
+        for entry in self.intake.zones:
+            yield f"zone-{entry['zone']}", True
+            yield f"area-{entry['zone']}", formats.localize_input(Decimal(entry["area_cm2"]))
+
+    @staticmethod
+    def _as_typed(fact: Fact, value: Any) -> Any:
+        if value == UNKNOWN:
+            return [DO_NOT_KNOW] if fact.type == "list" else DO_NOT_KNOW
+        if fact.type == "boolean":
+            return YES if value else NO
+        if fact.type == "list":
+            return list(value) or [NONE_OF_THESE]
+        if fact.type in ("integer", "number"):
+            return formats.localize_input(Decimal(value))
+        return value
+
+    # -------------------------------------------------------------- from the inputs to the answers
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        self.facts: dict[str, Any] = {}
+        for fact in self.asked:
+            if f"fact-{fact.key}" in data:
+                try:
+                    value = self._answer(fact, data)
+                    if value is not None:
+                        self.facts[fact.key] = intakes.checked_value(fact, value)
+                except ValueError as refusal:
+                    self.add_error(f"fact-{fact.key}", str(refusal))
+        self.concerns = [
+            {"concern": key, "severity": data[f"concern-{key}"]}
+            for key in self.vocabulary.concerns
+            if data.get(f"concern-{key}")
+        ]
+        self.zones = []
+        for key, zone in self.vocabulary.zones.items():
+            if not data.get(f"zone-{key}"):
+                continue
+            try:
+                area = _number_typed(data.get(f"area-{key}", ""))
+                if area is None:
+                    raise ValueError(_("Write the area in cm²."))
+                intakes.checked_area(zone, area)
+            except ValueError as refusal:
+                self.add_error(f"area-{key}", str(refusal))
+            else:
+                self.zones.append({"zone": key, "area_cm2": area})
+        return data
+
+    @staticmethod
+    def _answer(fact: Fact, data: dict[str, Any]) -> Any:
+        typed = data[f"fact-{fact.key}"]
+        if fact.type == "list":
+            chosen = set(typed)
+            if not chosen:
+                return None
+            if len(chosen) > 1 and chosen & {NONE_OF_THESE, DO_NOT_KNOW}:
+                raise ValueError(_("Both the list and “none” or “don't know” are ticked. Keep one."))
+            return UNKNOWN if DO_NOT_KNOW in chosen else [] if NONE_OF_THESE in chosen else list(typed)
+        if fact.type in ("boolean", "enum"):
+            if not typed:
+                return None
+            if typed == DO_NOT_KNOW:
+                return UNKNOWN
+            return typed == YES if fact.type == "boolean" else typed
+        never = data.get(f"never-{fact.key}")
+        if typed and never:
+            raise ValueError(_("Both a number and “never” are given. Keep one."))
+        return NEVER if never else UNKNOWN if typed == DO_NOT_KNOW else _number_typed(typed)
+
+    def add_refusal(self, refusal: InvalidAnswers) -> None:
+        for key, sentence in refusal.errors.items():
+            name = next((n for n in (f"fact-{key}", key.replace("zone-", "area-"), key) if n in self.fields), None)
+            self.add_error(name, sentence)
+
+    # -------------------------------------------------------------- what the page shows
+
+    def sections(self) -> list[AskedSection]:
+        """The vocabulary's sections with their questions, in order."""
+        found = {key: AskedSection(key=key, label=s.label) for key, s in self.vocabulary.sections.items()}
+        scales = {scale.fact: scale for scale in self.vocabulary.scales.values() if scale.fact}
+        for fact in self.asked:
+            found[fact.section].questions.append(self._asked(fact, scales.get(fact.key)))
+        return [section for section in found.values() if section.questions]
+
+    def _asked(self, fact: Fact, scale: Scale | None) -> Asked:
+        name = f"fact-{fact.key}"
+        typed = self[name].value()
+        chosen = {str(item) for item in typed} if isinstance(typed, list) else {str(typed or "")}
+        unknown = Option(value=DO_NOT_KNOW, label=_("Don't know"), chosen=DO_NOT_KNOW in chosen, kind="unknown")
+        unanswered = Option(value="", label=_("Not answered"), chosen=not chosen - {""}, kind="unanswered")
+        kind, options = fact.type, tuple[Option, ...]()
+        if scale:
+            kind = "stage"  # type: ignore[assignment]
+            options = (
+                *(
+                    Option(
+                        value=stage.code,
+                        label=stage.code.replace("_", " "),
+                        chosen=stage.code in chosen,
+                        note=stage.description,
+                    )
+                    for stage in scale.stages
+                ),
+                unanswered,
+            )
+        elif fact.type == "boolean":
+            options = (
+                Option(value=YES, label=_("Yes"), chosen=YES in chosen),
+                Option(value=NO, label=_("No"), chosen=NO in chosen),
+                unknown,
+                unanswered,
+            )
+        elif fact.type == "enum":
+            values = (Option(value=c.key, label=c.label, chosen=c.key in chosen) for c in fact.values)
+            options = (*values, unknown, unanswered)
+        elif fact.type == "list":
+            none = Option(value=NONE_OF_THESE, label=_("None of these"), chosen=NONE_OF_THESE in chosen, kind="none")
+            values = (Option(value=c.key, label=c.label, chosen=c.key in chosen) for c in fact.values)
+            options = (none, unknown, *values)
+        else:
+            kind = "number"
+        span = ""
+        if fact.minimum is not None and fact.maximum is not None:
+            span = f"{intakes.plain_number(fact.minimum)} – {intakes.plain_number(fact.maximum)}"
+        never = None
+        if intakes.may_be_never(fact):
+            never = bool(self[f"never-{fact.key}"].value())
+        return Asked(
+            name=name,
+            key=fact.key,
+            kind=kind,
+            text=intakes.question_of(fact),
+            for_practitioner=fact.answered_by == "practitioner",
+            help=fact.help,
+            unit=intakes.unit_label(fact.unit),
+            value=str(typed or "") if kind == "number" else "",
+            options=options,
+            never=never,
+            scale=scale,
+            range=span,
+            last_time=self._last_time(fact),
+            errors=self._errors_at(name),
+        )
+
+    def _last_time(self, fact: Fact) -> str:
+        """What the last intake said, where the answer is asked afresh and not taken over."""
+        if self.previous is None or fact.key not in self.previous.facts:
+            return ""
+        if fact.key in self._taken_over:
+            return ""
+        return intakes.value_in_words(fact, self.previous.facts[fact.key])
+
+    @cached_property
+    def _taken_over(self) -> frozenset[str]:
+        return frozenset(intakes.facts_to_take_over(self.previous, self.vocabulary) if self.previous else ())
+
+    def concern_questions(self) -> list[Asked]:
+        labels = [("", _("Not chosen")), ("mild", _("Mild")), ("moderate", _("Moderate")), ("severe", _("Severe"))]
+        asked = []
+        for key, concern in self.vocabulary.concerns.items():
+            name = f"concern-{key}"
+            typed = self[name].value() or ""
+            asked.append(
+                Asked(
+                    name=name,
+                    key=key,
+                    kind="concern",
+                    text=concern.label,
+                    help=concern.patient_description,
+                    options=tuple(
+                        Option(value=v, label=label, chosen=v == typed, kind="" if v else "unanswered")
+                        for v, label in labels
+                    ),
+                    errors=self._errors_at(name),
+                )
+            )
+        return asked
+
+    def zone_rows(self) -> list[AskedZone]:
+        rows = []
+        for key, zone in self.vocabulary.zones.items():
+            area = self[f"area-{key}"].value()
+            chosen = bool(self[f"zone-{key}"].value())
+            rows.append(
+                AskedZone(
+                    zone=zone,
+                    name=f"zone-{key}",
+                    area_name=f"area-{key}",
+                    label=zone.label,
+                    short=intakes.short_label(zone.label),
+                    chosen=chosen,
+                    area=str(area) if area or (chosen and self.is_bound) else intakes.plain_number(zone.area_cm2),
+                    range=f"{intakes.plain_number(zone.area_min_cm2)} – {intakes.plain_number(zone.area_max_cm2)}",
+                    errors=self._errors_at(f"area-{key}"),
+                )
+            )
+        return rows
+
+    def patterns(self) -> list[tuple[str, str]]:
+        """The zones that a pattern usually needs, for this patient: label and keys."""
+        fits = {"male": ("norwood", "diffuse"), "female": ("ludwig", "diffuse")}[self.intake.patient.sex_at_birth]
+        return [
+            (_pattern_label(pattern), " ".join(zones))
+            for pattern, zones in self.vocabulary.typical_zones.items()
+            if pattern.startswith(fits)
+        ]
+
+    def _errors_at(self, name: str) -> tuple[str, ...]:
+        return tuple(str(sentence) for sentence in self.errors.get(name, ()))
+
+    def wrong(self) -> list[tuple[str, str, str]]:
+        """Each thing to put right: the anchor of its question, its question, the sentence."""
+        labels: dict[str, str] = {f"fact-{fact.key}": intakes.question_of(fact) for fact in self.asked}
+        labels |= {f"concern-{key}": concern.label for key, concern in self.vocabulary.concerns.items()}
+        labels |= {f"area-{key}": zone.label for key, zone in self.vocabulary.zones.items()}
+        labels["note"] = str(self.fields["note"].label)
+        return [
+            (f"q-{name}", labels[name], sentence)
+            for name in self.errors
+            if name in labels
+            for sentence in self._errors_at(name)
+        ]
+
+
+def _pattern_label(pattern: str) -> str:
+    scale, _sign, stages = pattern.partition("_")
+    if scale == "norwood":
+        text = stages.replace("_vertex", " vertex").replace("_", "–")
+        return _("Norwood %(stage)s") % {"stage": text}
+    return _("Widening parting") if scale == "ludwig" else _("Whole scalp")
+
+
+def _number_typed(text: str) -> str | None:
+    """Digits as people type them (a comma, a true minus) in the one spelling that is stored; None for nothing."""
+    typed = text.replace("\N{NO-BREAK SPACE}", "").replace(" ", "")
+    if not typed:
+        return None
+    if not SAVED_NUMBER.fullmatch(typed):
+        raise ValueError(_("Write a number, for example 24 or 2.5."))
+    return typed.replace(",", ".").replace("−", "-")
+
+
+def zones_to_draw(rows: Iterable[AskedZone]) -> list[dict[str, Any]]:
+    """For the drawing of the scalp; an area that cannot be read is left to the table."""
+    drawn = []
+    for row in rows:
+        try:
+            area = _number_typed(row.area)
+        except ValueError:
+            area = None
+        drawn.append({"zone": row.zone.key, "area_cm2": area, "selected": row.chosen})
+    return drawn
