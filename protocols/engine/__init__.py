@@ -5,12 +5,15 @@ Plain Python: no Django, no clock, no input or output. Same input, same bytes.
 
 from protocols.engine.canonical import canonical_json, fingerprint
 from protocols.engine.case import Case, parse_case
+from protocols.engine.compare import compare
+from protocols.engine.edits import EditResult, Refusal, apply_edits
 from protocols.engine.formulary import Formulary, build_formulary
 from protocols.engine.model import CaseError, Dose, Fault, MixedUnits
 from protocols.engine.policy import POLICY_SCHEMA, Policy
 from protocols.engine.propose import ENGINE_VERSION, Proposal, propose
 
 __all__ = [
-    "ENGINE_VERSION", "POLICY_SCHEMA", "Case", "CaseError", "Dose", "Fault", "Formulary", "MixedUnits", "Policy",
-    "Proposal", "build_formulary", "canonical_json", "fingerprint", "parse_case", "propose",
+    "ENGINE_VERSION", "POLICY_SCHEMA", "Case", "CaseError", "Dose", "EditResult", "Fault", "Formulary", "MixedUnits",
+    "Policy", "Proposal", "Refusal", "apply_edits", "build_formulary", "canonical_json", "compare", "fingerprint", "parse_case",
+    "propose",
 ]  # fmt: skip

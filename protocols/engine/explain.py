@@ -74,6 +74,7 @@ def explain(proposal: Proposal) -> dict[str, Any]:
         "course": None,
         "cost": None,
         "value": None,
+        "value_cost": None,
         "edits": [dict(edit) for edit in proposal.edits],
         "formulary_version": formulary.label,
         "formulary_fingerprint": formulary.fingerprint,
@@ -117,6 +118,11 @@ def _composed(proposal: Proposal, composition: Composition, values: _Values) -> 
         "course": _course(setting, composition, total),
         "cost": _cost(money),
         "value": setting.decimal_value(values.value(composition.mask)),
+        "value_cost": setting.decimal_value(
+            0
+            if proposal.engine_mask is None
+            else values.value(proposal.engine_mask) - values.value(composition.mask)
+        ),
     }
     composed["cautions"] = [
         _finding(setting, f, composition.mask | _used_diluents(composition))

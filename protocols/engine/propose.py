@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from protocols.engine.case import Case, parse_case, read_stock
 from protocols.engine.course import Schedule, schedule
-from protocols.engine.dose import Diluent, Mixture, dose, fill
+from protocols.engine.dose import Diluent, Limits, Mixture, dose, fill
 from protocols.engine.formulary import Formulary
 from protocols.engine.model import CaseError, Fault, bits
 from protocols.engine.policy import Policy
@@ -41,6 +41,8 @@ class Proposal:
     edits: tuple[Mapping[str, Any], ...] = ()
     removed: frozenset[int] = frozenset()
     pinned: Mapping[int, int] = field(default_factory=dict)
+    engine_mask: int | None = None
+    """What the engine itself had chosen, where a practitioner has edited it."""
 
     @property
     def status(self) -> str:
@@ -104,7 +106,12 @@ def compose(setting: Setting, mask: int, volumes: Mapping[int, int] | None = Non
         for i in bits(mask) + ([setting.diluent] if setting.diluent >= 0 else [])
     }
     plan = schedule(setting.screening.severity, intervals, setting.policy, setting.formulary)
-    groups, mixtures = _mix(setting, mask, setting.diluent_for, volumes)
+    groups, mixtures = _mix(setting, mask, setting.diluent_for)
+    if volumes:
+        # By hand: the other lines of the first session keep their volumes; the diluent gives way.
+        steps = {i: amount for mixture in mixtures for i, amount in mixture.steps.items()}
+        steps |= {i: amount for i, amount in volumes.items() if i in steps}
+        mixtures = fill(groups, steps, setting.target_steps, setting.diluent_for(groups), setting.share)
     others: dict[int, tuple[Mixture, ...]] = {}
     if plan.uses:
         for number in range(1, len(plan.offsets) + 1):
@@ -122,17 +129,23 @@ def _no_diluent(groups: tuple[int, ...]) -> Diluent | None:
 
 
 def _mix(
-    setting: Setting, mask: int, diluent_for: Any, volumes: Mapping[int, int] | None
+    setting: Setting,
+    mask: int,
+    diluent_for: Callable[[tuple[int, ...]], Diluent | None],
+    volumes: Mapping[int, int] | None = None,
 ) -> tuple[tuple[int, ...], tuple[Mixture, ...]]:
     groups = setting.problem.syringes.best(mask)
     limits = {i: setting.limits[i] for i in bits(mask)}
+    for i, amount in (volumes or {}).items():
+        if i in limits:
+            limits[i] = Limits(least=amount, usual=amount, most=amount)
     cost = {i: setting.problem.cost_index[i] for i in limits}
-    diluent = diluent_for(groups)
-    mixtures = dose(
-        groups, limits, setting.target_steps, diluent, setting.share, budget=setting.problem.budget, cost=cost
+    return groups, dose(
+        groups,
+        limits,
+        setting.target_steps,
+        diluent_for(groups),
+        setting.share,
+        budget=setting.problem.budget,
+        cost=cost,
     )
-    if volumes:
-        steps = {i: amount for mixture in mixtures for i, amount in mixture.steps.items()}
-        steps |= {i: amount for i, amount in volumes.items() if i in steps}
-        mixtures = fill(groups, steps, setting.target_steps, diluent, setting.share)
-    return groups, mixtures
