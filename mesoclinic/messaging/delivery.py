@@ -166,7 +166,7 @@ def _send_batch(lease: UUID, counts: dict[str, int]) -> None:
                 permanent = _is_permanent(error)
                 state = record_failure(message, lease, reason=_sentence(error), permanent=permanent)
                 counts["failed" if state == MessageState.FAILED else "postponed"] += 1
-                if isinstance(error, smtplib.SMTPServerDisconnected | OSError) or not permanent:
+                if _hung_up(error):
                     connection = _reopen(connection, clinic)
             except Exception as error:
                 # One message that can't be built must not keep the others from leaving.
@@ -236,6 +236,15 @@ def _attachment(file: dict[str, str]) -> MIMEText:
             part.set_param(name, value.strip('"'))
     part.add_header("Content-Disposition", "attachment", filename=file["name"])
     return part
+
+
+def _hung_up(error: Exception) -> bool:
+    """Whether the connection is of no more use. (Every error of smtplib is an OSError too.)"""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return error.smtp_code == 421
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return any(code == 421 for code, _text in error.recipients.values())
+    return True
 
 
 def _is_permanent(error: Exception) -> bool:
