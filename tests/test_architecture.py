@@ -1,0 +1,195 @@
+"""What the house keeps everywhere. The import arrows are kept by import-linter, in ``make check``."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+
+from mesoclinic.accounts.access import Role
+
+ROOT = Path(settings.BASE_DIR)
+PACKAGES = ("mesoclinic", "patients", "protocols", "sessions")
+OURS = [config for config in apps.get_app_configs() if config.name.split(".")[0] in PACKAGES]
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+
+
+def sources(*packages: str) -> list[Path]:
+    return sorted(
+        path for package in packages for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts
+    )
+
+
+def modules_named(name: str) -> list[ModuleType]:
+    return [
+        importlib.import_module(f"{config.name}.{name}")
+        for config in OURS
+        if (Path(config.path) / f"{name}.py").exists()
+    ]
+
+
+def public_functions(module: ModuleType) -> list[tuple[str, object]]:
+    return [
+        (f"{module.__name__}.{name}", function)
+        for name, function in vars(module).items()
+        if inspect.isfunction(inspect.unwrap(function) if callable(function) else None)
+        and inspect.unwrap(function).__module__ == module.__name__
+        and not name.startswith("_")
+    ]
+
+
+def test_apps_are_those_of_the_house() -> None:
+    assert [config.label for config in OURS] == [
+        "ui",
+        "accounts",
+        "audit",
+        "messaging",
+        "documents",
+        "patients",
+        "protocols",
+        "treatment_sessions",
+    ]
+
+
+@pytest.mark.parametrize("config", OURS, ids=lambda config: config.label)
+def test_migration_is_named_by_what_it_does(config) -> None:
+    folder = Path(config.path) / "migrations"
+    names = [path.stem for path in folder.glob("[0-9]*.py")] if folder.is_dir() else []
+    assert [name for name in names if re.search(r"_auto_|_\d{8}_", name)] == []
+
+
+BY_NOBODY = {
+    "mesoclinic.accounts.actions.make_password": "makes a value and changes nothing",
+    "mesoclinic.documents.actions.input_hash": "computes a value and changes nothing",
+    "mesoclinic.documents.actions.due_documents": "asked by the tick",
+    "mesoclinic.documents.actions.render_document": "done by the worker, for whoever asked",
+}
+
+
+def test_actions_take_keywords_only_and_say_who() -> None:
+    wrong = []
+    for module in modules_named("actions"):
+        for name, function in public_functions(module):
+            if name in BY_NOBODY:
+                continue
+            parameters = inspect.signature(function).parameters.values()
+            if any(parameter.kind is not inspect.Parameter.KEYWORD_ONLY for parameter in parameters):
+                wrong.append(f"{name} takes positional arguments")
+            if "by" not in {parameter.name for parameter in parameters}:
+                wrong.append(f"{name} has no by")
+    assert wrong == []
+
+
+def test_tasks_take_nothing_but_ids() -> None:
+    wrong = []
+    for module in modules_named("tasks"):
+        for name, task in vars(module).items():
+            if not hasattr(task, "delay"):
+                continue
+            for parameter in inspect.signature(task.run).parameters.values():
+                if not parameter.name.endswith("_id"):
+                    wrong.append(f"{module.__name__}.{name}({parameter.name})")
+    assert wrong == []
+
+
+def test_tasks_have_explicit_names() -> None:
+    from celery import current_app
+
+    ours = [name for name in current_app.tasks if not name.startswith("celery.")]
+    assert [name for name in ours if name.startswith(PACKAGES) and ".tasks." in name] == []
+
+
+def test_lower_apps_name_no_higher_one() -> None:
+    """Also not inside a function, and not by ``import_string`` of a literal."""
+    order = {name: rank for rank, name in enumerate(PACKAGES)}
+    wrong = []
+    for path in sources(*PACKAGES):
+        package = path.relative_to(ROOT).parts[0]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""]
+            for name in names:
+                other = name.split(".")[0]
+                if order.get(other, -1) > order[package]:
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} imports {name}")
+    assert wrong == []
+
+
+def test_clock_is_asked_through_django_only() -> None:
+    """So that tests can set it, and so that every instant is aware."""
+    wrong = []
+    for path in sources(*PACKAGES):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                called = ast.unparse(node.func)
+                if re.search(r"\b(datetime|date)\.(now|utcnow|today)$", called):
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {called}")
+    assert wrong == []
+
+
+def test_templates_know_no_role() -> None:
+    """They get booleans: ``may.patient_read``. A role in a template is a permission that only the button knows."""
+    roles = "|".join(Role.values)
+    pattern = re.compile(rf"\b(?:user\.roles?|role_grants)\b|[\"'](?:{roles})[\"']")
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path in TEMPLATES
+        for tag in re.findall(r"{%\s*(?:if|elif)\b.*?%}", path.read_text(encoding="utf-8"))
+        if (match := pattern.search(tag))
+    ]
+    assert found == []
+
+
+def test_templates_break_no_line_of_the_policy() -> None:
+    """No inline script or style, no ``style=``, no ``on…=``, nothing of htmx that evaluates text."""
+    pattern = re.compile(
+        r"<style\b|<script(?![^>]*\bsrc=)(?![^>]*application/json)[^>]*>|\sstyle\s*=|\son[a-z]+\s*=|hx-on|\bjs:|javascript:",
+        re.IGNORECASE,
+    )
+    not_on_pages = re.compile(r"{#.*?#}|{% comment.*?endcomment %}|{% if for_print %}.*?{% endif %}", re.DOTALL)
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group().strip()}"
+        for path in TEMPLATES
+        if path.relative_to(ROOT / "templates").parts[0] not in ("mail", "documents")  # other media, other rules
+        for match in pattern.finditer(not_on_pages.sub("", path.read_text(encoding="utf-8")))
+    ]
+    assert found == []
+
+
+def test_templates_name_no_other_host() -> None:
+    pattern = re.compile(r"(?:src|href|action|url\()\s*=?\s*[\"']?(?:https?:)?//", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path in [*TEMPLATES, *(ROOT / "static/css").rglob("*.css")]
+        for match in pattern.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def test_templates_mark_nothing_safe() -> None:
+    found = [
+        str(path.relative_to(ROOT))
+        for path in TEMPLATES
+        if re.search(r"\|\s*safe\b|autoescape off", path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def test_python_builds_no_html() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources(*PACKAGES)
+        for name in ("mark_safe(", "SafeString(")
+        if name in path.read_text(encoding="utf-8") and "mesoclinic/ui" not in path.as_posix()
+    ]
+    assert wrong == []
