@@ -120,7 +120,7 @@ def test_cancel_messages_stops_what_has_not_left(queue: Queue, cleo: User) -> No
 
     count = cancel_messages(subject_id=subject_id, by=cleo)
 
-    states = {purpose: state for purpose, state in Message.objects.values_list("purpose", "state")}
+    states = dict(Message.objects.values_list("purpose", "state"))
     assert count == 4
     assert states == {
         "p_held": "cancelled",

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from mesoclinic.accounts.models import User
+from mesoclinic.audit.models import AuditEvent
+from mesoclinic.messaging.models import Message
+from mesoclinic.messaging.views import PER_PAGE
+from tests.mesoclinic import providers
+
+Queue = Callable[..., Message]
+SignIn = Callable[[User], Client]
+
+
+def test_list_shows_the_messages_of_ones_own_people(queue: Queue, cleo: User, dan: User, sign_in: SignIn) -> None:
+    queue(subject="Your appointments in Lyon")
+
+    mine = sign_in(cleo).get(reverse("messaging:list")).content.decode()
+    theirs = sign_in(dan).get(reverse("messaging:list")).content.decode()
+
+    assert "Your appointments in Lyon" in mine
+    assert "Your appointments in Lyon" not in theirs and "Teodor" not in theirs
+
+
+def test_list_filters_by_the_state_in_its_address(queue: Queue, cleo: User, sign_in: SignIn) -> None:
+    failed, waiting = queue(subject="Failed one"), queue(subject="Waiting one")
+    Message.objects.filter(pk=failed.pk).update(state="failed", last_error="550 no such person")
+
+    page = sign_in(cleo).get(reverse("messaging:list"), {"state": "failed"}).content.decode()
+
+    assert "Failed one" in page and "550 no such person" in page
+    assert waiting.subject not in page
+
+
+def test_list_with_a_made_up_state_shows_all(queue: Queue, cleo: User, sign_in: SignIn) -> None:
+    queue(subject="Waiting one")
+
+    assert "Waiting one" in sign_in(cleo).get(reverse("messaging:list"), {"state": "zzz"}).content.decode()
+
+
+def test_list_says_when_messages_failed(queue: Queue, cleo: User, sign_in: SignIn) -> None:
+    queue()
+    Message.objects.update(state="failed")
+
+    assert "1 message failed and needs you." in sign_in(cleo).get(reverse("messaging:list")).content.decode()
+
+
+def test_list_costs_the_same_with_3_and_300(queue: Queue, cleo: User, sign_in: SignIn) -> None:
+    client = sign_in(cleo)
+    counts = []
+    for size in (3, 300):
+        while Message.objects.count() < size:
+            queue(person_id=_somebody())
+        client.get(reverse("messaging:list"))
+        with CaptureQueriesContext(connection) as asked:
+            response = client.get(reverse("messaging:list"))
+        counts.append(len(asked))
+        assert response.content.decode().count('class="mc-strong" href="/messages/') == min(size, PER_PAGE)
+
+    assert counts[0] == counts[1]
+
+
+def _somebody() -> UUID:
+    person = uuid.uuid4()
+    providers.SITE_OF[person] = "Lyon"
+    return person
+
+
+def test_detail_shows_the_text_and_leaves_an_event(queue: Queue, cleo: User, sign_in: SignIn) -> None:
+    message = queue(text="Dear <script>alert(1)</script>")
+
+    page = sign_in(cleo).get(reverse("messaging:detail", args=[message.public_id])).content.decode()
+
+    assert "Dear &lt;script&gt;alert(1)&lt;/script&gt;" in page
+    event = AuditEvent.objects.order_by("-id")[0]
+    assert (event.action, event.patient_id) == ("message.viewed", message.person_id)
+
+
+@pytest.mark.parametrize("name", ["detail", "html"])
+def test_message_of_another_site_does_not_exist(queue: Queue, dan: User, sign_in: SignIn, name: str) -> None:
+    message = queue()
+
+    assert sign_in(dan).get(reverse(f"messaging:{name}", args=[message.public_id])).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["undo", "retry"])
+def test_message_of_another_site_cannot_be_changed(queue: Queue, dan: User, sign_in: SignIn, name: str) -> None:
+    message = queue(hold=True)
+
+    assert sign_in(dan).post(reverse(f"messaging:{name}", args=[message.public_id])).status_code == 404
+    assert Message.objects.get().state == "held"
+
+
+def test_html_runs_nothing(queue: Queue, cleo: User, sign_in: SignIn) -> None:
+    message = queue(html="<p>Dear<script>alert(1)</script></p>")
+
+    response = sign_in(cleo).get(reverse("messaging:html", args=[message.public_id]))
+
+    assert response["Content-Security-Policy"] == (
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+    )
+    assert response["X-Frame-Options"] == "SAMEORIGIN"
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_undo_from_the_page(queue: Queue, cleo: User, sign_in: SignIn) -> None:
+    message = queue(hold=True)
+    client = sign_in(cleo)
+    page = reverse("messaging:detail", args=[message.public_id])
+
+    assert "Undo, do not send" in client.get(page).content.decode()
+    response = client.post(reverse("messaging:undo", args=[message.public_id]))
+
+    assert (response.status_code, response["Location"]) == (302, page)
+    assert Message.objects.get().state == "cancelled"
+    assert "Undo, do not send" not in client.get(page).content.decode()
+
+
+def test_undo_too_late_says_so_on_the_page(queue: Queue, cleo: User, sign_in: SignIn) -> None:
+    message = queue()
+
+    response = sign_in(cleo).post(reverse("messaging:undo", args=[message.public_id]))
+
+    assert response.status_code == 409
+    assert "Only a message that is still held can be undone." in response.content.decode()
+
+
+def test_retry_from_the_page(queue: Queue, cleo: User, sign_in: SignIn) -> None:
+    message = queue()
+    Message.objects.update(state="failed")
+
+    sign_in(cleo).post(reverse("messaging:retry", args=[message.public_id]))
+
+    assert Message.objects.get().state == "queued"
