@@ -1,0 +1,559 @@
+"""Everything that changes a formulary or a plan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Max, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from mesoclinic.accounts.models import User
+from mesoclinic.accounts.reauthentication import confirm_password
+from mesoclinic.audit import trail
+from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
+from patients.intakes import answered_never, case_of, checked_value, intake_vocabulary
+from patients.models import Patient, PatientStatus
+from patients.queries import latest_submitted_intake
+from protocols.computing import Computed, clinic_policy, compute, merged, verified
+from protocols.engine import CaseError, canonical_json
+from protocols.engine.edits import EDIT_FIELDS
+from protocols.enums import NOTE_NEEDED, AcknowledgementReason, FormularyStatus, OpenAnswerKind, PlanStatus
+from protocols.formulary.loader import load_documents
+from protocols.models import Acknowledgement, FormularyEntry, FormularyVersion, Ingredient, OpenAnswer, Plan
+from protocols.permissions import (
+    check_can_amend_plan,
+    check_can_change_formulary,
+    check_can_change_plan,
+    check_can_draft_plan,
+    check_can_move_plan,
+    check_can_sign_plan,
+    check_can_write_formulary,
+)
+from protocols.proposing import explain_fault
+from protocols.queries import (
+    drafts_of,
+    obstacles_to_signing,
+    open_facts,
+    required_formulary,
+    unconfirmed_entries,
+)
+from protocols.signing import signature, signed_content
+from protocols import transitions
+
+NEVER_REASON = "Answered “never” in the intake."
+NOTE_LENGTH = 500
+LABEL = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._-]{0,19}$")
+
+
+class UnconfirmedIngredients(DomainError):
+    """A formulary cannot be published while flagged ingredients wait for the director's word."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        super().__init__(
+            ngettext(
+                "%(count)d ingredient has to be confirmed or switched off first: %(names)s.",
+                "%(count)d ingredients have to be confirmed or switched off first: %(names)s.",
+                len(names),
+            )
+            % {"count": len(names), "names": ", ".join(names)}
+        )
+
+
+# ------------------------------------------------------------------ formulary
+
+
+@transaction.atomic
+def load_formulary_draft(*, label: str, is_sample: bool, by: User) -> FormularyVersion:
+    """A new draft from the formulary's files, with one entry per ingredient, switched as the files say."""
+    check_can_write_formulary(by=by)
+    if not LABEL.match(label):
+        raise InvalidInput(_("Write a short name such as 2026.1: letters, figures, dots."), field="label")
+    if FormularyVersion.objects.filter(label=label).exists():
+        raise InvalidInput(_("There is a formulary %(label)s already.") % {"label": label}, field="label")
+    content = canonical_json(load_documents())
+    version = FormularyVersion.objects.create(
+        label=label, documents=json.loads(content), sha256=hashlib.sha256(content).hexdigest(), is_sample=is_sample
+    )
+    items = version.documents["ingredients"]["ingredients"]
+    Ingredient.objects.bulk_create(
+        [Ingredient(key=item["key"], name=item["name"]) for item in items],
+        update_conflicts=True,
+        unique_fields=["key"],
+        update_fields=["name"],
+    )
+    ingredients = {row.key: row for row in Ingredient.objects.filter(key__in=[item["key"] for item in items])}
+    FormularyEntry.objects.bulk_create(
+        FormularyEntry(
+            version=version,
+            ingredient=ingredients[item["key"]],
+            ingredient_class=item["class"],
+            role=item["role"],
+            prescription_only=item["regulatory"]["prescription_only"],
+            is_active=item["default_active"],
+            confirmation_required=item["director_confirmation_required"],
+        )
+        for item in items
+    )
+    trail.record("formulary.drafted", by=by, target=version, details={"sha256": version.sha256, "is_sample": is_sample})
+    return version
+
+
+@transaction.atomic
+def set_entry_active(*, entry: FormularyEntry, active: bool, by: User) -> FormularyEntry:
+    """Switch an ingredient on or off in a draft. Switching off takes back its confirmation."""
+    check_can_change_formulary(entry.version, by=by)
+    entry.is_active = active
+    if not active:
+        entry.confirmed_at = entry.confirmed_by = None
+    entry.save(update_fields=["is_active", "confirmed_at", "confirmed_by"])
+    trail.record(
+        "formulary.entry_switched_on" if active else "formulary.entry_switched_off",
+        by=by,
+        target=entry.version,
+        details={"ingredient": entry.ingredient.key},
+    )
+    return entry
+
+
+@transaction.atomic
+def confirm_entry(*, entry: FormularyEntry, by: User) -> FormularyEntry:
+    """The director has checked this ingredient against the law and the label of the product in stock."""
+    check_can_change_formulary(entry.version, by=by)
+    if not entry.is_active:
+        raise InvalidTransition(
+            _("%(name)s is switched off: switch it on before you confirm it.") % {"name": entry.ingredient.name}
+        )
+    waiting = FormularyEntry.objects.filter(pk=entry.pk, confirmed_at__isnull=True)
+    if not waiting.update(confirmed_at=timezone.now(), confirmed_by=by):
+        raise InvalidTransition(_("%(name)s is confirmed already.") % {"name": entry.ingredient.name})
+    entry.refresh_from_db()
+    trail.record("formulary.entry_confirmed", by=by, target=entry.version, details={"ingredient": entry.ingredient.key})
+    return entry
+
+
+@transaction.atomic
+def publish_formulary(*, version: FormularyVersion, by: User) -> FormularyVersion:
+    """Put a draft in force and retire the version before it. From then on it never changes."""
+    check_can_change_formulary(version, by=by)
+    waiting = list(unconfirmed_entries(version))
+    if waiting:
+        raise UnconfirmedIngredients([entry.ingredient.name for entry in waiting])
+    now = timezone.now()
+    before = FormularyVersion.objects.filter(status=FormularyStatus.PUBLISHED)
+    retired = list(before.values_list("label", flat=True))
+    before.update(status=FormularyStatus.RETIRED, retired_at=now)
+    drafts = FormularyVersion.objects.filter(pk=version.pk, status=FormularyStatus.DRAFT)
+    try:
+        with transaction.atomic():
+            published = drafts.update(status=FormularyStatus.PUBLISHED, published_at=now, published_by=by)
+    except IntegrityError as error:
+        raise InvalidTransition(_("Another version was published in this moment. Look again.")) from error
+    if not published:
+        raise InvalidTransition(_("Only a draft can be published."))
+    version.refresh_from_db()
+    trail.record(
+        "formulary.published",
+        by=by,
+        target=version,
+        details={
+            "sha256": version.sha256,
+            "retired": retired,
+            "active": version.entries.filter(is_active=True).count(),
+        },
+    )
+    return version
+
+
+# ------------------------------------------------------------------ plans
+
+
+class StaleRevision(InvalidTransition):
+    """Somebody changed the draft since this page was shown; nothing was overwritten."""
+
+    def __init__(self) -> None:
+        super().__init__(_("This draft was changed in another window. Look at it as it is now, then do it again."))
+
+
+class RefusedEdits(InvalidInput):
+    """Edits that break a limit. ``refusals`` are the engine's: code, params with limit, rule and sources, and a sentence."""
+
+    def __init__(self, refusals: list[dict[str, Any]]) -> None:
+        self.refusals = refusals
+        super().__init__(" ".join(str(refusal["message"]) for refusal in refusals), field="edits")
+
+
+class UnusableCase(DomainError):
+    """The engine cannot read the intake; each fault is a sentence."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__(_("No plan can be computed from this intake. %(faults)s") % {"faults": " ".join(faults)})
+
+
+class NotReadyToSign(DomainError):
+    """What still stands between a draft and its signature, as sentences."""
+
+    def __init__(self, obstacles: list[str]) -> None:
+        self.obstacles = obstacles
+        super().__init__(" ".join(obstacles))
+
+
+@transaction.atomic
+def create_plan(*, patient: Patient, by: User) -> Plan:
+    """A draft computed from the latest submitted intake, the formulary in force and the clinic's policy."""
+    check_can_draft_plan(patient, by=by)
+    latest = Plan.objects.filter(patient=patient).aggregate(number=Max("number"))["number"] or 0
+    plan = _draft(patient=patient, number=latest + 1, version=1, supersedes=None, edits=(), by=by)
+    trail.record("plan.drafted", by=by, target=plan, patient=patient, details=_basis(plan))
+    return plan
+
+
+@transaction.atomic
+def amend_plan(*, plan: Plan, by: User) -> Plan:
+    """A new version of a signed plan, as a draft: the newest intake, the formulary in force, the old edits that still hold.
+
+    The old version stays as it is until the new one is signed.
+    """
+    check_can_amend_plan(plan, by=by)
+    if plan.amendments.exclude(status=PlanStatus.DISCARDED).exists():
+        raise InvalidTransition(_("This plan has an amendment already."))
+    versions = Plan.objects.filter(patient=plan.patient, number=plan.number)
+    version = (versions.aggregate(version=Max("version"))["version"] or 0) + 1
+    amended = _draft(
+        patient=plan.patient, number=plan.number, version=version, supersedes=plan, edits=plan.edits, by=by
+    )
+    trail.record(
+        "plan.amendment_drafted",
+        by=by,
+        target=amended,
+        patient=plan.patient,
+        details=_basis(amended) | {"supersedes": str(plan.public_id)},
+    )
+    return amended
+
+
+def _draft(
+    *,
+    patient: Patient,
+    number: int,
+    version: int,
+    supersedes: Plan | None,
+    edits: Sequence[Mapping[str, Any]],
+    by: User,
+) -> Plan:
+    if patient.status != PatientStatus.ACTIVE:
+        raise InvalidTransition(_("This patient is no longer in the clinic's care: no new plan."))
+    if drafts_of(patient).exists():
+        raise InvalidTransition(_("A draft of a plan is open already. Sign it or discard it first."))
+    intake = latest_submitted_intake(patient)
+    if intake is None:
+        raise InvalidTransition(_("There is no submitted intake yet. Fill one in first: the plan is computed from it."))
+    formulary = required_formulary()
+    today = timezone.localdate(timezone=patient.site.tz)
+    case = case_of(intake, on=today)
+    # “Never” has no number of days: it is an answer all the same, so nobody has to be asked again.
+    case["waived"] = {fact: {"as": "not_applicable", "reason": NEVER_REASON} for fact in answered_never(intake)}
+    computed = _compute_keeping(case=case, version=formulary, policy=clinic_policy(), language=by.language, edits=edits)
+    try:
+        with transaction.atomic():
+            return Plan.objects.create(
+                patient=patient,
+                intake=intake,
+                formulary=formulary,
+                number=number,
+                version=version,
+                supersedes=supersedes,
+                language=by.language,
+                case=computed.case,
+                policy=computed.policy,
+                engine_version=computed.engine_version,
+                proposal=computed.proposal,
+                edits=computed.edits,
+                result=computed.result,
+                created_by=by,
+                responsible=by,
+            )
+    except IntegrityError as error:
+        raise InvalidTransition(_("A draft of a plan is open already. Sign it or discard it first.")) from error
+
+
+def _basis(plan: Plan) -> dict[str, Any]:
+    return {
+        "intake": str(plan.intake.public_id),
+        "formulary": plan.formulary.label,
+        "engine": plan.engine_version,
+        "status": plan.result["status"],
+    }
+
+
+def _compute(**inputs: Any) -> Computed:
+    """Compute, with the engine's refusals as sentences of ours."""
+    try:
+        computed = compute(**inputs)
+    except CaseError as error:
+        raise UnusableCase([explain_fault(fault) for fault in error.faults]) from error
+    return computed
+
+
+def _compute_keeping(*, edits: Sequence[Mapping[str, Any]], **inputs: Any) -> Computed:
+    """Compute with those of the edits that the facts and the formulary still allow; the others are left behind."""
+    computed = _compute(edits=(), **inputs)
+    kept: list[Mapping[str, Any]] = []
+    for edit in edits:
+        tried = _compute(edits=[*kept, edit], proposal=computed.proposal, **inputs)
+        if not tried.refusals:
+            computed, kept = tried, [*kept, edit]
+    return computed
+
+
+def _store(plan: Plan, computed: Computed, *, revision: int) -> None:
+    """Keep a draft's new answer, unless it was changed meanwhile; take back acknowledgements of cautions that changed."""
+    before = {row["rule"]: row for row in plan.result["cautions"]}
+    draft = Plan.objects.filter(pk=plan.pk, status=PlanStatus.DRAFT, revision=revision)
+    if not draft.update(
+        case=computed.case,
+        proposal=computed.proposal,
+        edits=computed.edits,
+        result=computed.result,
+        engine_version=computed.engine_version,
+        revision=revision + 1,
+    ):
+        raise StaleRevision
+    plan.refresh_from_db()
+    after = {row["rule"]: row for row in plan.result["cautions"]}
+    changed = [rule for rule, row in before.items() if after.get(rule) != row]
+    _live_acknowledgements(plan).filter(rule__in=changed).update(superseded_at=timezone.now())
+
+
+def _live_acknowledgements(plan: Plan) -> QuerySet[Acknowledgement]:
+    return Acknowledgement.objects.filter(plan=plan, superseded_at__isnull=True)
+
+
+@transaction.atomic
+def edit_plan(*, plan: Plan, revision: int, edits: Sequence[Mapping[str, Any]], by: User) -> Plan:
+    """Add the practitioner's edits to a draft and compute it anew. Every one passes the engine's checks, or none is kept."""
+    check_can_change_plan(plan, by=by)
+    for edit in edits:
+        if edit.get("op") not in EDIT_FIELDS:
+            raise InvalidInput(_("This is not an edit that a plan knows."), field="edits")
+    return _edit(plan, revision=revision, edits=merged(plan.edits, edits), added=list(edits), by=by)
+
+
+@transaction.atomic
+def undo_edit(*, plan: Plan, revision: int, by: User) -> Plan:
+    """Take back the last edit."""
+    check_can_change_plan(plan, by=by)
+    if not plan.edits:
+        raise InvalidTransition(_("There is no edit to take back."))
+    return _edit(plan, revision=revision, edits=plan.edits[:-1], added=[], by=by)
+
+
+def _edit(
+    plan: Plan, *, revision: int, edits: Sequence[Mapping[str, Any]], added: list[Mapping[str, Any]], by: User
+) -> Plan:
+    if plan.revision != revision:
+        raise StaleRevision
+    computed = _compute(
+        case=plan.case,
+        version=plan.formulary,
+        policy=plan.policy,
+        language=plan.language,
+        edits=edits,
+        proposal=plan.proposal,
+    )
+    if computed.refusals:
+        raise RefusedEdits(computed.refusals)
+    _store(plan, computed, revision=revision)
+    trail.record(
+        "plan.edited" if added else "plan.edit_undone",
+        by=by,
+        target=plan,
+        patient=plan.patient,
+        details={"revision": plan.revision, "edits": [_named(edit) for edit in added]},
+    )
+    return plan
+
+
+def _named(edit: Mapping[str, Any]) -> str:
+    return " ".join(str(edit[key]) for key in ("op", "ingredient") if key in edit)
+
+
+@transaction.atomic
+def acknowledge(*, plan: Plan, rule: str, reason_code: str, note: str, by: User) -> Acknowledgement:
+    """A caution was read, and why the plan may go on all the same. Saying it again supersedes what was said."""
+    check_can_change_plan(plan, by=by)
+    if rule not in {row["rule"] for row in plan.result["cautions"]}:
+        raise InvalidInput(_("This plan has no such caution."), field="rule")
+    if reason_code not in AcknowledgementReason.values:
+        raise InvalidInput(_("Choose a reason."), field="reason_code")
+    note = " ".join(note.split())
+    if reason_code in NOTE_NEEDED and not note:
+        raise InvalidInput(_("Say it in a few words."), field="note")
+    if len(note) > NOTE_LENGTH:
+        raise InvalidInput(_("Shorten the note to %(length)d characters.") % {"length": NOTE_LENGTH}, field="note")
+    now = timezone.now()
+    _live_acknowledgements(plan).filter(rule=rule).update(superseded_at=now)
+    row = Acknowledgement.objects.create(plan=plan, rule=rule, reason_code=reason_code, note=note, by=by, at=now)
+    trail.record(
+        "plan.acknowledged",
+        by=by,
+        target=plan,
+        patient=plan.patient,
+        details={"rule": rule, "reason": reason_code},
+    )
+    return row
+
+
+@transaction.atomic
+def answer_open_question(*, plan: Plan, fact: str, kind: str, value: Any, reason: str, by: User) -> OpenAnswer:
+    """Settle an open question: a value computes the plan anew; not measured or not applicable needs a reason."""
+    check_can_change_plan(plan, by=by)
+    if fact not in open_facts(plan):
+        raise InvalidInput(_("This question is not open in this plan."), field="fact")
+    if kind not in OpenAnswerKind.values:
+        raise InvalidInput(_("Choose a value, not measured, or not applicable."), field="kind")
+    reason = " ".join(reason.split())
+    case = {**plan.case, "facts": dict(plan.case["facts"]), "waived": dict(plan.case.get("waived") or {})}
+    case["waived"].pop(fact, None)
+    case["facts"].pop(fact, None)
+    if kind == OpenAnswerKind.ANSWERED:
+        case["facts"][fact] = value = _checked_answer(fact, value)
+        reason = ""
+    else:
+        if not reason:
+            raise InvalidInput(_("Give a reason."), field="reason")
+        if len(reason) > NOTE_LENGTH:
+            raise InvalidInput(
+                _("Shorten the reason to %(length)d characters.") % {"length": NOTE_LENGTH}, field="reason"
+            )
+        value = None
+        case["waived"][fact] = {"as": kind, "reason": reason}
+    # A fact is never refused because of an edit: an edit that it rules out goes instead, and the page says so.
+    computed = _compute_keeping(
+        case=case, version=plan.formulary, policy=plan.policy, language=plan.language, edits=plan.edits
+    )
+    now = timezone.now()
+    OpenAnswer.objects.filter(plan=plan, fact=fact, superseded_at__isnull=True).update(superseded_at=now)
+    row = OpenAnswer.objects.create(plan=plan, fact=fact, kind=kind, value=value, reason=reason, by=by, at=now)
+    _store(plan, computed, revision=plan.revision)
+    trail.record(
+        "plan.question_answered",
+        by=by,
+        target=plan,
+        patient=plan.patient,
+        details={"fact": fact, "kind": kind, "revision": plan.revision},
+    )
+    return row
+
+
+def _checked_answer(key: str, value: Any) -> Any:
+    fact = intake_vocabulary().facts.get(key)
+    if fact is None:
+        raise InvalidInput(_("This question is not open in this plan."), field="fact")
+    try:
+        checked = checked_value(fact, value)
+    except ValueError as refusal:
+        raise InvalidInput(str(refusal), field="value") from refusal
+    if isinstance(checked, dict):
+        raise InvalidInput(_("Write a value, or say that it was not measured or does not apply."), field="value")
+    return checked
+
+
+@transaction.atomic
+def take_over_plan(*, plan: Plan, by: User) -> Plan:
+    """Make a colleague's draft one's own. Its cautions have to be acknowledged anew by the person who will sign."""
+    check_can_change_plan(plan, by=by)
+    drafts = Plan.objects.filter(pk=plan.pk, status=PlanStatus.DRAFT).exclude(responsible=by)
+    if not drafts.update(responsible=by, revision=F("revision") + 1):
+        raise InvalidTransition(_("This draft is yours already."))
+    _live_acknowledgements(plan).update(superseded_at=timezone.now())
+    plan.refresh_from_db()
+    trail.record("plan.taken_over", by=by, target=plan, patient=plan.patient)
+    return plan
+
+
+@transaction.atomic
+def discard_plan(*, plan: Plan, by: User) -> Plan:
+    """Give up a draft. It stays on record."""
+    check_can_change_plan(plan, by=by)
+    if not Plan.objects.filter(pk=plan.pk, status=PlanStatus.DRAFT).update(status=PlanStatus.DISCARDED):
+        raise InvalidTransition(_("Only a draft can be discarded."))
+    plan.refresh_from_db()
+    trail.record("plan.discarded", by=by, target=plan, patient=plan.patient)
+    return plan
+
+
+def sign_plan(*, plan: Plan, revision: int, password: str, by: User) -> Plan:
+    """Sign a draft. From then on the database itself refuses every change of it.
+
+    The password is asked for before the transaction, so that a wrong one is remembered although nothing else is.
+    """
+    check_can_sign_plan(plan, by=by)
+    try:
+        confirm_password(by, password)
+    except DomainError:
+        trail.record("plan.signature_refused", by=by, target=plan, patient=plan.patient)
+        raise
+    return _sign(plan=plan, revision=revision, by=by)
+
+
+@transaction.atomic
+def _sign(*, plan: Plan, revision: int, by: User) -> Plan:
+    plan.refresh_from_db()
+    check_can_sign_plan(plan, by=by)
+    if plan.revision != revision:
+        raise StaleRevision
+    obstacles = obstacles_to_signing(plan)
+    if obstacles:
+        raise NotReadyToSign(obstacles)
+    if discrepancies := verified(plan):
+        raise NotReadyToSign(
+            [
+                _("The second calculation does not agree with the first, so the plan cannot be signed: %(what)s.")
+                % {"what": "; ".join(discrepancies[:3])}
+            ]
+        )
+    now = timezone.now()
+    draft = Plan.objects.filter(pk=plan.pk, status=PlanStatus.DRAFT, revision=revision)
+    if not draft.update(
+        status=PlanStatus.SIGNED,
+        signed_at=now,
+        signed_by=by,
+        signature_sha256=signature(signed_content(plan, by=by, at=now)),
+    ):
+        raise StaleRevision
+    if plan.supersedes_id:
+        older = Plan.objects.filter(pk=plan.supersedes_id, status__in=transitions.before(PlanStatus.SUPERSEDED))
+        if not older.update(status=PlanStatus.SUPERSEDED):
+            raise InvalidTransition(_("The plan that this one amends is finished by now. Discard this draft."))
+    plan.refresh_from_db()
+    trail.record(
+        "plan.signed",
+        by=by,
+        target=plan,
+        patient=plan.patient,
+        details={"sha256": plan.signature_sha256, "revision": plan.revision},
+    )
+    return plan
+
+
+@transaction.atomic
+def change_plan_status(*, plan: Plan, to: PlanStatus, by: User) -> Plan:
+    """Move a signed plan on: its course has begun, is complete, or was stopped."""
+    check_can_move_plan(plan, to=to, by=by)
+    if not Plan.objects.filter(pk=plan.pk, status__in=transitions.before(to)).update(status=to):
+        raise InvalidTransition(
+            _("A plan that is “%(state)s” cannot become “%(to)s”.")
+            % {"state": PlanStatus(plan.status).label, "to": to.label}
+        )
+    plan.refresh_from_db()
+    trail.record(f"plan.{to.value}", by=by, target=plan, patient=plan.patient)
+    return plan

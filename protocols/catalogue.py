@@ -1,0 +1,460 @@
+"""What a formulary version says of its ingredients, arranged for reading: the list, one page each, names for an intake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from protocols.engine import Formulary
+from protocols.engine.canonical import plain
+from protocols.models import FormularyEntry, FormularyVersion, Ingredient
+from protocols.queries import built_formulary, documents_of, formulary_in_force
+
+CLASS_NAMES: Mapping[str, Any] = {
+    "isoflavone": _("Isoflavone"),
+    "peptide": _("Peptide"),
+    "vasodilator": _("Circulation agent"),
+    "organic_silicon": _("Organic silicon"),
+    "vitamin": _("Vitamin"),
+    "amino_acid": _("Amino acid"),
+    "mineral": _("Mineral"),
+    "coenzyme": _("Co-enzyme"),
+    "nucleic_acid": _("Nucleic acid"),
+    "drug": _("Medicine"),
+    "other": pgettext_lazy("ingredient class", "Other"),
+}
+DIRECTION_NAMES: Mapping[str, Any] = {
+    "supports": _("supports"),
+    "mixed": _("mixed"),
+    "no_advantage": _("no advantage"),
+    "untested": _("untested"),
+}
+GRADE_NAMES: Mapping[str, Any] = {
+    "A": _("Randomised trial or systematic review of injection into the scalp"),
+    "B": _("Controlled human study by another route, or of a mixture"),
+    "C": _("Uncontrolled human series, observation or association"),
+    "D": _("Laboratory, tissue, animal or mechanism only"),
+    "E": _("Tradition, marketing or practice habit only"),
+}
+ROLE_NAMES: Mapping[str, Any] = {"active": _("active"), "carrier": _("carrier"), "diluent": _("diluent")}
+CONTAINER_NAMES: Mapping[str, Any] = {
+    "vial": _("vial"),
+    "ampoule": _("ampoule"),
+    "prefilled_syringe": _("prefilled syringe"),
+}
+BASIS_NAMES: Mapping[str, Any] = {
+    "clinic_default": _("Clinic default"),
+    "product_labelling": _("Product labelling"),
+    "published_protocol": _("Published protocol"),
+}
+PAIR_NAMES: Mapping[str, Any] = {
+    ("never_mix", "syringe"): _("Never in the same syringe"),
+    ("never_mix", "session"): _("Never in the same session"),
+    ("separate_syringe", "syringe"): _("Separate syringe"),
+    ("separate_syringe", "session"): _("Separate session"),
+    ("use_immediately", "syringe"): _("Same syringe only if injected at once"),
+    ("use_immediately", "session"): _("Same session only if injected at once"),
+}
+SEVERITY_NAMES: Mapping[str, Any] = {
+    "absolute": _("Blocks"),
+    "exclude": _("Left out"),
+    "caution": _("Caution"),
+    "info": _("Note"),
+}
+STATUS_NAMES: Mapping[str, Any] = {
+    "on": _("Switched on"),
+    "off": _("Switched off"),
+    "prescription": _("Prescription only"),
+    "flagged": _("To be confirmed by the director"),
+}
+
+
+# ------------------------------------------------------------------ names
+
+
+def ingredient_choices() -> list[tuple[str, str]]:
+    """(key, name) of every ingredient of the formulary in force, for the intake's question on earlier reactions."""
+    version = formulary_in_force()
+    rows = Ingredient.objects.filter(entries__version=version) if version else Ingredient.objects.all()
+    return list(rows.order_by("name").values_list("key", "name"))
+
+
+def short_source(key: str) -> str:
+    """“loing_2013” as people say it: Loing 2013."""
+    return " ".join(
+        part if part.isdigit() else part.capitalize() if i == 0 else part for i, part in enumerate(key.split("_"))
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    key: str
+    short: str
+    citation: str
+    supports: str
+    limitations: str
+    url: str
+    identifier: str
+    unchecked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcernLine:
+    """What an ingredient is used for: habit (strength) apart from evidence (grade and direction)."""
+
+    key: str
+    label: str
+    strength: int
+    grade: str
+    grade_text: str
+    direction: str
+    note: str
+    first_choice: bool
+    label_only: str  # set where the claim rests on the web article or on habit alone
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleLine:
+    key: str
+    severity: str
+    severity_text: str
+    message: str
+    rationale: str
+    until: str
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairLine:
+    key: str
+    name: str
+    verdict: str
+    severity: str
+    scope: str
+    rationale: str
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amounts:
+    """Least, usual and most per session, volume in mL beside the dose in its unit."""
+
+    volumes: tuple[str, str, str]
+    doses: tuple[str, str, str]
+    dose_unit: str
+    minimum_x: str
+    usual_x: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the list, or of a version's page."""
+
+    entry: FormularyEntry
+    key: str
+    name: str
+    class_name: Any
+    role: str
+    concerns: tuple[ConcernLine, ...] = ()
+    amounts: Amounts | None = None
+    stock: str = ""
+    grades: frozenset[str] = field(default=frozenset())
+
+    @property
+    def needs_confirmation(self) -> bool:
+        return self.entry.is_active and self.entry.confirmation_required and self.entry.confirmed_at is None
+
+
+class Catalogue:
+    """One formulary version, read."""
+
+    def __init__(self, version: FormularyVersion) -> None:
+        self.version = version
+        self.documents = documents_of(version)
+        self.formulary: Formulary = built_formulary(version)
+        self.raw: dict[str, dict[str, Any]] = {
+            item["key"]: item for item in self.documents["ingredients"]["ingredients"]
+        }
+        self._sources = {item["id"]: item for item in self.documents["sources"]["sources"]}
+        self._concerns = {item["key"]: item for item in self.documents["vocabulary"]["concerns"]["concerns"]}
+        self._anchors = {item["key"]: item["anchors"] for item in self.documents["concerns"]["concerns"]}
+        self._rules = {item["key"]: item for item in self.documents["screening"]["rules"]}
+
+    # -------------------------------------------------------------- words
+    def name(self, key: str) -> str:
+        return str(self.raw[key]["name"]) if key in self.raw else key
+
+    def concern_label(self, key: str) -> str:
+        return str(self._concerns[key]["label"]) if key in self._concerns else key
+
+    def concern_choices(self) -> list[tuple[str, str]]:
+        return sorted(((key, str(item["label"])) for key, item in self._concerns.items()), key=lambda pair: pair[1])
+
+    def source(self, key: str) -> Source:
+        item = self._sources.get(key, {})
+        url, identifier = "", ""
+        if item.get("doi"):
+            url, identifier = f"https://doi.org/{item['doi']}", f"doi {item['doi']}"
+        elif item.get("pmid"):
+            url, identifier = f"https://pubmed.ncbi.nlm.nih.gov/{item['pmid']}/", f"PMID {item['pmid']}"
+        return Source(
+            key=key,
+            short=short_source(key),
+            citation=item.get("citation", key),
+            supports=item.get("supports", ""),
+            limitations=item.get("limitations", ""),
+            url=url,
+            identifier=identifier,
+            unchecked=item.get("verification") == "from_knowledge",
+        )
+
+    def sources(self, keys: Iterable[str]) -> tuple[Source, ...]:
+        return tuple(self.source(key) for key in keys)
+
+    def stock_text(self, key: str) -> str:
+        stock = self.raw[key]["stock"]
+        container = CONTAINER_NAMES.get(stock["container"], stock["container"])
+        return (
+            f"{stock['concentration']} {stock['concentration_unit']}, {container} "
+            f"{stock['container_volume']} {stock['container_volume_unit']}"
+        )
+
+    # -------------------------------------------------------------- parts
+    def concern_lines(self, key: str) -> tuple[ConcernLine, ...]:
+        lines = [
+            ConcernLine(
+                key=line["concern"],
+                label=self.concern_label(line["concern"]),
+                strength=int(line["strength"]),
+                grade=line["evidence_grade"],
+                grade_text=str(GRADE_NAMES[line["evidence_grade"]]),
+                direction=str(DIRECTION_NAMES[line["direction"]]),
+                note=line["note"],
+                first_choice=key in self._anchors.get(line["concern"], {}).get("first_choice", ()),
+                label_only=self._rests_on(line),
+                sources=self.sources(line["source_ids"]),
+            )
+            for line in self.raw[key]["concerns"]
+        ]
+        return tuple(sorted(lines, key=lambda line: (-line.strength, line.grade, line.label)))
+
+    def _rests_on(self, line: Mapping[str, Any]) -> str:
+        kinds = {self._sources[source]["kind"] for source in line["source_ids"] if source in self._sources}
+        if kinds and kinds <= {"web_article"}:
+            return str(_("Web article only"))
+        if kinds and kinds <= {"web_article", "clinic_default"} and line["evidence_grade"] == "E":
+            return str(_("Habit or marketing only"))
+        return ""
+
+    def amounts(self, key: str) -> Amounts:
+        session = self.raw[key]["per_session"]
+        volume, dose = session["volume"], session["dose"]
+        most = Decimal(str(volume["max"])) or Decimal(1)
+
+        def place(value: Any) -> str:
+            """Where a volume stands on a scale from 0 to the most, drawn from x = 24 to 354."""
+            return plain((24 + 330 * Decimal(str(value)) / most).quantize(Decimal("0.1")))
+
+        return Amounts(
+            volumes=tuple(_two(volume[name]) for name in ("min", "usual", "max")),  # type: ignore[arg-type]
+            doses=tuple(plain(Decimal(str(dose[name]))) for name in ("min", "usual", "max")),  # type: ignore[arg-type]
+            dose_unit=dose["unit"],
+            minimum_x=place(volume["min"]),
+            usual_x=place(volume["usual"]),
+        )
+
+    def rule_lines(self, key: str) -> tuple[RuleLine, ...]:
+        """The rules that aim at the ingredient, by severity, then as the formulary lists them."""
+        bit = 1 << self.formulary.ingredients[key].index
+        order = list(SEVERITY_NAMES)
+        lines = [
+            RuleLine(
+                key=rule.key,
+                severity=rule.severity,
+                severity_text=str(SEVERITY_NAMES[rule.severity]),
+                message=self._rules[rule.key]["message"],
+                rationale=self._rules[rule.key].get("rationale", ""),
+                until=self._rules[rule.key].get("until", ""),
+                sources=self.sources(rule.sources),
+            )
+            for rule in self.formulary.rules
+            if rule.key in self._rules and (rule.scope.mask & bit or rule.scope.kind == "listed_in_fact")
+        ]
+        return tuple(sorted(lines, key=lambda line: order.index(line.severity)))
+
+    def pair_lines(self, key: str) -> tuple[PairLine, ...]:
+        mine = self.formulary.ingredients[key].index
+        lines = []
+        for pair in self.formulary.pairs:
+            others = [item for item in self.formulary.by_index if pair.joins(mine, item.index)]
+            if not others:
+                continue
+            everything = len(others) > 6
+            lines.append(
+                PairLine(
+                    key=pair.key,
+                    name=str(_("Every other active ingredient")) if everything else ", ".join(o.name for o in others),
+                    verdict=str(PAIR_NAMES[(pair.severity, pair.scope)]),
+                    severity=pair.severity,
+                    scope=pair.scope,
+                    rationale=pair.rationale,
+                    sources=self.sources(pair.sources),
+                )
+            )
+        weight = {"never_mix": 0, "separate_syringe": 1, "use_immediately": 2}
+        return tuple(sorted(lines, key=lambda line: (weight[line.severity], line.name)))
+
+    def families(self, key: str) -> list[tuple[str, str]]:
+        """(the others, why) of every family limit that the ingredient counts in."""
+        ingredient = self.formulary.ingredients[key]
+        found = []
+        for family in self.formulary.composition.families:
+            if family.mask >> ingredient.index & 1:
+                others = [self.name(other) for other in self.formulary.keys(family.mask) if other != key]
+                if others:
+                    found.append((", ".join(others), family.reason))
+        return found
+
+    # -------------------------------------------------------------- one page
+    def page(self, entry: FormularyEntry) -> dict[str, Any]:
+        """Everything that the ingredient's page shows."""
+        key = entry.ingredient.key
+        raw = self.raw[key]
+        session, solution, storage, flags = raw["per_session"], raw["solution"], raw["storage"], raw["flags"]
+        return {
+            "key": key,
+            "name": raw["name"],
+            "class_name": CLASS_NAMES.get(raw["class"], raw["class"]),
+            "kind": raw["class"],
+            "role": raw["role"],
+            "role_name": ROLE_NAMES.get(raw["role"], raw["role"]),
+            "synonyms": raw.get("synonyms") or [],
+            "mechanism": raw["mechanism"],
+            "origin": raw["origin"]["detail"],
+            "named_in_article": raw["named_in_article"],
+            "concerns": self.concern_lines(key),
+            "amounts": self.amounts(key),
+            "stock": self.stock_text(key),
+            "max_dose": f"{raw['per_session']['max_dose']['value']} {raw['per_session']['max_dose']['unit']}",
+            "basis": BASIS_NAMES.get(session["basis"], session["basis"]),
+            "basis_note": session.get("basis_note") or "",
+            "min_interval_days": session["min_interval_days"],
+            "ph": (str(solution["ph_min"]), str(solution["ph_max"])),
+            "solution_note": solution.get("note") or "",
+            "storage": storage,
+            "tags": self._tags(flags),
+            "allergens": [self._allergen(name) for name in flags["allergens"]],
+            "flags_note": flags.get("note") or "",
+            "regulatory": raw["regulatory"],
+            "rules": self.rule_lines(key),
+            "pairs": self.pair_lines(key),
+            "families": self.families(key),
+            "pair_advice": self.documents["screening"]["default_pair_advice"],
+            "sources": self.sources(self._every_source(raw)),
+            "identity": self._identity(raw),
+        }
+
+    @staticmethod
+    def _tags(flags: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """(status, words): what matters to allergy, belief and wishes."""
+        tags: list[tuple[str, Any]] = [("", _("Vegan") if flags["vegan"] else _("Not vegan"))]
+        contains = {
+            "contains_ethanol": _("Contains alcohol"),
+            "contains_sulfite": _("Contains sulfite"),
+            "contains_propylene_glycol": _("Contains propylene glycol"),
+            "contains_benzyl_alcohol": _("Contains benzyl alcohol"),
+        }
+        found = [("warn", words) for flag, words in contains.items() if flags.get(flag)]
+        if not flags.get("contains_ethanol"):
+            tags.append(("", _("Alcohol-free")))
+        return tags + found
+
+    def _allergen(self, value: str) -> str:
+        answers = self.documents["vocabulary"]["facts"]["facts"].get("allergies", {}).get("values", {})
+        found = answers.get(value, value.replace("_", " "))
+        return str(found["label"] if isinstance(found, Mapping) else found)
+
+    @staticmethod
+    def _every_source(raw: Mapping[str, Any]) -> list[str]:
+        keys = [source for line in raw["concerns"] for source in line["source_ids"]] + list(raw["source_ids"])
+        return list(dict.fromkeys(keys))
+
+    @staticmethod
+    def _identity(raw: Mapping[str, Any]) -> list[tuple[Any, str]]:
+        found = [
+            (_("INCI"), raw.get("inci_name")),
+            (_("INN"), raw.get("inn_name")),
+            (_("CAS"), (raw.get("cas") or {}).get("number")),
+            (_("UNII"), (raw.get("unii") or {}).get("code")),
+        ]
+        return [(label, str(value)) for label, value in found if value]
+
+    def mixture_evidence(self) -> list[dict[str, Any]]:
+        """What is known of mixtures as such, for staff who are asked how well it is proven."""
+        return [
+            {
+                "statement": item["statement"],
+                "grade": item["evidence_grade"],
+                "grade_text": GRADE_NAMES[item["evidence_grade"]],
+                "direction": DIRECTION_NAMES[item["direction"]],
+                "sources": self.sources(item["source_ids"]),
+            }
+            for item in self.documents["ingredients"]["mixture_evidence"]
+        ]
+
+    def unproven_claim(self) -> dict[str, Any]:
+        """The marketing figure that was traced, with the label under which staff may see it."""
+        return dict(self.documents["sources"]["claim_tracing"])
+
+    # -------------------------------------------------------------- rows
+    def row(self, entry: FormularyEntry) -> Row:
+        key = entry.ingredient.key
+        lines = self.concern_lines(key)
+        return Row(
+            entry=entry,
+            key=key,
+            name=self.name(key),
+            class_name=CLASS_NAMES.get(entry.ingredient_class, entry.ingredient_class),
+            role=entry.role,
+            concerns=lines,
+            amounts=self.amounts(key),
+            stock=self.stock_text(key),
+            grades=frozenset(line.grade for line in lines),
+        )
+
+    def rows(self) -> list[Row]:
+        entries = self.version.entries.select_related("ingredient", "confirmed_by").order_by("ingredient__name")
+        return [self.row(entry) for entry in entries if entry.ingredient.key in self.raw]
+
+
+def _two(value: Any) -> str:
+    return f"{Decimal(str(value)):.2f}"
+
+
+def matching(
+    rows: Iterable[Row], *, q: str = "", kind: str = "", concern: str = "", status: str = "", grade: str = ""
+) -> list[Row]:
+    """The rows that every given filter lets through."""
+    needle = q.strip().casefold()
+    tests = {
+        "": lambda row: True,
+        "on": lambda row: row.entry.is_active,
+        "off": lambda row: not row.entry.is_active,
+        "prescription": lambda row: row.entry.prescription_only,
+        "flagged": lambda row: row.entry.confirmation_required,
+    }
+    return [
+        row
+        for row in rows
+        if (not needle or needle in row.name.casefold() or needle in row.key)
+        and (not kind or row.entry.ingredient_class == kind)
+        and (not concern or any(line.key == concern for line in row.concerns))
+        and (not grade or any(line.grade == grade and (not concern or line.key == concern) for line in row.concerns))
+        and tests[status](row)
+    ]

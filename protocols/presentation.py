@@ -1,0 +1,469 @@
+"""A plan arranged for reading: what the page and the documents show, made from the stored answer and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from patients.intakes import intake_vocabulary, question_of, short_label, unit_label, value_in_words
+from patients.vocabulary import Fact, Vocabulary
+from protocols.catalogue import Catalogue, Source
+from protocols.enums import AcknowledgementReason, EditReason
+from protocols.models import Plan
+from protocols.queries import live_acknowledgements, live_open_answers
+
+SWAP_REASONS = frozenset({"adds_too_little", "not_chosen", "displaced", "removed_by_hand", "family_limit", "pair"})
+GROUPS: Mapping[str, Any] = {
+    "screened": lambda: _("Screened"),
+    "adds_too_little": lambda: _("Adds too little"),
+    "serves_no_concern": lambda: _("No concern"),
+    "other": lambda: _("Other"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """One concern that an ingredient serves, with its evidence."""
+
+    concern: str
+    strength: int
+    grade: str
+    direction: str
+    note: str
+    web_article_only: bool
+    sources: tuple[Source, ...]
+
+
+@dataclass(kw_only=True)
+class Line:
+    """One line of a mixture, as the page shows it. ``typed`` and ``error`` are set after a refused edit."""
+
+    number: str  # as in the drawing: 1, 2 … and S for a diluent
+    key: str
+    ingredient_id: str
+    name: str
+    is_diluent: bool
+    stock: str
+    volume_ml: str
+    least_ml: str
+    usual_ml: str
+    most_ml: str
+    dose: str
+    dose_unit: str
+    final: str
+    final_unit: str
+    why: str
+    main: Served | None
+    served: list[Served]
+    marginal_value: str | None
+    set_by_hand: bool
+    prescription_only: bool
+    share_percent: str = ""
+    sources: tuple[Source, ...] = ()
+    swaps: list[tuple[str, str]] = field(default_factory=list)
+    typed: str = ""
+    error: str = ""
+
+    @property
+    def shown_volume(self) -> str:
+        return self.typed or self.volume_ml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture:
+    label: str
+    volume_ml: str
+    count: int
+    each_ml: str
+    ph: tuple[str, str]
+    lines: list[Line]
+    hurried: list[str]
+    drawing: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    rule: str
+    message: str
+    until: str
+    because: str
+    ingredients: str
+    sources: tuple[Source, ...]
+    acknowledged: Any = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    fact: str
+    text: str
+    needed_by: list[str]
+    ingredients: str
+    input: str  # number | boolean | enum | list
+    unit: str
+    choices: list[tuple[str, str]]
+    waived: dict[str, str] | None
+    settled_by: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    key: str
+    name: str
+    group: str
+    label: str
+    reason: str
+
+
+class Reader:
+    """Reads one plan: words for every key that its answer holds."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.result: dict[str, Any] = plan.result
+        self.contents = Catalogue(plan.formulary)
+        self.ids = {
+            key: str(public_id)
+            for key, public_id in plan.formulary.entries.values_list("ingredient__key", "ingredient__public_id")
+        }
+        self._vocabulary: Vocabulary | None = None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        if self._vocabulary is None:
+            self._vocabulary = intake_vocabulary(also=self.contents.raw)
+        return self._vocabulary
+
+    # -------------------------------------------------------------- facts
+    def concerns(self) -> list[dict[str, str]]:
+        rows = []
+        for entry in self.result["concerns"]:
+            stages = [self._stage(stage["scale"], stage["stage"]) for stage in entry["staged_by"]]
+            rows.append(
+                {
+                    "key": entry["concern"],
+                    "label": self.contents.concern_label(entry["concern"]),
+                    "severity": entry["severity"],
+                    "note": ", ".join(stages),
+                }
+            )
+        return rows
+
+    def _stage(self, scale: str, stage: str) -> str:
+        found = self.vocabulary.scales.get(scale)
+        name = found.label.split(" (")[0].split("-")[0] if found else scale
+        return f"{name} {stage.replace('_', ' ')}"
+
+    def wishes(self) -> list[tuple[str, str]]:
+        facts = self.plan.case["facts"]
+        return [
+            (label, _("yes") if facts[key] else _("no"))
+            for key, label in (("alcohol_free", _("Alcohol-free")), ("vegan_preference", _("Vegan only")))
+            if isinstance(facts.get(key), bool)
+        ]
+
+    def answers(self) -> list[dict[str, Any]]:
+        """Every answer that the plan rests on, by section, in words."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for key, fact in self.vocabulary.facts.items():
+            if key in self.plan.case["facts"]:
+                words = value_in_words(fact, self.plan.case["facts"][key])
+                sections.setdefault(fact.section, []).append((short_label(question_of(fact)), words))
+        return [{"label": self.vocabulary.sections[key].label, "rows": rows} for key, rows in sections.items()]
+
+    def zones(self) -> list[dict[str, str]]:
+        names = self.vocabulary.zones
+        return [
+            {
+                "zone": entry["zone"],
+                "area_cm2": entry["area_cm2"],
+                "name": names[entry["zone"]].label if entry["zone"] in names else entry["zone"],
+            }
+            for entry in self.result["zones"]
+        ]
+
+    # -------------------------------------------------------------- mixtures
+    def mixtures(self, syringes: list[dict[str, Any]] | None = None) -> list[Mixture]:
+        found = []
+        for syringe in self.result["syringes"] if syringes is None else syringes:
+            lines, number = [], 0
+            for raw in syringe["lines"]:
+                diluent = raw["role"] == "diluent"
+                number += not diluent
+                lines.append(self._line(raw, syringe, "S" if diluent else str(number)))
+            found.append(
+                Mixture(
+                    label=syringe["label"],
+                    volume_ml=syringe["volume_ml"],
+                    count=syringe["drawn_as"]["count"],
+                    each_ml=syringe["drawn_as"]["each_ml"],
+                    ph=(syringe["ph_min"], syringe["ph_max"]),
+                    lines=lines,
+                    hurried=[
+                        _("%(names)s: draw up last and inject within 15 minutes.")
+                        % {"names": self.names(row["ingredients"])}
+                        for row in syringe["use_immediately"]
+                    ],
+                    drawing={
+                        "label": syringe["label"],
+                        "copies": syringe["drawn_as"]["count"],
+                        "lines": [{k: v for k, v in raw.items() if k != "dose" or v} for raw in syringe["lines"]],
+                    },
+                )
+            )
+        return found
+
+    def _line(self, raw: dict[str, Any], syringe: dict[str, Any], number: str) -> Line:
+        diluent = raw["role"] == "diluent"
+        served = [self._served(raw["ingredient"], row) for row in raw["addresses"]]
+        main, why = self._why(raw, served)
+        share = Decimal(raw["volume_ml"]) / Decimal(syringe["volume_ml"]) * 100
+        return Line(
+            number=number,
+            key=raw["ingredient"],
+            ingredient_id=self.ids.get(raw["ingredient"], ""),
+            name=raw["name"],
+            is_diluent=diluent,
+            stock=self.contents.stock_text(raw["ingredient"]),
+            volume_ml=f"{Decimal(raw['volume_ml']):.2f}",
+            least_ml=raw["volume_min_ml"],
+            usual_ml=raw["volume_usual_ml"],
+            most_ml=raw["volume_max_ml"],
+            dose=raw["dose"],
+            dose_unit=raw["dose_unit"],
+            final=raw["final_concentration"],
+            final_unit=raw["concentration_unit"],
+            why=why,
+            main=main,
+            served=served,
+            marginal_value=raw["marginal_value"],
+            set_by_hand=raw["set_by_hand"],
+            prescription_only=raw["prescription_only"],
+            share_percent=f"{share:.0f}",
+            sources=self.contents.sources(raw["sources"]),
+            swaps=[] if diluent else self.swaps(),
+        )
+
+    def _served(self, key: str, row: Mapping[str, Any]) -> Served:
+        notes = {line.key: line.note for line in self.contents.concern_lines(key)}
+        return Served(
+            concern=self.contents.concern_label(row["concern"]),
+            strength=row["strength"],
+            grade=row["evidence_grade"],
+            direction=row["direction"],
+            note=notes.get(row["concern"], ""),
+            web_article_only=row["web_article_only"],
+            sources=self.contents.sources(row["sources"]),
+        )
+
+    def _why(self, raw: Mapping[str, Any], served: list[Served]) -> tuple[Served | None, str]:
+        if not served:
+            return None, ""
+        order = [row["concern"] for row in raw["addresses"]]
+        if raw["required_by"]:
+            main = served[order.index(raw["required_by"][0])] if raw["required_by"][0] in order else served[0]
+            return main, _("%(concern)s, first choice") % {"concern": main.concern}
+        if raw["stands_in_for"]:
+            wanted = raw["stands_in_for"][0]
+            main = served[order.index(wanted["concern"])] if wanted["concern"] in order else served[0]
+            instead = self.contents.name(wanted["ingredient"])
+            return main, _("%(concern)s, stands in for %(name)s") % {"concern": main.concern, "name": instead}
+        main = max(served, key=lambda row: row.strength)
+        return main, _("%(concern)s, adds value") % {"concern": main.concern}
+
+    def swaps(self) -> list[tuple[str, str]]:
+        """What may take the place of a line, or be added: served, switched on and not screened out."""
+        return [
+            (row["ingredient"], row["name"]) for row in self.result["left_out"] if row["reason_code"] in SWAP_REASONS
+        ]
+
+    def names(self, keys: list[str]) -> str:
+        return ", ".join(self.contents.name(key) for key in keys)
+
+    # -------------------------------------------------------------- left out
+    def left_out(self) -> list[LeftOut]:
+        rows = []
+        for row in self.result["left_out"]:
+            code = row["reason_code"]
+            group = code if code in GROUPS else "adds_too_little" if code == "not_chosen" else "other"
+            rows.append(
+                LeftOut(
+                    key=row["ingredient"],
+                    name=row["name"],
+                    group=group,
+                    label=self._reason_label(code),
+                    reason=row.get("reason", ""),
+                )
+            )
+        order = {"screened": 0, "other": 1, "adds_too_little": 2, "serves_no_concern": 3}
+        return sorted(rows, key=lambda row: (order[row.group], row.name.casefold()))
+
+    @staticmethod
+    def _reason_label(code: str) -> str:
+        return {
+            "screened": _("Screened"),
+            "adds_too_little": _("Adds too little"),
+            "not_chosen": _("Not chosen"),
+            "serves_no_concern": _("No concern"),
+            "displaced": _("Displaced"),
+            "family_limit": _("Family limit"),
+            "pair": _("Pair rule"),
+            "no_volume": _("No room"),
+            "no_stock": _("No stock"),
+            "preference": _("Preference"),
+            "removed_by_hand": _("Removed by you"),
+            "diluent_for_reconstitution": _("For dissolving"),
+            "diluent_not_needed": _("Not needed"),
+            "no_plan": _("No plan"),
+        }.get(code, code.replace("_", " ").capitalize())
+
+    # -------------------------------------------------------------- findings
+    def findings(self, kind: str) -> list[Finding]:
+        """``kind``: blocks, cautions or infos."""
+        done = live_acknowledgements(self.plan) if kind == "cautions" else {}
+        rows = []
+        for row in self.result[kind]:
+            given = done.get(row["rule"])
+            rows.append(
+                Finding(
+                    rule=row["rule"],
+                    message=row.get("message", row["rule"]),
+                    until=row.get("until") or "",
+                    because=self._because(row.get("because", [])),
+                    ingredients=self.names(row.get("ingredients", [])),
+                    sources=self.contents.sources(row["sources"]),
+                    acknowledged=given,
+                    reason=str(AcknowledgementReason(given.reason_code).label) if given else "",
+                )
+            )
+        return rows
+
+    def _because(self, reasons: list[Mapping[str, Any]]) -> str:
+        parts = []
+        for reason in reasons:
+            fact = self.vocabulary.facts.get(reason["fact"])
+            if fact is None:
+                continue
+            answer = reason["answer"]
+            wanted = reason["value"] if isinstance(reason["value"], list) else [reason["value"]]
+            if isinstance(answer, list) and any(item in wanted for item in answer):
+                answer = [item for item in answer if item in wanted]
+            parts.append(f"{short_label(question_of(fact)).rstrip('?')}: {value_in_words(fact, answer)}")
+        return "; ".join(dict.fromkeys(parts))
+
+    def questions(self, kind: str) -> list[Question]:
+        """``kind``: missing (no proposal without them) or open_questions (no signature without them)."""
+        given = live_open_answers(self.plan) if kind == "open_questions" else {}
+        rows = []
+        for row in self.result[kind]:
+            fact = self.vocabulary.facts.get(row["fact"])
+            rows.append(
+                Question(
+                    fact=row["fact"],
+                    text=question_of(fact) if fact else row["fact"],
+                    needed_by=row["needed_by"],
+                    ingredients=self.names(row.get("ingredients", [])),
+                    input="number" if fact and fact.type in ("integer", "number") else fact.type if fact else "number",
+                    unit=_unit(fact),
+                    choices=[(choice.key, choice.label) for choice in fact.values] if fact else [],
+                    waived=row.get("waived"),
+                    settled_by=given.get(row["fact"]),
+                )
+            )
+        return rows
+
+    def referrals(self) -> list[dict[str, str]]:
+        return list({row["referral"]: row for row in self.result["referrals"]}.values())
+
+    # -------------------------------------------------------------- course, cost, alternatives
+    def alternatives(self) -> list[dict[str, Any]]:
+        mine = set(self.plan_ingredients())
+        rows = []
+        for number, row in enumerate(self.result["alternatives"], start=2):
+            theirs = set(row["ingredients"])
+            out, into = sorted(mine - theirs), sorted(theirs - mine)
+            rows.append(
+                {
+                    "number": number,
+                    "title": self._alternative_title(out, into),
+                    "value": row["value"],
+                    "trades": [trade["sentence"] for trade in row["trades"] if trade.get("sentence")],
+                    "edits": self._edits_towards(out, into),
+                    "ingredients": self.names(row["ingredients"]),
+                }
+            )
+        return rows
+
+    def plan_ingredients(self) -> list[str]:
+        return [
+            line["ingredient"]
+            for syringe in self.result["syringes"]
+            for line in syringe["lines"]
+            if line["role"] != "diluent"
+        ]
+
+    def _alternative_title(self, out: list[str], into: list[str]) -> str:
+        if out and into:
+            return _("%(into)s for %(out)s") % {"into": self.names(into), "out": self.names(out)}
+        if out:
+            return _("Without %(out)s") % {"out": self.names(out)}
+        return _("With %(into)s") % {"into": self.names(into)}
+
+    @staticmethod
+    def _edits_towards(out: list[str], into: list[str]) -> dict[str, str]:
+        """The one edit that leads to an alternative."""
+        if out and into:
+            return {"op": "swap", "ingredient": out[0], "with": into[0]}
+        return {"op": "remove", "ingredient": out[0]} if out else {"op": "add", "ingredient": into[0]}
+
+    def cost_lines(self) -> list[tuple[str, str, bool]]:
+        """(words, figure, is a factor) of the estimate, in the order in which it is made up."""
+        cost = self.result["cost"]
+        if not cost:
+            return []
+        words: list[tuple[str, str, bool]] = []
+        for line in cost["lines"]:
+            item, key, factor = line["item"], line["key"], line["multiplier"]
+            if item == "base":
+                words.append((_("One session, base"), line["amount"], False))
+            elif item == "region":
+                words.append((_("Region: %(name)s") % {"name": key.replace("_", " ")}, factor, True))
+            elif item == "provider":
+                words.append((_("Provider: %(name)s") % {"name": key.replace("_", " ")}, factor, True))
+            elif item == "injections":
+                words.append((_("Up to %(n)s injections") % {"n": key}, factor, True))
+            elif item == "ingredients" and key == "1":
+                words.append((_("Ingredients of a session"), line["amount"], False))
+            elif item == "package":
+                words.append((_("Course of %(n)s sessions") % {"n": key}, factor, True))
+        return words
+
+    def edits(self) -> list[str]:
+        """What the practitioner changed, in words."""
+        rows = []
+        for edit in self.plan.edits:
+            name = self.contents.name(str(edit.get("ingredient", "")))
+            if edit["op"] == "set_volume":
+                text = _("%(name)s set to %(volume)s mL") % {"name": name, "volume": edit["volume_ml"]}
+            elif edit["op"] == "remove":
+                text = _("%(name)s removed") % {"name": name}
+            elif edit["op"] == "add":
+                text = _("%(name)s added") % {"name": name}
+            elif edit["op"] == "swap":
+                text = _("%(name)s for %(old)s") % {"name": self.contents.name(edit["with"]), "old": name}
+            elif edit["op"] == "set_sessions":
+                text = _("%(n)s sessions") % {"n": edit["sessions"]}
+            else:
+                text = _("Schedule: %(name)s") % {"name": edit.get("schedule", "")}
+            if edit.get("reason"):
+                text += f" ({EditReason(edit['reason']).label})"
+            rows.append(text)
+        return rows
+
+
+def _unit(fact: Fact | None) -> str:
+    return unit_label(fact.unit) if fact and fact.unit else ""

@@ -1,0 +1,166 @@
+"""Which formulary is in force, and which plans a person may know of."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from mesoclinic.accounts.models import User
+from mesoclinic.errors import DomainError
+from patients.models import Patient, PatientStatus
+from protocols.engine import Formulary, build_formulary
+from protocols.enums import FormularyStatus, PlanStatus
+from protocols.models import Acknowledgement, FormularyEntry, FormularyVersion, OpenAnswer, Plan
+
+# ------------------------------------------------------------------ formulary
+
+
+def formulary_versions() -> QuerySet[FormularyVersion]:
+    """Every version, the newest first, without the documents themselves (they are large)."""
+    return (
+        FormularyVersion.objects.defer("documents")
+        .select_related("published_by")
+        .annotate(
+            ingredient_count=Count("entries"),
+            active_count=Count("entries", filter=Q(entries__is_active=True)),
+            unconfirmed_count=Count("entries", filter=_UNCONFIRMED_OF_VERSION),
+        )
+    )
+
+
+_UNCONFIRMED_OF_VERSION = Q(
+    entries__is_active=True, entries__confirmation_required=True, entries__confirmed_at__isnull=True
+)
+
+
+def formulary_in_force() -> FormularyVersion | None:
+    """The published version, or None while the director has published none. Its documents are fetched when asked for."""
+    return FormularyVersion.objects.defer("documents").filter(status=FormularyStatus.PUBLISHED).first()
+
+
+def required_formulary() -> FormularyVersion:
+    version = formulary_in_force()
+    if version is None:
+        raise DomainError(_("No formulary is in force. The medical director publishes one under Formulary, Versions."))
+    return version
+
+
+def unconfirmed_entries(version: FormularyVersion) -> QuerySet[FormularyEntry]:
+    """The flagged entries that are switched on and that the director has not confirmed."""
+    return version.entries.filter(is_active=True, confirmation_required=True, confirmed_at__isnull=True).select_related(
+        "ingredient"
+    )
+
+
+# ------------------------------------------------------------------ the engine's formulary, built once per process
+
+_BUILT_AT_MOST = 8
+_built: OrderedDict[tuple[str, str, frozenset[str]], Formulary] = OrderedDict()
+_documents: OrderedDict[str, dict[str, Any]] = OrderedDict()
+_lock = Lock()
+
+
+def documents_of(version: FormularyVersion) -> dict[str, Any]:
+    """The version's documents, fetched once per process: a version with this hash holds these documents, for ever."""
+    found = _documents.get(version.sha256)
+    if found is None:
+        found = dict(version.documents)
+        _keep(_documents, version.sha256, found)
+    return found
+
+
+def built_formulary(version: FormularyVersion) -> Formulary:
+    """What the engine works with, by the version's hash and its switched-on ingredients."""
+    switches = dict(version.entries.values_list("ingredient__key", "is_active"))
+    active = frozenset(key for key, is_active in switches.items() if is_active)
+    key = (version.sha256, version.label, active)
+    found = _built.get(key)
+    if found is None:
+        found = build_formulary(
+            documents_of(version), activate=active, deactivate=frozenset(switches) - active, label=version.label
+        )
+        _keep(_built, key, found)
+    return found
+
+
+def _keep(store: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    with _lock:
+        store[key] = value
+        while len(store) > _BUILT_AT_MOST:
+            store.popitem(last=False)
+
+
+# ------------------------------------------------------------------ plans
+
+
+def plans_visible_to(user: User) -> QuerySet[Plan]:
+    """The plans of the patients of the person's own sites."""
+    return Plan.objects.filter(patient__site_id__in=user.site_ids).select_related(
+        "patient", "patient__site", "responsible", "signed_by"
+    )
+
+
+def drafts_of(patient: Patient) -> QuerySet[Plan]:
+    return Plan.objects.filter(patient=patient, status=PlanStatus.DRAFT)
+
+
+def live_acknowledgements(plan: Plan) -> dict[str, Acknowledgement]:
+    """By rule: what was acknowledged and not superseded since."""
+    rows = plan.acknowledgements.filter(superseded_at__isnull=True).select_related("by")
+    return {row.rule: row for row in rows}
+
+
+def open_facts(plan: Plan) -> list[str]:
+    """Every question that is open in the plan, also those that a practitioner has settled without a value."""
+    return [row["fact"] for row in plan.result["open_questions"]]
+
+
+def unsettled_facts(plan: Plan) -> list[str]:
+    return [row["fact"] for row in plan.result["open_questions"] if not row["waived"]]
+
+
+def unacknowledged_rules(plan: Plan) -> list[str]:
+    """The cautions that still need their own acknowledgement."""
+    done = set(live_acknowledgements(plan))
+    return [row["rule"] for row in plan.result["cautions"] if row["rule"] not in done]
+
+
+def obstacles_to_signing(plan: Plan) -> list[str]:
+    """What still stands between a draft and its signature, one sentence each. Empty: it can be signed."""
+    result = plan.result
+    found: list[str] = []
+    if plan.patient.status != PatientStatus.ACTIVE:
+        found.append(_("This patient is no longer in the clinic's care."))
+    if result["status"] == "incomplete":
+        found.append(_("Answers are missing: there is no proposal yet."))
+    elif result["status"] == "blocked":
+        found.append(_("A rule forbids this treatment."))
+    elif not any(line["role"] != "diluent" for syringe in result["syringes"] for line in syringe["lines"]):
+        found.append(_("There is no mixture: no ingredient can be used."))
+    if plan.formulary.status != FormularyStatus.PUBLISHED:
+        found.append(
+            _("Formulary %(label)s is not in force. Discard this draft and make a new plan.")
+            % {"label": plan.formulary.label}
+        )
+    if unconfirmed_entries(plan.formulary).exists():
+        found.append(_("The medical director has not confirmed every flagged ingredient of this formulary."))
+    if cautions := len(unacknowledged_rules(plan)):
+        found.append(
+            ngettext("%(n)d caution has to be acknowledged.", "%(n)d cautions have to be acknowledged.", cautions)
+            % {"n": cautions}
+        )
+    if questions := len(unsettled_facts(plan)):
+        found.append(
+            ngettext("%(n)d question is still open.", "%(n)d questions are still open.", questions) % {"n": questions}
+        )
+    return found
+
+
+def live_open_answers(plan: Plan) -> dict[str, OpenAnswer]:
+    rows = plan.open_answers.filter(superseded_at__isnull=True).select_related("by")
+    return {row.fact: row for row in rows}

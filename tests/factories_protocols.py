@@ -1,0 +1,142 @@
+"""A formulary in force, and plans in each of their states, made through the real actions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mesoclinic.accounts.models import User
+from patients.actions import save_intake, start_intake, submit_intake
+from patients.models import Intake, Patient
+from protocols.actions import (
+    acknowledge,
+    answer_open_question,
+    confirm_entry,
+    create_plan,
+    load_formulary_draft,
+    publish_formulary,
+    sign_plan,
+)
+from protocols.models import FormularyVersion, Plan
+from protocols.queries import formulary_in_force
+from tests import factories
+
+# A healthy man of 39 with moderate pattern loss (Norwood IV) and mildly poor circulation: three to four actives, one syringe.
+FACTS: dict[str, Any] = {
+    "conditions": [],
+    "medications": [],
+    "allergies": [],
+    "allergy_ingredients": [],
+    "anaphylaxis_history": "none",
+    "previous_mesotherapy_reaction": "none",
+    "scalp_findings": [],
+    "patchy_diagnosis": "not_applicable",
+    "hair_loss_cause_known": True,
+    "norwood_stage": "IV",
+    "fever_or_acute_illness": False,
+    "vegan_preference": False,
+    "alcohol_free": False,
+    "bdd_screen_positive": False,
+    "unrealistic_expectation": False,
+    "can_consent": True,
+}
+CONCERNS: list[dict[str, str]] = [
+    {"concern": "androgenetic_alopecia", "severity": "moderate"},
+    {"concern": "poor_scalp_circulation", "severity": "mild"},
+]
+ZONES: list[dict[str, str]] = [
+    {"zone": "frontal", "area_cm2": "80"},
+    {"zone": "temporal_left", "area_cm2": "30"},
+    {"zone": "temporal_right", "area_cm2": "30"},
+    {"zone": "mid_scalp", "area_cm2": "120"},
+    {"zone": "vertex", "area_cm2": "80"},
+]
+
+
+def draft_formulary(*, by: User, label: str = "2026.1", is_sample: bool = False) -> FormularyVersion:
+    return load_formulary_draft(label=label, is_sample=is_sample, by=by)
+
+
+def published_formulary(
+    *, by: User | None = None, label: str = "2026.1", is_sample: bool = False, new: bool = False
+) -> FormularyVersion:
+    """The version in force; made, confirmed and published by ``by`` (a director) where there is none, or where ``new``."""
+    found = formulary_in_force()
+    if found and not new:
+        return found
+    director = by or factories.user(given_name="Dora", family_name="Lindgren", roles=["director"])
+    version = draft_formulary(by=director, label=label, is_sample=is_sample)
+    for entry in version.entries.filter(is_active=True, confirmation_required=True).select_related("ingredient"):
+        confirm_entry(entry=entry, by=director)
+    return publish_formulary(version=version, by=director)
+
+
+def submitted_intake(
+    *,
+    patient: Patient,
+    by: User,
+    facts: Mapping[str, Any] | None = None,
+    concerns: Sequence[Mapping[str, str]] | None = None,
+    zones: Sequence[Mapping[str, str]] | None = None,
+) -> Intake:
+    """``facts`` are laid over FACTS; a fact given as None stays unanswered."""
+    answers = {key: value for key, value in {**FACTS, **(facts or {})}.items() if value is not None}
+    if patient.sex_at_birth == "female":
+        answers.pop("norwood_stage", None)
+        for key, value in {
+            "pregnancy_status": "not_pregnant",
+            "could_become_pregnant": False,
+            "lactating": False,
+        }.items():
+            answers.setdefault(key, value)
+    intake = start_intake(patient=patient, by=by)
+    save_intake(
+        intake=intake,
+        revision=intake.revision,
+        facts=answers,
+        concerns=list(concerns if concerns is not None else CONCERNS),
+        zones=list(zones if zones is not None else ZONES),
+        note="",
+        by=by,
+    )
+    intake.refresh_from_db()
+    return submit_intake(intake=intake, by=by)
+
+
+def draft_plan(
+    *,
+    by: User,
+    patient: Patient | None = None,
+    facts: Mapping[str, Any] | None = None,
+    concerns: Sequence[Mapping[str, str]] | None = None,
+    zones: Sequence[Mapping[str, str]] | None = None,
+) -> Plan:
+    """A draft by ``by`` (a practitioner) for a patient with a submitted intake, under a formulary in force."""
+    published_formulary()
+    patient = patient or factories.patient(by=by)
+    submitted_intake(patient=patient, by=by, facts=facts, concerns=concerns, zones=zones)
+    return create_plan(patient=patient, by=by)
+
+
+def settled(plan: Plan, *, by: User) -> Plan:
+    """Every open question answered as not measured and every caution acknowledged: ready to be signed."""
+    while waiting := [row for row in plan.result["open_questions"] if not row.get("waived")]:
+        answer_open_question(
+            plan=plan,
+            fact=waiting[0]["fact"],
+            kind="not_measured",
+            value=None,
+            reason="Asked; not measured at this visit.",
+            by=by,
+        )
+        plan.refresh_from_db()
+    for caution in plan.result["cautions"]:
+        acknowledge(plan=plan, rule=caution["rule"], reason_code="explained", note="", by=by)
+    plan.refresh_from_db()
+    return plan
+
+
+def signed_plan(*, by: User, patient: Patient | None = None, **intake: Any) -> Plan:
+    """A signed plan of four sessions. ``intake``: facts, concerns, zones as for ``draft_plan``."""
+    plan = settled(draft_plan(by=by, patient=patient, **intake), by=by)
+    return sign_plan(plan=plan, revision=plan.revision, password=factories.PASSWORD, by=by)
