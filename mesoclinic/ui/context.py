@@ -11,6 +11,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.access import Permission
+from mesoclinic.accounts.models import Clinic
 
 THEME_COOKIE = "theme"  # "light" or "dark"; absent: as the reader's system
 THEMES = ("light", "dark")
@@ -55,11 +56,12 @@ def page(request: HttpRequest) -> dict[str, Any]:
     known = user is not None and user.is_authenticated
     theme = request.COOKIES.get(THEME_COOKIE, "")
     return {
-        "clinic": getattr(request, "clinic", None),
+        "clinic": getattr(request, "clinic", None) or SimpleLazyObject(Clinic.objects.first),
         "site": getattr(request, "site", None),
         "sites": SimpleLazyObject(lambda: _sites(request)),
         "may": SimpleLazyObject(lambda: _may(user) if known else {}),
         "nav": SimpleLazyObject(lambda: _nav(request) if known else []),
+        "error_layout": "errors/fragment.html" if getattr(request, "htmx", False) else "base.html",
         "theme": theme if theme in THEMES else "",
     }
 

@@ -181,14 +181,14 @@ def _mixture(lines: Any) -> tuple[str, list[Mapping[str, Any]], Decimal, int]:
 
 
 def _share(value: Decimal, copies: int) -> tuple[Decimal, bool]:
-    """What one of ``copies`` equal syringes holds, and whether that is exact."""
-    share = value / copies
-    rounded = share.quantize(Decimal("0.0001"), rounding=ROUND_HALF_EVEN)
-    if rounded * copies == value:
-        places = max(2, -int(value.normalize().as_tuple().exponent)) if value else 2
-        short = share.quantize(Decimal(1).scaleb(-places))
-        return (short if short * copies == value else rounded.normalize()), True
-    return share.quantize(Decimal("0.01"), rounding=ROUND_HALF_EVEN), False
+    """What one of ``copies`` equal syringes holds, with as few more digits as it takes, and whether that is exact."""
+    exponent = value.as_tuple().exponent
+    given = max(0, -exponent if isinstance(exponent, int) else 0)
+    for places in range(given, given + 4):
+        share = (value / copies).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
+        if share * copies == value:
+            return share, True
+    return (value / copies).quantize(Decimal(1).scaleb(-max(given, 2)), rounding=ROUND_HALF_EVEN), False
 
 
 def _bands(lines: Sequence[Mapping[str, Any]], copies: int) -> list[dict[str, Any]]:
@@ -433,7 +433,7 @@ def course_axis(
         if checkpoints and max(point["x"] for point in checkpoints) > end
         else "",
         "path_done": _path_done(sessions, weeks, start, today),
-        "windows": [_bracket(session, weeks) for session in movable] if windows else [],
+        "windows": _brackets(movable, weeks) if windows else [],
         "window_text_x": _r(axis_x(movable[-1]["window"][1], weeks) + 12) if windows and movable else "",
         "today": _today(start, today, weeks),
     }
@@ -562,7 +562,7 @@ def _months(start: date, weeks: int) -> list[dict[str, Any]]:
 def _week_ticks(weeks: int, step: int) -> dict[str, Any]:
     labelled = list(range(0, weeks - 1, step))
     final = weeks - 1
-    if final - labelled[-1] < 2:
+    if final - labelled[-1] < 3:  # no room for both numbers
         labelled.pop()
     labelled.append(final)
     marks = (f"M{_r(axis_x(7 * week, weeks))} 168v{8 if week in labelled else 4}" for week in range(weeks + 1))
@@ -574,9 +574,21 @@ def _week_ticks(weeks: int, step: int) -> dict[str, Any]:
     }
 
 
-def _bracket(session: Mapping[str, Any], weeks: int) -> dict[str, Any]:
-    left, right = (_r(axis_x(day, weeks)) for day in session["window"])
-    return {"number": session["number"], "path": f"M{left} 131v-5M{left} 128.5H{right}M{right} 131v-5"}
+def _brackets(movable: list[dict[str, Any]], weeks: int) -> list[dict[str, Any]]:
+    """One line where they stand apart; three levels in turn where they overlap."""
+    spans = [session["window"] for session in movable]
+    overlap = any(before[1] >= after[0] for before, after in pairwise(spans))
+    brackets = []
+    for index, session in enumerate(movable):
+        y = (123.5, 128.5, 133.5)[index % 3] if overlap else 128.5
+        left, right = (_r(axis_x(day, weeks)) for day in session["window"])
+        brackets.append(
+            {
+                "number": session["number"],
+                "path": f"M{left} {y + 2.5:g}v-5M{left} {y:g}H{right}M{right} {y + 2.5:g}v-5",
+            }
+        )
+    return brackets
 
 
 def _path_done(sessions: list[dict[str, Any]], weeks: int, start: date | None, today: date | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import template
 from django.core.paginator import Page
@@ -16,6 +17,7 @@ from django.forms import BaseForm, BoundField, CheckboxInput, Select, SelectMult
 from django.template.loader import render_to_string
 from django.utils import formats
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
@@ -222,7 +224,7 @@ def finding(
             "text": text,
             "because": because,
             "id": id,
-            "content": content.strip(),
+            "content": content,
         },
     )
 
@@ -265,6 +267,17 @@ def pagination(context: template.Context, page: Page) -> dict[str, Any]:
         "previous": url(page.previous_page_number()) if page.has_previous() else "",
         "next": url(page.next_page_number()) if page.has_next() else "",
     }
+
+
+@register.simple_tag(takes_context=True)
+def back_url(context: template.Context) -> str:
+    """The page one came from, where it is one of ours."""
+    request = context.get("request")
+    before = request.headers.get("Referer", "") if request else ""
+    here = {request.get_host()} if request else set()
+    if not url_has_allowed_host_and_scheme(before, here) or urlsplit(before).path == request.path:
+        return ""
+    return before
 
 
 # ------------------------------------------------------------------ Forms

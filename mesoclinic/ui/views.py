@@ -1,0 +1,9 @@
+"""The one view of the user interface itself."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form that came with an old token: say what to do, not what a token is."""
+    return render(request, "errors/csrf.html", {"reason": reason}, status=403)
