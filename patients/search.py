@@ -35,7 +35,8 @@ def fold(text: str) -> str:
 
 
 def digits(text: str) -> str:
-    return "".join(c for c in text if c in "0123456789")
+    """The digits of a phone number as it is dialled from abroad: “+33 (0)6 12” has no trunk 0."""
+    return "".join(c for c in text.replace("(0)", "") if c in "0123456789")
 
 
 def search_key_of(*, given_name: str, family_name: str, birth_date: date, phone: str, email: str, number: int) -> str:
