@@ -1,0 +1,185 @@
+"""What the browser scripts share: a server started as a person starts it, and a browser that counts clicks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+PASSWORD = "linden-blossom"
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+QUIET = [
+    "--no-sandbox",
+    "--no-first-run",
+    "--no-pings",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-domain-reliability",
+    "--disable-sync",
+    "--disable-features=OptimizationHints,MediaRouter,Translate,AutofillServerCommunication",
+    "--metrics-recording-only",
+    "--font-render-hinting=none",
+]
+
+
+class Failed(Exception):
+    """The product did something else than it should; the sentence says what."""
+
+
+def check(holds: object, sentence: str) -> None:
+    if not holds:
+        raise Failed(sentence)
+
+
+# ------------------------------------------------------------------ the server
+
+
+@contextlib.contextmanager
+def server(**environment: str) -> Iterator[str]:
+    """`make run` on a free port with a data folder of its own; its address. Afterwards no process of it is left."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="mesoclinic-e2e-") as folder:
+        log = Path(folder) / "log"
+        bare = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "MAKEFLAGS")}
+        with log.open("w") as out:
+            made = subprocess.Popen(
+                ["make", "run"],
+                cwd=ROOT,
+                env={**bare, "PORT": str(port), "MESOCLINIC_DATA_DIR": f"{folder}/var", **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            started = time.monotonic()
+            while "mesoclinic runs at" not in log.read_text():
+                check(made.poll() is None, f"make run ended:\n{log.read_text()}")
+                check(time.monotonic() - started < 300, f"make run did not start within 300 s:\n{log.read_text()}")
+                time.sleep(0.2)
+            yield f"http://127.0.0.1:{port}"
+        except BaseException:
+            sys.stderr.write(log.read_text())
+            raise
+        finally:
+            os.killpg(made.pid, signal.SIGINT)  # what Ctrl-C does: the whole foreground group gets it
+            made.wait(90)
+            left = processes_with(f"{folder}/var")
+            check(not left, f"make run left processes behind: {left}")
+
+
+def processes_with(text: str) -> list[str]:
+    """The command lines of processes whose environment mentions ``text``."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if int(entry.name) != os.getpid() and text.encode() in (entry / "environ").read_bytes():
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:120])
+    return found
+
+
+# ------------------------------------------------------------------ the browser
+
+WATCH_POLICY = """
+document.addEventListener('securitypolicyviolation',
+    event => console.error('CSP: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample));
+"""
+
+
+@dataclass
+class Watch:
+    """Everything that went wrong in the pages, whoever looked."""
+
+    faults: list[str] = field(default_factory=list)
+
+    def follow(self, context: BrowserContext, address: str) -> None:
+        own = urlsplit(address).netloc
+        context.add_init_script(WATCH_POLICY)
+
+        def asked(request: Request) -> None:
+            where = urlsplit(request.url)
+            if where.scheme in ("http", "https") and where.netloc != own:
+                self.faults.append(f"asked another host: {request.url}")
+
+        def said(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning"):
+                self.faults.append(f"{message.page.url if message.page else ''}: {message.text}")
+
+        context.on("request", asked)
+        context.on("console", said)
+        context.on("weberror", lambda error: self.faults.append(f"script error: {error.error}"))
+        context.on(
+            "response",
+            lambda answer: self.faults.append(f"{answer.status} for {answer.url}") if answer.status >= 500 else None,
+        )
+
+
+@contextlib.contextmanager
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+class Hand:
+    """A person at the page: counts clicks, not typing."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self.address = address
+        self.clicks = 0
+        self.tally: list[tuple[str, int]] = []
+
+    def click(self, target: Locator | str) -> None:
+        found = self.page.locator(target) if isinstance(target, str) else target
+        found.click()
+        self.clicks += 1
+
+    def press(self, name: str | re.Pattern[str], *, within: Locator | None = None) -> None:
+        """Click the button or link of that name."""
+        where: Any = within or self.page
+        button = where.get_by_role("button", name=name).or_(where.get_by_role("link", name=name))
+        self.click(button.locator("visible=true").first)
+
+    def type(self, selector: str, text: str) -> None:
+        self.page.locator(selector).fill(text)
+
+    def choose(self, name: str, value: str) -> None:
+        """A radio button or tick box by its form name and value, through its label, as a person does."""
+        field = self.page.locator(f'input[name="{name}"][value="{value}"]')
+        self.click(field.locator("xpath=ancestor::label[1]").first)
+        check(field.is_checked(), f"{name}={value} did not stay chosen")
+
+    def task(self, name: str, *, since: int) -> None:
+        self.tally.append((name, self.clicks - since))
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.address + path)
+
+    def sign_in(self, email: str) -> None:
+        self.go("/accounts/login/")
+        self.type('input[name="login"]', email)
+        self.type('input[name="password"]', PASSWORD)
+        self.click(self.page.locator('main form button[type="submit"], form button[type="submit"]').last)
+        self.page.wait_for_url(re.compile(r"/(?!accounts/login)"))
