@@ -116,6 +116,10 @@ def style_sheet() -> str:
     """print.css, with the product's own Inter where it was vendored; the sheet's next family takes over where not."""
     found = finders.find("css/print.css")
     sheet = Path(found).read_text(encoding="utf-8") if isinstance(found, str) else ""
+    alphabets = sorted({_alphabet(path) for path in font_files()}, key=lambda name: (name != "latin", name))
+    families = ", ".join(f'"{_family(alphabet)}"' for alphabet in alphabets)
+    if families:
+        sheet = sheet.replace('"Inter"', families)
     return "\n".join([*(_font_face(path) for path in font_files()), sheet])
 
 
@@ -125,10 +129,20 @@ def font_files() -> list[Path]:
     return sorted(Path(folder).glob("inter-*.ttf")) if isinstance(folder, str) else []
 
 
+def _alphabet(path: Path) -> str:
+    return path.stem.removeprefix("inter-").rpartition("-")[0]
+
+
+def _family(alphabet: str) -> str:
+    """Each alphabet is a family of its own. WeasyPrint tells fonts apart by family and weight: under one name it would
+    draw a Polish or a Greek letter with whatever glyph has its number in the Latin file."""
+    return "Inter" if alphabet == "latin" else f"Inter {alphabet}"
+
+
 def _font_face(path: Path) -> str:
     weight = path.stem.rpartition("-")[2]
     source = f'url("static:///{FONT_FOLDER}/{path.name}") format("truetype")'
-    return f'@font-face {{ font-family: "Inter"; font-weight: {weight}; src: {source}; }}'
+    return f'@font-face {{ font-family: "{_family(_alphabet(path))}"; font-weight: {weight}; src: {source}; }}'
 
 
 def own_static_file(url: str) -> Path | None:
