@@ -252,7 +252,8 @@ def translations() -> None:
 def database() -> None:
     """Everything that needs Django, in one process: tables, cache table, sample clinic, static files."""
     say("Database", "tables, sample clinic where it is empty, static files")
-    done = subprocess.run([PYTHON, "manage.py", "prepare", "--sample"], cwd=ROOT, check=False)
+    environment = {"MESOCLINIC_LOG_LEVEL": "WARNING", **os.environ}
+    done = subprocess.run([PYTHON, "manage.py", "prepare", "--sample"], cwd=ROOT, env=environment, check=False)
     if done.returncode:
         raise Failed("The database could not be prepared; the reason stands above.")
 
