@@ -95,6 +95,9 @@ class Words:
     def question(self, fact: str) -> str:
         return _(self.facts[fact]["question"]) if fact in self.facts else fact
 
+    def fact(self, fact: str) -> str:
+        return _(self.facts[fact]["label"]) if fact in self.facts else fact
+
     def answer(self, fact: str, value: Any) -> str:
         """An answer as people say it."""
         if value is None:
@@ -117,8 +120,7 @@ class Words:
 
     def because(self, reasons: Iterable[Mapping[str, Any]]) -> list[str]:
         return [
-            _("%(question)s %(answer)s")
-            % {"question": self.question(r["fact"]), "answer": self.answer(r["fact"], r["answer"])}
+            _("%(fact)s: %(answer)s") % {"fact": self.fact(r["fact"]), "answer": self.answer(r["fact"], r["answer"])}
             for r in reasons
         ]
 
@@ -172,9 +174,9 @@ def render(answer: Mapping[str, Any], formulary: Formulary) -> dict[str, Any]:
     words = words_of(formulary)
     said = copy.deepcopy(dict(answer))
     for row in said["missing"]:
-        row["question"] = words.question(row["fact"])
+        row["question"], row["label"] = words.question(row["fact"]), words.fact(row["fact"])
     for row in said["open_questions"]:
-        row["question"] = words.question(row["fact"])
+        row["question"], row["label"] = words.question(row["fact"]), words.fact(row["fact"])
     for group in ("blocks", "cautions", "infos"):
         for row in said[group]:
             rule = words.rules.get(row["rule"], {})
@@ -324,10 +326,14 @@ _PLAIN_REASONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "prescription_only": lambda p: _("Prescription only, which the policy does not allow."),
     "preference": lambda p: _("Left out by preference."),
     "not_drawable": lambda p: _("No volume between its minimum and its maximum can be drawn."),
-    "no_stock": lambda p: _("Not enough in stock: %(available)s mL of at least %(needed)s mL.")
-    % {"available": p["available_ml"], "needed": p["needed_ml"]},
-    "no_volume": lambda p: _("Its minimum of %(needed)s mL is more than the area takes (%(target)s mL).")
-    % {"needed": p["needed_ml"], "target": p["target_ml"]},
+    "no_stock": lambda p: (
+        _("Not enough in stock: %(available)s mL of at least %(needed)s mL.")
+        % {"available": p["available_ml"], "needed": p["needed_ml"]}
+    ),
+    "no_volume": lambda p: (
+        _("Its minimum of %(needed)s mL is more than the area takes (%(target)s mL).")
+        % {"needed": p["needed_ml"], "target": p["target_ml"]}
+    ),
     "serves_no_concern": lambda p: _("Serves none of the concerns."),
     "diluent_not_needed": lambda p: _("No diluent is needed."),
     "diluent_for_reconstitution": lambda p: _("For reconstitution only, not to top up a syringe."),
@@ -339,12 +345,16 @@ def _trade(trade: Mapping[str, Any], words: Words) -> str:
     texts: dict[str, Callable[[], str]] = {
         "without": lambda: _("without %(ingredient)s") % {"ingredient": words.ingredient(p["ingredient"])},
         "with": lambda: _("with %(ingredient)s") % {"ingredient": words.ingredient(p["ingredient"])},
-        "serves_more": lambda: _("serves %(concern)s more (+%(value)s)")
-        % {"concern": words.concern(p["concern"]), "value": p["value"]},
-        "serves_less": lambda: _("serves %(concern)s less (−%(value)s)")
-        % {"concern": words.concern(p["concern"]), "value": p["value"]},
-        "gives_up_requirement": lambda: _("gives up %(ingredient)s, wanted for %(concern)s")
-        % {"ingredient": words.ingredient(p["ingredient"]), "concern": words.concern(p["concern"])},
+        "serves_more": lambda: (
+            _("serves %(concern)s more (+%(value)s)") % {"concern": words.concern(p["concern"]), "value": p["value"]}
+        ),
+        "serves_less": lambda: (
+            _("serves %(concern)s less (−%(value)s)") % {"concern": words.concern(p["concern"]), "value": p["value"]}
+        ),
+        "gives_up_requirement": lambda: (
+            _("gives up %(ingredient)s, wanted for %(concern)s")
+            % {"ingredient": words.ingredient(p["ingredient"]), "concern": words.concern(p["concern"])}
+        ),
         "more_syringes": lambda: ngettext("%(count)s syringe more", "%(count)s syringes more", p["count"]) % p,
         "fewer_syringes": lambda: ngettext("%(count)s syringe fewer", "%(count)s syringes fewer", p["count"]) % p,
         "more_cautions": lambda: ngettext("%(count)s caution more", "%(count)s cautions more", p["count"]) % p,
@@ -370,9 +380,7 @@ def _summary(said: Mapping[str, Any]) -> str:
         "A proposal for a practitioner to review: %(actives)s ingredients, %(volume)s mL, %(sessions)s sessions. "
         "Nothing is final until the cautions are acknowledged and the plan is signed."
     ) % {
-        "actives": sum(
-            1 for syringe in said["syringes"] for line in syringe["lines"] if line["role"] != "diluent"
-        ),
+        "actives": sum(1 for syringe in said["syringes"] for line in syringe["lines"] if line["role"] != "diluent"),
         "volume": said["total_volume_ml"],
         "sessions": said["course"]["sessions"],
     }
@@ -398,7 +406,11 @@ def explain_change(change: Mapping[str, Any], formulary: Formulary) -> str:
         text = _("No longer: %(message)s") if code.endswith("_gone") else _("New: %(message)s")
         return text % {"message": _(message)}
     label = _(CHANGES.get(code, code))
-    return _("%(what)s: %(new)s instead of %(old)s.") % {"what": label, "old": _shown(p["old"]), "new": _shown(p["new"])}
+    return _("%(what)s: %(new)s instead of %(old)s.") % {
+        "what": label,
+        "old": _shown(p["old"]),
+        "new": _shown(p["new"]),
+    }
 
 
 CHANGES = {
@@ -438,11 +450,16 @@ def fault_message(fault: Fault) -> str:
     """What is wrong, without the field: for a message beside it."""
     params = {key: str(value) for key, value in fault.params.items()}
     template = FAULTS.get(fault.code)
-    text = _(template) % {
-        **{"value": "", "minimum": "", "maximum": ""},
-        **params,
-        "expected": _(TYPES.get(params.get("expected", ""), params.get("expected", ""))),
-    } if template else fault.code
+    text = (
+        _(template)
+        % {
+            **{"value": "", "minimum": "", "maximum": ""},
+            **params,
+            "expected": _(TYPES.get(params.get("expected", ""), params.get("expected", ""))),
+        }
+        if template
+        else fault.code
+    )
     if template and params.get("value") and "%(value)s" not in template:
         text += " " + _("(given: %(value)s)") % params
     if fault.suggestions:

@@ -29,7 +29,8 @@ from patients.vocabulary.reading import DataFileError, read_yaml
 HERE = Path(__file__).resolve().parent
 FILES = ("facts", "concerns", "scales", "zones")
 FACT_FIELDS = {
-    "type", "unit", "minimum", "maximum", "values", "values_from", "question", "help", "section", "answered_by", "only_if",
+    "type", "unit", "minimum", "maximum", "values", "values_from", "label", "question", "help", "section",
+    "answered_by", "only_if",
 }  # fmt: skip
 VALUE_FIELDS = {"label", "atc", "atc_except"}
 FACT_TYPES = {"integer", "number", "enum", "boolean", "list"}
@@ -60,12 +61,9 @@ def build_vocabulary(documents: Mapping[str, Any]) -> Vocabulary:
     for pattern, keys in typical.items():
         if unknown := set(keys) - set(zones):
             raise DataFileError(f"typical zones {pattern}: unknown zones {sorted(unknown)}")
-    for kind, keys in (("concern", concerns), ("scale", scales), ("zone", zones)):
-        source = documents["zones" if kind == "zone" else f"{kind}s"][
-            "zones" if kind == "zone" else f"{kind}s"
-        ]
-        if len(source) != len(keys):
-            raise DataFileError(f"a {kind} is defined twice")
+    for kind, built in (("concerns", len(concerns)), ("scales", len(scales)), ("zones", len(zones))):
+        if len(documents[kind][kind]) != built:
+            raise DataFileError(f"{kind}: one is defined twice")
     return Vocabulary(
         facts=facts,
         concerns=concerns,
@@ -88,11 +86,10 @@ def _fact(key: str, entry: Mapping[str, Any], sections: Mapping[str, Section]) -
         raise DataFileError(f"fact {key}: unknown section {entry.get('section')!r}")
     if entry.get("answered_by") not in {"patient", "practitioner"}:
         raise DataFileError(f"fact {key}: answered_by must be patient or practitioner")
-    if not entry.get("question"):
-        raise DataFileError(f"fact {key}: it has no question")
+    if not entry.get("question") or not entry.get("label"):
+        raise DataFileError(f"fact {key}: it needs a label and a question")
     minimum, maximum = (
-        None if entry.get(bound) is None else _decimal(entry[bound], f"fact {key}")
-        for bound in ("minimum", "maximum")
+        None if entry.get(bound) is None else _decimal(entry[bound], f"fact {key}") for bound in ("minimum", "maximum")
     )
     numeric = entry["type"] in {"integer", "number"}
     if numeric != (minimum is not None and maximum is not None):
@@ -104,6 +101,7 @@ def _fact(key: str, entry: Mapping[str, Any], sections: Mapping[str, Section]) -
     return Fact(
         key=key,
         type=entry["type"],
+        label=entry["label"],
         question=entry["question"],
         section=entry["section"],
         answered_by=entry["answered_by"],
@@ -120,9 +118,7 @@ def _fact(key: str, entry: Mapping[str, Any], sections: Mapping[str, Section]) -
 def _choices(key: str, values: Mapping[str, Any]) -> Iterable[Choice]:
     for value, entry in values.items():
         if isinstance(entry, Mapping) and set(entry) - VALUE_FIELDS:
-            raise DataFileError(
-                f"fact {key}, value {value}: unknown fields {sorted(set(entry) - VALUE_FIELDS)}"
-            )
+            raise DataFileError(f"fact {key}, value {value}: unknown fields {sorted(set(entry) - VALUE_FIELDS)}")
         label = entry["label"] if isinstance(entry, Mapping) else entry
         if not isinstance(value, str) or not isinstance(label, str) or not label:
             raise DataFileError(f"fact {key}, value {value}: a value needs a key and a label, both text")
@@ -151,9 +147,7 @@ def _concern(entry: Mapping[str, Any], scales: Mapping[str, Scale]) -> Concern:
         intake_questions=tuple(Question(**question) for question in entry["intake_questions"]),
         tests=tuple(Test(**test) for test in entry["tests"]),
         severity_scales=tuple(entry["severity_scales"]),
-        coding=tuple(
-            Code(system=system, **code) for system, codes in entry["coding"].items() for code in codes
-        ),
+        coding=tuple(Code(system=system, **code) for system, codes in entry["coding"].items() for code in codes),
         coding_note=entry["coding_note"] or "",
     )
 
@@ -180,8 +174,7 @@ def _scale(entry: Mapping[str, Any], facts: Mapping[str, Fact]) -> Scale:
 
 def _zone(entry: Mapping[str, Any]) -> Zone:
     usual, least, most = (
-        _decimal(entry[field], f"zone {entry['key']}")
-        for field in ("area_cm2", "area_min_cm2", "area_max_cm2")
+        _decimal(entry[field], f"zone {entry['key']}") for field in ("area_cm2", "area_min_cm2", "area_max_cm2")
     )
     if not 0 < least <= usual <= most:
         raise DataFileError(f"zone {entry['key']}: its areas are out of order")

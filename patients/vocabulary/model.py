@@ -35,6 +35,8 @@ class Section:
 class Fact:
     key: str
     type: FactType
+    label: str
+    """What to call it beside its answer."""
     question: str
     section: str
     answered_by: AnsweredBy

@@ -14,6 +14,6 @@ from protocols.engine.propose import ENGINE_VERSION, Proposal, propose
 
 __all__ = [
     "ENGINE_VERSION", "POLICY_SCHEMA", "Case", "CaseError", "Dose", "EditResult", "Fault", "Formulary", "MixedUnits",
-    "Policy", "Proposal", "Refusal", "apply_edits", "build_formulary", "canonical_json", "compare", "fingerprint", "parse_case",
-    "propose",
+    "Policy", "Proposal", "Refusal", "apply_edits", "build_formulary", "canonical_json", "compare", "fingerprint",
+    "parse_case", "propose",
 ]  # fmt: skip

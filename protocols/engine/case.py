@@ -86,7 +86,7 @@ def parse_case(mapping: Any, formulary: Formulary) -> Case:
 
 def _near(word: Any, known: Iterable[str]) -> tuple[str, ...]:
     text = str(word)[:60] if isinstance(word, str | int) and not isinstance(word, bool) else ""
-    return tuple(difflib.get_close_matches(text, list(known), n=3, cutoff=0.5)) if text else ()
+    return tuple(difflib.get_close_matches(text, list(known), n=3)) if text else ()
 
 
 class _Reading:
@@ -193,11 +193,9 @@ class _Reading:
             code = "not_finite" if not_finite else "wrong_type"
             self.fault(path, code, expected="integer" if whole else "number", value=_shown(value))
             return None
-        assert shape.minimum is not None and shape.maximum is not None  # the vocabulary's loader sees to it
-        if not shape.minimum <= number <= shape.maximum:
-            self.fault(
-                path, "out_of_range", minimum=str(shape.minimum), maximum=str(shape.maximum), value=_shown(value)
-            )
+        least, most = shape.minimum or Decimal(0), shape.maximum or Decimal(0)
+        if not least <= number <= most:
+            self.fault(path, "out_of_range", minimum=str(least), maximum=str(most), value=_shown(value))
             return None
         if whole:
             if number != number.to_integral_value():

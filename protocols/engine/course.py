@@ -1,7 +1,8 @@
-"""Course: how many sessions, when, how long, how deep. Days are counted from the first session; there is no clock here."""
+"""Course: how many sessions, when, how long, how deep. Days are counted from the first session; there is no clock."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
@@ -94,7 +95,7 @@ def offsets(severity: str, policy: Policy, formulary: Formulary) -> tuple[str, t
     count = band.sessions_default
     if policy.sessions is not None:
         count = max(band.sessions_min, min(band.sessions_max, policy.sessions))
-    named = {name: days for name, days in band.schedules}
+    named = dict(band.schedules)
     if policy.schedule in named and (policy.sessions is None or len(named[policy.schedule]) == count):
         return policy.schedule, named[policy.schedule]
     if len(band.default_offsets) == count:
@@ -124,7 +125,7 @@ def schedule(severity: str, intervals: Mapping[str, int], policy: Policy, formul
     spacings = tuple(
         Spacing(ingredient=key, from_session=a, to_session=b, min_days=intervals[key])
         for key, sessions in uses.items()
-        for a, b in zip(sessions, sessions[1:], strict=False)
+        for a, b in itertools.pairwise(sessions)
         if intervals[key] > min_gap * (b - a)
     )
     return Schedule(
@@ -141,7 +142,7 @@ def schedule(severity: str, intervals: Mapping[str, int], policy: Policy, formul
 
 
 def _uses(days: tuple[int, ...], interval: int) -> tuple[int, ...]:
-    """The sessions, numbered from 1, that may hold an ingredient with this interval: the first, then as soon as it may."""
+    """The sessions, numbered from 1, that may hold an ingredient with this interval: the first, then as soon as may."""
     used: list[int] = []
     last: int | None = None
     for number, day in enumerate(days, start=1):

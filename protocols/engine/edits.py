@@ -61,7 +61,7 @@ def apply_edits(
     edits: Sequence[Any],
     stock: Mapping[str, Any] | None = None,
 ) -> EditResult:
-    """The proposal after the edits. Raises CaseError for a case that cannot be read; edits are refused, never raised."""
+    """The proposal after the edits. Raises CaseError for a case that cannot be read; an edit is refused, not raised."""
     if not isinstance(edits, Sequence) or isinstance(edits, str | bytes) or len(edits) > MOST_EDITS:
         raise CaseError((Fault(path="edits", code="wrong_type", params={"expected": "list"}),))
     setting = prepare(case, formulary, policy, stock)
@@ -174,7 +174,7 @@ class _Work:
     def _set_schedule(self, edit: dict[str, Any]) -> None:
         severity = self.setting.screening.severity
         band = self.setting.formulary.course.bands[severity]
-        names = {name: days for name, days in band.schedules}
+        names = dict(band.schedules)
         if not isinstance(edit["schedule"], str) or edit["schedule"] not in names:
             raise _Refused(
                 "unknown_schedule",
@@ -252,7 +252,9 @@ class _Work:
             pair = next(
                 pair
                 for pair in formulary.pairs
-                if pair.scope == "session" and pair.severity != "use_immediately" and pair.joins(item.index, other.index)
+                if pair.scope == "session"
+                and pair.severity != "use_immediately"
+                and pair.joins(item.index, other.index)
             )
             rule = f"screening.incompatibilities.{pair.key}"
             return {"with": other.key, "pair": pair.key, "rule": rule, "sources": list(pair.sources)}
@@ -301,9 +303,7 @@ class _Work:
         if volume > most:
             raise _Refused("above_stock", volume_ml=volume, limit_ml=most, rule="stock", **base)
         if volume % step:
-            raise _Refused(
-                "not_drawable", volume_ml=volume, step_ml=step, rule="course.technique.draw_step", **base
-            )
+            raise _Refused("not_drawable", volume_ml=volume, step_ml=step, rule="course.technique.draw_step", **base)
         amount = int(volume / step)
         steps = {**self.steps, item.index: amount}
         if sum(steps.values()) > setting.target_steps:

@@ -1,4 +1,4 @@
-"""Explain: the answer as data. Reasons are codes with parameters; sentences are made outside the engine, per language."""
+"""Explain: the answer as data. Reasons are codes with parameters; sentences are made outside, per language."""
 
 from __future__ import annotations
 
@@ -119,9 +119,7 @@ def _composed(proposal: Proposal, composition: Composition, values: _Values) -> 
         "cost": _cost(money),
         "value": setting.decimal_value(values.value(composition.mask)),
         "value_cost": setting.decimal_value(
-            0
-            if proposal.engine_mask is None
-            else values.value(proposal.engine_mask) - values.value(composition.mask)
+            0 if proposal.engine_mask is None else values.value(proposal.engine_mask) - values.value(composition.mask)
         ),
     }
     composed["cautions"] = [

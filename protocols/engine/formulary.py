@@ -1,7 +1,7 @@
 """Build the formulary that the engine works with from its documents.
 
 The documents are what a formulary version stores: plain JSON with decimals as strings, the vocabulary of the intake
-inside. They have been checked when they were loaded; what is built here is frozen and can be kept for as long as wanted.
+inside. They were checked when they were loaded; what is built here is frozen and can be kept for as long as wanted.
 """
 
 from __future__ import annotations
@@ -138,11 +138,9 @@ def build_formulary(
     }
     pairs = tuple(_pair(entry, by_index) for entry in screening["incompatibilities"])
     apart, never, hurried = _pair_masks(pairs, len(by_index))
-    rules = tuple(
-        [
-            *(_rule(entry, facts, by_index) for entry in screening["rules"]),
-            *_referral_rules(documents["concerns"]["concerns"], facts),
-        ]
+    rules = (
+        *(_rule(entry, facts, by_index) for entry in screening["rules"]),
+        *_referral_rules(documents["concerns"]["concerns"], facts),
     )
     ph_scale = _scale(value for item in by_index for value in (item.ph_min, item.ph_max))
     cost_scale = _scale(item.cost_per_ml for item in by_index)

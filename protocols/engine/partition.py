@@ -1,4 +1,4 @@
-"""Partition: the fewest mixtures that the pair rules, the pH windows and the limit of actives per syringe allow. Exact."""
+"""Partition: the fewest mixtures that the pair rules, the pH windows and the limit per syringe allow. Exact."""
 
 from __future__ import annotations
 

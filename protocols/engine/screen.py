@@ -89,7 +89,7 @@ def _findings(case: Case, formulary: Formulary) -> tuple[Finding, ...]:
         if rule.trigger.holds(answers):
             reasons = tuple(dict.fromkeys(rule.trigger.reasons(answers)))
             found.append(Finding(rule=rule, because=reasons, mask=target_mask(rule, answers, formulary)))
-    # A concern that waits for a diagnosis blocks the plan, unless a rule that refers to the same specialist does so already.
+    # A concern that waits for a diagnosis blocks the plan, unless a rule that refers to the same specialist does so.
     referred = {finding.rule.refer for finding in found if finding.rule.severity == "absolute"}
     for rule in formulary.rules:
         if rule.referral_of_concern in present and rule.refer not in referred and not rule.trigger.holds(answers):
@@ -142,7 +142,7 @@ def open_questions(case: Case, formulary: Formulary, chosen_mask: int) -> tuple[
 
 
 def present_concerns(case: Case, formulary: Formulary) -> tuple[PresentConcern, ...]:
-    """The concerns with their severity, most severe first, then by key. A recorded stage sets the band of its concern."""
+    """The concerns with their severity, most severe first, then by key. A stage sets the band of its concern."""
     return tuple(
         sorted(
             (_present(entry.concern, entry.severity, case.facts, formulary) for entry in case.concerns),

@@ -1,8 +1,8 @@
 """Select: which ingredients the mixture holds. Exact, by branch and bound over whole numbers.
 
 The requirements come first: the first choices of each concern, or who stands in for them, the most severe concern
-first. They are met as far as pairs, families and capacity allow: as many as possible of the severe concerns, then of the
-moderate, then of the mild. What is added to them maximises
+first. They are met as far as pairs, families and capacity allow: as many as possible of the severe concerns, then of
+the moderate, then of the mild. What is added to them maximises
 
     value(S) = sum over concerns c of w(c) * sum over k of b(k)(c) / 2^(k-1)
                - simplicity * |S| - caution * (cautions that S raises) - syringe * (syringes(S) - 1)
@@ -116,7 +116,7 @@ class Problem:
 
     def rank(self, mask: int) -> tuple[tuple[int, ...], int, int, tuple[int, ...]]:
         """Larger is better: requirements met, value, lower cost, earlier keys."""
-        return self.met(mask), self.value(mask), -self.cost(mask), tuple(-i for i in bits(mask)) + (1,)
+        return self.met(mask), self.value(mask), -self.cost(mask), (*tuple(-i for i in bits(mask)), 1)
 
 
 def halving_sum(falling: Sequence[int]) -> int:
@@ -140,7 +140,6 @@ def select(problem: Problem) -> int:
         # the milder ones together, so that the same search settles which of them gives way.
         search = _Search(problem, _bonus(problem))
         search.begin(0, problem.candidates)
-    assert search.best is not None
     return search.best.mask
 
 
@@ -176,7 +175,7 @@ class _Search:
     def __init__(self, problem: Problem, bonus: dict[int, int]) -> None:
         self.p = problem
         self.bonus = bonus
-        self.best: _Best | None = None
+        self.best = _Best(mask=0, value=-(1 << 200), cost=0, keys=())
         self.nodes = 0
         serves: dict[int, list[tuple[int, int]]] = {}
         for concern, table in enumerate(problem.benefits):
@@ -203,7 +202,7 @@ class _Search:
         self.nodes += 1
         base = benefit - p.simplicity * mask.bit_count() - p.caution * raised.bit_count()
         value = base - p.syringe * max(0, p.syringes.fewest(mask) - 1)
-        if self.best is None or self.best.beaten_by(value, cost, mask):
+        if self.best.beaten_by(value, cost, mask):
             self.best = _Best(mask=mask, value=value, cost=cost, keys=tuple(bits(mask)))
         slots = p.most - mask.bit_count()
         if slots <= 0 or not pool:
@@ -213,7 +212,7 @@ class _Search:
             return
         room = slots if slots < len(gains) else len(gains)
         by_concern = self._by_concern(lists, gains, room)
-        for place, (gain, i) in enumerate(gains):
+        for place, (_gain, i) in enumerate(gains):
             if self._hopeless(value, cost, gains, place, room, by_concern):
                 return
             bit = 1 << i
@@ -283,7 +282,6 @@ class _Search:
         self, value: int, cost: int, gains: list[tuple[int, int]], place: int, room: int, by_concern: list[int]
     ) -> bool:
         """Whether no set made from here on with what is left can beat the best."""
-        assert self.best is not None
         short = self.best.value - value
         total = 0
         for t in range(1, room + 1):

@@ -262,7 +262,7 @@ def _dilutable(formulary: Formulary, diluent: int) -> int:
 def _requirements(
     screening: Screening, formulary: Formulary, policy: Policy, available: int
 ) -> tuple[Requirement, ...]:
-    """For each concern its first choices; for each one that is not to be had, the best supporting ingredient that is."""
+    """For each concern its first choices; for each one that is not to be had, the best supporting one that is."""
     found: list[Requirement] = []
     for entry in screening.concerns:
         concern = formulary.concerns[entry.concern]

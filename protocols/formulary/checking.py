@@ -5,6 +5,7 @@ The check speaks in sentences that name the file, the entry and what is wrong, s
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
@@ -38,7 +39,8 @@ FLAGS = {
     "contains_benzyl_alcohol", "note",
 }  # fmt: skip
 CONCERN_FIELDS = {
-    "key", "referral_first", "referral_rule", "cleared_when", "anchors", "article_claims", "evidence_note", "source_ids",
+    "key", "referral_first", "referral_rule", "cleared_when", "anchors", "article_claims", "evidence_note",
+    "source_ids",
 }  # fmt: skip
 SEVERITIES = ("mild", "moderate", "severe")
 NUMBER = re.compile(r"(?<![A-Za-z_\d.])\d+(?:\.\d+)?")
@@ -494,7 +496,7 @@ def _walk(node: Any, path: str) -> Iterator[tuple[str, str, Any]]:
 
 
 def _schedule(where: str, entry: Mapping[str, Any], offsets: list[int]) -> Iterator[str]:
-    gaps = [b - a for a, b in zip(offsets, offsets[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(offsets)]
     if not offsets or offsets[0] != 0:
         yield f"{where}: a course begins on day 0"
     if not entry["sessions"]["min"] <= len(offsets) <= entry["sessions"]["max"]:
