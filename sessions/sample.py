@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -292,7 +292,7 @@ def clock_at(instant: datetime) -> Iterator[None]:
     def now() -> datetime:
         nonlocal looks
         looks += 1
-        return instant + timedelta(seconds=looks)
+        return instant.astimezone(UTC) + timedelta(seconds=looks)
 
     timezone.now = now
     try:
