@@ -35,7 +35,7 @@ class PatientForm(forms.Form):
     sex_at_birth = forms.ChoiceField(
         label=gettext_lazy("Sex registered at birth"),
         help_text=gettext_lazy("Needed for hormone-related safety."),
-        choices=SexAtBirth.choices,
+        choices=[(SexAtBirth.FEMALE, gettext_lazy("Female")), (SexAtBirth.MALE, gettext_lazy("Male"))],
         widget=forms.RadioSelect,
     )
     email = forms.EmailField(label=gettext_lazy("E-mail"), required=False)

@@ -46,7 +46,7 @@ class Patient(models.Model):
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
-        ordering = ["family_name", "given_name", "number"]
+        ordering = ["search_key", "number"]  # family name first, accents aside
 
     def __str__(self) -> str:
         return self.name

@@ -41,7 +41,7 @@ def digits(text: str) -> str:
 
 def search_key_of(*, given_name: str, family_name: str, birth_date: date, phone: str, email: str, number: int) -> str:
     given, family = fold(given_name), fold(family_name)
-    parts = (given, family, given, digits(phone), email.lower(), birth_date.isoformat(), f"p-{number:05d}")
+    parts = (family, given, family, digits(phone), email.lower(), birth_date.isoformat(), f"p-{number:05d}")
     return " ".join(part for part in parts if part)[:KEY_LENGTH]
 
 

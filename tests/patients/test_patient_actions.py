@@ -41,7 +41,7 @@ def test_register_patient_keeps_what_was_typed_and_takes_the_next_number(cleo: U
     assert first.display_number == "P-00001"
     assert first.created_by == cleo
     assert first.search_key == (
-        "elodie anne saint martin elodie anne 33612345678 elodie@example.org 1991-03-12 p-00001"
+        "saint martin elodie anne saint martin 33612345678 elodie@example.org 1991-03-12 p-00001"
     )
 
 
@@ -133,7 +133,7 @@ def test_update_patient_changes_and_audits_only_what_differs(cleo: User, lyon: S
     update_patient(patient=patient, changes={"family_name": "Østergård", "phone": "+33 6 12 34 56 78"}, by=cleo)
 
     assert patient.family_name == "Østergård"
-    assert patient.search_key.startswith("elodie ostergard elodie ")
+    assert patient.search_key.startswith("ostergard elodie ostergard ")
     assert patient.revision == 1
     event = AuditEvent.objects.first()
     assert event is not None
