@@ -513,24 +513,21 @@ def _check_lot(line: PlannedLine, done: Injected, *, site: Site, today: date) ->
     if lot.recalled_at is not None:
         raise InvalidInput(_("Lot %(lot)s has been recalled.") % names, field=field)
     strength = line.strength_per_ml
-    if strength is not None:
-        wanted_unit = f"{line.dose_unit}/mL"
-        same = lot.product.concentration == strength.quantize(Decimal("0.0001"))
-        if lot.product.concentration_unit != wanted_unit or not same:
-            raise InvalidInput(
-                _(
-                    "Lot %(lot)s has %(has)s %(unit)s; the plan was signed for %(wants)s %(wanted_unit)s. "
-                    "Another strength needs an amended plan."
-                )
-                % {
-                    **names,
-                    "has": plain(lot.product.concentration),
-                    "unit": lot.product.concentration_unit,
-                    "wants": plain(strength),
-                    "wanted_unit": wanted_unit,
-                },
-                field=field,
+    if strength is not None and not line.is_served_by(lot.product):
+        raise InvalidInput(
+            _(
+                "Lot %(lot)s has %(has)s %(unit)s; the plan was signed for %(wants)s %(wanted_unit)s. "
+                "Another strength needs an amended plan."
             )
+            % {
+                **names,
+                "has": plain(lot.product.concentration),
+                "unit": lot.product.concentration_unit,
+                "wants": plain(strength),
+                "wanted_unit": f"{line.dose_unit}/mL",
+            },
+            field=field,
+        )
     used = lot.administrations.exclude(session__status="entered_in_error").aggregate(used=Sum("volume_ml"))["used"]
     left = lot.received_ml - (used or Decimal(0))
     if done.volume_ml > left:

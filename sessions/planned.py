@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from protocols.models import Plan
+from protocols.models import Plan, Product
 
 DOSE_STEP = Decimal("0.000001")
+STRENGTH_STEP = Decimal("0.0001")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,14 @@ class PlannedLine:
     def strength_per_ml(self) -> Decimal | None:
         """The concentration that the plan was signed for; None for a diluent, which carries no dose."""
         return self.dose / self.volume_ml if self.dose and self.volume_ml else None
+
+    def is_served_by(self, product: Product) -> bool:
+        """Whether the product has the strength that the plan was signed for."""
+        strength = self.strength_per_ml
+        if strength is None:
+            return True
+        same_unit = product.concentration_unit == f"{self.dose_unit}/mL"
+        return same_unit and product.concentration == strength.quantize(STRENGTH_STEP)
 
     def dose_in(self, volume_ml: Decimal) -> Decimal:
         if not self.volume_ml:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TypedDict
 
-from django.db.models import Prefetch, QuerySet
-from django.utils import timezone
+from django.db.models import Prefetch, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
@@ -18,11 +18,13 @@ from sessions.models import (
     AppointmentStatus,
     Closure,
     Course,
+    Lot,
     Room,
     TreatmentSession,
     TreatmentSessionStatus,
     WorkingHours,
 )
+from sessions.planned import planned_lines
 from sessions.planner import Booked, Calendar, Hours
 
 FREE_AGAIN = (AppointmentStatus.CANCELLED, AppointmentStatus.NO_SHOW)  # this session of the course may be booked anew
@@ -172,9 +174,24 @@ def visits_of(patient: Patient, *, user: User) -> QuerySet[Appointment]:
     )
 
 
-def today_at(site: Site) -> date:
-    return timezone.now().astimezone(site.tz).date()
-
-
-def plan_ids(plans: Iterable[Plan]) -> list[int]:
-    return [plan.pk for plan in plans]
+def usable_lots(plan: Plan, number: int, *, site: Site, today: date) -> list[Lot]:
+    """The lots from which this session may be drawn: the signed strength, not recalled; soonest to expire first."""
+    lines = {line.ingredient: line for line in planned_lines(plan, number)}
+    lots = (
+        Lot.objects.filter(
+            site=site, product__ingredient__key__in=lines, expires_on__gte=today, recalled_at__isnull=True
+        )
+        .select_related("product__ingredient")
+        .annotate(
+            used=Coalesce(
+                Sum("administrations__volume_ml", filter=~Q(administrations__session__status="entered_in_error")),
+                Decimal(0),
+            )
+        )
+        .order_by("expires_on", "number")
+    )
+    return [
+        lot
+        for lot in lots
+        if lot.used < lot.received_ml and lines[lot.product.ingredient.key].is_served_by(lot.product)
+    ]

@@ -1,4 +1,33 @@
-from django.urls import URLPattern
+from datetime import date
+
+from django.urls import path, register_converter
+
+from sessions import views
+
+
+class DayConverter:
+    """A calendar day, 2026-11-24. What is no day is no page."""
+
+    regex = r"\d{4}-\d{2}-\d{2}"
+
+    def to_python(self, value: str) -> date:
+        return date.fromisoformat(value)
+
+    def to_url(self, value: date | str) -> str:
+        return value if isinstance(value, str) else value.isoformat()
+
+
+register_converter(DayConverter, "day")
 
 app_name = "sessions"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.today, name="today"),
+    path("day/<day:day>/", views.day, name="day"),
+    path("patients/<uuid:public_id>/", views.patient, name="patient"),
+    path("plans/<uuid:public_id>/book/", views.course_book, name="course_book"),
+    path("courses/<uuid:public_id>/cancel/", views.course_cancel, name="course_cancel"),
+    path("appointments/<uuid:public_id>/", views.appointment, name="appointment"),
+    path("appointments/<uuid:public_id>/status/", views.appointment_status, name="appointment_status"),
+    path("appointments/<uuid:public_id>/cancel/", views.appointment_cancel, name="appointment_cancel"),
+    path("appointments/<uuid:public_id>/record/", views.session_record, name="session_record"),
+]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from django.db import IntegrityError
 from django.utils.formats import date_format
@@ -17,6 +19,9 @@ from sessions import planner
 from sessions.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
 from sessions.models import Appointment
 from sessions.queries import live_appointments
+
+if TYPE_CHECKING:
+    from sessions.proposing import Series
 
 
 class NoTimeFree(DomainError):
@@ -44,6 +49,63 @@ def plain(number: Decimal) -> str:
     """Without trailing zeros and never as a power of ten: 10, 0.35."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+# ------------------------------------------------------------------ the planner's proposal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProposalRow:
+    slot: planner.Slot
+    starts_at: datetime
+    ends_at: datetime
+    room: str
+    gap: int | None  # days after the session before
+    low: int
+    high: int
+    as_planned: bool
+    why: str
+
+
+def proposal_rows(series: Series, *, site: Site, names: Mapping[int, str]) -> list[ProposalRow]:
+    """Each proposed session with its gap and, where it is not simply as planned, why."""
+    rows: list[ProposalRow] = []
+    previous = series.kept[-1].starts_at.astimezone(site.tz) if series.kept else None
+    usual = series.slots[0]
+    for slot in series.slots:
+        start = slot.starts_at.astimezone(site.tz)
+        pace = series.terms.gap(slot.number)
+        gap = (start.date() - previous.date()).days if previous else None
+        off = gap - pace.gap_ideal if gap is not None else 0
+        remarks = []
+        if off:
+            later = ngettext("%(n)s day later than ideal", "%(n)s days later than ideal", off) % {"n": off}
+            sooner = ngettext("%(n)s day sooner than ideal", "%(n)s days sooner than ideal", -off) % {"n": -off}
+            remarks.append(later if off > 0 else sooner)
+        if start.time() != usual.starts_at.astimezone(site.tz).time():
+            remarks.append(_("another hour: the usual one is taken"))
+        if slot.room != usual.room:
+            remarks.append(_("another room: the usual one is taken"))
+        odd = bool(remarks)
+        if previous and previous.utcoffset() != start.utcoffset():
+            remarks.append(_("clocks change before, %(time)s stays %(time)s") % {"time": date_format(start, "H:i")})
+        if not odd:
+            remarks.insert(0, _("First free time") if gap is None else _("As planned"))
+        rows.append(
+            ProposalRow(
+                slot=slot,
+                starts_at=start,
+                ends_at=slot.ends_at.astimezone(site.tz),
+                room=names.get(slot.room, ""),
+                gap=gap,
+                low=pace.gap_min,
+                high=pace.gap_max,
+                as_planned=not odd,
+                why="; ".join(remarks),
+            )
+        )
+        previous = start
+    return rows
 
 
 # ------------------------------------------------------------------ the planner's refusals

@@ -1,0 +1,417 @@
+"""What Today shows: the visits of one day, their readiness in words, one next action each, and what waits for you.
+
+Everything comes from a fixed number of queries, however long the day is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Exists, F, Max, OuterRef, Q
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from mesoclinic.accounts.access import Permission
+from mesoclinic.accounts.models import Site, User
+from mesoclinic.messaging.models import MessageState
+from mesoclinic.messaging.queries import failed_messages_visible_to, messages_visible_to
+from patients.models import Intake, IntakeStatus
+from protocols.enums import PlanStatus
+from protocols.models import Plan
+from sessions.models import Appointment, AppointmentStatus, Room
+from sessions.queries import (
+    FREE_AGAIN,
+    bookable_plans_visible_to,
+    day_bounds,
+    rooms_of,
+    visits_on,
+)
+from sessions.wording import day_words
+
+INTAKE_FRESH_DAYS = 70  # course.yaml, interval_limits.interrupted_after: then the intake is repeated
+WAITING_AT_MOST = 6  # of each kind in "Needs you"; the rest is counted
+GAP = timedelta(minutes=60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    kind: str  # ok | warn | danger | quiet
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """The one thing to do next. With ``status`` it is a POST that sets it, else a link."""
+
+    label: str
+    url: str
+    status: str = ""
+    primary: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    visit: Appointment
+    minutes: int
+    session: str
+    states: tuple[State, ...]
+    action: Action | None
+    note: str  # small, under the action
+    undo: str  # the status that takes the last change back
+    live: bool
+    gap_before: tuple[datetime, datetime] | None
+    now_before: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    label: str
+    query: str
+    current: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    kind: str  # "" | "red"
+    icon: str
+    title: str
+    text: str
+    url: str
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Day:
+    day: date
+    is_today: bool
+    now: datetime
+    rows: tuple[Row, ...]
+    total: int  # before the filter
+    now_last: bool  # the line of the present stands below the last visit
+    filters: tuple[Filter, ...]
+    rooms: dict[str, Any] | None
+
+
+def day_of(*, day: date, site: Site, user: User, now: datetime, who: str = "all", room: str = "") -> Day:
+    visits = list(
+        visits_on(day, site=site, user=user)
+        .select_related(None)
+        .select_related("patient", "practitioner", "room", "site", "course")
+        .annotate(sessions_planned=F("course__plan__result__course__sessions"))
+    )
+    mine = [visit for visit in visits if visit.practitioner_id == user.pk]
+    rooms = list(rooms_of(site).order_by("name"))
+    shown = mine if who == "me" else visits
+    if room:
+        shown = [visit for visit in shown if str(visit.room.public_id) == room]
+    today = now.astimezone(site.tz).date()
+    intakes = _intake_days(visits, site=site) if user.may(Permission.INTAKE_READ) else {}
+    return Day(
+        day=day,
+        is_today=day == today,
+        now=now,
+        rows=tuple(_rows(shown, intakes, user=user, now=now, today=today, gaps=who != "me" and not room)),
+        total=len(visits),
+        now_last=bool(shown) and day == today and all(visit.starts_at <= now for visit in shown),
+        filters=_filters(visits, mine, rooms, who=who, room=room),
+        rooms=_rooms_drawing(visits, rooms, day=day, site=site, now=now) if rooms else None,
+    )
+
+
+def _rows(
+    visits: Sequence[Appointment],
+    intakes: dict[int, date],
+    *,
+    user: User,
+    now: datetime,
+    today: date,
+    gaps: bool,
+) -> list[Row]:
+    rows: list[Row] = []
+    busy_until: datetime | None = None
+    passed = False
+    for visit in visits:
+        day = visit.starts_at.astimezone(visit.site.tz).date()
+        gap = None
+        live = visit.status != AppointmentStatus.CANCELLED
+        if gaps and live and busy_until is not None and visit.starts_at - busy_until >= GAP:
+            gap = (busy_until, visit.starts_at)
+        if live:
+            busy_until = max(busy_until or visit.ends_at, visit.ends_at)
+        now_before = day == today and not passed and visit.starts_at > now and bool(rows)
+        passed = passed or visit.starts_at > now
+        rows.append(
+            Row(
+                visit=visit,
+                minutes=int((visit.ends_at - visit.starts_at).total_seconds() // 60),
+                session=session_words(visit.number, visit.sessions_planned),  # type: ignore[attr-defined]
+                states=tuple(_states(visit, intakes.get(visit.patient_id), user=user, now=now, day=day)),
+                action=_action(visit, user=user, now=now, day=day, today=today),
+                note=_note(visit, now=now, day=day, today=today),
+                undo=AppointmentStatus.BOOKED
+                if visit.status in (AppointmentStatus.ARRIVED, AppointmentStatus.NO_SHOW)
+                and user.may(Permission.BOOKING_WRITE)
+                else "",
+                live=visit.status == AppointmentStatus.ARRIVED,
+                gap_before=gap,
+                now_before=now_before,
+            )
+        )
+    return rows
+
+
+def session_words(number: int, planned: object) -> str:
+    if not planned:
+        return _("Session %(n)s") % {"n": number}
+    return _("Session %(n)s of %(all)s") % {"n": number, "all": planned}
+
+
+def _states(visit: Appointment, intake_on: date | None, *, user: User, now: datetime, day: date) -> list[State]:
+    states = []
+    if visit.status == AppointmentStatus.ARRIVED:
+        states.append(State(kind="ok", text=_("Arrived")))
+    elif visit.status == AppointmentStatus.DONE:
+        states.append(State(kind="ok", text=_("Session recorded")))
+    elif visit.status == AppointmentStatus.NO_SHOW:
+        states.append(State(kind="warn", text=_("Did not come")))
+    elif visit.status == AppointmentStatus.CANCELLED:
+        states.append(State(kind="quiet", text=_("Cancelled")))
+    elif visit.starts_at < now:
+        late = int((now - visit.starts_at).total_seconds() // 60)
+        if late < 24 * 60:
+            states.append(
+                State(kind="warn", text=ngettext("%(n)s minute late", "%(n)s minutes late", late) % {"n": late})
+            )
+        else:
+            states.append(State(kind="warn", text=_("Neither checked in nor recorded")))
+    else:
+        states.append(State(kind="quiet", text=_("Booked")))
+    if visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED):
+        if user.may(Permission.INTAKE_READ):
+            states.append(_intake_state(intake_on, day))
+        if not (visit.patient.email and visit.patient.contact_allowed):
+            states.append(State(kind="warn", text=_("No e-mail: remind by phone")))
+    return states
+
+
+def _intake_state(intake_on: date | None, day: date) -> State:
+    if intake_on is None:
+        return State(kind="danger", text=_("No intake"))
+    age = (day - intake_on).days
+    if age <= 0:
+        return State(kind="ok", text=_("Intake of today"))
+    words = ngettext("Intake %(n)s day old", "Intake %(n)s days old", age) % {"n": age}
+    return State(kind="ok" if age <= INTAKE_FRESH_DAYS else "warn", text=words)
+
+
+def _action(visit: Appointment, *, user: User, now: datetime, day: date, today: date) -> Action | None:
+    page = reverse("sessions:appointment", args=[visit.public_id])
+    record = reverse("sessions:session_record", args=[visit.public_id])
+    may_record = user.may(Permission.SESSION_WRITE)
+    if visit.status == AppointmentStatus.ARRIVED and may_record:
+        return Action(label=_("Record session"), url=record, primary=True)
+    if visit.status == AppointmentStatus.BOOKED and day == today and user.may(Permission.BOOKING_WRITE):
+        return Action(
+            label=_("Check in"),
+            url=reverse("sessions:appointment_status", args=[visit.public_id]),
+            status=AppointmentStatus.ARRIVED,
+        )
+    if visit.status == AppointmentStatus.BOOKED and day < today and may_record:
+        return Action(label=_("Record session"), url=record)
+    return Action(label=_("Open"), url=page)
+
+
+def _note(visit: Appointment, *, now: datetime, day: date, today: date) -> str:
+    if visit.status == AppointmentStatus.BOOKED and day == today and visit.starts_at > now:
+        minutes = int((visit.starts_at - now).total_seconds() // 60)
+        if minutes < 60:
+            return ngettext("in %(n)s minute", "in %(n)s minutes", minutes) % {"n": minutes}
+    return ""
+
+
+def _intake_days(visits: Sequence[Appointment], *, site: Site) -> dict[int, date]:
+    newest = (
+        Intake.objects.filter(patient_id__in={visit.patient_id for visit in visits}, status=IntakeStatus.SUBMITTED)
+        .values("patient_id")
+        .annotate(newest=Max("submitted_at"))
+        .order_by()
+    )
+    return {row["patient_id"]: row["newest"].astimezone(site.tz).date() for row in newest}
+
+
+def _filters(
+    visits: Sequence[Appointment],
+    mine: Sequence[Appointment],
+    rooms: Sequence[Room],
+    *,
+    who: str,
+    room: str,
+) -> tuple[Filter, ...]:
+    filters = [Filter(label=_("Everyone"), query="?who=all", current=who != "me" and not room)]
+    if mine:
+        filters.append(
+            Filter(label=_("Mine %(n)s") % {"n": len(mine)}, query="?who=me", current=who == "me" and not room)
+        )
+    filters += [
+        Filter(label=entry.name, query=f"?room={entry.public_id}", current=str(entry.public_id) == room)
+        for entry in rooms
+    ]
+    return tuple(filters)
+
+
+# ------------------------------------------------------------------ the rooms as bars
+
+
+def _rooms_drawing(
+    visits: Sequence[Appointment], rooms: Sequence[Room], *, day: date, site: Site, now: datetime
+) -> dict[str, Any]:
+    """Bars over the day's hours. Hours are those of the wall, so a clock change does not bend them."""
+    live = [visit for visit in visits if visit.status != AppointmentStatus.CANCELLED]
+
+    def hour(at: datetime) -> float:
+        local = at.astimezone(site.tz)
+        return local.hour + local.minute / 60
+
+    first = min([9, *(int(hour(visit.starts_at)) for visit in live)])
+    last = max([17, *(-int(-hour(visit.ends_at) // 1) for visit in live)])
+    left, width = 56.0, 256.0
+
+    def x(value: float) -> float:
+        return round(left + width * (value - first) / (last - first), 1)
+
+    bars = []
+    for place, room in enumerate(rooms):
+        y = 22 + 32 * place
+        bars.append(
+            {
+                "name": room.name,
+                "y": y,
+                "text_y": y + 14,
+                "visits": [
+                    {
+                        "x": x(hour(visit.starts_at)),
+                        "width": max(round(x(hour(visit.ends_at)) - x(hour(visit.starts_at)), 1), 4),
+                        "live": visit.status == AppointmentStatus.ARRIVED,
+                    }
+                    for visit in live
+                    if visit.room_id == room.pk
+                ],
+            }
+        )
+    height = 22 + 32 * len(rooms)
+    shows_now = now.astimezone(site.tz).date() == day and first <= hour(now) <= last
+    told = "; ".join(
+        f"{room.name}: "
+        + (
+            ", ".join(f"{visit.starts_at.astimezone(site.tz):%H:%M}" for visit in live if visit.room_id == room.pk)
+            or "–"
+        )
+        for room in rooms
+    )
+    return {
+        "bars": bars,
+        "height": height,
+        "left": left,
+        "width": width,
+        "hours": [{"x": x(value), "text": value} for value in range(first, last + 1, 2)],
+        "now": x(hour(now)) if shows_now else None,
+        "told": told,
+    }
+
+
+# ------------------------------------------------------------------ what waits
+
+
+def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
+    """What somebody has to do, the most pressing first, and how many there are in all."""
+    needs: list[Need] = []
+    total = 0
+    if user.may(Permission.MESSAGE_READ):
+        failed = failed_messages_visible_to(user).defer("text", "html", "attachments")
+        count = failed.count()
+        total += count
+        for message in failed.order_by("-due_at")[:WAITING_AT_MOST]:
+            needs.append(
+                Need(
+                    kind="red",
+                    icon="mail",
+                    title=_("A message did not arrive"),
+                    text=f"{message.person_label}: {message.subject}",
+                    url=reverse("messaging:detail", args=[message.public_id]),
+                    label=_("Open"),
+                )
+            )
+    if user.may(Permission.BOOKING_WRITE):
+        unbooked = unbooked_plans(user).filter(patient__site=site)
+        total += unbooked.count()
+        for plan in _light(unbooked)[:WAITING_AT_MOST]:
+            words = {"name": plan.patient.name, "day": day_words(plan.signed_at.astimezone(site.tz))}
+            sessions = plan.sessions_planned
+            needs.append(
+                Need(
+                    kind="",
+                    icon="cal",
+                    title=_("Course not booked"),
+                    text=_("%(name)s, plan signed %(day)s") % words
+                    + (
+                        ", " + ngettext("%(n)s session", "%(n)s sessions", sessions) % {"n": sessions}
+                        if sessions
+                        else ""
+                    ),
+                    url=reverse("sessions:course_book", args=[plan.public_id]),
+                    label=_("Book"),
+                )
+            )
+    if user.may(Permission.PLAN_SIGN):
+        drafts = Plan.objects.filter(patient__site=site, patient__site_id__in=user.site_ids, status=PlanStatus.DRAFT)
+        total += drafts.count()
+        for plan in _light(drafts)[:WAITING_AT_MOST]:
+            needs.append(
+                Need(
+                    kind="",
+                    icon="lock",
+                    title=_("Plan to sign"),
+                    text=_("%(name)s, drafted %(day)s")
+                    % {"name": plan.patient.name, "day": day_words(plan.created_at.astimezone(site.tz))},
+                    url=reverse("protocols:plan", args=[plan.public_id]),
+                    label=_("Open"),
+                )
+            )
+    return needs, total
+
+
+def unbooked_plans(user: User) -> Any:
+    """Plans in force that nothing is booked for."""
+    booked = Appointment.objects.filter(course__plan=OuterRef("pk")).exclude(status__in=FREE_AGAIN)
+    return bookable_plans_visible_to(user).filter(~Exists(booked))
+
+
+def _light(plans: Any) -> Any:
+    """Without the large JSON; only how many sessions."""
+    return (
+        plans.select_related("patient")
+        .defer("case", "policy", "proposal", "edits", "result")
+        .annotate(sessions_planned=F("result__course__sessions"))
+        .order_by("-created_at")
+    )
+
+
+def messages_of_day(*, day: date, site: Site, user: User) -> dict[str, int] | None:
+    if not user.may(Permission.MESSAGE_READ):
+        return None
+    start, end = day_bounds(day, site)
+    states = MessageState
+    counted = (
+        messages_visible_to(user)
+        .filter(due_at__gte=start, due_at__lt=end)
+        .aggregate(
+            sent=Count("pk", filter=Q(state=states.SENT)),
+            waiting=Count("pk", filter=Q(state__in=[states.HELD, states.QUEUED, states.SENDING])),
+            failed=Count("pk", filter=Q(state__in=[states.FAILED, states.BOUNCED])),
+        )
+    )
+    return dict(counted)

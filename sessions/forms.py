@@ -1,0 +1,188 @@
+"""Text into values: the wishes for a course, and what was injected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from mesoclinic.accounts.models import Site, User
+from sessions.actions import Injected
+from sessions.models import Lot, Room
+from sessions.planned import PlannedLine, PlannedSyringe
+from sessions.queries import practitioners_of, rooms_of
+
+SHORT_WEEKDAYS = [
+    (0, _("Mon")),
+    (1, _("Tue")),
+    (2, _("Wed")),
+    (3, _("Thu")),
+    (4, _("Fri")),
+    (5, _("Sat")),
+    (6, _("Sun")),
+]
+
+
+class PractitionerField(forms.ModelChoiceField[User]):
+    def label_from_instance(self, obj: User) -> str:
+        return obj.name
+
+
+class WishesForm(forms.Form):
+    """The patient's wishes. It is a GET form: the address of the page holds them."""
+
+    weekdays = forms.TypedMultipleChoiceField(
+        label=_("Days"),
+        coerce=int,
+        choices=SHORT_WEEKDAYS,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("None chosen means any day."),
+    )
+    not_before = forms.TimeField(
+        label=_("Not before"),
+        required=False,
+        widget=forms.TimeInput(attrs={"type": "time", "step": 900}, format="%H:%M"),
+    )
+    not_after = forms.TimeField(
+        label=_("Done by"), required=False, widget=forms.TimeInput(attrs={"type": "time", "step": 900}, format="%H:%M")
+    )
+    practitioner = PractitionerField(label=_("Practitioner"), queryset=User.objects.none(), to_field_name="public_id")
+    room = forms.ModelChoiceField(
+        label=_("Room"),
+        queryset=Room.objects.none(),
+        to_field_name="public_id",
+        required=False,
+        empty_label=_("Any"),
+    )
+    earliest = forms.DateField(
+        label=_("First session from"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+
+    def __init__(self, *args: Any, site: Site, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["practitioner"].queryset = practitioners_of(site)  # type: ignore[attr-defined]
+        self.fields["room"].queryset = rooms_of(site)  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        start, end = given.get("not_before"), given.get("not_after")
+        if start and end and start >= end:
+            self.add_error("not_after", _("This has to be later than “Not before”."))
+        return given
+
+
+class LotField(forms.ModelChoiceField[Lot]):
+    def label_from_instance(self, obj: Lot) -> str:
+        return _("%(lot)s, exp. %(day)s") % {"lot": obj.number, "day": f"{obj.expires_on:%d.%m.%Y}"}
+
+
+TOLERANCE = [(1, "1"), (2, "2"), (3, "3"), (4, "4"), (5, "5")]
+
+
+class RecordForm(forms.Form):
+    """Per planned line what was injected, prefilled as planned; then the visit as a whole."""
+
+    nothing_changed = forms.TypedChoiceField(
+        label=_("Anything changed since the last visit?"),
+        choices=[("yes", _("Nothing changed")), ("no", _("Something changed"))],
+        coerce=lambda value: value == "yes",
+        widget=forms.RadioSelect,
+        help_text=_("Ask aloud: medicines, illness, fever, allergy, pregnancy."),
+    )
+    tolerance = forms.TypedChoiceField(
+        label=_("Tolerance"),
+        choices=TOLERANCE,
+        coerce=int,
+        empty_value=None,
+        required=False,
+        widget=forms.RadioSelect,
+    )
+    note = forms.CharField(label=_("Note"), required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
+    password = forms.CharField(
+        label=_("Your password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+    def __init__(self, *args: Any, syringes: Sequence[PlannedSyringe], lots: Sequence[Lot], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.syringes = syringes
+        for line in self.lines:
+            self._add_line(line, [lot for lot in lots if lot.product.ingredient.key == line.ingredient])
+
+    @property
+    def lines(self) -> list[PlannedLine]:
+        return [line for syringe in self.syringes for line in syringe.lines]
+
+    def _add_line(self, line: PlannedLine, lots: list[Lot]) -> None:
+        self.fields[f"volume-{line.key}"] = forms.DecimalField(
+            label=_("%(name)s, injected in mL") % {"name": line.name},
+            min_value=Decimal(0),
+            max_digits=5,
+            decimal_places=2,
+            initial=line.volume_ml,
+            widget=forms.NumberInput(
+                attrs={"step": "0.05", "inputmode": "decimal", "class": "mc-in-s", "data-planned": str(line.volume_ml)}
+            ),
+        )
+        self.fields[f"lot-{line.key}"] = LotField(
+            label=_("Lot of %(name)s") % {"name": line.name},
+            queryset=Lot.objects.filter(pk__in=[lot.pk for lot in lots]),
+            to_field_name="public_id",
+            required=False,
+            empty_label=_("Lot not recorded") if lots else _("No usable lot"),
+            initial=lots[0].public_id if lots else None,
+        )
+        lot_field = self.fields[f"lot-{line.key}"]
+        # The lots are read already: asking the database once per line would make a long cocktail slow.
+        lot_field.choices = [  # type: ignore[attr-defined]
+            ("", lot_field.empty_label),  # type: ignore[attr-defined]
+            *((str(lot.public_id), lot_field.label_from_instance(lot)) for lot in lots),  # type: ignore[attr-defined]
+        ]
+        self.fields[f"reason-{line.key}"] = forms.CharField(
+            label=_("Why not as planned"), required=False, max_length=200, widget=forms.TextInput()
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """For the page: each syringe with its lines and their fields."""
+        found, number = [], 0
+        for syringe in self.syringes:
+            lines = []
+            for line in syringe.lines:
+                number += line.role != "diluent"
+                lines.append(
+                    {
+                        "line": line,
+                        "swatch": "S" if line.role == "diluent" else number,
+                        "volume": self[f"volume-{line.key}"],
+                        "lot": self[f"lot-{line.key}"],
+                        "reason": self[f"reason-{line.key}"],
+                    }
+                )
+            found.append({"syringe": syringe, "lines": lines})
+        return found
+
+    def administrations(self) -> list[Injected]:
+        given = self.cleaned_data
+        return [
+            Injected(
+                syringe=line.syringe,
+                ingredient=line.ingredient,
+                volume_ml=given[f"volume-{line.key}"],
+                lot=given[f"lot-{line.key}"],
+                deviation_reason=given[f"reason-{line.key}"],
+            )
+            for line in self.lines
+        ]
+
+
+class DayForm(forms.Form):
+    on = forms.DateField(label=_("Another day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
+
+    def day(self) -> date | None:
+        return self.cleaned_data["on"] if self.is_valid() else None

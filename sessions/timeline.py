@@ -1,0 +1,404 @@
+"""The patient's page: one timeline over all three apps, the course, the next thing to do; a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from mesoclinic.accounts.access import Permission
+from mesoclinic.accounts.models import User
+from mesoclinic.documents.models import Document, DocumentState
+from mesoclinic.messaging.models import Message, MessageState
+from mesoclinic.messaging.queries import messages_about
+from patients.models import Intake, IntakeStatus, Patient
+from patients.permissions import can_start_intake
+from protocols.enums import PlanStatus
+from protocols.models import Plan
+from protocols.permissions import can_draft_plan
+from sessions.models import Appointment, AppointmentStatus
+from sessions.permissions import IN_FORCE
+from sessions.queries import FREE_AGAIN, visits_of
+from sessions.terms import terms_of
+
+KINDS = ("intakes", "plans", "sessions", "messages", "documents")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    kind: str
+    at: datetime
+    icon: str
+    title: str
+    text: str = ""
+    url: str = ""
+    chip: str = ""
+    chip_kind: str = ""
+    ahead: bool = False  # it has not happened yet
+    now: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Something to do. With ``post`` the button is a form."""
+
+    label: str
+    url: str
+    icon: str
+    post: bool = False
+
+
+@dataclass(kw_only=True)
+class Record:
+    """All that the page needs, read once."""
+
+    intakes: list[Intake]
+    plans: list[Plan]
+    visits: list[Appointment]
+    messages: list[Message]
+    documents: list[Document]
+    in_force: Plan | None = None
+    draft: Plan | None = None
+    booked: dict[int, Appointment] = field(default_factory=dict)  # sessions of the plan in force, by number
+
+
+def read(patient: Patient, *, user: User) -> Record:
+    record = Record(
+        intakes=_intakes(patient, user),
+        plans=_plans(patient, user),
+        visits=list(visits_of(patient, user=user)),
+        messages=_messages(patient, user),
+        documents=_documents(patient, user),
+    )
+    record.draft = next((plan for plan in record.plans if plan.status == PlanStatus.DRAFT), None)
+    record.in_force = next((plan for plan in record.plans if plan.status in IN_FORCE), None)
+    if record.in_force is not None:
+        record.booked = {
+            visit.number: visit
+            for visit in record.visits
+            if visit.course.plan_id == record.in_force.pk and visit.status not in FREE_AGAIN
+        }
+    return record
+
+
+def _intakes(patient: Patient, user: User) -> list[Intake]:
+    if not user.may(Permission.INTAKE_READ):
+        return []
+    return list(patient.intakes.defer("facts", "note").select_related("submitted_by", "started_by").order_by("-number"))
+
+
+def _plans(patient: Patient, user: User) -> list[Plan]:
+    """Newest first. The one in force comes with what was signed, for whom may read it and for its course's dates."""
+    if not user.may(Permission.PLAN_EXISTS):
+        return []
+    plans = list(
+        patient.plans.exclude(status=PlanStatus.DISCARDED)
+        .defer("case", "policy", "proposal", "edits", "result")
+        .select_related("signed_by", "created_by")
+        .annotate(sessions_planned=F("result__course__sessions"))
+        .order_by("-created_at", "-pk")
+    )
+    in_force = next((plan for plan in plans if plan.status in IN_FORCE), None)
+    if in_force is not None:
+        in_force.result = Plan.objects.values_list("result", flat=True).get(pk=in_force.pk)
+    return plans
+
+
+def _messages(patient: Patient, user: User) -> list[Message]:
+    return list(messages_about(patient.public_id)) if user.may(Permission.MESSAGE_READ) else []
+
+
+def _documents(patient: Patient, user: User) -> list[Document]:
+    """What is made from a plan shows its content, so it is for those who may read plans."""
+    if not user.may(Permission.PLAN_READ):
+        return []
+    return list(Document.objects.filter(person_id=patient.public_id).defer("context").order_by("-created_at"))
+
+
+# ------------------------------------------------------------------ the timeline
+
+
+def events_of(record: Record, *, user: User, now: datetime, kind: str = "") -> list[Event]:
+    """Newest first."""
+    events = [
+        *_intake_events(record.intakes),
+        *_plan_events(record.plans, user=user),
+        *_visit_events(record.visits, user=user, now=now),
+        *_message_events(record.messages, now=now),
+        *_document_events(record.documents),
+    ]
+    if kind in KINDS:
+        events = [event for event in events if event.kind == kind]
+    return sorted(events, key=lambda event: event.at, reverse=True)
+
+
+def _intake_events(intakes: Iterable[Intake]) -> Iterable[Event]:
+    for intake in intakes:
+        page = reverse("patients:intake_detail", args=[intake.public_id])
+        concerns = ngettext("%(n)s concern", "%(n)s concerns", len(intake.concerns)) % {"n": len(intake.concerns)}
+        if intake.status == IntakeStatus.SUBMITTED and intake.submitted_at and intake.submitted_by:
+            yield Event(
+                kind="intakes",
+                at=intake.submitted_at,
+                icon="note",
+                title=_("Intake %(n)s") % {"n": intake.number},
+                text=_("%(concerns)s, submitted by %(who)s.") % {"concerns": concerns, "who": intake.submitted_by},
+                url=page,
+                chip=_("submitted"),
+                chip_kind="ok",
+            )
+        else:
+            yield Event(
+                kind="intakes",
+                at=intake.started_at,
+                icon="note",
+                title=_("Intake %(n)s") % {"n": intake.number},
+                text=_("Begun by %(who)s, not submitted yet.") % {"who": intake.started_by},
+                url=reverse("patients:intake_edit", args=[intake.public_id]),
+                chip=_("being filled in"),
+                chip_kind="warn",
+            )
+
+
+_PLAN_CHIPS = {
+    PlanStatus.DRAFT: "warn",
+    PlanStatus.SIGNED: "ok",
+    PlanStatus.ACTIVE: "ok",
+    PlanStatus.COMPLETED: "",
+    PlanStatus.STOPPED: "danger",
+    PlanStatus.SUPERSEDED: "",
+}
+
+
+def _plan_events(plans: Iterable[Plan], *, user: User) -> Iterable[Event]:
+    for plan in plans:
+        sessions = plan.sessions_planned  # type: ignore[attr-defined]
+        words = [ngettext("%(n)s session", "%(n)s sessions", sessions) % {"n": sessions}] if sessions else []
+        if plan.signed_at and plan.signed_by:
+            words.append(_("signed by %(who)s") % {"who": plan.signed_by})
+        else:
+            words.append(_("drafted by %(who)s") % {"who": plan.created_by})
+        yield Event(
+            kind="plans",
+            at=plan.signed_at or plan.created_at,
+            icon="lock" if plan.signed_at else "edit",
+            title=_("Plan %(n)s") % {"n": plan.display_number},
+            text=sentence(words),
+            url=reverse("protocols:plan", args=[plan.public_id]) if user.may(Permission.PLAN_READ) else "",
+            chip=plan.get_status_display(),
+            chip_kind=_PLAN_CHIPS.get(PlanStatus(plan.status), ""),
+        )
+
+
+_VISIT_CHIPS = {
+    AppointmentStatus.BOOKED: "info",
+    AppointmentStatus.ARRIVED: "accent",
+    AppointmentStatus.DONE: "ok",
+    AppointmentStatus.NO_SHOW: "warn",
+    AppointmentStatus.CANCELLED: "",
+}
+
+
+def _visit_events(visits: Iterable[Appointment], *, user: User, now: datetime) -> Iterable[Event]:
+    for visit in visits:
+        words = [_("%(who)s, %(room)s") % {"who": visit.practitioner, "room": visit.room}]
+        recorded = getattr(visit, "treatment_session", None)
+        if recorded is not None and user.may(Permission.SESSION_READ):
+            lines = list(recorded.administrations.all())
+            words.append(_("%(ml)s mL injected") % {"ml": sum(line.volume_ml for line in lines)})
+            changed = sum(1 for line in lines if line.deviation_reason)
+            if changed:
+                words.append(
+                    ngettext("%(n)s line not as planned", "%(n)s lines not as planned", changed) % {"n": changed}
+                )
+            if recorded.tolerance:
+                words.append(_("tolerance %(n)s of 5") % {"n": recorded.tolerance})
+        yield Event(
+            kind="sessions",
+            at=visit.starts_at,
+            icon="syringe" if visit.status == AppointmentStatus.DONE else "cal",
+            title=_("Session %(n)s") % {"n": visit.number},
+            text=sentence(words),
+            url=reverse("sessions:appointment", args=[visit.public_id]),
+            chip=visit.get_status_display(),
+            chip_kind=_VISIT_CHIPS[AppointmentStatus(visit.status)],
+            ahead=visit.starts_at > now and visit.status == AppointmentStatus.BOOKED,
+            now=visit.status == AppointmentStatus.ARRIVED,
+        )
+
+
+_MESSAGE_CHIPS = {
+    MessageState.HELD: "warn",
+    MessageState.QUEUED: "info",
+    MessageState.SENDING: "info",
+    MessageState.SENT: "ok",
+    MessageState.FAILED: "danger",
+    MessageState.BOUNCED: "danger",
+}
+
+
+def purpose_words(purpose: str) -> str:
+    return {
+        "booking": _("Confirmation"),
+        "reminder_24h": _("Reminder, the day before"),
+        "booking_cancelled": _("Cancellation"),
+    }.get(purpose, purpose.replace("_", " "))
+
+
+def _message_events(messages: Iterable[Message], *, now: datetime) -> Iterable[Event]:
+    for message in messages:
+        at = message.sent_at or message.due_at
+        yield Event(
+            kind="messages",
+            at=at,
+            icon="mail",
+            title=purpose_words(message.purpose),
+            text=_("To %(address)s.") % {"address": message.to_address},
+            url=reverse("messaging:detail", args=[message.public_id]),
+            chip=message.get_state_display(),
+            chip_kind=_MESSAGE_CHIPS.get(MessageState(message.state), ""),
+            ahead=at > now and message.state in (MessageState.HELD, MessageState.QUEUED),
+        )
+
+
+def _document_events(documents: Iterable[Document]) -> Iterable[Event]:
+    for document in documents:
+        ready = document.state == DocumentState.READY
+        yield Event(
+            kind="documents",
+            at=document.created_at,
+            icon="file",
+            title=document.title,
+            url=reverse("documents:file" if ready else "documents:status", args=[document.public_id]),
+            chip=document.get_state_display(),
+            chip_kind="ok" if ready else "danger" if document.state == DocumentState.FAILED else "info",
+        )
+
+
+def sentence(parts: Sequence[str]) -> str:
+    return ", ".join(part for part in parts if part) + "." if parts else ""
+
+
+# ------------------------------------------------------------------ the course and the next step
+
+
+def course_of(record: Record, *, user: User) -> dict[str, Any] | None:
+    """What the course drawing needs: days and windows, booked dates; reviews only for whom may read the plan."""
+    plan = record.in_force
+    if plan is None:
+        return None
+    course = plan.result["course"]
+    shown = {"sessions": course.get("sessions"), "offsets_days": course["offsets_days"]}
+    if not record.booked:
+        shown["windows_days"] = course.get("windows_days")
+    if user.may(Permission.PLAN_READ):
+        shown["checkpoints"] = course.get("checkpoints")
+    dates = [
+        {
+            "number": visit.number,
+            "starts_at": visit.starts_at.astimezone(visit.site.tz),
+            "state": "done" if visit.status == AppointmentStatus.DONE else "booked",
+        }
+        for visit in sorted(record.booked.values(), key=lambda visit: visit.number)
+    ]
+    return {"course": shown, "dates": dates, "terms": terms_of(plan), "plan": plan}
+
+
+def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> list[Step]:
+    """What can be done next, the best first."""
+    steps: list[Step] = []
+    today = now.astimezone(patient.site.tz).date()
+    visit = next(
+        (
+            visit
+            for visit in record.visits
+            if visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)
+            and visit.starts_at.astimezone(visit.site.tz).date() <= today
+        ),
+        None,
+    )
+    if visit is not None and user.may(Permission.SESSION_WRITE):
+        steps.append(
+            Step(
+                label=_("Record session %(n)s") % {"n": visit.number},
+                url=reverse("sessions:session_record", args=[visit.public_id]),
+                icon="syringe",
+            )
+        )
+    elif visit is not None:
+        steps.append(
+            Step(
+                label=_("Open today’s visit"),
+                url=reverse("sessions:appointment", args=[visit.public_id]),
+                icon="cal",
+            )
+        )
+    draft_intake = next((intake for intake in record.intakes if intake.status == IntakeStatus.DRAFT), None)
+    submitted = any(intake.status == IntakeStatus.SUBMITTED for intake in record.intakes)
+    if draft_intake is not None and user.may(Permission.INTAKE_WRITE):
+        steps.append(
+            Step(
+                label=_("Continue intake"),
+                url=reverse("patients:intake_edit", args=[draft_intake.public_id]),
+                icon="note",
+            )
+        )
+    if record.draft is not None and user.may(Permission.PLAN_READ):
+        steps.append(
+            Step(
+                label=_("Review and sign plan") if user.may(Permission.PLAN_SIGN) else _("Open draft plan"),
+                url=reverse("protocols:plan", args=[record.draft.public_id]),
+                icon="edit",
+            )
+        )
+    if record.in_force is not None and user.may(Permission.BOOKING_WRITE):
+        missing = terms_of(record.in_force).sessions - len(record.booked)
+        if missing > 0:
+            steps.append(
+                Step(
+                    label=_("Book course") if not record.booked else _("Book the rest"),
+                    url=reverse("sessions:course_book", args=[record.in_force.public_id]),
+                    icon="cal",
+                )
+            )
+    new_plan = Step(
+        label=_("New plan"),
+        url=reverse("protocols:plan_new", args=[patient.public_id]),
+        icon="plus",
+        post=True,
+    )
+    may_plan = submitted and record.draft is None and can_draft_plan(patient, by=user)
+    if may_plan and record.in_force is None:
+        steps.append(new_plan)
+    if draft_intake is None and can_start_intake(patient, by=user):
+        steps.append(
+            Step(
+                label=_("New intake") if submitted else _("Start intake"),
+                url=reverse("patients:intake_start", args=[patient.public_id]),
+                icon="note",
+                post=True,
+            )
+        )
+    if may_plan and record.in_force is not None:
+        steps.append(new_plan)
+    return steps
+
+
+def next_visit(record: Record, *, now: datetime) -> Appointment | None:
+    ahead = [
+        visit
+        for visit in record.visits
+        if visit.ends_at > now and visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)
+    ]
+    return min(ahead, key=lambda visit: visit.starts_at, default=None)
+
+
+def waiting_messages(messages: Sequence[Message]) -> list[Message]:
+    waiting = (MessageState.HELD, MessageState.QUEUED, MessageState.SENDING)
+    return sorted((message for message in messages if message.state in waiting), key=lambda message: message.due_at)

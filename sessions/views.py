@@ -1,0 +1,432 @@
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from mesoclinic.accounts.access import Permission, requires
+from mesoclinic.accounts.middleware import ClinicRequest
+from mesoclinic.accounts.models import Site, User
+from mesoclinic.audit import trail
+from mesoclinic.errors import DomainError
+from mesoclinic.messaging.queries import messages_about
+from mesoclinic.ui.toasts import tell
+from patients.queries import patients_visible_to, strip
+from protocols.models import Plan
+from sessions import day as days
+from sessions import timeline
+from sessions.actions import (
+    book_course,
+    cancel_appointment,
+    cancel_course,
+    record_session,
+    set_appointment_status,
+)
+from sessions.forms import DayForm, RecordForm, WishesForm
+from sessions.mails import may_be_mailed
+from sessions.models import Appointment, AppointmentStatus
+from sessions.permissions import can_cancel, can_record, check_can_book, check_can_record
+from sessions.planned import planned_syringes
+from sessions.proposing import Series, propose_series, wishes_from
+from sessions.queries import (
+    appointments_visible_to,
+    bookable_plans_visible_to,
+    courses_visible_to,
+    practitioners_of,
+    rooms_of,
+    usable_lots,
+)
+from sessions.wording import proposal_rows
+
+# ------------------------------------------------------------------ Today and any other day
+
+
+@requires(Permission.BOOKING_READ)
+@require_safe
+def today(request: ClinicRequest) -> HttpResponse:
+    if "on" in request.GET and (chosen := DayForm(request.GET).day()):
+        return redirect("sessions:day", day=chosen)
+    return _day(request, None)
+
+
+@requires(Permission.BOOKING_READ)
+@require_safe
+def day(request: ClinicRequest, day: date) -> HttpResponse:
+    return _day(request, day)
+
+
+def _day(request: ClinicRequest, day: date | None) -> HttpResponse:
+    site = request.site
+    if site is None:
+        return render(request, "sessions/no_site.html")
+    now = timezone.now()
+    here = now.astimezone(site.tz).date()
+    shown = days.day_of(
+        day=day or here,
+        site=site,
+        user=request.user,
+        now=now,
+        who=request.GET.get("who", "all"),
+        room=request.GET.get("room", ""),
+    )
+    needs, needs_total = days.needs_of(user=request.user, site=site) if shown.is_today else ([], 0)
+    trail.record(
+        "day.viewed",
+        by=request.user,
+        details={
+            "day": shown.day.isoformat(),
+            "site": str(site.public_id),
+            "patients": [str(row.visit.patient.public_id) for row in shown.rows],
+        },
+    )
+    context = {
+        "page": shown,
+        "needs": needs,
+        "needs_total": needs_total,
+        "mails": days.messages_of_day(day=shown.day, site=site, user=request.user),
+        "before": shown.day - timedelta(days=1),
+        "after": shown.day + timedelta(days=1),
+        "form": DayForm(initial={"on": shown.day}),
+        "here": request.get_full_path(),
+    }
+    return render(request, "sessions/day.html", context)
+
+
+# ------------------------------------------------------------------ one patient
+
+
+@requires(Permission.PATIENT_READ)
+@require_safe
+def patient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    shown = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
+    now = timezone.now()
+    record = timeline.read(shown, user=request.user)
+    kind = request.GET.get("t", "")
+    trail.record("patient.viewed", by=request.user, target=shown, patient=shown)
+    with timezone.override(shown.site.tz):
+        context = {
+            "patient": shown,
+            "strip": strip(shown),
+            "steps": timeline.steps_of(record, patient=shown, user=request.user, now=now),
+            "course": timeline.course_of(record, user=request.user),
+            "events": timeline.events_of(record, user=request.user, now=now, kind=kind),
+            "kind": kind if kind in timeline.KINDS else "",
+            "next_visit": timeline.next_visit(record, now=now),
+            "waiting": timeline.waiting_messages(record.messages),
+            "syringes": planned_syringes(record.in_force, 1)
+            if record.in_force and request.user.may(Permission.PLAN_READ)
+            else [],
+            "mailable": may_be_mailed(shown),
+            "today": now.astimezone(shown.site.tz).date(),
+        }
+        return render(request, "sessions/patient.html", context)
+
+
+# ------------------------------------------------------------------ booking a course
+
+
+@requires(Permission.BOOKING_WRITE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def course_book(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """The proposal is computed when the page opens; booking it is one button."""
+    plan = get_object_or_404(
+        bookable_plans_visible_to(request.user).select_related("patient__site", "signed_by", "formulary"),
+        public_id=public_id,
+    )
+    site = plan.patient.site
+    with timezone.override(site.tz):
+        form = WishesForm(_wishes(request, plan, site), site=site)
+        series, refusal, status = None, None, 200
+        try:
+            check_can_book(plan, site=site, by=request.user)
+            if form.is_valid():
+                if request.method == "POST":
+                    return _book(request, plan, site, form)
+                series = _propose(plan, site, form)
+        except DomainError as error:
+            refusal, status = error, error.status if request.method == "POST" else 200
+            if request.method == "POST" and form.is_valid():
+                series, refusal = _again(plan, site, form, error)
+        trail.record("course.planned", by=request.user, target=plan, patient=plan.patient)
+        context = {
+            "plan": plan,
+            "patient": plan.patient,
+            "strip": strip(plan.patient),
+            "place": site,
+            "form": form,
+            "series": series,
+            "rows": proposal_rows(series, site=site, names=_room_names(site)) if series else [],
+            "axis": _axis(plan, series, site) if series else None,
+            "refusal": refusal,
+            "mailable": may_be_mailed(plan.patient),
+            "hold_minutes": round(settings.MESSAGE_HOLD.total_seconds() / 60),
+            "practitioner": form.cleaned_data.get("practitioner") if form.is_valid() else None,
+        }
+        return render(request, "sessions/course_book.html", context, status=status)
+
+
+def _wishes(request: ClinicRequest, plan: Plan, site: Site) -> Any:
+    """What was wished, or where nothing was: the plan's own practitioner, from tomorrow."""
+    given = request.POST if request.method == "POST" else request.GET
+    if "practitioner" in given:
+        return given
+    able = list(practitioners_of(site))
+    usual = next((who for who in able if who == plan.signed_by), able[0] if able else None)
+    tomorrow = timezone.now().astimezone(site.tz).date() + timedelta(days=1)
+    defaults = given.copy()
+    defaults["practitioner"] = str(usual.public_id) if usual else ""
+    defaults.setdefault("earliest", tomorrow.isoformat())
+    return defaults
+
+
+def _arguments(form: WishesForm) -> dict[str, Any]:
+    given = form.cleaned_data
+    return {name: given[name] for name in ("earliest", "room", "weekdays", "not_before", "not_after")}
+
+
+def _propose(plan: Plan, site: Site, form: WishesForm) -> Series:
+    return propose_series(
+        plan=plan,
+        site=site,
+        practitioner=form.cleaned_data["practitioner"],
+        wishes=wishes_from(**_arguments(form)),
+        now=timezone.now(),
+    )
+
+
+def _again(plan: Plan, site: Site, form: WishesForm, refused: DomainError) -> tuple[Series | None, DomainError]:
+    """After a refusal: what would be booked now, if anything."""
+    try:
+        return _propose(plan, site, form), refused
+    except DomainError as error:
+        return None, error
+
+
+def _book(request: ClinicRequest, plan: Plan, site: Site, form: WishesForm) -> HttpResponse:
+    seen = [parse_datetime(text) for text in request.POST.getlist("starts_at")]
+    course = book_course(
+        plan=plan,
+        site=site,
+        practitioner=form.cleaned_data["practitioner"],
+        expected=[at for at in seen if at is not None] if seen else None,
+        by=request.user,
+        **_arguments(form),
+    )
+    count = course.appointments.exclude(status__in=[AppointmentStatus.CANCELLED, AppointmentStatus.NO_SHOW]).count()
+    told = ngettext("%(n)s session is booked.", "%(n)s sessions are booked.", count) % {"n": count}
+    if may_be_mailed(plan.patient):
+        told += " " + _("The confirmation leaves in a few minutes.")
+    else:
+        told += " " + _("No e-mail: hand over the printed dates.")
+    tell(request, told, undo_url=reverse("sessions:course_cancel", args=[course.public_id]))
+    return redirect("sessions:patient", public_id=plan.patient.public_id)
+
+
+def _room_names(site: Site) -> dict[int, str]:
+    return dict(rooms_of(site).values_list("pk", "name"))
+
+
+def _axis(plan: Plan, series: Series, site: Site) -> dict[str, Any]:
+    course = plan.result["course"]
+    kept = [
+        {
+            "number": visit.number,
+            "starts_at": visit.starts_at.astimezone(site.tz),
+            "state": "done" if visit.status == AppointmentStatus.DONE else "booked",
+        }
+        for visit in series.kept
+    ]
+    proposed = [
+        {"number": slot.number, "starts_at": slot.starts_at.astimezone(site.tz), "state": "planned"}
+        for slot in series.slots
+    ]
+    shown = {"offsets_days": course["offsets_days"], "windows_days": course.get("windows_days")}
+    return {"course": shown, "dates": [*kept, *proposed]}
+
+
+@requires(Permission.BOOKING_WRITE)
+@require_POST
+def course_cancel(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    course = get_object_or_404(courses_visible_to(request.user).select_related("plan__patient"), public_id=public_id)
+    visits = cancel_course(course=course, by=request.user)
+    tell(
+        request,
+        ngettext("%(n)s appointment is cancelled.", "%(n)s appointments are cancelled.", len(visits))
+        % {"n": len(visits)},
+    )
+    return redirect("sessions:patient", public_id=course.plan.patient.public_id)
+
+
+# ------------------------------------------------------------------ one appointment
+
+
+def _appointment(user: User, public_id: UUID) -> Appointment:
+    return get_object_or_404(
+        appointments_visible_to(user).select_related(
+            "patient__site", "practitioner", "room", "site", "course__plan", "created_by"
+        ),
+        public_id=public_id,
+    )
+
+
+@requires(Permission.BOOKING_READ)
+@require_safe
+def appointment(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    visit = _appointment(request.user, public_id)
+    trail.record("appointment.viewed", by=request.user, target=visit, patient=visit.patient)
+    return _appointment_page(request, visit)
+
+
+def _appointment_page(
+    request: ClinicRequest, visit: Appointment, *, refusal: DomainError | None = None
+) -> HttpResponse:
+    user, now = request.user, timezone.now()
+    recorded = getattr(visit, "treatment_session", None)
+    with timezone.override(visit.site.tz):
+        context = {
+            "visit": visit,
+            "patient": visit.patient,
+            "strip": strip(visit.patient),
+            "session": days.session_words(visit.number, visit.course.plan.result["course"].get("sessions")),
+            "minutes": int((visit.ends_at - visit.starts_at).total_seconds() // 60),
+            "recorded": recorded,
+            "lines": recorded.administrations.select_related("ingredient", "lot").all()
+            if recorded and user.may(Permission.SESSION_READ)
+            else [],
+            "mails": [
+                message
+                for message in messages_about(visit.patient.public_id)
+                if message.subject_id in (visit.public_id, visit.course.public_id)
+            ]
+            if user.may(Permission.MESSAGE_READ)
+            else [],
+            "can_cancel": can_cancel(visit, by=user),
+            "can_record": can_record(visit, by=user),
+            "can_check_in": visit.status == AppointmentStatus.BOOKED
+            and visit.starts_at.astimezone(visit.site.tz).date() <= now.astimezone(visit.site.tz).date(),
+            "can_miss": visit.status == AppointmentStatus.BOOKED and visit.starts_at <= now,
+            "mailable": may_be_mailed(visit.patient),
+            "refusal": refusal,
+        }
+        return render(request, "sessions/appointment.html", context, status=refusal.status if refusal else 200)
+
+
+@requires(Permission.BOOKING_WRITE)
+@require_POST
+def appointment_status(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    visit = _appointment(request.user, public_id)
+    wanted = request.POST.get("status", "")
+    if wanted not in AppointmentStatus.values:
+        return _appointment_page(request, visit, refusal=DomainError(_("Choose a state from the page.")))
+    try:
+        set_appointment_status(appointment=visit, status=AppointmentStatus(wanted), by=request.user)
+    except DomainError as refusal:
+        visit.refresh_from_db()
+        return _appointment_page(request, visit, refusal=refusal)
+    if wanted == AppointmentStatus.ARRIVED:
+        tell(request, _("%(name)s is checked in.") % {"name": visit.patient})
+    elif wanted == AppointmentStatus.NO_SHOW:
+        tell(request, _("%(name)s is marked as not come. The session can be booked again.") % {"name": visit.patient})
+    else:
+        tell(request, _("%(name)s is booked, not arrived.") % {"name": visit.patient})
+    return redirect(_back(request, visit))
+
+
+def _back(request: ClinicRequest, visit: Appointment) -> str:
+    """The day that the person came from, else the appointment."""
+    day = request.POST.get("day", "")
+    try:
+        return reverse("sessions:day", args=[date.fromisoformat(day)]) if day else visit_url(visit)
+    except ValueError:
+        return visit_url(visit)
+
+
+def visit_url(visit: Appointment) -> str:
+    return reverse("sessions:appointment", args=[visit.public_id])
+
+
+@requires(Permission.BOOKING_WRITE)
+@require_POST
+def appointment_cancel(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    visit = _appointment(request.user, public_id)
+    try:
+        cancel_appointment(appointment=visit, by=request.user)
+    except DomainError as refusal:
+        visit.refresh_from_db()
+        return _appointment_page(request, visit, refusal=refusal)
+    tell(request, _("The appointment is cancelled."))
+    return redirect("sessions:patient", public_id=visit.patient.public_id)
+
+
+@requires(Permission.SESSION_WRITE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def session_record(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    visit = _appointment(request.user, public_id)
+    plan = visit.course.plan
+    now = timezone.now()
+    form = RecordForm(
+        request.POST or None,
+        syringes=planned_syringes(plan, visit.number),
+        lots=usable_lots(plan, visit.number, site=visit.site, today=now.astimezone(visit.site.tz).date()),
+    )
+    status = 200
+    if request.method == "POST":
+        status = 400
+        if form.is_valid():
+            given = form.cleaned_data
+            try:
+                record_session(
+                    appointment=visit,
+                    administrations=form.administrations(),
+                    nothing_changed=given["nothing_changed"],
+                    tolerance=given["tolerance"],
+                    note=given["note"],
+                    password=given["password"],
+                    by=request.user,
+                )
+            except DomainError as refusal:
+                status = refusal.status
+                form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+            else:
+                tell(request, _("Session %(n)s is recorded and signed.") % {"n": visit.number})
+                return redirect(visit_url(visit))
+    trail.record("session.opened", by=request.user, target=visit, patient=visit.patient)
+    with timezone.override(visit.site.tz):
+        return render(
+            request, "sessions/session_record.html", _record_context(request, visit, form, now), status=status
+        )
+
+
+def _record_context(request: ClinicRequest, visit: Appointment, form: RecordForm, now: datetime) -> dict[str, Any]:
+    plan = visit.course.plan
+    refused = None
+    try:
+        check_can_record(visit, by=request.user, at=now)
+    except DomainError as error:
+        refused = error
+    course = plan.result["course"]
+    return {
+        "visit": visit,
+        "patient": visit.patient,
+        "strip": strip(visit.patient),
+        "plan": plan,
+        "form": form,
+        "rows": form.rows(),
+        "refused": refused,
+        "session": days.session_words(visit.number, course.get("sessions")),
+        "zones": plan.result.get("zones") or plan.case.get("zones") or [],
+        "course": course,
+        "cautions": plan.result.get("cautions") or [],
+        "total_ml": sum(line.volume_ml for line in form.lines),
+        "lots_known": any(len(form.fields[f"lot-{line.key}"].choices) > 1 for line in form.lines),
+    }

@@ -1,0 +1,39 @@
+// What makes the pages about visits quicker. Each of them works as a plain form without this.
+
+// [data-print] prints the page.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+
+// A form of wishes plans again as soon as one of them changes.
+for (const form of document.querySelectorAll("form[data-replan]")) {
+  let wait;
+  form.addEventListener("change", () => {
+    clearTimeout(wait);
+    wait = setTimeout(() => form.requestSubmit(), 500);
+  });
+}
+
+// The record: a line asks for a reason only where it differs from the plan, and the sum stands in the bar.
+for (const form of document.querySelectorAll("form[data-record]")) {
+  const total = document.querySelector("[data-total]");
+  const show = () => {
+    let hundredths = 0;
+    for (const line of form.querySelectorAll("[data-line]")) {
+      const input = line.querySelector("[data-planned]");
+      const done = Math.round(Number(input.value) * 100);
+      const differs = done !== Math.round(Number(input.dataset.planned) * 100);
+      hundredths += Number.isFinite(done) ? done : 0;
+      line.querySelector("[data-same]").hidden = differs;
+      line.querySelector("[data-differs]").hidden = !differs;
+      line.querySelector("[data-why]").hidden = !differs;
+    }
+    if (total) {
+      total.hidden = false;
+      total.querySelector("[data-total-ml]").textContent = `${(hundredths / 100).toFixed(2)} mL`;
+    }
+  };
+  form.addEventListener("input", show);
+  show();
+}
