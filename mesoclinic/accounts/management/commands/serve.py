@@ -118,6 +118,10 @@ class Command(BaseCommand):
         if "ALLOWED_HOSTS" not in os.environ:
             environment["ALLOWED_HOSTS"] = ",".join(dict.fromkeys([*settings.ALLOWED_HOSTS, host]))
         environment["PYTHONUNBUFFERED"] = "1"
+        if os.geteuid() == 0:
+            # Celery warns against root because of pickled messages; ours are JSON and hold ids.
+            quiet = [environment.get("PYTHONWARNINGS", ""), "ignore::UserWarning:celery.platforms"]
+            environment["PYTHONWARNINGS"] = ",".join(filter(None, quiet))
         return environment
 
     # -------------------------------------------------------------- the children
@@ -203,11 +207,12 @@ class Command(BaseCommand):
         if clinic is None:
             lines += ["There is no clinic yet: python manage.py open_clinic", ""]
         elif clinic.is_sample:
+            staff = User.objects.filter(is_active=True).prefetch_related("role_grants", "sites").order_by("pk")
             people = [
-                (user.role_names, user.name, user.email)
-                for user in User.objects.filter(is_active=True).prefetch_related("role_grants").order_by("pk")
+                (user.role_names, user.name, ", ".join(str(site) for site in user.sites.all()), user.email)
+                for user in staff
             ]
-            widths = [max(len(person[column]) for person in people) for column in range(3)]
+            widths = [max(len(person[column]) for person in people) for column in range(4)]
             lines += [f"{clinic.name} is a sample: people, lots and addresses are invented. Log in as", ""]
             for person in people:
                 cells = (text.ljust(width) for text, width in zip(person, widths, strict=True))
