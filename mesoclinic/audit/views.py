@@ -31,7 +31,8 @@ def event_list(request: ClinicRequest) -> HttpResponse:
             last_day=chosen["last_day"],
         )
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    events = list(page)  # before this look is added to them
     filters = {name: value for name, value in request.GET.items() if name in form.fields and value}
     trail.record("audit.viewed", by=request.user, patient=form.cleaned_data.get("patient"), details=filters)
-    context = {"form": form, "page": page, "filters": filters}
+    context = {"form": form, "page": page, "events": events, "filters": filters}
     return render(request, "audit/event_list.html", context)

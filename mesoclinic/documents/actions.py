@@ -8,7 +8,7 @@ import logging
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,7 @@ def _send_to_worker(document: Document) -> None:
     from mesoclinic.documents import tasks
 
     # robust: the row is committed, so a broker that is down costs one tick and must not fail the page.
-    transaction.on_commit(partial(tasks.render.delay, document.pk), robust=True)
+    transaction.on_commit(lambda: tasks.render.delay(document.pk), robust=True)
 
 
 def input_hash(*, kind: str, title: str, language: str, context: Mapping[str, Any]) -> str:

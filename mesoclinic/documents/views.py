@@ -33,7 +33,6 @@ def document_status(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 @signed_in
 @require_safe
-@never_cache
 def document_file(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     document = document_visible_to(request.user, public_id)
     if document.state != DocumentState.READY:

@@ -41,7 +41,9 @@ def test_render_in_the_language_and_wall_time_of_the_person(template: str, lyon:
     subject, text, html = compose.render(template, context, language="fr", tz=ZoneInfo("Europe/Paris"))
 
     assert subject == "Your appointment on 09:00"
-    assert text.startswith("Dear Téo <b>,\n\nsee you mardi 24 novembre 2026, 09:00.\n\n--\nClinique des Tilleuls Lyon, 14")
+    assert text.startswith(
+        "Dear Téo <b>,\n\nsee you mardi 24 novembre 2026, 09:00.\n\n--\nClinique des Tilleuls Lyon, 14"
+    )
     assert "\n\n\n" not in text
     assert '<html lang="fr"' in html
     assert "<p>Dear Téo &lt;b&gt;, mardi 09:00</p>" in html
