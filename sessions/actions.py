@@ -275,6 +275,13 @@ def _check_gaps(plan: Plan, *, number: int, starts_at: datetime, site: Site) -> 
             )
     for other, on in days.items():
         pace = terms.gap(other)
+        for before_it, apart in pace.after:
+            if before_it in days and (on - days[before_it]).days < apart:
+                raise InvalidInput(
+                    _("Sessions %(one)s and %(two)s need %(apart)s days between them: an ingredient asks for it.")
+                    % {"one": before_it, "two": other, "apart": apart},
+                    field="starts_at",
+                )
         if 1 in days and other > 1 and not pace.offset_min <= (on - days[1]).days <= pace.offset_max:
             raise InvalidInput(
                 _("Session %(n)s would lie %(days)s days after the first. The plan wants %(low)s to %(high)s days.")

@@ -27,7 +27,7 @@ SHORT_WEEKDAYS = [
 ]
 
 
-class PractitionerField(forms.ModelChoiceField[User]):
+class PractitionerField(forms.ModelChoiceField):
     def label_from_instance(self, obj: User) -> str:
         return obj.name
 
@@ -76,7 +76,7 @@ class WishesForm(forms.Form):
         return given
 
 
-class LotField(forms.ModelChoiceField[Lot]):
+class LotField(forms.ModelChoiceField):
     def label_from_instance(self, obj: Lot) -> str:
         return _("%(lot)s, exp. %(day)s") % {"lot": obj.number, "day": f"{obj.expires_on:%d.%m.%Y}"}
 

@@ -9,8 +9,8 @@ room is the first session's where it is free, else the first free one in the ord
 what is booked. A wall time that the clocks skip is not offered; of one that they repeat, the first is meant. Minutes
 are elapsed minutes: a visit that runs across a change lasts as long as any other.
 
-The search is exact: whether the rest of a series fits depends only on the days of the first and of the last placed
-session, so each such pair is tried once.
+The search is exact: whether the rest of a series fits depends only on the days of a few sessions placed before (the
+first, the last, those that an ingredient's own interval looks back to), so each such combination is tried once.
 """
 
 from __future__ import annotations
@@ -58,13 +58,14 @@ class Hours(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Pacing:
-    """How one session may lie to the one before and to the first, in days. The first session has no gap."""
+    """How one session may lie to the one before, to the first, and to others, in days. The first session has no gap."""
 
     gap_min: int = 0
     gap_ideal: int = 0
     gap_max: int = 0
     offset_min: int = 0  # from the first session
     offset_max: int = 10_000
+    after: tuple[tuple[int, int], ...] = ()  # (number of an earlier session, days that have to lie between)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,18 +160,15 @@ def plan_series(
     minutes: int,
     calendar: Calendar,
     wishes: Wishes,
-    first_number: int = 1,
-    first_day: date | None = None,
-    previous_day: date | None = None,
+    kept: Sequence[date] = (),
 ) -> list[Slot]:
-    """The first complete series for ``pacing`` (one entry per session to place), or ``NoSeries``.
+    """The first complete series, or ``NoSeries``. ``pacing`` has one entry per session of the course.
 
-    To go on with a course that has begun, give the number of the first session to place, the day of the course's first
-    session and the day of the session before.
+    ``kept`` are the days of the sessions, from the first on, that are booked or done already; the rest is placed.
     """
-    search = _Search(minutes=minutes, calendar=calendar, wishes=wishes, first_number=first_number)
+    search = _Search(minutes=minutes, calendar=calendar, wishes=wishes, first_number=len(kept) + 1)
     search.check_possible()
-    series = search.place(pacing, first_day=first_day, previous_day=previous_day)
+    series = search.place(pacing, kept=kept)
     if series is None:
         raise NoSeries(search.refusal())
     return series
@@ -205,37 +203,39 @@ class _Search:
         if not met:
             raise NoSeries(Reason(WISHES_OUTSIDE_HOURS, self.first_number))
 
-    def place(
-        self, pacing: Sequence[Pacing], *, first_day: date | None, previous_day: date | None
-    ) -> list[Slot] | None:
-        dead: set[tuple[int, date, date]] = set()
+    def place(self, pacing: Sequence[Pacing], *, kept: Sequence[date]) -> list[Slot] | None:
+        # What the rest of a series depends on: the days of the first and of the last session, and of those that later
+        # sessions look back to.
+        needed = {number - 1 for pace in pacing for number, _days in pace.after} | {0}
+        dead: set[tuple[date, ...]] = set()
 
-        def rest(index: int, first: date, previous: date, chosen: list[Slot]) -> list[Slot] | None:
+        def rest(days: list[date], chosen: list[Slot]) -> list[Slot] | None:
+            index = len(days)
             if index == len(pacing):
                 return chosen
-            if (index, first, previous) in dead:
+            state = (*(day for place, day in enumerate(days) if place in needed), days[-1])
+            if state in dead:
                 return None
-            for day in _days(pacing[index], first=first, previous=previous, earliest=self.wishes.earliest):
+            for day in _days(pacing[index], days, earliest=self.wishes.earliest):
                 slot = self._best(day, index, chosen)
-                if slot is None:
-                    continue
-                series = rest(index + 1, first, day, [*chosen, slot])
-                if series is not None:
-                    return series
-            dead.add((index, first, previous))
+                if slot is not None:
+                    series = rest([*days, day], [*chosen, slot])
+                    if series is not None:
+                        return series
+            dead.add(state)
             return None
 
-        if previous_day is not None:
-            first = first_day or previous_day
-            if not _days(pacing[0], first=first, previous=previous_day, earliest=self.wishes.earliest):
-                last = previous_day + timedelta(days=pacing[0].gap_max)
-                raise NoSeries(Reason(WINDOW_PASSED, self.first_number, previous_day, last))
-            return rest(0, first, previous_day, [])
+        if kept:
+            pace = pacing[len(kept)]
+            if not _days(pace, list(kept), earliest=self.wishes.earliest):
+                last = kept[-1] + timedelta(days=pace.gap_max)
+                raise NoSeries(Reason(WINDOW_PASSED, self.first_number, kept[-1], last))
+            return rest(list(kept), [])
         for ahead in range(HORIZON_DAYS + 1):
             day = self.wishes.earliest + timedelta(days=ahead)
             slot = self._best(day, 0, [])
             if slot is not None:
-                series = rest(1, day, day, [slot])
+                series = rest([day], [slot])
                 if series is not None:
                     return series
         return None
@@ -243,7 +243,7 @@ class _Search:
     def refusal(self) -> Reason:
         return Reason(
             NO_FREE_TIME,
-            self.first_number + max(self.deepest, 0),
+            max(self.deepest + 1, self.first_number),
             min(self.days_tried, default=None),
             max(self.days_tried, default=None),
             tuple(sorted(self.tally.items())),
@@ -262,7 +262,7 @@ class _Search:
             _wall, start, end = free[0]
         usual = chosen[0].room if chosen else None
         rooms = [key for key in self._rooms() if self.calendar.rooms[key].free(start, end)]
-        return Slot(self.first_number + index, start, end, usual if usual in rooms else rooms[0], day)
+        return Slot(index + 1, start, end, usual if usual in rooms else rooms[0], day)
 
     def _free(self, day: date) -> list[tuple[time, datetime, datetime]]:
         if day not in self.seen:
@@ -320,13 +320,19 @@ class _Search:
                 self.tally[why] = self.tally.get(why, 0) + count
 
 
-def _days(pace: Pacing, *, first: date, previous: date, earliest: date) -> list[date]:
-    """The days that the pacing allows, the closest to the ideal gap first."""
-    low = max(previous + timedelta(days=max(pace.gap_min, 1)), first + timedelta(days=pace.offset_min), earliest)
+def _days(pace: Pacing, days: Sequence[date], *, earliest: date) -> list[date]:
+    """The days that the pacing allows after ``days``, the closest to the ideal gap first."""
+    first, previous = days[0], days[-1]
+    low = max(
+        previous + timedelta(days=max(pace.gap_min, 1)),
+        first + timedelta(days=pace.offset_min),
+        earliest,
+        *(days[number - 1] + timedelta(days=apart) for number, apart in pace.after),
+    )
     high = min(previous + timedelta(days=pace.gap_max), first + timedelta(days=pace.offset_max))
-    days = [low + timedelta(days=n) for n in range((high - low).days + 1)]
+    allowed = [low + timedelta(days=n) for n in range((high - low).days + 1)]
     ideal = previous + timedelta(days=pace.gap_ideal)
-    return sorted(days, key=lambda day: (abs((day - ideal).days), day))
+    return sorted(allowed, key=lambda day: (abs((day - ideal).days), day))
 
 
 def _grid(block: Hours) -> Iterator[time]:

@@ -56,7 +56,7 @@ def propose_series(*, plan: Plan, site: Site, practitioner: User, wishes: Wishes
     today = now.astimezone(site.tz).date()
     try:
         slots = plan_series(
-            pacing=terms.pacing[len(kept) :],
+            pacing=terms.pacing,
             minutes=terms.minutes,
             calendar=calendar_for(practitioner=practitioner, site=site, patient=plan.patient, since=now),
             wishes=Wishes(
@@ -66,9 +66,7 @@ def propose_series(*, plan: Plan, site: Site, practitioner: User, wishes: Wishes
                 not_after=wishes.not_after,
                 room=wishes.room,
             ),
-            first_number=len(kept) + 1,
-            first_day=days[0] if days else None,
-            previous_day=days[-1] if days else None,
+            kept=days,
         )
     except NoSeries as error:
         raise no_series(error.reason, practitioner=practitioner, site=site, minutes=terms.minutes) from error

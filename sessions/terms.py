@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,20 +34,25 @@ class Terms:
 def terms_of(plan: Plan) -> Terms:
     course: Mapping[str, Any] = plan.result["course"]
     offsets = tuple(int(day) for day in course["offsets_days"])
-    windows = _windows(course.get("windows_days"), len(offsets))
-    low, high = _interval(plan)
-    span = offsets[-1]
+    shortest = int(course.get("min_gap_days") or SHORTEST_GAP_DAYS)
+    longest = int(course.get("max_gap_days") or LONGEST_GAP_DAYS)
+    windows = {int(window["session"]): window for window in course.get("windows_days") or ()}
     pacing = [Pacing()]
-    for number in range(1, len(offsets)):
-        ideal = offsets[number] - offsets[number - 1]
-        earliest, latest = windows[number] if windows else (0, offsets[number] + span + LONGEST_GAP_DAYS)
+    for number in range(2, len(offsets) + 1):
+        ideal = offsets[number - 1] - offsets[number - 2]
+        window = windows.get(number)
         pacing.append(
             Pacing(
-                gap_min=min(low, ideal),
+                gap_min=min(shortest, ideal),
                 gap_ideal=ideal,
-                gap_max=max(high, ideal),
-                offset_min=min(earliest, offsets[number]),
-                offset_max=max(latest, offsets[number]),
+                gap_max=max(longest, ideal),
+                offset_min=int(window["earliest"]) if window else shortest * (number - 1),
+                offset_max=int(window["latest"]) if window else longest * (number - 1),
+                after=tuple(
+                    (int(spacing["from_session"]), int(spacing["min_days"]))
+                    for spacing in course.get("spacings") or ()
+                    if int(spacing["to_session"]) == number
+                ),
             )
         )
     return Terms(
@@ -57,29 +62,3 @@ def terms_of(plan: Plan) -> Terms:
         treatment_minutes=int(course["duration_minutes"]),
         extra_minutes=int(course.get("appointment_minutes_extra") or 0),
     )
-
-
-def _windows(windows: Sequence[Any] | None, sessions: int) -> list[tuple[int, int]]:
-    """Earliest and latest day of each session, from the first; empty where the plan gives none."""
-    if not windows or len(windows) != sessions:
-        return []
-    pairs = []
-    for window in windows:
-        if isinstance(window, Mapping):
-            low, high = window["earliest"], window["latest"]
-        else:
-            low, high = window[0], window[-1]
-        pairs.append((int(low), int(high)))
-    return pairs
-
-
-def _interval(plan: Plan) -> tuple[int, int]:
-    """Shortest and longest gap between two sessions: the plan's own, else its formulary's for its severity."""
-    given = plan.result["course"].get("interval_days")
-    if given:
-        return int(given["min"]), int(given["max"])
-    bands = plan.formulary.documents.get("course", {}).get("sessions", {}).get("by_severity", [])
-    for band in bands:
-        if band.get("severity") == plan.result.get("severity"):
-            return int(band["interval"]["min"]), int(band["interval"]["max"])
-    return SHORTEST_GAP_DAYS, LONGEST_GAP_DAYS

@@ -36,7 +36,7 @@ from sessions.forms import DayForm, RecordForm, WishesForm
 from sessions.mails import may_be_mailed
 from sessions.models import Appointment, AppointmentStatus
 from sessions.permissions import can_cancel, can_record, check_can_book, check_can_record
-from sessions.planned import planned_syringes
+from sessions.planned import planned_syringes, planned_zones
 from sessions.proposing import Series, propose_series, wishes_from
 from sessions.queries import (
     appointments_visible_to,
@@ -424,9 +424,9 @@ def _record_context(request: ClinicRequest, visit: Appointment, form: RecordForm
         "rows": form.rows(),
         "refused": refused,
         "session": days.session_words(visit.number, course.get("sessions")),
-        "zones": plan.result.get("zones") or plan.case.get("zones") or [],
+        "zones": planned_zones(plan),
         "course": course,
-        "cautions": plan.result.get("cautions") or [],
+        "technique": course.get("technique_label") or str(course.get("technique") or "").replace("_", " "),
         "total_ml": sum(line.volume_ml for line in form.lines),
         "lots_known": any(len(form.fields[f"lot-{line.key}"].choices) > 1 for line in form.lines),
     }

@@ -74,8 +74,11 @@ def answer(*, severity: str = "moderate", minutes: int = 18, extra: int = 20) ->
     offsets = OFFSETS[severity]
     low, high = INTERVALS[severity]
     shortest, longest = SPANS[severity]
-    windows = [[number * low, min(number * high, longest)] for number in range(len(offsets))]
-    windows[-1][0] = max(windows[-1][0], shortest)
+    windows = [
+        {"session": number + 1, "earliest": number * low, "ideal": day, "latest": min(number * high, longest)}
+        for number, day in enumerate(offsets)
+    ]
+    windows[-1]["earliest"] = max(windows[-1]["earliest"], shortest)
     return {
         "status": "proposed",
         "severity": severity,
@@ -91,20 +94,24 @@ def answer(*, severity: str = "moderate", minutes: int = 18, extra: int = 20) ->
                 ],
             }
         ],
+        "zones": [{"zone": "vertex", "area_cm2": "80"}],
+        "sessions": [],
         "left_out": [],
         "cautions": [],
         "course": {
             "sessions": len(offsets),
             "offsets_days": list(offsets),
             "windows_days": windows,
-            "interval_days": {"min": low, "max": high},
+            "min_gap_days": low,
+            "max_gap_days": high,
+            "spacings": [],
             "span_days": offsets[-1],
             "checkpoints": [],
             "duration_minutes": minutes,
             "appointment_minutes_extra": extra,
             "points": 120,
             "technique": "nappage",
-            "depth_mm": "2",
+            "depth_mm": {"min": "1", "max": "2"},
         },
     }
 

@@ -38,7 +38,9 @@ def test_book_course_books_every_session_in_one_go(course, plan, lyon, ada, teod
     assert plan.status == PlanStatus.SIGNED
 
 
-def test_book_course_takes_the_second_room_and_the_next_hour_for_a_second_patient(course, plan, lyon, ada, cleo) -> None:
+def test_book_course_takes_the_second_room_and_the_next_hour_for_a_second_patient(
+    course, plan, lyon, ada, cleo
+) -> None:
     other = make.plan(patient=make.patient(by=cleo, given_name="Amelia"), by=ada)
 
     second = book_course(plan=other, site=lyon, practitioner=ada, earliest=make.monday(), by=cleo)
@@ -157,9 +159,7 @@ def test_practitioner_overlap_is_refused_with_the_time(book_one, cleo, ada, room
     book_one()
     day = make.monday()
 
-    said = refusal(
-        book_one, plan=other_plan(cleo, ada), room=rooms[1], starts_at=at(day, 10, 30, zone=lyon.tz)
-    )
+    said = refusal(book_one, plan=other_plan(cleo, ada), room=rooms[1], starts_at=at(day, 10, 30, zone=lyon.tz))
 
     assert said == f"Dr Ada Moreau already has an appointment on Mon {day.day} {day:%b} {day.year} at 10:00."
 

@@ -140,17 +140,24 @@ def test_series_backs_up_where_the_nearest_day_leads_nowhere() -> None:
 
 def test_begun_course_goes_on_from_its_last_session() -> None:
     slots = plan_series(
-        pacing=moderate()[2:],
+        pacing=moderate(),
         minutes=38,
         calendar=calendar(),
         wishes=Wishes(earliest=MONDAY),
-        first_number=3,
-        first_day=date(2026, 1, 19),
-        previous_day=date(2026, 2, 16),
+        kept=[date(2026, 1, 19), date(2026, 2, 16)],
     )
 
     assert wall(slots) == ["Mon 16 Mar 09:00", "Mon 13 Apr 09:00"]
     assert [slot.number for slot in slots] == [3, 4]
+
+
+def test_ingredients_own_interval_keeps_its_sessions_apart() -> None:
+    """Sessions 2 and 4 hold an ingredient that asks for 70 days: the gaps between them stretch."""
+    pacing = moderate()
+    pacing[3] = Pacing(gap_min=21, gap_ideal=28, gap_max=42, offset_max=126, after=((2, 70),))
+    slots = plan_series(pacing=pacing, minutes=38, calendar=calendar(), wishes=Wishes(earliest=MONDAY))
+
+    assert (slots[3].day - slots[1].day).days >= 70
 
 
 def refusal(**changes) -> tuple[str, int]:
@@ -175,12 +182,7 @@ def refusal(**changes) -> tuple[str, int]:
         ({"wishes": Wishes(earliest=MONDAY, weekdays=frozenset({5, 6}))}, (WISHES_OUTSIDE_HOURS, 1)),
         ({"wishes": Wishes(earliest=MONDAY, not_before=time(16, 30))}, (WISHES_OUTSIDE_HOURS, 1)),
         (
-            {
-                "pacing": moderate()[1:],
-                "first_number": 2,
-                "first_day": date(2026, 1, 5),
-                "previous_day": date(2026, 1, 5),
-            },
+            {"kept": [date(2026, 1, 5)]},
             (WINDOW_PASSED, 2),
         ),
     ],
