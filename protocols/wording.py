@@ -170,7 +170,7 @@ def words_of(formulary: Formulary) -> Words:
 
 # ---------------------------------------------------------------------- the answer
 def render(answer: Mapping[str, Any], formulary: Formulary) -> dict[str, Any]:
-    """The answer with its sentences beside the codes."""
+    """The answer with its sentences beside the codes. Nothing the engine said is altered: it can still be verified."""
     words = words_of(formulary)
     said = copy.deepcopy(dict(answer))
     for row in said["missing"]:
@@ -185,11 +185,10 @@ def render(answer: Mapping[str, Any], formulary: Formulary) -> dict[str, Any]:
             row["rationale"] = _(rule["rationale"]) if rule.get("rationale") else ""
             row["because_text"] = words.because(row["because"])
     for row in said["excluded_by_rule"]:
-        row["name"] = words.ingredient(row["ingredient"])
         row["message"] = words.rule_message(row)
         row["because_text"] = words.because(row["because"])
     for row in said["referrals"]:
-        row["to"], row["urgency"] = _(row["to"]), _(row["urgency"])
+        row["to_label"], row["urgency_label"] = _(row["to"]), _(row["urgency"])
     for row in said["concerns"]:
         row["label"] = words.concern(row["concern"])
         row["evidence_note"] = _(words.evidence_notes.get(row["concern"], ""))
@@ -201,7 +200,6 @@ def render(answer: Mapping[str, Any], formulary: Formulary) -> dict[str, Any]:
     for session in said["sessions"]:
         _say_syringes(session["syringes"], words)
     for row in said["left_out"]:
-        row["name"] = words.ingredient(row["ingredient"])
         row["reason"] = left_out_reason(row, words)
     for row in said["alternatives"]:
         for trade in row["trades"]:
@@ -234,7 +232,7 @@ def _say_syringes(syringes: list[dict[str, Any]], words: Words) -> None:
                 "why": _(words.pairs[row["pair"]]["rationale"])
             }
         for line in syringe["lines"]:
-            line["name"] = words.ingredient(line["ingredient"])
+            line["label"] = words.ingredient(line["ingredient"])
             for address in line["addresses"]:
                 address["label"] = words.concern(address["concern"])
                 address["grade_label"] = _(GRADES.get(address["evidence_grade"], ""))

@@ -11,9 +11,10 @@ from protocols.engine.formulary import Formulary, build_formulary
 from protocols.engine.model import CaseError, Dose, Fault, MixedUnits
 from protocols.engine.policy import POLICY_SCHEMA, Policy
 from protocols.engine.propose import ENGINE_VERSION, Proposal, propose
+from protocols.engine.verify import Discrepancy, verify
 
 __all__ = [
-    "ENGINE_VERSION", "POLICY_SCHEMA", "Case", "CaseError", "Dose", "EditResult", "Fault", "Formulary", "MixedUnits",
-    "Policy", "Proposal", "Refusal", "apply_edits", "build_formulary", "canonical_json", "compare", "fingerprint",
-    "parse_case", "propose",
+    "ENGINE_VERSION", "POLICY_SCHEMA", "Case", "CaseError", "Discrepancy", "Dose", "EditResult", "Fault", "Formulary",
+    "MixedUnits", "Policy", "Proposal", "Refusal", "apply_edits", "build_formulary", "canonical_json", "compare",
+    "fingerprint", "parse_case", "propose", "verify",
 ]  # fmt: skip

@@ -157,21 +157,18 @@ def _windows(
 ) -> tuple[Window, ...]:
     """For each session the first and the last day on which a course inside all limits can still hold it."""
     count = len(days)
-    early, late = [0] * count, [0] * count
-    for k in range(1, count):
-        early[k] = early[k - 1] + min_gap
-        for spacing in spacings:
-            if spacing.to_session == k + 1:
-                early[k] = max(early[k], early[spacing.from_session - 1] + spacing.min_days)
-        late[k] = late[k - 1] + band.interval_max
+    rules = [(k, k + 1, min_gap) for k in range(count - 1)]
+    rules += [(spacing.from_session - 1, spacing.to_session - 1, spacing.min_days) for spacing in spacings]
+    early, late = [0] * count, [0] + [band.span_max] * (count - 1)
     if count > 1:
-        early[-1], late[-1] = max(early[-1], band.span_min), min(late[-1], band.span_max)
-    for k in range(count - 2, 0, -1):
-        early[k] = max(early[k], early[k + 1] - band.interval_max)
-        late[k] = min(late[k], late[k + 1] - min_gap)
-        for spacing in spacings:
-            if spacing.from_session == k + 1:
-                late[k] = min(late[k], late[spacing.to_session - 1] - spacing.min_days)
+        early[-1] = band.span_min
+    for _ in range(2 * count):  # each limit pulls its neighbours along until nothing can move any more
+        for a, b, gap in rules:
+            early[b] = max(early[b], early[a] + gap)
+            late[a] = min(late[a], late[b] - gap)
+        for k in range(1, count):
+            late[k] = min(late[k], late[k - 1] + band.interval_max)
+            early[k - 1] = max(early[k - 1], early[k] - band.interval_max)
     return tuple(Window(session=k + 1, earliest=early[k], ideal=days[k], latest=late[k]) for k in range(count))
 
 

@@ -43,6 +43,7 @@ def explain(proposal: Proposal) -> dict[str, Any]:
         "excluded_by_rule": [
             {
                 "ingredient": key,
+                "name": formulary.ingredients[key].name,
                 "rule": f.rule.key,
                 "because": [_reason(r) for r in f.because],
                 "sources": f.rule.sources,

@@ -1,0 +1,869 @@
+"""Verify: a second calculation of everything that an answer says, before it can be signed.
+
+Written apart from the first, from the documents themselves: it shares no arithmetic with it and works in fractions,
+where the first works in whole drawing steps and decimals. It does not choose anything; it recomputes every dose,
+concentration, total, cap, interval, pair, rule, price and value of the answer it is given, be it the engine's own or
+edited by hand, and names each difference. An answer with a difference must not be signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import combinations, pairwise
+from typing import Any
+
+from protocols.engine.canonical import fingerprint
+from protocols.engine.case import Case, parse_case, read_stock
+from protocols.engine.codes import without_sentences
+from protocols.engine.formulary import Formulary, build_formulary
+from protocols.engine.model import CaseError, Fault
+from protocols.engine.policy import Policy
+
+LEVELS = {"severe": 0, "moderate": 1, "mild": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discrepancy:
+    """What the answer says at a place, and what the second calculation says."""
+
+    path: str
+    code: str
+    expected: Any = None
+    found: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.code} (expected {self.expected}, found {self.found})"
+
+
+def verify(
+    answer: Mapping[str, Any],
+    case: Case | Mapping[str, Any],
+    formulary: Formulary | Mapping[str, Any],
+    policy: Policy | Mapping[str, Any] | None = None,
+    stock: Mapping[str, Any] | None = None,
+) -> tuple[Discrepancy, ...]:
+    """Every difference between the answer and what the documents make of the case; empty when they agree."""
+    used = formulary if isinstance(formulary, Formulary) else build_formulary(formulary)
+    read = case if isinstance(case, Case) else parse_case(case, used)
+    base = policy if isinstance(policy, Policy) else Policy.from_mapping(policy or {}, used)
+    amounts: Mapping[str, Any] | None = read.stock
+    if stock is not None:
+        faults: list[Fault] = []
+        amounts = read_stock(stock, used, faults)
+        if faults:
+            raise CaseError(tuple(faults))
+    second = _Second(answer=answer, case=read, formulary=used, policy=base.overridden(read.policy, used), stock=amounts)
+    try:
+        second.run()
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError) as broken:
+        second.found.append(Discrepancy(path="answer", code="unreadable", found=f"{type(broken).__name__}: {broken}"))
+    return tuple(second.found)
+
+
+class _Second:
+    def __init__(
+        self,
+        *,
+        answer: Mapping[str, Any],
+        case: Case,
+        formulary: Formulary,
+        policy: Policy,
+        stock: Mapping[str, Any] | None,
+    ) -> None:
+        self.answer, self.case, self.policy, self.stock = without_sentences(answer), case, policy, stock
+        self.found: list[Discrepancy] = []
+        self.documents = formulary.documents
+        self.label = formulary.label
+        self.things = {entry["key"]: entry for entry in self.documents["ingredients"]["ingredients"]}
+        self.active = {item.key for item in formulary.by_index if item.active}
+        self.active = (self.active | set(case.activate)) - set(case.deactivate)
+        self.facts: dict[str, Any] = {
+            key: list(value) if isinstance(value, tuple) else value for key, value in case.facts.items()
+        }
+        self.shapes = self.documents["vocabulary"]["facts"]["facts"]
+        self.rules = {entry["key"]: entry for entry in self.documents["screening"]["rules"]}
+        self.course = self.documents["course"]
+        self.mixing = self.course["composition"]
+        self.needle = self.course["technique"]
+
+    # ------------------------------------------------------------------ saying what differs
+    def same(self, path: str, found: Any, expected: Any, code: str = "differs") -> bool:
+        if found == expected:
+            return True
+        self.found.append(Discrepancy(path=path, code=code, expected=_said(expected), found=_said(found)))
+        return False
+
+    def number(self, path: str, found: Any, expected: Fraction | int | str) -> bool:
+        return self.same(path, _fraction(found), Fraction(expected))
+
+    def holds(self, path: str, truth: bool, code: str, expected: Any = None, found: Any = None) -> None:
+        if not truth:
+            self.found.append(Discrepancy(path=path, code=code, expected=_said(expected), found=_said(found)))
+
+    # ------------------------------------------------------------------ the run
+    def run(self) -> None:
+        answer = self.answer
+        self.same("formulary_fingerprint", answer["formulary_fingerprint"], fingerprint(self.documents))
+        self.same("formulary_version", answer["formulary_version"], self.label)
+        self._concerns()
+        self._screening()
+        self._area()
+        self._lines_and_left_out()
+        if answer["status"] == "proposed":
+            self._mixture()
+            self._value()
+            self._course()
+            self._cost()
+        else:
+            for name, empty in (
+                ("syringes", []),
+                ("sessions", []),
+                ("alternatives", []),
+                ("course", None),
+                ("cost", None),
+            ):
+                self.same(name, answer[name], empty, "plan_without_permission")
+        self._fingerprint()
+
+    # ------------------------------------------------------------------ facts and rules
+    def _known(self, fact: str) -> bool:
+        return fact in self.facts
+
+    def _applies(self, fact: str) -> bool:
+        only = self.shapes[fact].get("only_if")
+        return not only or self.facts.get(only["fact"], only["value"]) == only["value"]
+
+    def _true(self, trigger: Mapping[str, Any], leaf: Callable[[Mapping[str, Any]], bool]) -> bool:
+        for joint, every in (("all", True), ("any", False)):
+            if joint in trigger:
+                verdicts = [self._true(part, leaf) for part in trigger[joint]]
+                return all(verdicts) if every else any(verdicts)
+        return leaf(trigger)
+
+    def _leaf(self, test: Mapping[str, Any]) -> bool:
+        op, wanted = test["op"], test["value"]
+        if not self._known(test["fact"]):
+            return bool(op == "is_not")
+        given = self.facts[test["fact"]]
+        if self.shapes[test["fact"]]["type"] in ("integer", "number"):
+            amount = _fraction(given)
+            if isinstance(wanted, list):
+                return amount in [_fraction(item) for item in wanted]
+            difference = amount - _fraction(wanted)
+            table = {
+                "lt": difference < 0, "lte": difference <= 0, "gt": difference > 0, "gte": difference >= 0,
+                "is": difference == 0, "is_not": difference != 0,
+            }  # fmt: skip
+            return bool(table[op])
+        if op == "is_not_empty":
+            return bool((len(given) > 0) == wanted)
+        if op == "includes_any":
+            return bool(set(given) & set(wanted))
+        if op == "includes":
+            return bool(wanted in given)
+        if op == "in":
+            return bool(given in wanted)
+        return bool((given == wanted) == (op == "is"))
+
+    def _possible_leaf(self, test: Mapping[str, Any]) -> bool:
+        return self._leaf(test) if self._known(test["fact"]) else self._applies(test["fact"])
+
+    def _deciding(self, trigger: Mapping[str, Any]) -> set[str]:
+        """Unanswered facts in those branches that could still come true."""
+        if not self._true(trigger, self._possible_leaf):
+            return set()
+        parts = trigger.get("all") or trigger.get("any")
+        if parts:
+            return set().union(*(self._deciding(part) for part in parts))
+        return set() if self._known(trigger["fact"]) else {trigger["fact"]}
+
+    def _aim(self, rule: Mapping[str, Any]) -> set[str] | None:
+        """The ingredients a rule is aimed at; None for the plan as a whole."""
+        scope = rule["applies_to"]
+        kind = scope["scope"]
+        if kind == "plan":
+            return None
+        if kind == "listed_in_fact":
+            return set(self.facts.get(scope["fact"], ()))
+        chooses: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+            "ingredients": lambda thing: thing["key"] in scope["keys"],
+            "class": lambda thing: thing["class"] in scope["classes"],
+            "flag": lambda thing: thing["flags"].get(scope["flag"]) == scope["equals"],
+            "allergen": lambda thing: scope["allergen"] in thing["flags"]["allergens"],
+            "prescription_only": lambda thing: bool(thing["regulatory"]["prescription_only"]),
+        }
+        return {key for key, thing in self.things.items() if chooses[kind](thing)}
+
+    def _mixed(self) -> set[str]:
+        """Every ingredient in any syringe of any session."""
+        groups = [self.answer["syringes"], *(session["syringes"] for session in self.answer["sessions"])]
+        return {line["ingredient"] for group in groups for syringe in group for line in syringe["lines"]}
+
+    def _screening(self) -> None:
+        answer = self.answer
+        fired = {key: rule for key, rule in self.rules.items() if self._true(rule["trigger"], self._leaf)}
+        present = {entry["concern"] for entry in answer["concerns"]}
+        specialists = {rule.get("refer") for rule in fired.values() if rule["severity"] == "absolute"}
+        waiting = {}
+        for concern in self.documents["concerns"]["concerns"]:
+            if not concern["referral_first"] or concern["key"] not in present:
+                continue
+            cleared = self._true(concern["cleared_when"], self._leaf)
+            if not cleared and concern["referral_rule"] not in specialists:
+                waiting[f"referral_first_{concern['key']}"] = concern["referral_rule"]
+        self.same("rules_fired", answer["rules_fired"], sorted([*fired, *waiting]))
+        blocking = [key for key, rule in fired.items() if rule["severity"] == "absolute"]
+        self.same("blocks", _sorted(answer["blocks"], "rule"), sorted([*blocking, *waiting]))
+        mixed = self._mixed()
+        for group, severity in (("cautions", "caution"), ("infos", "info")):
+            expected = []
+            for key, rule in fired.items():
+                aim = self._aim(rule)
+                if rule["severity"] == severity and (aim is None or aim & mixed):
+                    expected.append(key)
+            own = {"volume_below_minimum", "session_without_mixture"}
+            shown = [row["rule"] for row in answer[group] if row["rule"] not in own]
+            self.same(group, sorted(shown), sorted(expected))
+        excluded = {
+            (key, name)
+            for key, rule in fired.items()
+            if rule["severity"] == "exclude"
+            for name in self._aim(rule) or ()
+        }
+        self.excluded = {name for _, name in excluded}
+        self.same(
+            "excluded_by_rule",
+            sorted((row["rule"], row["ingredient"]) for row in answer["excluded_by_rule"]),
+            sorted(excluded),
+        )
+        referred = [
+            (rule["refer"], key)
+            for key, rule in fired.items()
+            if rule.get("refer")
+            and (
+                rule["severity"] in ("absolute", "exclude")
+                or self._aim(rule) is None
+                or (self._aim(rule) or set()) & mixed
+            )
+        ]
+        referred += [(referral, key) for key, referral in waiting.items()]
+        self.same("referrals", sorted((row["referral"], row["rule"]) for row in answer["referrals"]), sorted(referred))
+        self._questions(fired, mixed)
+        missing = self.required - set(self.facts)
+        self.same("missing", _sorted(answer["missing"], "fact"), sorted(missing))
+        status = "incomplete" if missing else "blocked" if blocking or waiting else "proposed"
+        self.same("status", answer["status"], status)
+
+    def _questions(self, fired: Mapping[str, Any], mixed: set[str]) -> None:
+        needed = self.documents["screening"]["required_before_plan"]
+        self.required = set(needed["always"]) | set(needed.get(f"if_sex_{self.facts.get('sex_at_birth')}", ()))
+        asked: dict[str, set[str]] = {}
+        for key, rule in self.rules.items():
+            if key in fired or rule["severity"] == "info":
+                continue
+            aim = self._aim(rule)
+            scope = rule["applies_to"]
+            if scope["scope"] == "listed_in_fact" and not self._known(scope["fact"]):
+                aim = mixed
+            if rule["severity"] == "absolute" or (aim and aim & mixed):
+                for fact in self._deciding(rule["trigger"]) - self.required:
+                    asked.setdefault(fact, set()).add(key)
+        said = {row["fact"]: set(row["needed_by"]) for row in self.answer["open_questions"]}
+        self.same("open_questions", said, asked)
+        for row in self.answer["open_questions"]:
+            waiver = self.case.waived.get(row["fact"])
+            self.same(
+                f"open_questions.{row['fact']}.waived",
+                row["waived"],
+                None if waiver is None else {"as": waiver.kind, "reason": waiver.reason},
+            )
+
+    def _concerns(self) -> None:
+        scales = {scale["key"]: scale for scale in self.documents["vocabulary"]["scales"]["scales"]}
+        words = {entry["key"]: entry for entry in self.documents["vocabulary"]["concerns"]["concerns"]}
+        self.severity: dict[str, str] = {}
+        for entry in self.case.concerns:
+            bands = []
+            for name in words[entry.concern]["severity_scales"]:
+                scale = scales[name]
+                stage = self.facts.get(scale.get("fact", ""))
+                if stage is not None and scale["applies_to_sex"] in ("any", self.facts.get("sex_at_birth")):
+                    bands += [each["band"] for each in scale["stages"] if each["code"] == str(stage)]
+            bands = [band for band in bands if band in LEVELS]
+            self.severity[entry.concern] = min(bands, key=lambda band: LEVELS[band]) if bands else entry.severity
+        said = {row["concern"]: row["severity"] for row in self.answer["concerns"]}
+        self.same("concerns", said, self.severity)
+        self.worst = min(self.severity.values(), key=lambda band: LEVELS[band])
+        self.same("severity", self.answer["severity"], self.worst)
+
+    # ------------------------------------------------------------------ area, points, target
+    def _area(self) -> None:
+        zones = {zone["key"]: zone for zone in self.documents["vocabulary"]["zones"]["zones"]}
+        area = Fraction(0)
+        for zone in self.case.zones:
+            area += _fraction(zone.area_cm2) if zone.measured else _fraction(zones[zone.zone]["area_cm2"])
+        self.area = area
+        self.number("area_cm2", self.answer["area_cm2"], area)
+        target = self.needle["target_volume"]
+        wanted = _fraction(target["per_cm2"]) * area
+        wanted = sorted((_fraction(target["min"]), wanted, _fraction(target["max"])))[1]
+        self.target = min(wanted, _fraction(self.needle["max_total_volume_per_session"]["value"]))
+        self.number("target_volume_ml", self.answer["target_volume_ml"], self.target)
+        points = Fraction(0)
+        for band in self.needle["spacing_rule"]:
+            low, high = _fraction(band["area_cm2_from"]), _fraction(band["area_cm2_up_to"])
+            if area > low:
+                points += (min(area, high) - low) / _fraction(band["area_per_point_cm2"])
+        self.points = (points * 2 + 1) // 2  # halves rounded up
+        self.step = _fraction(self.needle["draw_step"]["value"])
+
+    # ------------------------------------------------------------------ lines
+    def _lines_and_left_out(self) -> None:
+        mixed = self._mixed()
+        left = [row["ingredient"] for row in self.answer["left_out"]]
+        self.same("left_out", sorted(left), sorted(self.active - mixed))
+        for row in self.answer["left_out"]:
+            screened = row["ingredient"] in self.excluded
+            self.same(f"left_out.{row['ingredient']}", row["reason_code"] == "screened", screened, "wrong_reason")
+
+    def _bounds(self, key: str) -> tuple[Fraction, Fraction]:
+        """The least and the most of an ingredient in a session, in mL, before rounding to what can be drawn."""
+        session = self.things[key]["per_session"]
+        strength = _fraction(self.things[key]["stock"]["concentration"])
+        most = min(_fraction(session["volume"]["max"]), _fraction(session["max_dose"]["value"]) / strength)
+        if self.stock is not None:
+            most = min(most, _fraction(self.stock.get(key, 0)))
+        return _fraction(session["volume"]["min"]), most
+
+    def _mixture(self) -> None:
+        answer = self.answer
+        self._session("syringes", answer["syringes"])
+        total = sum((_fraction(syringe["volume_ml"]) for syringe in answer["syringes"]), Fraction(0))
+        self.number("total_volume_ml", answer["total_volume_ml"], total)
+        for session in answer["sessions"]:
+            self._session(f"sessions.{session['number']}", session["syringes"])
+        if not answer["edits"]:
+            self._scaling("syringes", answer["syringes"])
+        for edit in answer["edits"]:
+            self._edit(edit)
+        self._low_volume()
+
+    def _session(self, path: str, syringes: Sequence[Mapping[str, Any]]) -> None:
+        """The limits of one session, over all its syringes."""
+        lines = [line for syringe in syringes for line in syringe["lines"]]
+        actives = [line["ingredient"] for line in lines if self.things[line["ingredient"]]["role"] != "diluent"]
+        self.holds(path, len(actives) == len(set(actives)), "ingredient_twice", found=sorted(actives))
+        self.holds(
+            path, len(actives) <= self.policy.max_actives, "too_many_actives", self.policy.max_actives, len(actives)
+        )
+        self.holds(
+            path,
+            len(syringes) <= self.policy.max_syringes,
+            "too_many_syringes",
+            self.policy.max_syringes,
+            len(syringes),
+        )
+        self.same(f"{path}.labels", [syringe["label"] for syringe in syringes], list("ABCDEFGH"[: len(syringes)]))
+        volume = Fraction(0)
+        diluents: dict[str, Fraction] = {}
+        for place, syringe in enumerate(syringes):
+            volume += self._syringe(f"{path}[{place}]", syringe)
+            for line in syringe["lines"]:
+                if self.things[line["ingredient"]]["role"] == "diluent":
+                    key = line["ingredient"]
+                    diluents[key] = diluents.get(key, Fraction(0)) + _fraction(line["volume_ml"])
+        self.holds(path, volume <= self.target, "above_target", self.target, volume)
+        ceiling = _fraction(self.needle["max_total_volume_per_session"]["value"])
+        self.holds(path, volume <= ceiling, "above_ceiling", ceiling, volume)
+        for key, amount in diluents.items():
+            self.holds(path, amount <= self._bounds(key)[1], "too_much_diluent", self._bounds(key)[1], amount)
+            self.holds(path, key in self.mixing["top_up_diluents"], "not_for_topping_up", found=key)
+        for a, b in combinations(sorted({line["ingredient"] for line in lines}), 2):
+            for pair in self._pairs(a, b):
+                if pair["scope"] == "session" and pair["severity"] != "use_immediately":
+                    self.holds(path, False, "forbidden_in_one_session", found=f"{pair['key']}: {a}, {b}")
+        for family in self.mixing["same_family_limit"]:
+            kin = [
+                key
+                for key in actives
+                if key in family.get("ingredients", ()) or self.things[key]["class"] in family.get("classes", ())
+            ]
+            self.holds(path, len(kin) <= family["max"], "too_many_of_a_family", family["max"], kin)
+        self.holds(
+            path,
+            len(syringes) == self._fewest(actives),
+            "not_the_fewest_syringes",
+            self._fewest(actives),
+            len(syringes),
+        )
+        if self.policy.ingredient_budget is not None:
+            spent = sum(
+                (
+                    _fraction(line["volume_ml"]) * _fraction(self.things[line["ingredient"]]["relative_cost_per_ml"])
+                    for line in lines
+                    if line["role"] != "diluent"
+                ),
+                Fraction(0),
+            ) * _fraction(self.course["cost_model"]["ingredient_unit_value"])
+            self.holds(path, spent <= _fraction(self.policy.ingredient_budget), "over_budget", found=spent)
+
+    def _syringe(self, path: str, syringe: Mapping[str, Any]) -> Fraction:
+        lines = syringe["lines"]
+        total = sum((_fraction(line["volume_ml"]) for line in lines), Fraction(0))
+        self.number(f"{path}.volume_ml", syringe["volume_ml"], total)
+        actives = [line for line in lines if self.things[line["ingredient"]]["role"] != "diluent"]
+        self.holds(
+            path,
+            0 < len(actives) <= self.mixing["max_active_ingredients_per_syringe"],
+            "too_many_in_a_syringe",
+            self.mixing["max_active_ingredients_per_syringe"],
+            len(actives),
+        )
+        thinned = total - sum((_fraction(line["volume_ml"]) for line in actives), Fraction(0))
+        share = _fraction(self.mixing["max_diluent_share_of_syringe"])
+        self.holds(path, thinned <= share * total, "diluted_too_far", share, thinned / total)
+        self.number(f"{path}.diluent_share", syringe["diluent_share"], _four_digits(thinned / total))
+        keys = [line["ingredient"] for line in lines]
+        low = max(_fraction(self.things[key]["solution"]["ph_min"]) for key in keys)
+        high = min(_fraction(self.things[key]["solution"]["ph_max"]) for key in keys)
+        self.holds(path, low <= high, "no_common_ph", found=f"{low} > {high}")
+        self.number(f"{path}.ph_min", syringe["ph_min"], low)
+        self.number(f"{path}.ph_max", syringe["ph_max"], high)
+        hurried = set()
+        for a, b in combinations(sorted(keys), 2):
+            for pair in self._pairs(a, b):
+                if pair["severity"] == "use_immediately":
+                    hurried.add((pair["key"], a, b))
+                else:
+                    self.holds(path, False, "forbidden_in_one_syringe", found=f"{pair['key']}: {a}, {b}")
+        said = {(row["pair"], *sorted(row["ingredients"])) for row in syringe["use_immediately"]}
+        self.same(f"{path}.use_immediately", sorted(said), sorted(hurried))
+        largest = max(_fraction(volume) for volume in self.needle["syringe"]["volumes"])
+        count = max(1, -(-total // largest))
+        self.same(f"{path}.drawn_as.count", syringe["drawn_as"]["count"], int(count))
+        self.number(f"{path}.drawn_as.each_ml", _fraction(syringe["drawn_as"]["each_ml"]) * count, total)
+        for line in lines:
+            self._line(f"{path}.{line['ingredient']}", line, total)
+        return total
+
+    def _line(self, path: str, line: Mapping[str, Any], mixture: Fraction) -> None:
+        key = line["ingredient"]
+        thing = self.things[key]
+        session, stock = thing["per_session"], thing["stock"]
+        self.holds(path, key in self.active, "not_active", found=key)
+        self.holds(path, key not in self.excluded, "screened_out", found=key)
+        self.holds(path, key not in self.policy.avoid, "against_preference", found=key)
+        if thing["regulatory"]["prescription_only"]:
+            self.holds(path, self.policy.allow_prescription, "prescription_not_allowed", found=key)
+        for name, expected in (
+            ("role", thing["role"]),
+            ("name", thing["name"]),
+            ("dose_unit", session["dose"]["unit"]),
+            ("concentration_unit", stock["concentration_unit"]),
+            ("prescription_only", thing["regulatory"]["prescription_only"]),
+        ):
+            self.same(f"{path}.{name}", line[name], expected)
+        self.same(f"{path}.unit", f"{line['dose_unit']}/mL", line["concentration_unit"], "mixed_units")
+        volume, strength = _fraction(line["volume_ml"]), _fraction(stock["concentration"])
+        self.number(f"{path}.stock_concentration", line["stock_concentration"], strength)
+        least, most = self._bounds(key)
+        self.holds(path, least <= volume, "below_minimum", least, volume)
+        self.holds(path, volume <= most, "above_maximum", most, volume)
+        self.holds(path, volume > 0 and (volume / self.step).denominator == 1, "not_drawable", self.step, volume)
+        self.number(f"{path}.dose", line["dose"], volume * strength)
+        self.holds(path, volume * strength <= _fraction(session["max_dose"]["value"]), "above_maximum_dose")
+        self.number(f"{path}.max_dose", line["max_dose"], _fraction(session["max_dose"]["value"]))
+        self.number(
+            f"{path}.final_concentration", line["final_concentration"], _four_digits(volume * strength / mixture)
+        )
+        self.number(f"{path}.volume_min_ml", line["volume_min_ml"], -(-least // self.step) * self.step if least else 0)
+        self.number(f"{path}.volume_max_ml", line["volume_max_ml"], most // self.step * self.step)
+        serves = {
+            address["concern"]: address
+            for address in thing["concerns"]
+            if address["concern"] in self.severity and self._benefit(key, address["concern"]) > 0
+        }
+        self.same(f"{path}.addresses", {row["concern"] for row in line["addresses"]}, set(serves))
+        if thing["role"] != "diluent":
+            self.holds(path, bool(serves), "serves_no_concern", found=key)
+        kinds = {entry["id"]: entry["kind"] for entry in self.documents["sources"]["sources"]}
+        for row in line["addresses"]:
+            entry = serves.get(row["concern"])
+            if entry is None:
+                continue
+            where = f"{path}.addresses.{row['concern']}"
+            self.same(f"{where}.strength", row["strength"], entry["strength"])
+            self.same(f"{where}.evidence_grade", row["evidence_grade"], entry["evidence_grade"])
+            self.same(f"{where}.direction", row["direction"], entry["direction"])
+            self.same(f"{where}.sources", list(row["sources"]), list(entry["source_ids"]))
+            alone = entry["direction"] == "untested" and "web_article" in [kinds[s] for s in entry["source_ids"]]
+            self.same(f"{where}.web_article_only", row["web_article_only"], alone)
+
+    def _pairs(self, a: str, b: str) -> Iterator[Mapping[str, Any]]:
+        for pair in self.documents["screening"]["incompatibilities"]:
+            if (self._side(pair["a"], a) and self._side(pair["b"], b)) or (
+                self._side(pair["a"], b) and self._side(pair["b"], a)
+            ):
+                yield pair
+
+    def _side(self, side: Any, key: str) -> bool:
+        thing = self.things[key]
+        if isinstance(side, str):
+            return side == key
+        if "any_active" in side:
+            return bool(thing["role"] != "diluent")
+        if "flag" in side:
+            return bool(thing["flags"].get(side["flag"]) == side["equals"])
+        if "class" in side:
+            return bool(thing["class"] == side["class"])
+        return bool(thing["solution"]["solvent"] == side["solvent"])
+
+    def _together(self, keys: Sequence[str]) -> bool:
+        """Whether these may be one mixture."""
+        if len(keys) > self.mixing["max_active_ingredients_per_syringe"]:
+            return False
+        low = max(_fraction(self.things[key]["solution"]["ph_min"]) for key in keys)
+        high = min(_fraction(self.things[key]["solution"]["ph_max"]) for key in keys)
+        return low <= high and not any(
+            pair["severity"] != "use_immediately" for a, b in combinations(keys, 2) for pair in self._pairs(a, b)
+        )
+
+    def _fewest(self, keys: Sequence[str]) -> int:
+        """The fewest mixtures, by trying every way to put one after another into an open or a new one."""
+        best = len(keys)
+
+        def place(rest: Sequence[str], groups: list[list[str]]) -> None:
+            nonlocal best
+            if len(groups) >= best and (rest or len(groups) > best):
+                return
+            if not rest:
+                best = len(groups)
+                return
+            for number in range(len(groups) + 1):
+                group = [*groups[number], rest[0]] if number < len(groups) else [rest[0]]
+                if self._together(group):
+                    place(rest[1:], [*groups[:number], group, *groups[number + 1 :]])
+
+        place(sorted(keys), [])
+        return best
+
+    def _scaling(self, path: str, syringes: Sequence[Mapping[str, Any]]) -> None:
+        """The engine's own volumes: lowered only for the target, thinned before raised, short only when all is used."""
+        lines = [(syringe, line) for syringe in syringes for line in syringe["lines"]]
+        if not lines:
+            return
+        drawn = self.target // self.step * self.step
+        total = sum((_fraction(line["volume_ml"]) for _, line in lines), Fraction(0))
+        actives = [(s, line) for s, line in lines if line["role"] != "diluent"]
+        usual = sum((_fraction(line["volume_usual_ml"]) for _, line in actives), Fraction(0))
+        raised = [line for _, line in actives if _fraction(line["volume_ml"]) > _fraction(line["volume_usual_ml"])]
+        lowered = [line for _, line in actives if _fraction(line["volume_ml"]) < _fraction(line["volume_usual_ml"])]
+        if lowered:
+            self.holds(path, usual > drawn and not raised, "lowered_without_need", found=lowered[0]["ingredient"])
+            self.holds(path, total == drawn, "lowered_too_far", drawn, total)
+        if usual >= drawn:
+            self.holds(path, len(lines) == len(actives), "diluted_without_need")
+        full = all(_fraction(line["volume_ml"]) == _fraction(line["volume_max_ml"]) for _, line in actives)
+        if total < drawn and self.policy.ingredient_budget is None:
+            self.holds(path, full, "short_without_need", drawn, total)
+
+    def _edit(self, edit: Mapping[str, Any]) -> None:
+        held = {line["ingredient"]: line for syringe in self.answer["syringes"] for line in syringe["lines"]}
+        path = f"edits.{edit['op']}"
+        later = self.answer["edits"]
+        gone = {other["ingredient"] for other in later if other["op"] in ("remove", "swap")}
+        come = {other["ingredient"] for other in later if other["op"] == "add"}
+        come |= {other["with"] for other in later if other["op"] == "swap"}
+        if edit["op"] in ("remove", "swap") and edit["ingredient"] not in come:
+            self.holds(path, edit["ingredient"] not in held, "edit_not_carried_out", found=edit["ingredient"])
+        added = edit["ingredient"] if edit["op"] == "add" else edit.get("with")
+        if added is not None and added not in gone:
+            self.holds(path, added in held, "edit_not_carried_out", found=added)
+        if edit["op"] == "set_volume":
+            last = [e for e in later if e["op"] == "set_volume" and e["ingredient"] == edit["ingredient"]][-1]
+            line = held.get(edit["ingredient"])
+            said = None if line is None else _fraction(line["volume_ml"])
+            self.same(path, said, _fraction(last["volume_ml"]), "edit_not_carried_out")
+
+    def _low_volume(self) -> None:
+        least = _fraction(self.needle["volume_per_point"]["min"]) * self.points
+        low, empty = set(), set()
+        for number in range(1, self.answer["course"]["sessions"] + 1):
+            syringes = self._of_session(number)
+            volume = sum((_fraction(s["volume_ml"]) for s in syringes), Fraction(0))
+            if syringes and volume < least:
+                low.add(number)
+            if not syringes and self.answer["syringes"]:
+                empty.add(number)
+        for rule, expected in (("volume_below_minimum", low), ("session_without_mixture", empty)):
+            said = {n for row in self.answer["cautions"] if row["rule"] == rule for n in row["params"]["sessions"]}
+            self.same(f"cautions.{rule}", said, expected)
+
+    def _of_session(self, number: int) -> Sequence[Mapping[str, Any]]:
+        for session in self.answer["sessions"]:
+            if session["number"] == number:
+                return list(session["syringes"])
+        return list(self.answer["syringes"])
+
+    # ------------------------------------------------------------------ value
+    def _benefit(self, key: str, concern: str) -> Fraction:
+        for address in self.things[key]["concerns"]:
+            if address["concern"] == concern:
+                return (
+                    Fraction(address["strength"])
+                    * _fraction(self.policy.grade_weight[address["evidence_grade"]])
+                    * _fraction(self.policy.direction_weight[address["direction"]])
+                )
+        return Fraction(0)
+
+    def _worth(self, keys: Iterable[str]) -> Fraction:
+        chosen = sorted(keys)
+        worth = Fraction(0)
+        for concern, severity in self.severity.items():
+            weight = _fraction(self.policy.severity_weight[severity])
+            for rank, benefit in enumerate(sorted((self._benefit(key, concern) for key in chosen), reverse=True)):
+                worth += weight * benefit / Fraction(2**rank)
+        worth -= _fraction(self.policy.simplicity) * len(chosen)
+        for rule in self.rules.values():
+            if rule["severity"] == "caution" and self._true(rule["trigger"], self._leaf):
+                aim = self._aim(rule)
+                if aim is not None and aim & set(chosen):
+                    worth -= _fraction(self.policy.caution)
+        return worth - _fraction(self.policy.extra_syringe) * max(0, self._fewest(chosen) - 1)
+
+    def _value(self) -> None:
+        answer = self.answer
+        actives = [line for syringe in answer["syringes"] for line in syringe["lines"] if line["role"] != "diluent"]
+        keys = [line["ingredient"] for line in actives]
+        worth = self._worth(keys)
+        self.number("value", answer["value"], worth)
+        for line in actives:
+            without = self._worth(key for key in keys if key != line["ingredient"])
+            self.number(f"{line['ingredient']}.marginal_value", line["marginal_value"], worth - without)
+        for place, row in enumerate(answer["alternatives"]):
+            other = self._worth(row["ingredients"])
+            self.number(f"alternatives[{place}].value", row["value"], other)
+            self.number(f"alternatives[{place}].value_difference", row["value_difference"], other - worth)
+            for key in row["ingredients"]:
+                usable = key in self.active and key not in self.excluded and key not in self.policy.avoid
+                self.holds(f"alternatives[{place}]", usable, "screened_out", found=key)
+        if not answer["edits"]:
+            self.number("value_cost", answer["value_cost"], 0)
+
+    # ------------------------------------------------------------------ course
+    def _course(self) -> None:
+        said = self.answer["course"]
+        band = next(entry for entry in self.course["sessions"]["by_severity"] if entry["severity"] == self.worst)
+        days, gap = said["offsets_days"], band["interval"]
+        floor = max(gap["min"], self.course["sessions"]["interval_limits"]["absolute_min"]["value"])
+        self.same("course.sessions", said["sessions"], len(days))
+        most = self.course["sessions"]["absolute_max_sessions_per_course"]
+        self.holds("course.sessions", 1 <= len(days) <= most, "too_many_sessions", most, len(days))
+        limits = band["sessions"]
+        self.holds(
+            "course.sessions", limits["min"] <= len(days) <= limits["max"], "sessions_outside_rule", limits, len(days)
+        )
+        self.same("course.offsets_days[0]", days[0], 0)
+        for number, (a, b) in enumerate(pairwise(days), start=1):
+            self.holds(f"course.gap[{number}]", floor <= b - a <= gap["max"], "interval_outside_rule", gap, b - a)
+        self.same("course.span_days", said["span_days"], days[-1])
+        span = band["span"]
+        self.holds("course.span_days", span["min"] <= days[-1] <= span["max"], "span_outside_rule", span, days[-1])
+        for name, expected in (
+            ("sessions_min", limits["min"]), ("sessions_max", limits["max"]), ("span_min_days", span["min"]),
+            ("span_max_days", span["max"]), ("min_gap_days", floor), ("ideal_gap_days", gap["default"]),
+            ("max_gap_days", gap["max"]),
+        ):  # fmt: skip
+            self.same(f"course.{name}", said[name], expected)
+        self._own_intervals(days, floor)
+        self._windows(days, floor, gap["max"], span)
+        duration = self.course["session_duration"]
+        sums = duration["calculation"]
+        raw = _fraction(sums["base_minutes"]) + (self.area - _fraction(sums["from_cm2"])) / _fraction(
+            sums["cm2_per_minute"]
+        )
+        minutes = sorted((duration["min"], int(-(-raw // 1)), duration["max"]))[1]
+        self.same("course.duration_minutes", said["duration_minutes"], minutes)
+        extra = duration["appointment_minutes_extra"]["value"]
+        self.same("course.appointment_minutes", said["appointment_minutes"], minutes + extra)
+        self.same("course.appointment_minutes_extra", said["appointment_minutes_extra"], extra)
+        self.same("course.points", said["points"], int(self.points))
+        each = _fraction(self.answer["total_volume_ml"]) / self.points
+        self.number("course.volume_per_point_ml", said["volume_per_point_ml"], _four_digits(each))
+        self.holds("course.points", each <= _fraction(self.needle["volume_per_point"]["max"]), "too_much_per_point")
+        self._method(said)
+        self._checkpoints(said, days)
+
+    def _own_intervals(self, days: Sequence[int], floor: int) -> None:
+        """No ingredient comes back before its own shortest interval, neither at the planned days nor in the windows."""
+        used: dict[str, list[int]] = {}
+        for number in range(1, len(days) + 1):
+            for key in {line["ingredient"] for s in self._of_session(number) for line in s["lines"]}:
+                used.setdefault(key, []).append(number)
+        needed = set()
+        for key, numbers in used.items():
+            own = self.things[key]["per_session"]["min_interval_days"]
+            self.holds(f"course.{key}", numbers[0] == 1, "absent_from_first_session", found=numbers)
+            for a, b in pairwise(numbers):
+                self.holds(f"course.{key}", days[b - 1] - days[a - 1] >= own, "own_interval_broken", own)
+                if own > floor * (b - a):
+                    needed.add((key, a, b, own))
+        rows = self.answer["course"]["spacings"]
+        said = {(s["ingredient"], s["from_session"], s["to_session"], s["min_days"]) for s in rows}
+        diluents = {row for row in said if self.things[row[0]]["role"] == "diluent"}
+        self.same(
+            "course.spacings", said - diluents, {row for row in needed if self.things[row[0]]["role"] != "diluent"}
+        )
+
+    def _windows(self, days: Sequence[int], floor: int, widest: int, span: Mapping[str, int]) -> None:
+        """The tightest bounds that the limits imply, by shortest paths over all of them."""
+        count = len(days)
+        far: list[list[Fraction]] = [[Fraction(10**6)] * count for _ in range(count)]
+        for k in range(count):
+            far[k][k] = Fraction(0)
+        for k in range(count - 1):
+            far[k][k + 1], far[k + 1][k] = Fraction(widest), Fraction(-floor)
+        for row in self.answer["course"]["spacings"]:
+            a, b = row["from_session"] - 1, row["to_session"] - 1
+            far[b][a] = min(far[b][a], Fraction(-row["min_days"]))
+        if count > 1:
+            far[0][-1] = min(far[0][-1], Fraction(span["max"]))
+            far[-1][0] = min(far[-1][0], Fraction(-span["min"]))
+        for via in range(count):
+            for a in range(count):
+                for b in range(count):
+                    far[a][b] = min(far[a][b], far[a][via] + far[via][b])
+        expected = [
+            {"session": k + 1, "earliest": int(-far[k][0]), "ideal": days[k], "latest": int(far[0][k])}
+            for k in range(count)
+        ]
+        self.same("course.windows_days", list(self.answer["course"]["windows_days"]), expected)
+        for row in expected:
+            self.holds(
+                f"course.windows_days[{row['session']}]", row["earliest"] <= row["ideal"] <= row["latest"], "window"
+            )
+
+    def _method(self, said: Mapping[str, Any]) -> None:
+        held = {line["ingredient"] for syringe in self.answer["syringes"] for line in syringe["lines"]}
+        chosen = None
+        for method in self.needle["methods"]:
+            when = method.get("choose_when", {})
+            if set(when.get("concerns", ())) & set(self.severity) or set(when.get("ingredients", ())) & held:
+                chosen = method
+                break
+        if chosen is None:
+            chosen = next(method for method in self.needle["methods"] if method.get("default"))
+        self.same("course.technique", said["technique"], chosen["key"])
+        for end in ("min", "max"):
+            self.number(f"course.depth_mm.{end}", said["depth_mm"][end], _fraction(chosen["depth"][end]))
+            self.number(f"course.angle_degrees.{end}", said["angle_degrees"][end], chosen["angle_degrees"][end])
+
+    def _checkpoints(self, said: Mapping[str, Any], days: Sequence[int]) -> None:
+        expected = {}
+        for entry in self.course["checkpoints"]:
+            when = entry["when"]
+            if self.worst not in entry["applies_to"]:
+                continue
+            if when.get("after_session") and when["after_session"] <= len(days):
+                expected[entry["key"]] = days[when["after_session"] - 1]
+            elif "days_after_last_session" in when:
+                expected[entry["key"]] = days[-1] + when["days_after_last_session"]
+            elif "if_fewer_sessions" in entry:
+                expected[entry["key"]] = days[-1] + entry["if_fewer_sessions"]["days_after_last_session"]["default"]
+        self.same("course.checkpoints", {row["key"]: row["offset_days"] for row in said["checkpoints"]}, expected)
+
+    # ------------------------------------------------------------------ cost
+    def _cost(self) -> None:
+        said, model = self.answer["cost"], self.course["cost_model"]
+        price = _fraction(self.policy.price_per_unit)
+
+        def factor(name: str, key: str) -> Fraction:
+            return next(_fraction(entry["multiplier"]) for entry in model[name] if entry["key"] == key)
+
+        bands = [entry for entry in model["injection_band"] if self.points <= entry["points_up_to"]]
+        band = _fraction((bands or model["injection_band"][-1:])[0]["multiplier"])
+        work = _fraction(model["base_session_units"]) * factor("region", self.policy.region)
+        work *= factor("provider", self.policy.provider) * band
+        sessions = []
+        for number in range(1, self.answer["course"]["sessions"] + 1):
+            units = sum(
+                (
+                    _fraction(line["volume_ml"]) * _fraction(self.things[line["ingredient"]]["relative_cost_per_ml"])
+                    for syringe in self._of_session(number)
+                    for line in syringe["lines"]
+                ),
+                Fraction(0),
+            )
+            sessions.append((work + _fraction(model["ingredient_unit_value"]) * units) * price)
+        package = [_fraction(e["multiplier"]) for e in model["package"] if e["sessions"] == len(sessions)]
+        total = sum(sessions, Fraction(0)) * (package[0] if package else 1)
+        margin = model["estimate_range_percent"]
+        self.same("cost.currency", said["currency"], self.policy.currency)
+        self.number("cost.per_session", said["per_session"], _cents(sessions[0]))
+        self.same("cost.sessions", [_fraction(each) for each in said["sessions"]], [_cents(each) for each in sessions])
+        self.number("cost.total", said["total"], _cents(total))
+        self.number("cost.low", said["low"], _cents(total * (100 + _fraction(margin["low"])) / 100))
+        self.number("cost.high", said["high"], _cents(total * (100 + _fraction(margin["high"])) / 100))
+
+    def _fingerprint(self) -> None:
+        rest = {key: value for key, value in self.answer.items() if key != "fingerprint"}
+        expected = fingerprint(
+            {
+                "case": self.case.canonical(),
+                "policy": self.policy_in_force(),
+                "stock": None if self.stock is None else dict(self.stock),
+                "answer": rest,
+            }
+        )
+        self.same("fingerprint", self.answer["fingerprint"], expected)
+
+    def policy_in_force(self) -> dict[str, Any]:
+        """The policy with what edits of the course have changed in it."""
+        policy = self.policy
+        for edit in self.answer["edits"]:
+            if edit["op"] == "set_sessions":
+                policy = replace(policy, sessions=edit["sessions"], schedule=None)
+            elif edit["op"] == "set_schedule":
+                policy = replace(policy, sessions=self.answer["course"]["sessions"], schedule=edit["schedule"])
+        return policy.as_dict()
+
+
+def _sorted(rows: Iterable[Mapping[str, Any]], key: str) -> list[str]:
+    return sorted(str(row[key]) for row in rows)
+
+
+def _fraction(value: Any) -> Fraction:
+    if isinstance(value, bool | float):
+        raise TypeError(f"{value!r} is no exact number")
+    return Fraction(str(value))
+
+
+def _four_digits(value: Fraction) -> Fraction:
+    """Rounded to four significant digits, halves up."""
+    if value == 0:
+        return value
+    unit = Fraction(1)
+    while value / unit >= 10000:
+        unit *= 10
+    while value / unit < 1000:
+        unit /= 10
+    return (value / unit * 2 + 1) // 2 * unit
+
+
+def _cents(value: Fraction) -> Fraction:
+    return (value * 200 + 1) // 2 / Fraction(100)
+
+
+def _said(value: Any) -> Any:
+    """What a discrepancy shows, as plain values."""
+    if isinstance(value, set | frozenset):
+        return sorted(str(item) for item in value)
+    if isinstance(value, Fraction):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _said(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_said(item) for item in value]
+    return value
