@@ -247,6 +247,10 @@ INGREDIENT_CHOICES_PROVIDER = "protocols.catalogue.ingredient_choices"
 PLAN_DATES_PROVIDER = "sessions.queries.session_dates_for_plan"
 PERSON_VISIBILITY = "patients.queries.visible_person_ids"  # whose messages a user may see: user -> public ids
 DOCUMENT_KINDS = {
+    "plan_record": {
+        "template": "documents/plan_record.html",
+        "visible": "protocols.documents.plan_pdf_visible",
+    },
     "plan_patient": {
         "template": "documents/plan_patient.html",
         "visible": "protocols.documents.plan_pdf_visible",

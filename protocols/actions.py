@@ -18,7 +18,7 @@ from mesoclinic.accounts.models import User
 from mesoclinic.accounts.reauthentication import confirm_password
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
-from patients.intakes import answered_never, case_of, checked_value, intake_vocabulary
+from patients.intakes import InvalidAnswers, answered_never, case_of, checked_value, intake_vocabulary
 from patients.models import Patient, PatientStatus
 from patients.queries import latest_submitted_intake
 from protocols.computing import Computed, clinic_policy, compute, merged, verified
@@ -414,56 +414,91 @@ def acknowledge(*, plan: Plan, rule: str, reason_code: str, note: str, by: User)
 
 @transaction.atomic
 def answer_open_question(*, plan: Plan, fact: str, kind: str, value: Any, reason: str, by: User) -> OpenAnswer:
-    """Settle an open question: a value computes the plan anew; not measured or not applicable needs a reason."""
+    """Settle one open question: a value, or not measured or not applicable with a reason."""
+    try:
+        rows = answer_open_questions(
+            plan=plan, answers=[{"fact": fact, "kind": kind, "value": value, "reason": reason}], by=by
+        )
+    except InvalidAnswers as refusal:
+        raise InvalidInput(str(refusal), field="value" if kind == OpenAnswerKind.ANSWERED else "reason") from refusal
+    return rows[0]
+
+
+@transaction.atomic
+def answer_open_questions(*, plan: Plan, answers: Sequence[Mapping[str, Any]], by: User) -> list[OpenAnswer]:
+    """Settle open questions together and compute the plan once: all of ``answers`` (fact, kind, value, reason) or none.
+
+    A fact is never refused because of an edit: an edit that it rules out goes instead.
+    """
     check_can_change_plan(plan, by=by)
-    if fact not in open_facts(plan):
-        raise InvalidInput(_("This question is not open in this plan."), field="fact")
-    if kind not in OpenAnswerKind.values:
-        raise InvalidInput(_("Choose a value, not measured, or not applicable."), field="kind")
-    reason = " ".join(reason.split())
-    case = {**plan.case, "facts": dict(plan.case["facts"]), "waived": dict(plan.case.get("waived") or {})}
-    case["waived"].pop(fact, None)
-    case["facts"].pop(fact, None)
-    if kind == OpenAnswerKind.ANSWERED:
-        case["facts"][fact] = value = _checked_answer(fact, value)
-        reason = ""
-    else:
-        if not reason:
-            raise InvalidInput(_("Give a reason."), field="reason")
-        if len(reason) > NOTE_LENGTH:
-            raise InvalidInput(
-                _("Shorten the reason to %(length)d characters.") % {"length": NOTE_LENGTH}, field="reason"
-            )
-        value = None
-        case["waived"][fact] = {"as": kind, "reason": reason}
-    # A fact is never refused because of an edit: an edit that it rules out goes instead, and the page says so.
+    case = {**plan.case, "facts": dict(plan.case["facts"]), "waived": dict(plan.case["waived"])}
+    settled, errors = [], {}
+    for answer in answers:
+        fact, kind = str(answer["fact"]), str(answer["kind"])
+        try:
+            value, reason = _settle(case, plan, fact, kind, answer.get("value"), str(answer.get("reason") or ""))
+        except InvalidInput as refusal:
+            errors[fact] = str(refusal)
+        else:
+            settled.append((fact, kind, value, reason))
+    if errors:
+        raise InvalidAnswers(errors)
     computed = _compute_keeping(
         case=case, version=plan.formulary, policy=plan.policy, language=plan.language, edits=plan.edits
     )
     now = timezone.now()
-    OpenAnswer.objects.filter(plan=plan, fact=fact, superseded_at__isnull=True).update(superseded_at=now)
-    row = OpenAnswer.objects.create(plan=plan, fact=fact, kind=kind, value=value, reason=reason, by=by, at=now)
+    OpenAnswer.objects.filter(plan=plan, fact__in=[row[0] for row in settled], superseded_at__isnull=True).update(
+        superseded_at=now
+    )
+    rows = OpenAnswer.objects.bulk_create(
+        OpenAnswer(plan=plan, fact=fact, kind=kind, value=value, reason=reason, by=by, at=now)
+        for fact, kind, value, reason in settled
+    )
+    dropped = len(plan.edits) - len(computed.edits)
     _store(plan, computed, revision=plan.revision)
     trail.record(
-        "plan.question_answered",
+        "plan.questions_answered",
         by=by,
         target=plan,
         patient=plan.patient,
-        details={"fact": fact, "kind": kind, "revision": plan.revision},
+        details={
+            "answers": {fact: kind for fact, kind, _value, _reason in settled},
+            "edits_dropped": dropped,
+            "revision": plan.revision,
+        },
     )
-    return row
+    return rows
+
+
+def _settle(case: dict[str, Any], plan: Plan, fact: str, kind: str, value: Any, reason: str) -> tuple[Any, str]:
+    """Put one answer into the case; returns it as it is kept."""
+    if fact not in open_facts(plan):
+        raise InvalidInput(_("This question is not open in this plan."))
+    if kind not in OpenAnswerKind.values:
+        raise InvalidInput(_("Choose a value, not measured, or not applicable."))
+    case["waived"].pop(fact, None)
+    if kind == OpenAnswerKind.ANSWERED:
+        case["facts"][fact] = value = _checked_answer(fact, value)
+        return value, ""
+    reason = " ".join(reason.split())
+    if not reason:
+        raise InvalidInput(_("Give a reason."))
+    if len(reason) > NOTE_LENGTH:
+        raise InvalidInput(_("Shorten the reason to %(length)d characters.") % {"length": NOTE_LENGTH})
+    case["waived"][fact] = {"as": kind, "reason": reason}
+    return None, reason
 
 
 def _checked_answer(key: str, value: Any) -> Any:
     fact = intake_vocabulary().facts.get(key)
     if fact is None:
-        raise InvalidInput(_("This question is not open in this plan."), field="fact")
+        raise InvalidInput(_("This question is not open in this plan."))
     try:
         checked = checked_value(fact, value)
     except ValueError as refusal:
-        raise InvalidInput(str(refusal), field="value") from refusal
+        raise InvalidInput(str(refusal)) from refusal
     if isinstance(checked, dict):
-        raise InvalidInput(_("Write a value, or say that it was not measured or does not apply."), field="value")
+        raise InvalidInput(_("Write a value, or say that it was not measured or does not apply."))
     return checked
 
 

@@ -113,6 +113,7 @@ class ConcernLine:
     grade: str
     grade_text: str
     direction: str
+    direction_key: str
     note: str
     first_choice: bool
     label_only: str  # set where the claim rests on the web article or on habit alone
@@ -235,6 +236,7 @@ class Catalogue:
                 grade=line["evidence_grade"],
                 grade_text=str(GRADE_NAMES[line["evidence_grade"]]),
                 direction=str(DIRECTION_NAMES[line["direction"]]),
+                direction_key=line["direction"],
                 note=line["note"],
                 first_choice=key in self._anchors.get(line["concern"], {}).get("first_choice", ()),
                 label_only=self._rests_on(line),
@@ -402,7 +404,7 @@ class Catalogue:
                 "statement": item["statement"],
                 "grade": item["evidence_grade"],
                 "grade_text": GRADE_NAMES[item["evidence_grade"]],
-                "direction": DIRECTION_NAMES[item["direction"]],
+                "direction_key": item["direction"],
                 "sources": self.sources(item["source_ids"]),
             }
             for item in self.documents["ingredients"]["mixture_evidence"]

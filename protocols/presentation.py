@@ -34,7 +34,7 @@ class Served:
     grade: str
     direction: str
     note: str
-    web_article_only: bool
+    notice: str  # set where the claim rests on the web article alone
     sources: tuple[Source, ...]
 
 
@@ -62,6 +62,7 @@ class Line:
     marginal_value: str | None
     set_by_hand: bool
     prescription_only: bool
+    reason_code: str = ""
     share_percent: str = ""
     sources: tuple[Source, ...] = ()
     swaps: list[tuple[str, str]] = field(default_factory=list)
@@ -100,6 +101,7 @@ class Finding:
 @dataclass(frozen=True, kw_only=True)
 class Question:
     fact: str
+    label: str
     text: str
     needed_by: list[str]
     ingredients: str
@@ -131,6 +133,9 @@ class Reader:
             for key, public_id in plan.formulary.entries.values_list("ingredient__key", "ingredient__public_id")
         }
         self._vocabulary: Vocabulary | None = None
+        self._edit_reasons = {
+            edit["ingredient"]: edit.get("reason", "") for edit in plan.edits if edit["op"] == "set_volume"
+        }
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -146,7 +151,7 @@ class Reader:
             rows.append(
                 {
                     "key": entry["concern"],
-                    "label": self.contents.concern_label(entry["concern"]),
+                    "label": entry["label"],
                     "severity": entry["severity"],
                     "note": ", ".join(stages),
                 }
@@ -176,13 +181,8 @@ class Reader:
         return [{"label": self.vocabulary.sections[key].label, "rows": rows} for key, rows in sections.items()]
 
     def zones(self) -> list[dict[str, str]]:
-        names = self.vocabulary.zones
         return [
-            {
-                "zone": entry["zone"],
-                "area_cm2": entry["area_cm2"],
-                "name": names[entry["zone"]].label if entry["zone"] in names else entry["zone"],
-            }
+            {"zone": entry["zone"], "area_cm2": entry["area_cm2"], "label": short_label(entry["label"])}
             for entry in self.result["zones"]
         ]
 
@@ -220,7 +220,6 @@ class Reader:
     def _line(self, raw: dict[str, Any], syringe: dict[str, Any], number: str) -> Line:
         diluent = raw["role"] == "diluent"
         served = [self._served(raw["ingredient"], row) for row in raw["addresses"]]
-        main, why = self._why(raw, served)
         share = Decimal(raw["volume_ml"]) / Decimal(syringe["volume_ml"]) * 100
         return Line(
             number=number,
@@ -237,12 +236,13 @@ class Reader:
             dose_unit=raw["dose_unit"],
             final=raw["final_concentration"],
             final_unit=raw["concentration_unit"],
-            why=why,
-            main=main,
+            why=raw["reason"],
+            main=self._main(raw, served),
             served=served,
             marginal_value=raw["marginal_value"],
             set_by_hand=raw["set_by_hand"],
             prescription_only=raw["prescription_only"],
+            reason_code=self._edit_reasons.get(raw["ingredient"], ""),
             share_percent=f"{share:.0f}",
             sources=self.contents.sources(raw["sources"]),
             swaps=[] if diluent else self.swaps(),
@@ -251,29 +251,24 @@ class Reader:
     def _served(self, key: str, row: Mapping[str, Any]) -> Served:
         notes = {line.key: line.note for line in self.contents.concern_lines(key)}
         return Served(
-            concern=self.contents.concern_label(row["concern"]),
+            concern=short_label(row["label"]),
             strength=row["strength"],
             grade=row["evidence_grade"],
             direction=row["direction"],
             note=notes.get(row["concern"], ""),
-            web_article_only=row["web_article_only"],
+            notice=row["notice"],
             sources=self.contents.sources(row["sources"]),
         )
 
-    def _why(self, raw: Mapping[str, Any], served: list[Served]) -> tuple[Served | None, str]:
-        if not served:
-            return None, ""
-        order = [row["concern"] for row in raw["addresses"]]
-        if raw["required_by"]:
-            main = served[order.index(raw["required_by"][0])] if raw["required_by"][0] in order else served[0]
-            return main, _("%(concern)s, first choice") % {"concern": main.concern}
-        if raw["stands_in_for"]:
-            wanted = raw["stands_in_for"][0]
-            main = served[order.index(wanted["concern"])] if wanted["concern"] in order else served[0]
-            instead = self.contents.name(wanted["ingredient"])
-            return main, _("%(concern)s, stands in for %(name)s") % {"concern": main.concern, "name": instead}
-        main = max(served, key=lambda row: row.strength)
-        return main, _("%(concern)s, adds value") % {"concern": main.concern}
+    @staticmethod
+    def _main(raw: Mapping[str, Any], served: list[Served]) -> Served | None:
+        """The concern that it is there for: whose first choice it is or stands in for, else the one it serves best."""
+        wanted = [*raw["required_by"], *(row["concern"] for row in raw["stands_in_for"])]
+        for concern in wanted:
+            for row, read in zip(raw["addresses"], served, strict=True):
+                if row["concern"] == concern:
+                    return read
+        return max(served, key=lambda row: row.strength, default=None)
 
     def swaps(self) -> list[tuple[str, str]]:
         """What may take the place of a line, or be added: served, switched on and not screened out."""
@@ -296,11 +291,17 @@ class Reader:
                     name=row["name"],
                     group=group,
                     label=self._reason_label(code),
-                    reason=row.get("reason", ""),
+                    reason=row["reason"],
                 )
             )
         order = {"screened": 0, "other": 1, "adds_too_little": 2, "serves_no_concern": 3}
         return sorted(rows, key=lambda row: (order[row.group], row.name.casefold()))
+
+    @staticmethod
+    def left_groups(rows: list[LeftOut]) -> list[tuple[str, str, int]]:
+        """(key, words, how many) for the filter, only those that have any."""
+        counts = {key: sum(row.group == key for row in rows) for key in GROUPS}
+        return [(key, str(GROUPS[key]()), count) for key, count in counts.items() if count]
 
     @staticmethod
     def _reason_label(code: str) -> str:
@@ -331,29 +332,16 @@ class Reader:
             rows.append(
                 Finding(
                     rule=row["rule"],
-                    message=row.get("message", row["rule"]),
-                    until=row.get("until") or "",
-                    because=self._because(row.get("because", [])),
-                    ingredients=self.names(row.get("ingredients", [])),
+                    message=row["message"],
+                    until=row["until"] or "",
+                    because="; ".join(row["because_text"]),
+                    ingredients=self.names(row["ingredients"]),
                     sources=self.contents.sources(row["sources"]),
                     acknowledged=given,
                     reason=str(AcknowledgementReason(given.reason_code).label) if given else "",
                 )
             )
         return rows
-
-    def _because(self, reasons: list[Mapping[str, Any]]) -> str:
-        parts = []
-        for reason in reasons:
-            fact = self.vocabulary.facts.get(reason["fact"])
-            if fact is None:
-                continue
-            answer = reason["answer"]
-            wanted = reason["value"] if isinstance(reason["value"], list) else [reason["value"]]
-            if isinstance(answer, list) and any(item in wanted for item in answer):
-                answer = [item for item in answer if item in wanted]
-            parts.append(f"{short_label(question_of(fact)).rstrip('?')}: {value_in_words(fact, answer)}")
-        return "; ".join(dict.fromkeys(parts))
 
     def questions(self, kind: str) -> list[Question]:
         """``kind``: missing (no proposal without them) or open_questions (no signature without them)."""
@@ -364,7 +352,8 @@ class Reader:
             rows.append(
                 Question(
                     fact=row["fact"],
-                    text=question_of(fact) if fact else row["fact"],
+                    label=row["label"],
+                    text=row["question"].removeprefix("Practitioner: "),
                     needed_by=row["needed_by"],
                     ingredients=self.names(row.get("ingredients", [])),
                     input="number" if fact and fact.type in ("integer", "number") else fact.type if fact else "number",
@@ -391,7 +380,8 @@ class Reader:
                     "number": number,
                     "title": self._alternative_title(out, into),
                     "value": row["value"],
-                    "trades": [trade["sentence"] for trade in row["trades"] if trade.get("sentence")],
+                    "trades": [trade["text"] for trade in row["trades"] if trade["code"] not in ("without", "with")],
+                    "loses": row["value_difference"],
                     "edits": self._edits_towards(out, into),
                     "ingredients": self.names(row["ingredients"]),
                 }
@@ -442,6 +432,25 @@ class Reader:
                 words.append((_("Course of %(n)s sessions") % {"n": key}, factor, True))
         return words
 
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The most that the formulary and the clinic's policy allow, for beside what the plan holds."""
+        rules, policy = self.contents.formulary.composition, self.plan.policy
+        course = self.contents.formulary.course
+        return {
+            "actives": policy.get("max_actives", rules.max_actives),
+            "syringes": policy.get("max_syringes", rules.max_syringes),
+            "point_min": str(course.point_min_ml),
+            "point_max": str(course.point_max_ml),
+            "diluent_percent": f"{rules.max_diluent_share * 100:.0f}",
+            "step": str(course.step_ml),
+        }
+
+    @property
+    def schedules(self) -> list[str]:
+        band = self.contents.formulary.course.bands.get(self.result["severity"])
+        return [name for name, _days in band.schedules] if band else []
+
     def edits(self) -> list[str]:
         """What the practitioner changed, in words."""
         rows = []
@@ -463,6 +472,13 @@ class Reader:
                 text += f" ({EditReason(edit['reason']).label})"
             rows.append(text)
         return rows
+
+
+def refusal_beside(row: Mapping[str, Any], plan: Plan) -> str:
+    """Why an edit was refused, with the source of the limit, for beside its field."""
+    contents = Catalogue(plan.formulary)
+    sources = ", ".join(source.short for source in contents.sources(row["params"].get("sources") or ()))
+    return " ".join(part for part in (row["message"], _("Source: %(names)s.") % {"names": sources} if sources else "") if part)
 
 
 def _unit(fact: Fact | None) -> str:

@@ -1,0 +1,26 @@
+"""Two small helps for the plan's templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django import template
+
+from mesoclinic.ui.templatetags.ui import quantity
+
+register = template.Library()
+
+
+@register.filter
+def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
+    """What a mapping holds under a key that is known only while rendering; empty where there is none."""
+    return mapping.get(key, "") if mapping else ""
+
+
+@register.filter
+def signed(value: Any) -> str:
+    """+1.30 or −0.02: a difference says its direction."""
+    number = Decimal(str(value))
+    return f"+{quantity(number)}" if number > 0 else quantity(number)

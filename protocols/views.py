@@ -1,0 +1,463 @@
+"""Pages of the formulary and of plans: load, ask, act, render."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from mesoclinic.accounts.access import Permission, requires
+from mesoclinic.accounts.middleware import ClinicRequest
+from mesoclinic.audit import trail
+from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
+from mesoclinic.ui.toasts import tell
+from patients.intakes import InvalidAnswers
+from patients.models import Patient
+from patients.permissions import can_start_intake
+from patients.queries import latest_submitted_intake, patients_visible_to, strip
+from protocols.actions import (
+    NotReadyToSign,
+    RefusedEdits,
+    acknowledge,
+    amend_plan,
+    answer_open_questions,
+    confirm_entry,
+    create_plan,
+    discard_plan,
+    edit_plan,
+    load_formulary_draft,
+    publish_formulary,
+    set_entry_active,
+    sign_plan,
+    take_over_plan,
+    undo_edit,
+)
+from protocols.catalogue import Catalogue, matching
+from protocols.documents import request_plan_pdf, session_dates
+from protocols.enums import AcknowledgementReason, EditReason, FormularyStatus, PlanStatus
+from protocols.forms import AcknowledgeForm, CatalogueFilterForm, NewVersionForm, edit_from, read_answers
+from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan
+from protocols.permissions import can_amend_plan, can_change_formulary, can_change_plan, can_sign_plan
+from protocols.presentation import Reader, refusal_beside
+from protocols.queries import (
+    drafts_of,
+    formulary_in_force,
+    formulary_versions,
+    obstacles_to_signing,
+    plans_visible_to,
+    unacknowledged_rules,
+    unsettled_facts,
+)
+
+# ------------------------------------------------------------------ catalogue
+
+
+@requires(Permission.FORMULARY_NAMES)
+@require_GET
+def catalogue(request: ClinicRequest) -> HttpResponse:
+    """The ingredients of the formulary in force. Without the right to read it, their names only."""
+    version = formulary_in_force()
+    context: dict[str, Any] = {"version": version}
+    if version is None:
+        context["drafts"] = FormularyVersion.objects.filter(status=FormularyStatus.DRAFT).defer("documents").exists()
+    elif request.user.may(Permission.FORMULARY_READ):
+        contents = Catalogue(version)
+        form = CatalogueFilterForm(request.GET, concerns=contents.concern_choices())
+        rows = contents.rows()
+        shown = matching(rows, **form.chosen)
+        context |= {
+            "form": form,
+            "rows": shown,
+            "total": len(rows),
+            "filtered": bool(form.chosen),
+            "contents": contents,
+        }
+    else:
+        context["names"] = list(
+            Ingredient.objects.filter(entries__version=version).order_by("name").values_list("name", flat=True)
+        )
+    template = "protocols/catalogue.html" + ("#ingredient-rows" if request.htmx and "rows" in context else "")
+    return render(request, template, context)
+
+
+@requires(Permission.FORMULARY_READ)
+@require_GET
+def ingredient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """One ingredient as one version has it: the one asked for, else the one in force, else the newest that lists it."""
+    ingredient = get_object_or_404(Ingredient, public_id=public_id)
+    versions = FormularyVersion.objects.defer("documents").filter(entries__ingredient=ingredient)
+    asked = request.GET.get("version", "")
+    if asked:
+        version = get_object_or_404(versions, label=asked)
+    else:
+        version = versions.filter(status=FormularyStatus.PUBLISHED).first() or versions.order_by("-created_at").first()
+    if version is None:
+        raise Http404
+    contents = Catalogue(version)
+    entry = version.entries.select_related("ingredient", "confirmed_by").get(ingredient=ingredient)
+    page = contents.page(entry)
+    return render(
+        request,
+        "protocols/ingredient.html",
+        {
+            "version": version,
+            "entry": entry,
+            "page": page,
+            "products": ingredient.products.filter(is_active=True),
+            "versions": versions.order_by("-created_at"),
+            "may_change": can_change_formulary(version, by=request.user),
+        },
+    )
+
+
+# ------------------------------------------------------------------ versions
+
+
+@requires(Permission.FORMULARY_READ)
+@require_GET
+def versions(request: ClinicRequest) -> HttpResponse:
+    return render(request, "protocols/versions.html", {"versions": formulary_versions(), "form": NewVersionForm()})
+
+
+@requires(Permission.FORMULARY_WRITE)
+@require_POST
+def version_new(request: ClinicRequest) -> HttpResponse:
+    """A draft from the formulary files that came with this release."""
+    form = NewVersionForm(request.POST)
+    if form.is_valid():
+        sample = bool(request.clinic and request.clinic.is_sample)
+        try:
+            version = load_formulary_draft(label=form.cleaned_data["label"], is_sample=sample, by=request.user)
+        except DomainError as refusal:
+            form.add_error(refusal.field, str(refusal))
+        else:
+            return redirect("protocols:version", version.public_id)
+    return render(request, "protocols/versions.html", {"versions": formulary_versions(), "form": form}, status=400)
+
+
+def _version_page(
+    request: ClinicRequest, version: FormularyVersion, *, error: str = "", status: int = 200
+) -> HttpResponse:
+    contents = Catalogue(version)
+    rows = contents.rows()
+    waiting = [row for row in rows if row.needs_confirmation]
+    context = {
+        "version": version,
+        "contents": contents,
+        "rows": rows,
+        "flagged": [row for row in rows if row.entry.confirmation_required],
+        "others": [row for row in rows if not row.entry.confirmation_required],
+        "waiting": waiting,
+        "active_count": sum(row.entry.is_active for row in rows),
+        "may_change": can_change_formulary(version, by=request.user),
+        "in_force": formulary_in_force(),
+        "error": error,
+    }
+    template = "protocols/version.html" + ("#version-body" if request.htmx else "")
+    return render(request, template, context, status=status)
+
+
+def _version(public_id: UUID) -> FormularyVersion:
+    return get_object_or_404(
+        FormularyVersion.objects.defer("documents").select_related("published_by"), public_id=public_id
+    )
+
+
+@requires(Permission.FORMULARY_READ)
+@require_GET
+def version(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    return _version_page(request, _version(public_id))
+
+
+def _change_entry(request: ClinicRequest, public_id: UUID, ingredient_id: UUID, change: Any) -> HttpResponse:
+    version = _version(public_id)
+    entries = FormularyEntry.objects.select_related("version", "ingredient").defer("version__documents")
+    entry = get_object_or_404(entries, version=version, ingredient__public_id=ingredient_id)
+    try:
+        change(entry)
+    except DomainError as refusal:
+        return _version_page(request, version, error=str(refusal), status=refusal.status)
+    if request.htmx:
+        return _version_page(request, version)
+    if request.POST.get("next") == "ingredient":
+        url = reverse("protocols:ingredient", args=[ingredient_id])
+        return redirect(f"{url}?version={version.label}")
+    return redirect(reverse("protocols:version", args=[public_id]) + f"#entry-{entry.ingredient.key}")
+
+
+@requires(Permission.FORMULARY_WRITE)
+@require_POST
+def entry_switch(request: ClinicRequest, public_id: UUID, ingredient_id: UUID) -> HttpResponse:
+    active = request.POST.get("active") == "1"
+    return _change_entry(
+        request, public_id, ingredient_id, lambda entry: set_entry_active(entry=entry, active=active, by=request.user)
+    )
+
+
+@requires(Permission.FORMULARY_WRITE)
+@require_POST
+def entry_confirm(request: ClinicRequest, public_id: UUID, ingredient_id: UUID) -> HttpResponse:
+    return _change_entry(request, public_id, ingredient_id, lambda entry: confirm_entry(entry=entry, by=request.user))
+
+
+@requires(Permission.FORMULARY_WRITE)
+@require_POST
+def version_publish(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    version = _version(public_id)
+    try:
+        publish_formulary(version=version, by=request.user)
+    except DomainError as refusal:
+        return _version_page(request, version, error=str(refusal), status=refusal.status)
+    tell(request, _("Formulary %(label)s is in force.") % {"label": version.label})
+    return redirect("protocols:version", public_id)
+
+
+# ------------------------------------------------------------------ plans
+
+
+@dataclass(kw_only=True)
+class Refused:
+    """What a request asked for and did not get, so that it stands beside its field with what was typed."""
+
+    top: str = ""
+    sign: str = ""
+    volumes: dict[str, tuple[str, str]] = field(default_factory=dict)  # ingredient: what was typed, why not
+    swaps: dict[str, str] = field(default_factory=dict)
+    caution: dict[str, AcknowledgeForm] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    typed: dict[str, Any] = field(default_factory=dict)
+
+
+def _plan(request: ClinicRequest, public_id: UUID) -> Plan:
+    plans = plans_visible_to(request.user).select_related("intake", "formulary", "created_by", "supersedes")
+    return get_object_or_404(plans.defer("formulary__documents"), public_id=public_id)
+
+
+@requires(Permission.PLAN_WRITE)
+@require_POST
+def plan_new(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """A plan for this patient: the draft that is open already, or a new one."""
+    patient: Patient = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
+    draft = drafts_of(patient).first()
+    if draft is None:
+        try:
+            draft = create_plan(patient=patient, by=request.user)
+        except NotAllowed:
+            raise
+        except DomainError as refusal:
+            context = {
+                "strip": strip(patient),
+                "patient": patient,
+                "message": str(refusal),
+                "intake": latest_submitted_intake(patient),
+                "may_start_intake": can_start_intake(patient, by=request.user),
+            }
+            return render(request, "protocols/plan_refused.html", context, status=refusal.status)
+    return redirect("protocols:plan", draft.public_id)
+
+
+@requires(Permission.PLAN_EXISTS)
+@require_GET
+def plan(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    plan = _plan(request, public_id)
+    trail.record("plan.viewed", by=request.user, target=plan, patient=plan.patient)
+    if not request.user.may(Permission.PLAN_READ):
+        context = {"plan": plan, "strip": strip(plan.patient), "dates": session_dates(plan)}
+        return render(request, "protocols/plan_exists.html", context)
+    return _plan_page(request, plan)
+
+
+def _plan_page(
+    request: ClinicRequest, plan: Plan, *, refused: Refused | None = None, status: int = 200
+) -> HttpResponse:
+    refused = refused or Refused()
+    reader = Reader(plan)
+    mixtures = reader.mixtures()
+    for mixture in mixtures:
+        for line in mixture.lines:
+            line.typed, line.error = refused.volumes.get(line.key, ("", ""))
+            line.error = line.error or refused.swaps.get(line.key, "")
+    may_change = can_change_plan(plan, by=request.user)
+    group = request.GET.get("left", "")
+    left = reader.left_out()
+    newest = latest_submitted_intake(plan.patient)
+    context = {
+        "plan": plan,
+        "result": plan.result,
+        "reader": reader,
+        "strip": strip(plan.patient),
+        "mixtures": mixtures,
+        "left": [row for row in left if not group or row.group == group],
+        "left_total": len(left),
+        "left_groups": reader.left_groups(left),
+        "left_group": group,
+        "blocks": reader.findings("blocks"),
+        "cautions": reader.findings("cautions"),
+        "infos": reader.findings("infos"),
+        "missing": reader.questions("missing"),
+        "questions": reader.questions("open_questions"),
+        "alternatives": reader.alternatives(),
+        "additions": reader.swaps() if mixtures else [],
+        "reasons": AcknowledgementReason.choices,
+        "edit_reasons": EditReason.choices,
+        "dates": session_dates(plan) if plan.is_signed else [],
+        "newer_intake": newest if plan.is_draft and newest and newest.pk != plan.intake_id else None,
+        "open_cautions": len(unacknowledged_rules(plan)) if plan.is_draft else 0,
+        "open_questions": len(unsettled_facts(plan)) if plan.is_draft else 0,
+        "obstacles": obstacles_to_signing(plan) if plan.is_draft else [],
+        "may_change": may_change,
+        "may_sign": can_sign_plan(plan, by=request.user),
+        "may_amend": can_amend_plan(plan, by=request.user),
+        "mine": plan.responsible_id == request.user.pk,
+        "refused": refused,
+        "amended_by": plan.amendments.exclude(status=PlanStatus.DISCARDED).first(),
+    }
+    template = "protocols/plan_swap.html" if request.htmx else "protocols/plan.html"
+    return render(request, template, context, status=status)
+
+
+def _changed(request: ClinicRequest, plan: Plan, *, anchor: str = "") -> HttpResponse:
+    """After a change: the panes for htmx, the page for a plain form."""
+    if request.htmx:
+        return _plan_page(request, plan)
+    return redirect(reverse("protocols:plan", args=[plan.public_id]) + anchor)
+
+
+@requires(Permission.PLAN_WRITE)
+@require_POST
+def plan_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    plan = _plan(request, public_id)
+    revision, edit = edit_from(request.POST)
+    try:
+        edit_plan(plan=plan, revision=revision, edits=[edit], by=request.user)
+    except RefusedEdits as refusal:
+        refused, typed = Refused(), str(edit.get("volume_ml", ""))
+        for row in refusal.refusals:
+            key = str(row["params"].get("ingredient") or edit.get("ingredient", ""))
+            said = refusal_beside(row, plan)
+            if edit["op"] == "set_volume":
+                refused.volumes[key] = (typed, said)
+            elif edit["op"] == "swap":
+                refused.swaps[str(edit["ingredient"])] = said
+            else:
+                refused.top = said
+        return _plan_page(request, plan, refused=refused, status=refusal.status)
+    except DomainError as refusal:
+        plan.refresh_from_db()
+        return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+    return _changed(request, plan, anchor="#cocktail")
+
+
+@requires(Permission.PLAN_WRITE)
+@require_POST
+def plan_undo(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    plan = _plan(request, public_id)
+    try:
+        undo_edit(plan=plan, revision=edit_from(request.POST)[0], by=request.user)
+    except DomainError as refusal:
+        plan.refresh_from_db()
+        return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+    return _changed(request, plan, anchor="#cocktail")
+
+
+@requires(Permission.PLAN_WRITE)
+@require_POST
+def plan_acknowledge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    plan = _plan(request, public_id)
+    form = AcknowledgeForm(request.POST)
+    rule = request.POST.get("rule", "")
+    if form.is_valid():
+        try:
+            acknowledge(plan=plan, by=request.user, **form.cleaned_data)
+        except InvalidInput as refusal:
+            form.add_error(refusal.field, str(refusal))
+        except DomainError as refusal:
+            return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+    if form.errors:
+        return _plan_page(request, plan, refused=Refused(caution={rule: form}), status=400)
+    return _changed(request, plan, anchor="#before-signing")
+
+
+@requires(Permission.PLAN_WRITE)
+@require_POST
+def plan_answer(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """The answers that were typed; with “rest”, the questions left empty are settled with one reason as well."""
+    plan = _plan(request, public_id)
+    answers = read_answers(request.POST, Reader(plan).questions("open_questions"))
+    if not answers:
+        refused = Refused(answers={"": _("Type a value, or settle the rest with a reason.")}, typed=request.POST.dict())
+        return _plan_page(request, plan, refused=refused, status=400)
+    edits = len(plan.edits)
+    try:
+        answer_open_questions(plan=plan, answers=answers, by=request.user)
+    except InvalidAnswers as refusal:
+        refused = Refused(answers=refusal.errors, typed=request.POST.dict())
+        if request.POST.get("settle") and not request.POST.get("reason", "").strip():
+            refused.answers = {"reason": _("Give a reason.")}
+        return _plan_page(request, plan, refused=refused, status=refusal.status)
+    except DomainError as refusal:
+        return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+    plan.refresh_from_db()
+    if len(plan.edits) < edits:
+        messages.warning(request, _("An edit of yours is no longer allowed with this answer and was taken back."))
+    return _changed(request, plan, anchor="#before-signing")
+
+
+@requires(Permission.PLAN_SIGN)
+@require_POST
+def plan_sign(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    plan = _plan(request, public_id)
+    try:
+        sign_plan(
+            plan=plan, revision=edit_from(request.POST)[0], password=request.POST.get("password", ""), by=request.user
+        )
+    except (NotReadyToSign, InvalidInput) as refusal:
+        return _plan_page(request, plan, refused=Refused(sign=str(refusal)), status=refusal.status)
+    except DomainError as refusal:
+        plan.refresh_from_db()
+        top = Refused(sign=str(refusal)) if refusal.field == "password" else Refused(top=str(refusal))
+        return _plan_page(request, plan, refused=top, status=refusal.status)
+    tell(request, _("Plan %(number)s is signed.") % {"number": plan.display_number})
+    return redirect("protocols:plan", public_id)
+
+
+@requires(Permission.PLAN_WRITE)
+@require_POST
+def plan_discard(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    plan = _plan(request, public_id)
+    discard_plan(plan=plan, by=request.user)
+    tell(request, _("The draft was discarded. It stays on record."))
+    return redirect("sessions:patient", plan.patient.public_id)
+
+
+@requires(Permission.PLAN_WRITE)
+@require_POST
+def plan_take_over(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    plan = _plan(request, public_id)
+    take_over_plan(plan=plan, by=request.user)
+    tell(request, _("You are responsible for this draft now. Acknowledge its cautions yourself."))
+    return redirect("protocols:plan", public_id)
+
+
+@requires(Permission.PLAN_WRITE)
+@require_POST
+def plan_amend(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    plan = _plan(request, public_id)
+    amended = amend_plan(plan=plan, by=request.user)
+    return redirect("protocols:plan", amended.public_id)
+
+
+@requires(Permission.PLAN_READ)
+@require_POST
+def plan_document(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Ask for a PDF of the plan; its page shows how far it is."""
+    plan = _plan(request, public_id)
+    document = request_plan_pdf(plan=plan, kind=request.POST.get("kind", "plan_patient"), by=request.user)
+    return redirect("documents:status", document.public_id)
