@@ -109,7 +109,6 @@ class Asked:
     key: str
     kind: str  # boolean | enum | list | number | stage
     text: str
-    for_practitioner: bool = False
     help: str = ""
     unit: str = ""
     value: str = ""
@@ -133,6 +132,7 @@ class AskedZone:
     area_name: str
     label: str
     short: str
+    hint: str  # what the label says in brackets
     chosen: bool
     area: str
     range: str
@@ -143,6 +143,7 @@ class AskedZone:
 class AskedSection:
     key: str
     label: str
+    for_practitioner: bool = False
     questions: list[Asked] = field(default_factory=list)
 
     @property
@@ -231,6 +232,8 @@ class IntakeForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
+        if "revision" in self.errors:
+            self.add_error(None, _("This page is not whole. Open the intake again in another tab."))
         self.facts: dict[str, Any] = {}
         for fact in self.asked:
             if f"fact-{fact.key}" in data:
@@ -294,6 +297,7 @@ class IntakeForm(forms.Form):
         scales = {scale.fact: scale for scale in self.vocabulary.scales.values() if scale.fact}
         for fact in self.asked:
             found[fact.section].questions.append(self._asked(fact, scales.get(fact.key)))
+            found[fact.section].for_practitioner = fact.answered_by == "practitioner"  # the same for a whole section
         return [section for section in found.values() if section.questions]
 
     def _asked(self, fact: Fact, scale: Scale | None) -> Asked:
@@ -334,7 +338,7 @@ class IntakeForm(forms.Form):
         else:
             kind = "number"
         span = ""
-        if fact.minimum is not None and fact.maximum is not None:
+        if fact.minimum is not None and fact.maximum is not None and not intakes.may_be_never(fact):
             span = f"{intakes.plain_number(fact.minimum)} – {intakes.plain_number(fact.maximum)}"
         never = None
         if intakes.may_be_never(fact):
@@ -344,7 +348,6 @@ class IntakeForm(forms.Form):
             key=fact.key,
             kind=kind,
             text=intakes.question_of(fact),
-            for_practitioner=fact.answered_by == "practitioner",
             help=fact.help,
             unit=intakes.unit_label(fact.unit),
             value=str(typed or "") if kind == "number" else "",
@@ -402,6 +405,7 @@ class IntakeForm(forms.Form):
                     area_name=f"area-{key}",
                     label=zone.label,
                     short=intakes.short_label(zone.label),
+                    hint=zone.label.removeprefix(intakes.short_label(zone.label)).strip(" ()"),
                     chosen=chosen,
                     area=str(area) if area or (chosen and self.is_bound) else intakes.plain_number(zone.area_cm2),
                     range=f"{intakes.plain_number(zone.area_min_cm2)} – {intakes.plain_number(zone.area_max_cm2)}",

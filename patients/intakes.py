@@ -256,8 +256,8 @@ def unit_label(unit: str) -> str:
 
 def question_of(fact: Fact) -> str:
     """The question without its “Practitioner:” mark, which the page shows apart."""
-    text = fact.question.removeprefix("Practitioner: ")
-    return text[:1].upper() + text[1:]
+    _mark, found, text = fact.question.partition("Practitioner: ")
+    return text[:1].upper() + text[1:] if found else fact.question
 
 
 def short_label(label: str) -> str:

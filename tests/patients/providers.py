@@ -3,3 +3,7 @@
 
 def ingredient_choices() -> list[tuple[str, str]]:
     return [("biotin", "Biotin"), ("dexpanthenol", "Dexpanthenol"), ("pdrn", "PDRN")]
+
+
+def no_ingredients() -> list[tuple[str, str]]:
+    return []
