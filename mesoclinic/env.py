@@ -59,7 +59,7 @@ def _scheme(name: str, url: str, allowed: set[str]) -> str:
 
 
 def database(name: str, *, sqlite_path: Path) -> dict[str, Any]:
-    """Django's database settings: PostgreSQL or SQLite from a URL, SQLite in WAL mode at ``sqlite_path`` without one."""
+    """Django's database settings: PostgreSQL or SQLite from a URL; SQLite in WAL mode at ``sqlite_path`` without."""
     url = text(name)
     if not url or url.startswith("sqlite"):
         path: Path | str = sqlite_path
@@ -70,7 +70,7 @@ def database(name: str, *, sqlite_path: Path) -> dict[str, Any]:
             "NAME": path,
             "CONN_MAX_AGE": 60,
             "OPTIONS": {
-                # IMMEDIATE: a writer waits for its turn instead of failing half-way. FULL: a commit survives a power cut.
+                # IMMEDIATE: a writer waits for its turn, not to fail half-way. FULL: a commit survives a power cut.
                 # recursive_triggers: without it INSERT OR REPLACE walks past the delete triggers that freeze rows.
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,

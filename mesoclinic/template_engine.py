@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
+from django.dispatch import receiver
 from django.template.backends.django import DjangoTemplates
 
 
@@ -33,10 +34,11 @@ class _Refuse(str):
 def _engine(autoescape: bool) -> DjangoTemplates:
     ours: dict[str, Any] = settings.TEMPLATES[0]
     options = {**ours["OPTIONS"], "string_if_invalid": _Refuse("%s"), "autoescape": autoescape}
-    return DjangoTemplates({"NAME": "strict", "DIRS": ours["DIRS"], "APP_DIRS": ours.get("APP_DIRS", False), "OPTIONS": options})
+    same = {"DIRS": ours["DIRS"], "APP_DIRS": ours.get("APP_DIRS", False)}
+    return DjangoTemplates({"NAME": "strict", **same, "OPTIONS": options})
 
 
-@setting_changed.connect
+@receiver(setting_changed)
 def _forget(*, setting: str, **kwargs: Any) -> None:
     if setting == "TEMPLATES":
         _engine.cache_clear()

@@ -17,7 +17,7 @@ from mesoclinic.documents import actions, storage
 from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.documents.queries import document_visible_to
 
-# Who may see a document depends on its kind: these views let in whoever is signed in and ask the kind, which answers 404.
+# Who may see a document depends on its kind: these views let in whoever is signed in and ask the kind, or answer 404.
 
 
 @signed_in

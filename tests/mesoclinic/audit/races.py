@@ -1,4 +1,4 @@
-"""Eight people at once extend the trail. As a script it makes its own SQLite file: an in-memory database has no races."""
+"""Eight people extend the trail at once. As a script it makes its own SQLite file: one in memory has no races."""
 
 from __future__ import annotations
 

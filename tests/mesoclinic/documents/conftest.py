@@ -17,7 +17,9 @@ from mesoclinic.documents.models import Document
 PROBE = """{% extends "documents/base.html" %}{% load i18n %}
 {% block content %}<h1>{{ title }}</h1><p class="lead">{{ lead }}</p>
 <table class="data"><thead><tr><th scope="col">Ingredient</th><th scope="col" class="num">Dose</th></tr></thead>
-<tbody>{% for line in lines %}<tr><th scope="row">{{ line.name }}</th><td class="num">{{ line.dose }}</td></tr>{% endfor %}</tbody></table>
+<tbody>{% for line in lines %}
+<tr><th scope="row">{{ line.name }}</th><td class="num">{{ line.dose }}</td></tr>
+{% endfor %}</tbody></table>
 {% if image %}<img src="{{ image }}" alt="">{% endif %}{% endblock %}"""
 
 
@@ -25,7 +27,7 @@ PROBE = """{% extends "documents/base.html" %}{% load i18n %}
 def _probe_kind(tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "documents").mkdir()
     (tmp_path / "documents/probe.html").write_text(PROBE)
-    ours = django_settings.TEMPLATES[0]
+    ours: dict[str, Any] = django_settings.TEMPLATES[0]
     settings.TEMPLATES = [{**ours, "DIRS": [tmp_path, *ours["DIRS"]]}]
     settings.DOCUMENT_KINDS = {
         "probe": {"template": "documents/probe.html", "visible": "tests.mesoclinic.providers.document_seen_by"}

@@ -248,9 +248,9 @@ def test_made_document_is_frozen_in_the_database(ask: Ask, renders: list[int]) -
         "UPDATE documents_document SET context = '{}'",
         "DELETE FROM documents_document",
     ):
-        with pytest.raises(IntegrityError, match="document_made_frozen"), transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
+        refused = pytest.raises(IntegrityError, match="document_made_frozen")
+        with refused, transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
 
 
 def test_request_is_written_down(ask: Ask, ada: User, person: uuid.UUID) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pikepdf
 import pytest
@@ -64,7 +65,7 @@ def test_document_is_tagged_and_says_what_it_is(ask: Ask) -> None:
 
 def _tags(node: pikepdf.Object) -> set[str]:
     found = {str(node.S)[1:]} if "/S" in node else set()
-    kids = node.get("/K", [])
+    kids: Any = node.get("/K", [])
     for kid in kids if isinstance(kids, pikepdf.Array) else [kids]:
         if isinstance(kid, pikepdf.Dictionary):
             found |= _tags(kid)

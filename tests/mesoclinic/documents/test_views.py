@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -101,7 +102,7 @@ def test_file_that_is_not_ready_leads_to_its_status(ask: Ask, ada: User, sign_in
 
 
 def test_file_that_was_lost_is_made_again(ready: Document, ada: User, sign_in: SignIn) -> None:
-    ready.file.storage.delete(ready.file.name)
+    Path(ready.file.path).unlink()
 
     response = sign_in(ada).get(reverse("documents:file", args=[ready.public_id]))
 

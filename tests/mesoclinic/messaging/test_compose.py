@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -28,7 +29,7 @@ def template(tmp_path: Path, settings: Settings) -> str:
     folder.mkdir()
     for ending, content in ((".subject.txt", SUBJECT), (".txt", TEXT), (".html", HTML)):
         (folder / f"probe{ending}").write_text(content)
-    ours = django_settings.TEMPLATES[0]
+    ours: dict[str, Any] = django_settings.TEMPLATES[0]
     settings.TEMPLATES = [{**ours, "DIRS": [tmp_path, *ours["DIRS"]]}]
     return "probe"
 
