@@ -171,7 +171,12 @@ def test_loader_names_what_is_wrong(message: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: 1\na: 2\n", "written twice"), ("- 1\n", "expected a mapping"), ("a: [\n", "expected"), (None, "No such file")],
+    [
+        ("a: 1\na: 2\n", "written twice"),
+        ("- 1\n", "expected a mapping"),
+        ("a: [\n", "expected"),
+        (None, "No such file"),
+    ],
 )
 def test_data_file_that_cannot_be_read_says_where(text: str | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / "facts.yaml"

@@ -99,7 +99,8 @@ def test_every_ingredient_left_out_has_one_plain_sentence(case: dict[str, Any]) 
         assert row["reason"] and "%(" not in row["reason"], row
     for group in ("blocks", "cautions", "infos", "excluded_by_rule"):
         for row in answer[group]:
-            assert row["message"] and row["because_text"] or not row["because"], row
+            assert row["message"], row
+            assert bool(row["because_text"]) == bool(row["because"]), row
     for row in answer["alternatives"]:
         assert row["summary"]
     if answer["status"] == "proposed":

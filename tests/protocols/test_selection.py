@@ -1,0 +1,212 @@
+"""The search is exact: it agrees with brute force on small instances and with a MILP solver on large ones."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from protocols.engine.model import bits
+from protocols.engine.partition import SyringeRules
+from protocols.engine.select import Problem, Requirement, _Search, select
+from tests.protocols.references import (
+    SHIFT,
+    brute_force,
+    met,
+    random_problem,
+    rank,
+    set_partitions,
+    solve_milp,
+    worth,
+)
+from tests.protocols.worked_cases import count
+
+UNIT = 1000 << SHIFT
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_selection_agrees_with_brute_force(block: int) -> None:
+    rng = random.Random(f"brute force {block}")
+    for _ in range(count(40, 500)):
+        problem = random_problem(rng, ingredients=rng.randrange(1, 11), concerns=rng.randrange(1, 5))
+
+        assert bits(select(problem)) == brute_force(problem)
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_selection_agrees_with_a_milp_solver(block: int) -> None:
+    rng = random.Random(f"milp {block}")
+    for number in range(count(5, 250)):
+        largest = number % 25 == 24
+        size, concerns = (60, 8) if largest else (rng.randrange(12, 41), rng.randrange(2, 7))
+        problem = random_problem(rng, ingredients=size, concerns=concerns)
+
+        chosen = bits(select(problem))
+        counts, value = solve_milp(problem)
+
+        assert met(problem, chosen) == counts
+        assert worth(problem, chosen) / UNIT == pytest.approx(value, abs=1e-6)
+
+
+def small(**changes: object) -> Problem:
+    n = 4
+    base = Problem(
+        candidates=(1 << n) - 1,
+        benefits=({0: UNIT, 1: UNIT, 2: UNIT},),
+        simplicity=0,
+        caution=0,
+        syringe=0,
+        caution_masks=(),
+        families=(),
+        never_together=(0,) * n,
+        min_steps=(1,) * n,
+        target_steps=100,
+        budget=None,
+        usual_cost=(1,) * n,
+        most=1,
+        syringes=SyringeRules(
+            apart=(0,) * n, hurried=(0,) * n, ph_low=(5,) * n, ph_high=(7,) * n, per_syringe=5, most=3
+        ),
+        cost_index=(10, 10, 10, 10),
+        requirements=(),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_equal_values_are_settled_by_the_lower_cost_index() -> None:
+    assert bits(select(small(cost_index=(12, 11, 10, 1)))) == [2]
+
+
+def test_equal_values_and_costs_are_settled_by_key_order() -> None:
+    assert bits(select(small())) == [0]
+    assert bits(select(small(benefits=({2: UNIT, 1: UNIT},)))) == [1]
+
+
+def test_an_ingredient_that_earns_just_its_keep_is_left_out() -> None:
+    assert select(small(simplicity=UNIT)) == 0
+    assert bits(select(small(simplicity=UNIT - 1))) == [0]
+
+
+def test_an_ingredient_that_earns_nothing_and_costs_nothing_follows_key_order() -> None:
+    free = small(most=2, benefits=({1: UNIT},), simplicity=0, cost_index=(0, 0, 0, 0))
+
+    assert bits(select(free)) == brute_force(free)
+
+
+def test_second_ingredient_for_a_concern_counts_half() -> None:
+    two = small(most=2, simplicity=UNIT // 2)
+    assert bits(select(two)) == [0]
+    assert bits(select(replace(two, simplicity=UNIT // 2 - 1))) == [0, 1]
+
+
+def _required(*entries: tuple[int, int]) -> tuple[Requirement, ...]:
+    return tuple(
+        Requirement(level=level, concern=f"c{i}", first_choice=f"i{i}", index=i, substitute=False)
+        for level, i in entries
+    )
+
+
+def test_requirement_gives_way_to_a_more_severe_concern_only() -> None:
+    one_family = small(most=3, families=((0b011, 1),), benefits=({0: UNIT, 1: 9 * UNIT},))
+
+    assert bits(select(replace(one_family, requirements=_required((0, 0), (1, 1))))) == [0]
+    assert bits(select(replace(one_family, requirements=_required((1, 0), (0, 1))))) == [1]
+
+
+def test_requirements_of_equal_severity_are_met_as_many_as_fit_then_by_value() -> None:
+    crowded = small(
+        most=3,
+        never_together=(0b110, 0b001, 0b001, 0),
+        benefits=({0: 9 * UNIT, 1: UNIT, 2: UNIT},),
+        requirements=_required((1, 0), (1, 1), (1, 2)),
+    )
+
+    assert bits(select(crowded)) == [1, 2]
+
+
+def test_requirement_is_kept_even_where_it_costs_value() -> None:
+    assert bits(select(small(simplicity=5 * UNIT, requirements=_required((2, 3))))) == [3]
+
+
+def test_requirement_that_nothing_can_meet_is_no_requirement() -> None:
+    assert bits(select(small(requirements=_required((0, -1))))) == [0]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"target_steps": 2}, [0, 1]),  # room for the minimum volumes of two
+        ({"target_steps": 0}, []),
+        ({"budget": 2}, [0, 1]),
+        ({"budget": 1}, [0]),
+        ({"families": ((0b111, 1),)}, [0]),
+        ({"never_together": (0b10, 0b01, 0, 0)}, [0, 2]),
+        ({"most": 2}, [0, 1]),
+    ],
+)
+def test_each_capacity_binds_at_its_edge(change: dict[str, object], expected: list[int]) -> None:
+    assert bits(select(small(**{"most": 4, **change}))) == expected
+
+
+def test_syringes_bind() -> None:
+    apart = SyringeRules(
+        apart=(0b110, 0b101, 0b011, 0), hurried=(0,) * 4, ph_low=(5,) * 4, ph_high=(7,) * 4, per_syringe=5, most=2
+    )
+
+    assert bits(select(small(most=4, syringes=apart))) == [0, 1]
+
+
+def test_rank_orders_sets_as_the_reference_does() -> None:
+    rng = random.Random("rank")
+    for _ in range(count(30, 300)):
+        problem = random_problem(rng, ingredients=7, concerns=3)
+        sets = [mask for mask in range(1 << 7) if problem.feasible(mask)]
+        best = max(sets, key=problem.rank)
+        assert bits(best) == min((bits(mask) for mask in sets), key=lambda members: rank(problem, members))
+
+
+def test_bound_keeps_the_search_small() -> None:
+    rng = random.Random("large")
+    problem = random_problem(rng, ingredients=60, concerns=8)
+    search = _Search(problem, {})
+    search.begin(0, problem.candidates)
+
+    assert search.nodes < 60_000
+
+
+# ---------------------------------------------------------------------- partition
+@pytest.mark.parametrize("block", range(2))
+def test_partition_agrees_with_trying_every_partition(block: int) -> None:
+    rng = random.Random(f"partition {block}")
+    for _ in range(count(60, 500)):
+        problem = random_problem(rng, ingredients=8, concerns=1)
+        rules = replace(problem.syringes, hurried=tuple(rng.getrandbits(8) & ~(1 << i) for i in range(8)), counts={})
+        rules = replace(rules, hurried=_symmetric(rules.hurried), dilutable_mask=rng.getrandbits(8), counts={})
+        members = rng.sample(range(8), k=rng.randrange(0, 7))
+        mask = sum(1 << i for i in members)
+        ways = [
+            [sum(1 << i for i in group) for group in groups]
+            for groups in set_partitions(sorted(members))
+            if len(groups) <= rules.most and all(rules.fits(sum(1 << i for i in group)) for group in groups)
+        ]
+        if not ways:
+            assert rules.fewest(mask) > rules.most
+            continue
+        assert rules.fewest(mask) == min(map(len, ways))
+        assert list(rules.best(mask)) == min(
+            (sorted(way, key=lambda group: bits(group)[0]) for way in ways), key=lambda way: _merit(rules, way)
+        )
+
+
+def _symmetric(masks: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(
+        sum(1 << j for j in range(len(masks)) if (masks[i] >> j & 1) or (masks[j] >> i & 1)) for i in range(len(masks))
+    )
+
+
+def _merit(rules: SyringeRules, way: list[int]) -> tuple[object, ...]:
+    hurried = sum(1 for group in way for i in bits(group) for j in bits(group) if rules.hurried[i] >> j & 1)
+    undiluted = sum(len(bits(group)) for group in way if group & ~rules.dilutable_mask)
+    place = {i: number for number, group in enumerate(way) for i in bits(group)}
+    return len(way), hurried, undiluted, tuple(place[i] for i in sorted(place))
