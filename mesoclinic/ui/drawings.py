@@ -392,7 +392,7 @@ def course_axis(
     known = {int(entry["number"]): entry for entry in (dates if dates is not None else course.get("dates") or ())}
     start = _day_of(known[1]) if 1 in known else None
 
-    sessions = []
+    sessions: list[dict[str, Any]] = []
     for number, offset in enumerate(offsets, start=1):
         entry = known.get(number)
         when = _day_of(entry) if entry else (start + timedelta(days=offset) if start else None)
@@ -495,7 +495,7 @@ def _place_session(session: dict[str, Any], weeks: int, dated: bool) -> None:
     x = axis_x(session["offset"], weeks)
     when = session["when"]
     if dated and when:
-        top, below = formats.date_format(when, "j M"), WORDS_OF_STATE[session["state"]]
+        top, below = formats.date_format(when, "j M"), str(WORDS_OF_STATE[session["state"]])
         told = formats.date_format(when, "j F Y")
     else:
         top = _t("Day %(day)d") % {"day": session["offset"]}

@@ -90,8 +90,14 @@ def test_static_files_named_in_templates_exist() -> None:
         if not name.startswith("vendor/")  # copied by scripts/vendor.py, whose own test is in test_ui_vendor.py
     }
 
+    named |= {
+        name
+        for path in (ROOT / "templates/400.html", ROOT / "templates/500.html")
+        for name in re.findall(r'"/static/((?!vendor/)[^"]+)"', path.read_text(encoding="utf-8"))
+    }
+
     assert sorted(name for name in named if not finders.find(name)) == []
-    assert "js/theme.js" in named
+    assert {"js/theme.js", "css/cards.css"} <= named
 
 
 def test_every_script_and_style_of_ours_is_used_by_a_page() -> None:

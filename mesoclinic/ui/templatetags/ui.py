@@ -273,11 +273,11 @@ def pagination(context: template.Context, page: Page) -> dict[str, Any]:
 def back_url(context: template.Context) -> str:
     """The page one came from, where it is one of ours."""
     request = context.get("request")
-    before = request.headers.get("Referer", "") if request else ""
-    here = {request.get_host()} if request else set()
-    if not url_has_allowed_host_and_scheme(before, here) or urlsplit(before).path == request.path:
+    if request is None:
         return ""
-    return before
+    before = request.headers.get("Referer", "")
+    ours = url_has_allowed_host_and_scheme(before, {request.get_host()})
+    return before if ours and urlsplit(before).path != request.path else ""
 
 
 # ------------------------------------------------------------------ Forms
@@ -300,6 +300,13 @@ def control(field: BoundField, css: str = "", **attributes: Any) -> SafeString:
     if classes:
         attributes["class"] = classes
     return field.as_widget(attrs={name.replace("_", "-"): value for name, value in attributes.items()})
+
+
+@register.filter
+def without_placeholder(field: BoundField) -> BoundField:
+    """A field of somebody else's form, whose placeholder only repeats the label."""
+    field.field.widget.attrs.pop("placeholder", None)
+    return field
 
 
 @register.filter
