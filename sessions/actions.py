@@ -22,6 +22,7 @@ from mesoclinic.accounts.reauthentication import confirm_password
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
 from mesoclinic.messaging.actions import cancel_messages
+from protocols.actions import change_plan_status
 from protocols.enums import PlanStatus
 from protocols.models import Ingredient, Plan
 from sessions import mails
@@ -35,6 +36,7 @@ from sessions.models import (
     Lot,
     Room,
     TreatmentSession,
+    TreatmentSessionStatus,
 )
 from sessions.permissions import (
     check_can_book,
@@ -457,8 +459,7 @@ def _record(
         row.session = session
     Administration.objects.bulk_create(rows)
     cancel_messages(subject_id=appointment.public_id, purposes=[mails.REMINDER], by=by)
-    # The first performed session begins the course.
-    Plan.objects.filter(pk=plan.pk, status=PlanStatus.SIGNED).update(status=PlanStatus.ACTIVE)
+    _move_plan(plan, by=by)
     appointment.refresh_from_db(fields=["status"])
     trail.record(
         "session.recorded",
@@ -473,6 +474,15 @@ def _record(
         },
     )
     return session
+
+
+def _move_plan(plan: Plan, *, by: User) -> None:
+    """The first recorded session begins the course, the last completes it."""
+    if plan.status == PlanStatus.SIGNED:
+        change_plan_status(plan=plan, to=PlanStatus.ACTIVE, by=by)
+    done = TreatmentSession.objects.filter(plan=plan, status=TreatmentSessionStatus.PERFORMED)
+    if done.count() == terms_of(plan).sessions:
+        change_plan_status(plan=plan, to=PlanStatus.COMPLETED, by=by)
 
 
 def _check_lines(planned: Sequence[PlannedLine], done: Sequence[Injected]) -> None:

@@ -1,4 +1,8 @@
-from django.urls import URLPattern
+from django.urls import include, path
+from rest_framework.routers import SimpleRouter
 
-app_name = "sessions-api"
-urlpatterns: list[URLPattern] = []
+from sessions.api import AppointmentViewSet
+
+router = SimpleRouter()
+router.register("appointments", AppointmentViewSet, basename="api-appointment")
+urlpatterns = [path("", include(router.urls))]

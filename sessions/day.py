@@ -30,7 +30,7 @@ from sessions.queries import (
     rooms_of,
     visits_on,
 )
-from sessions.wording import day_words
+from sessions.wording import short_day
 
 INTAKE_FRESH_DAYS = 70  # course.yaml, interval_limits.interrupted_after: then the intake is repeated
 WAITING_AT_MOST = 6  # of each kind in "Needs you"; the rest is counted
@@ -182,12 +182,11 @@ def _states(visit: Appointment, intake_on: date | None, *, user: User, now: date
         states.append(State(kind="quiet", text=_("Cancelled")))
     elif visit.starts_at < now:
         late = int((now - visit.starts_at).total_seconds() // 60)
-        if late < 24 * 60:
-            states.append(
-                State(kind="warn", text=ngettext("%(n)s minute late", "%(n)s minutes late", late) % {"n": late})
-            )
+        if late < 60:
+            words = ngettext("%(n)s minute late", "%(n)s minutes late", late) % {"n": late}
         else:
-            states.append(State(kind="warn", text=_("Neither checked in nor recorded")))
+            words = _("Not arrived") if late < 24 * 60 else _("Neither checked in nor recorded")
+        states.append(State(kind="warn", text=words))
     else:
         states.append(State(kind="quiet", text=_("Booked")))
     if visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED):
@@ -349,7 +348,7 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
         unbooked = unbooked_plans(user).filter(patient__site=site)
         total += unbooked.count()
         for plan in _light(unbooked)[:WAITING_AT_MOST]:
-            words = {"name": plan.patient.name, "day": day_words(plan.signed_at.astimezone(site.tz))}
+            words = {"name": plan.patient.name, "day": short_day(plan.signed_at.astimezone(site.tz))}
             sessions = plan.sessions_planned
             needs.append(
                 Need(
@@ -376,7 +375,7 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
                     icon="lock",
                     title=_("Plan to sign"),
                     text=_("%(name)s, drafted %(day)s")
-                    % {"name": plan.patient.name, "day": day_words(plan.created_at.astimezone(site.tz))},
+                    % {"name": plan.patient.name, "day": short_day(plan.created_at.astimezone(site.tz))},
                     url=reverse("protocols:plan", args=[plan.public_id]),
                     label=_("Open"),
                 )

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import Site, User
@@ -78,7 +79,7 @@ class WishesForm(forms.Form):
 
 class LotField(forms.ModelChoiceField):
     def label_from_instance(self, obj: Lot) -> str:
-        return _("%(lot)s, exp. %(day)s") % {"lot": obj.number, "day": f"{obj.expires_on:%d.%m.%Y}"}
+        return _("%(lot)s, exp. %(day)s") % {"lot": obj.number, "day": date_format(obj.expires_on, "j M Y")}
 
 
 TOLERANCE = [(1, "1"), (2, "2"), (3, "3"), (4, "4"), (5, "5")]
@@ -88,8 +89,8 @@ class RecordForm(forms.Form):
     """Per planned line what was injected, prefilled as planned; then the visit as a whole."""
 
     nothing_changed = forms.TypedChoiceField(
-        label=_("Anything changed since the last visit?"),
-        choices=[("yes", _("Nothing changed")), ("no", _("Something changed"))],
+        label=_("Since the last visit"),
+        choices=[("yes", _("No, nothing")), ("no", _("Yes, see note"))],
         coerce=lambda value: value == "yes",
         widget=forms.RadioSelect,
         help_text=_("Ask aloud: medicines, illness, fever, allergy, pregnancy."),
@@ -112,6 +113,7 @@ class RecordForm(forms.Form):
     def __init__(self, *args: Any, syringes: Sequence[PlannedSyringe], lots: Sequence[Lot], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.syringes = syringes
+        self.has_lots = bool(lots)
         for line in self.lines:
             self._add_line(line, [lot for lot in lots if lot.product.ingredient.key == line.ingredient])
 
@@ -125,7 +127,7 @@ class RecordForm(forms.Form):
             min_value=Decimal(0),
             max_digits=5,
             decimal_places=2,
-            initial=line.volume_ml,
+            initial=f"{line.volume_ml:.2f}",
             widget=forms.NumberInput(
                 attrs={"step": "0.05", "inputmode": "decimal", "class": "mc-in-s", "data-planned": str(line.volume_ml)}
             ),

@@ -65,5 +65,5 @@ def _event(appointment: Appointment, *, method: str, at: datetime, house: str) -
     guest.params["cn"] = vText(appointment.patient.name)
     guest.params["partstat"] = vText("ACCEPTED")
     guest.params["rsvp"] = vText("FALSE")
-    event.add("attendee", guest, encode=0)
+    event.add("attendee", guest, encode=False)
     return event

@@ -15,6 +15,7 @@ from protocols.enums import PlanStatus
 from protocols.models import Plan
 from sessions.models import Appointment, AppointmentStatus
 from sessions.transitions import before
+from sessions.wording import day_words
 
 IN_FORCE = (PlanStatus.SIGNED, PlanStatus.ACTIVE)
 
@@ -85,7 +86,7 @@ def check_its_day_has_come(appointment: Appointment, *, at: datetime) -> None:
     day = appointment.starts_at.astimezone(zone).date()
     if at.astimezone(zone).date() < day:
         raise InvalidTransition(
-            _("This appointment is on %(day)s; it cannot be begun before its day.") % {"day": f"{day:%d.%m.%Y}"}
+            _("This appointment is on %(day)s; it cannot be begun before its day.") % {"day": day_words(day)}
         )
 
 

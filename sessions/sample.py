@@ -275,8 +275,8 @@ PEOPLE = (
 ROOMS = {"Lyon": ("Room 1", "Room 2"), "New York": ("Room A",)}
 HOURS = {
     # practitioner: site, morning and afternoon, seven days a week so that Today is never empty
-    "lena": ("Lyon", ((time(9), time(12, 30)), (time(13, 30), time(18)))),
-    "sam": ("New York", ((time(9), time(13)), (time(14), time(18)))),
+    "lena": ("Lyon", ((time(8, 30), time(12, 30)), (time(13, 30), time(20)))),
+    "sam": ("New York", ((time(8, 30), time(13)), (time(14), time(20)))),
 }
 SUPPLIERS = ("Laboratoires Orme", "Nordlys Pharma", "Officine du Rhône")
 
@@ -342,15 +342,16 @@ class Story:
             with self.on(day=-3, at=f"{hour:02}:30"):
                 self._intake(key)
         with self.on(day=-2, at="09:40"):
-            self._book(self._sign("teodor"), first_day=0)
+            self._book(self._sign("teodor"), first_day=0, not_before=self._soon("Lyon"))
         with self.on(day=-2, at="10:30"):
-            self._book(self._sign("marguerite"), first_day=0)
+            self._book(self._sign("marguerite"), first_day=0, not_before=self._soon("Lyon"))
         with self.on(day=-2, at="11:15"):
             self._sign("rasmus")
         with self.on(day=-2, at="12:00"):
             self._draft("noor")
         with self.on(day=-2, at="09:00", site="New York"):
-            self._book(self._sign("anselm"), first_day=0)
+            self._book(self._sign("anselm"), first_day=0, not_before=self._soon("New York"))
+        self._what_has_passed_is_done()
         self._deliver()
         return {
             "patients": Patient.objects.count(),
@@ -365,6 +366,11 @@ class Story:
         """The clock at a wall time of the site, so many days from today."""
         wall = datetime.combine(self.today(site) + timedelta(days=day), time.fromisoformat(at))
         return clock_at(min(wall.replace(tzinfo=self.sites[site].tz), self.now))
+
+    def _soon(self, site: str) -> time:
+        """A little after now, inside the day's hours: so that there are visits ahead whenever the sample is loaded."""
+        soon = (self.now + timedelta(minutes=20)).astimezone(self.sites[site].tz)
+        return min(max(soon.time(), time(10)), time(18)) if soon.date() == self.today(site) else time(18)
 
     def today(self, site: str) -> date:
         return self.now.astimezone(self.sites[site].tz).date()
@@ -484,15 +490,22 @@ class Story:
         plan.refresh_from_db()
         return planning.sign_plan(plan=plan, revision=plan.revision, password=house.PASSWORD, by=by)
 
-    def _book(self, plan: Plan, *, first_day: int) -> Course:
+    def _book(self, plan: Plan, *, first_day: int, not_before: time | None = None) -> Course:
         site: Site = plan.patient.site
         return booking.book_course(
             plan=plan,
             site=site,
             practitioner=self._practitioner(site.name),
             earliest=self.today(site.name) + timedelta(days=first_day),
+            not_before=not_before,
             by=self.staff["cleo"] if site.name == "Lyon" else self.staff["sam"],
         )
+
+    def _what_has_passed_is_done(self) -> None:
+        """Nobody is hours late in an invented clinic."""
+        passed = Appointment.objects.filter(status=AppointmentStatus.BOOKED, ends_at__lt=self.now)
+        for visit in passed.select_related("course__plan").order_by("starts_at"):
+            self._perform(visit.course, number=visit.number, tolerance=1, note="Well tolerated.")
 
     def _perform(self, course: Course, *, number: int, tolerance: int, note: str) -> None:
         """The visit as planned, each line from the lot that expires first."""

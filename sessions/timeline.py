@@ -64,6 +64,7 @@ class Record:
     messages: list[Message]
     documents: list[Document]
     in_force: Plan | None = None
+    shown: Plan | None = None  # whose course is drawn: the one in force, else the last that was completed
     draft: Plan | None = None
     booked: dict[int, Appointment] = field(default_factory=dict)  # sessions of the plan in force, by number
 
@@ -78,11 +79,12 @@ def read(patient: Patient, *, user: User) -> Record:
     )
     record.draft = next((plan for plan in record.plans if plan.status == PlanStatus.DRAFT), None)
     record.in_force = next((plan for plan in record.plans if plan.status in IN_FORCE), None)
-    if record.in_force is not None:
+    record.shown = _shown(record.plans)
+    if record.shown is not None:
         record.booked = {
             visit.number: visit
             for visit in record.visits
-            if visit.course.plan_id == record.in_force.pk and visit.status not in FREE_AGAIN
+            if visit.course.plan_id == record.shown.pk and visit.status not in FREE_AGAIN
         }
     return record
 
@@ -97,17 +99,23 @@ def _plans(patient: Patient, user: User) -> list[Plan]:
     """Newest first. The one in force comes with what was signed, for whom may read it and for its course's dates."""
     if not user.may(Permission.PLAN_EXISTS):
         return []
-    plans = list(
+    plans: list[Plan] = list(
         patient.plans.exclude(status=PlanStatus.DISCARDED)
         .defer("case", "policy", "proposal", "edits", "result")
         .select_related("signed_by", "created_by")
         .annotate(sessions_planned=F("result__course__sessions"))
         .order_by("-created_at", "-pk")
     )
-    in_force = next((plan for plan in plans if plan.status in IN_FORCE), None)
-    if in_force is not None:
-        in_force.result = Plan.objects.values_list("result", flat=True).get(pk=in_force.pk)
+    shown = _shown(plans)
+    if shown is not None:
+        shown.result = Plan.objects.values_list("result", flat=True).get(pk=shown.pk)
     return plans
+
+
+def _shown(plans: Sequence[Plan]) -> Plan | None:
+    in_force = (plan for plan in plans if plan.status in IN_FORCE)
+    completed = (plan for plan in plans if plan.status == PlanStatus.COMPLETED)
+    return next(in_force, None) or next(completed, None)
 
 
 def _messages(patient: Patient, user: User) -> list[Message]:
@@ -290,7 +298,7 @@ def sentence(parts: Sequence[str]) -> str:
 
 def course_of(record: Record, *, user: User) -> dict[str, Any] | None:
     """What the course drawing needs: days and windows, booked dates; reviews only for whom may read the plan."""
-    plan = record.in_force
+    plan = record.shown
     if plan is None:
         return None
     course = plan.result["course"]

@@ -250,8 +250,7 @@ def _axis(plan: Plan, series: Series, site: Site) -> dict[str, Any]:
         {"number": slot.number, "starts_at": slot.starts_at.astimezone(site.tz), "state": "planned"}
         for slot in series.slots
     ]
-    shown = {"offsets_days": course["offsets_days"], "windows_days": course.get("windows_days")}
-    return {"course": shown, "dates": [*kept, *proposed]}
+    return {"course": {"offsets_days": course["offsets_days"]}, "dates": [*kept, *proposed]}
 
 
 @requires(Permission.BOOKING_WRITE)
@@ -428,5 +427,5 @@ def _record_context(request: ClinicRequest, visit: Appointment, form: RecordForm
         "course": course,
         "technique": course.get("technique_label") or str(course.get("technique") or "").replace("_", " "),
         "total_ml": sum(line.volume_ml for line in form.lines),
-        "lots_known": any(len(form.fields[f"lot-{line.key}"].choices) > 1 for line in form.lines),
+        "lots_known": form.has_lots,
     }

@@ -36,6 +36,10 @@ def day_words(day: date | datetime) -> str:
     return date_format(day, "D j M Y")
 
 
+def short_day(day: date | datetime) -> str:
+    return date_format(day, "j M")
+
+
 def time_words(at: datetime, site: Site) -> str:
     return date_format(at.astimezone(site.tz), "H:i")
 

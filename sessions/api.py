@@ -1,0 +1,207 @@
+"""Appointments over HTTP: the person's own sites only, the same actions as the pages, nothing is ever deleted."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mesoclinic.accounts.access import Permission
+from mesoclinic.accounts.models import Site, User
+from mesoclinic.audit import trail
+from mesoclinic.errors import InvalidInput
+from sessions.actions import book_appointment, cancel_appointment
+from sessions.models import Appointment, AppointmentStatus, Room
+from sessions.queries import appointments_visible_to, bookable_plans_visible_to, practitioners_of
+
+
+class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
+    """A booked time. ``starts_at`` and ``ends_at`` carry the offset of the site's wall time."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    plan = serializers.UUIDField(source="course.plan.public_id", read_only=True)
+    patient = serializers.UUIDField(source="patient.public_id", read_only=True)
+    practitioner = serializers.UUIDField(source="practitioner.public_id", read_only=True)
+    practitioner_name = serializers.CharField(source="practitioner.name", read_only=True)
+    room = serializers.UUIDField(source="room.public_id", read_only=True)
+    room_name = serializers.CharField(source="room.name", read_only=True)
+    site = serializers.UUIDField(source="site.public_id", read_only=True)
+    time_zone = serializers.CharField(source="site.time_zone", read_only=True)
+    starts_at = serializers.SerializerMethodField()
+    ends_at = serializers.SerializerMethodField()
+    sequence = serializers.IntegerField(read_only=True, help_text="Of the invitation; rises with each change")
+
+    class Meta:
+        model = Appointment
+        fields = (
+            "id",
+            "plan",
+            "number",
+            "patient",
+            "practitioner",
+            "practitioner_name",
+            "room",
+            "room_name",
+            "site",
+            "time_zone",
+            "starts_at",
+            "ends_at",
+            "status",
+            "sequence",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.DateTimeField())
+    def get_starts_at(self, visit: Appointment) -> str:
+        return visit.starts_at.astimezone(visit.site.tz).isoformat()
+
+    @extend_schema_field(serializers.DateTimeField())
+    def get_ends_at(self, visit: Appointment) -> str:
+        return visit.ends_at.astimezone(visit.site.tz).isoformat()
+
+
+class NewAppointmentSerializer(serializers.Serializer[Any]):
+    """One session of a signed plan at one time. Its length comes from the plan."""
+
+    plan = serializers.UUIDField()
+    number = serializers.IntegerField(min_value=1, max_value=5, help_text="Session n of the course")
+    practitioner = serializers.UUIDField()
+    room = serializers.UUIDField()
+    starts_at = serializers.DateTimeField(help_text="With its offset, for example 2026-12-01T09:00:00+01:00")
+
+    def validate_starts_at(self, value: datetime) -> datetime:
+        given = self.initial_data.get("starts_at")
+        # Without an offset nobody can know whose nine o'clock it is.
+        if isinstance(given, str) and not (given.endswith(("Z", "z")) or _has_offset(given)):
+            raise serializers.ValidationError(_("Write the time with its offset from UTC."))
+        return value
+
+
+def _has_offset(text: str) -> bool:
+    clock = text.replace(" ", "T").partition("T")[2]
+    return "+" in clock or "-" in clock
+
+
+_PARAMETERS = [
+    OpenApiParameter("from", {"type": "string", "format": "date"}, description="First day, in the site's wall time"),
+    OpenApiParameter("to", {"type": "string", "format": "date"}, description="Last day, itself included"),
+    OpenApiParameter("site", {"type": "string", "format": "uuid"}, description="Public id of one of your own sites"),
+    OpenApiParameter("patient", {"type": "string", "format": "uuid"}),
+    OpenApiParameter("status", str, enum=list(AppointmentStatus.values)),
+]
+
+
+@extend_schema_view(list=extend_schema(parameters=_PARAMETERS))
+class AppointmentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Appointment]):
+    serializer_class = AppointmentSerializer
+    queryset = Appointment.objects.none()  # what the schema reads; see get_queryset
+    lookup_field = "public_id"
+    lookup_url_kwarg = "id"
+    lookup_value_regex = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    filter_backends: ClassVar[list[Any]] = []
+    http_method_names = ("get", "post", "head", "options")
+    access: ClassVar[dict[str, Permission]] = {"GET": Permission.BOOKING_READ, "POST": Permission.BOOKING_WRITE}
+
+    def get_queryset(self) -> QuerySet[Appointment]:
+        if not self.request.user.is_authenticated:
+            return Appointment.objects.none()
+        found = (
+            appointments_visible_to(self.request.user)
+            .select_related("patient", "practitioner", "room", "site", "course__plan")
+            .defer(*(f"course__plan__{name}" for name in ("case", "policy", "proposal", "edits", "result")))
+            .order_by("starts_at", "pk")
+        )
+        return self._filtered(found) if self.action == "list" else found
+
+    def _filtered(self, found: QuerySet[Appointment]) -> QuerySet[Appointment]:
+        asked = self.request.query_params
+        sites = list(self.request.user.sites.all())
+        if wanted := asked.get("site"):
+            sites = [site for site in sites if str(site.public_id) == wanted]
+            found = found.filter(site__in=sites)
+        if patient := asked.get("patient"):
+            found = found.filter(patient__public_id=_uuid("patient", patient))
+        if (status := asked.get("status", "")) in AppointmentStatus.values:
+            found = found.filter(status=status)
+        first, last = _day("from", asked.get("from")), _day("to", asked.get("to"))
+        # Each site has its own midnight.
+        zone = (sites[0] if sites else self.request.user.sites.first() or Site(time_zone="UTC")).tz
+        if first:
+            found = found.filter(starts_at__gte=datetime.combine(first, time.min, tzinfo=zone))
+        if last:
+            found = found.filter(starts_at__lt=datetime.combine(last + timedelta(days=1), time.min, tzinfo=zone))
+        return found
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = super().list(request, *args, **kwargs)
+        shown = [row["id"] for row in response.data["results"]]
+        trail.record("appointments.listed", by=request.user, details={"shown": shown})
+        return response
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        visit = self.get_object()
+        trail.record("appointment.viewed", by=request.user, target=visit, patient=visit.patient)
+        return Response(self.get_serializer(visit).data)
+
+    @extend_schema(request=NewAppointmentSerializer, responses={201: AppointmentSerializer})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        typed = NewAppointmentSerializer(data=request.data)
+        typed.is_valid(raise_exception=True)
+        given = typed.validated_data
+        plan = bookable_plans_visible_to(request.user).filter(public_id=given["plan"]).first()
+        if plan is None:
+            raise InvalidInput(_("There is no signed plan with this id at your sites."), field="plan")
+        room = Room.objects.filter(public_id=given["room"], site_id__in=request.user.site_ids, is_active=True).first()
+        if room is None:
+            raise InvalidInput(_("There is no room with this id at your sites."), field="room")
+        visit = book_appointment(
+            plan=plan,
+            number=given["number"],
+            site=room.site,
+            practitioner=_practitioner(given["practitioner"], room.site),
+            room=room,
+            starts_at=given["starts_at"],
+            by=request.user,
+        )
+        return Response(self.get_serializer(visit).data, status=201)
+
+    @extend_schema(request=None, responses={200: AppointmentSerializer})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Cancel the appointment: its time is free again, and what was not mailed yet is stopped."""
+        visit = cancel_appointment(appointment=self.get_object(), by=request.user)
+        return Response(self.get_serializer(visit).data)
+
+
+def _practitioner(public_id: Any, site: Site) -> User:
+    found = practitioners_of(site).filter(public_id=public_id).first()
+    if found is None:
+        raise InvalidInput(_("Nobody with this id has hours at %(site)s.") % {"site": site}, field="practitioner")
+    return found
+
+
+def _day(name: str, text: str | None) -> Any:
+    if not text:
+        return None
+    try:
+        day = parse_date(text)
+    except ValueError:
+        day = None
+    if day is None:
+        raise InvalidInput(_("Write a day like 2026-11-24."), field=name)
+    return day
+
+
+def _uuid(name: str, text: str) -> Any:
+    try:
+        return serializers.UUIDField().run_validation(text)
+    except serializers.ValidationError:
+        raise InvalidInput(_("This is not an id."), field=name) from None
