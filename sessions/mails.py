@@ -7,7 +7,7 @@ of why.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -71,7 +71,7 @@ def reminder_due_at(appointment: Appointment) -> datetime:
     zone = appointment.site.tz
     local = appointment.starts_at.astimezone(zone)
     day, wall = local.date() - timedelta(days=1), local.time()
-    return instant(day, wall, zone) or datetime.combine(day, wall, tzinfo=zone).astimezone(local.tzinfo)
+    return instant(day, wall, zone) or datetime.combine(day, wall, tzinfo=zone).astimezone(UTC)
 
 
 def take_back(appointments: Sequence[Appointment], *, course: Course, by: User) -> None:

@@ -430,7 +430,7 @@ class Story:
     def _intake(self, key: str) -> None:
         person = self.people[key]
         site = self.sites[person.site]
-        reception = self.staff["cleo"] if person.site == "Lyon" else self.staff["sam"]
+        reception = self._reception(person.site)
         patient = register_patient(
             given_name=person.given_name,
             family_name=person.family_name,
@@ -463,6 +463,9 @@ class Story:
         )
         submit_intake(intake=intake, by=by)
         self.patients[key] = patient
+
+    def _reception(self, site: str) -> User:
+        return self.staff["cleo" if site == "Lyon" else "sam"]
 
     def _practitioner(self, site: str) -> User:
         return self.staff[next(key for key, (where, _blocks) in HOURS.items() if where == site)]
@@ -498,7 +501,7 @@ class Story:
             practitioner=self._practitioner(site.name),
             earliest=self.today(site.name) + timedelta(days=first_day),
             not_before=not_before,
-            by=self.staff["cleo"] if site.name == "Lyon" else self.staff["sam"],
+            by=self._reception(site.name),
         )
 
     def _what_has_passed_is_done(self) -> None:
@@ -511,7 +514,9 @@ class Story:
         """The visit as planned, each line from the lot that expires first."""
         visit = course.appointments.get(number=number)
         with clock_at(visit.starts_at - timedelta(minutes=4)):
-            booking.set_appointment_status(appointment=visit, status=AppointmentStatus.ARRIVED, by=self.staff["cleo"])
+            booking.set_appointment_status(
+                appointment=visit, status=AppointmentStatus.ARRIVED, by=self._reception(visit.site.name)
+            )
         with clock_at(visit.ends_at - timedelta(minutes=6)):
             lots = Lot.objects.filter(site=visit.site).order_by("expires_on")
             booking.record_session(

@@ -219,8 +219,8 @@ def lot(
     )
 
 
-def monday(*, weeks: int = 1) -> date:
-    """A Monday some weeks from now."""
+def monday(*, weeks: int = 2) -> date:
+    """A Monday some weeks from now; by default at least a week ahead, so that every reminder still lies ahead."""
     today = timezone.now().date()
     return today + timedelta(days=7 - today.weekday() + 7 * (weeks - 1))
 
