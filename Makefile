@@ -45,11 +45,11 @@ bench: setup ## each benchmark beside its reference
 
 browser: setup ## the main path in headless Chromium, clicks counted
 	@$(PY) scripts/bootstrap.py packages browser
-	@$(PY) tests/e2e/main_path.py $(ARGS)
+	@$(PY) -m tests.e2e.main_path $(ARGS)
 
 screenshots: setup ## pictures of the main pages at 390 and 1280 px, light and dark, and axe on each
 	@$(PY) scripts/bootstrap.py packages browser
-	@$(PY) tests/e2e/screenshots.py $(ARGS)
+	@$(PY) -m tests.e2e.screenshots $(ARGS)
 
 lock: setup ## pin every package anew, with hashes and without addresses
 	@sh scripts/lock.sh

@@ -27,7 +27,7 @@ def main(names: list[str]) -> int:
     failed = []
     for script in scripts:
         print(f"\n== {script.stem}", flush=True)
-        if subprocess.call([sys.executable, str(script)], cwd=ROOT):
+        if subprocess.call([sys.executable, "-m", f"benchmarks.{script.stem}"], cwd=ROOT):
             failed.append(script.stem)
     print(f"\nFailed: {', '.join(failed)}" if failed else "")
     return 1 if failed else 0

@@ -31,7 +31,7 @@ def main(names: list[str]) -> int:
         for where, start in (("SQLite", []), ("PostgreSQL", [sys.executable, "scripts/with_services.py"])):
             began = time.monotonic()
             print(f"--- {script.stem} on {where}", flush=True)
-            code = subprocess.call([*start, sys.executable, str(script)], cwd=ROOT, env=bare)
+            code = subprocess.call([*start, sys.executable, "-m", f"tests.faults.{script.stem}"], cwd=ROOT, env=bare)
             print(
                 f"--- {script.stem} on {where}: {'FAILED' if code else 'ok'}, {time.monotonic() - began:.0f} s",
                 flush=True,

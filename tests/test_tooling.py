@@ -226,7 +226,8 @@ def told() -> list[Any]:
     ]
 
 
-def test_sample_holds_the_twelve_and_a_chain_that_is_whole(db: None) -> None:
+def test_sample_holds_the_twelve_and_a_chain_that_is_whole(db: None, clock: Any) -> None:
+    clock("2026-11-22 07:00")
     call_command("load_sample", stdout=io.StringIO())
     assert Patient.objects.count() == 12
     assert {p.intakes.get().status for p in Patient.objects.all()} == {IntakeStatus.SUBMITTED}
@@ -259,7 +260,8 @@ def test_sample_fills_today_on_any_day(db: None, clock: Any, now: str) -> None:
     site = lena.sites.get()
     today = timezone.now().astimezone(site.tz).date()
     visits = visits_on(today, site=site, user=lena)
-    assert len({visit.patient for visit in visits}) >= 4
+    assert len({visit.patient for visit in visits}) == 4
+    assert not [visit for visit in visits if visit.status == "booked" and visit.ends_at < timezone.now()]
 
 
 def test_sample_is_the_same_each_time(transactional_db: None, clock: Any) -> None:

@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, sync_playwright
 
+from tests.e2e.processes import processes_with
+
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT))
 PASSWORD = "linden-blossom"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 QUIET = [
@@ -84,16 +85,6 @@ def server(**environment: str) -> Iterator[str]:
             made.wait(90)
             left = processes_with(f"{folder}/var")
             check(not left, f"make run left processes behind: {left}")
-
-
-def processes_with(text: str) -> list[str]:
-    """The command lines of processes whose environment mentions ``text``."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if int(entry.name) != os.getpid() and text.encode() in (entry / "environ").read_bytes():
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:120])
-    return found
 
 
 # ------------------------------------------------------------------ the browser
