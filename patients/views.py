@@ -98,9 +98,10 @@ def patient_new(request: ClinicRequest) -> HttpResponse:
         raise NotAllowed(_("You have no site yet. Ask the medical director to add you to one."))
     form = PatientForm(request.POST or None, user=request.user, site=request.site, initial=_typed_elsewhere(request))
     duplicates: list[Duplicate] = []
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST":
+        valid = form.is_valid()
         duplicates = _duplicates(request, form)
-        if not duplicates or request.POST.get("different_person"):
+        if valid and (not duplicates or request.POST.get("different_person")):
             try:
                 patient = register_patient(**form.details, by=request.user)
             except DomainError as refusal:
@@ -108,7 +109,12 @@ def patient_new(request: ClinicRequest) -> HttpResponse:
             else:
                 return _after_registering(request, patient)
     status = 200 if request.method == "GET" else 422
-    context = {"form": form, "duplicates": duplicates, "asked_again": bool(duplicates)}
+    context = {
+        "form": form,
+        "duplicates": duplicates,
+        "asked_again": bool(duplicates) and "different_person" not in request.POST,
+        "is_different": "different_person" in request.POST,
+    }
     return render(request, "patients/patient_new.html", context, status=status)
 
 
@@ -133,7 +139,11 @@ def patient_duplicates(request: ClinicRequest) -> HttpResponse:
     """The panel beside the registration form, while somebody types. By POST: names stay out of addresses and logs."""
     form = PatientForm(request.POST, user=request.user, site=request.site)
     form.is_valid()  # half-typed on purpose: what can be read is compared
-    context = {"duplicates": _duplicates(request, form), "asked_again": False}
+    context = {
+        "duplicates": _duplicates(request, form),
+        "asked_again": False,
+        "is_different": "different_person" in request.POST,
+    }
     return render(request, "patients/patient_new.html#possible-duplicates", context)
 
 
@@ -304,6 +314,7 @@ def _form_context(intake: Intake, form: IntakeForm, conflict: list[intakes.Chang
         "zones_drawn": zones_to_draw(zones),
         "conflict": conflict,
         "wrong": form.wrong() if form.is_bound else [],
+        "is_refused": bool(form.errors),
         "saved": _saved_sentence(intake),
         "previous": form.previous,
     }

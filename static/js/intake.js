@@ -67,6 +67,7 @@ const choosePattern = (keys) => {
 let timer = 0;
 let saving = false;
 let again = false;
+let out = false; // signed out meanwhile: the page's token is no longer good
 let stopped = false; // somebody else saved: only the person decides what happens next
 
 const say = (text) => {
@@ -108,7 +109,8 @@ const save = async () => {
     let answer = await post();
     if (answer.status === 403 && (await renewToken())) answer = await post();
     const json = (answer.headers.get("Content-Type") ?? "").startsWith("application/json");
-    if (!json) {
+    out = !json;
+    if (out) {
       say(form.dataset.wordsOut);
     } else {
       const told = await answer.json();
@@ -157,6 +159,16 @@ if (form && state) {
   });
   form.addEventListener("submit", (event) => {
     clearTimeout(timer);
+    if (out) {
+      event.preventDefault();
+      const button = event.submitter;
+      renewToken().then((renewed) => {
+        out = !renewed;
+        if (renewed) form.requestSubmit(button);
+        else say(form.dataset.wordsOut);
+      });
+      return;
+    }
     if (saving) {
       // The revision on the page is about to change: send after it did.
       event.preventDefault();
