@@ -47,6 +47,7 @@ CONTAINER_NAMES: Mapping[str, Any] = {
     "ampoule": _("ampoule"),
     "prefilled_syringe": _("prefilled syringe"),
 }
+NOT_LITERATURE = frozenset({"clinic_default", "chemistry_principle", "product_label", "web_article"})
 BASIS_NAMES: Mapping[str, Any] = {
     "clinic_default": _("Clinic default"),
     "product_labelling": _("Product labelling"),
@@ -212,7 +213,7 @@ class Catalogue:
             limitations=item.get("limitations", ""),
             url=url,
             identifier=identifier,
-            unchecked=item.get("verification") == "from_knowledge",
+            unchecked=item.get("verification") == "from_knowledge" and item.get("kind") not in NOT_LITERATURE,
         )
 
     def sources(self, keys: Iterable[str]) -> tuple[Source, ...]:
@@ -220,7 +221,7 @@ class Catalogue:
 
     def stock_text(self, key: str) -> str:
         stock = self.raw[key]["stock"]
-        container = CONTAINER_NAMES.get(stock["container"], stock["container"])
+        container = CONTAINER_NAMES.get(stock["container"], stock["container"].replace("_", " "))
         return (
             f"{stock['concentration']} {stock['concentration_unit']}, {container} "
             f"{stock['container_volume']} {stock['container_volume_unit']}"

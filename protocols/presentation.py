@@ -151,9 +151,10 @@ class Reader:
             rows.append(
                 {
                     "key": entry["concern"],
-                    "label": entry["label"],
+                    "label": short_label(entry["label"]),
                     "severity": entry["severity"],
                     "note": ", ".join(stages),
+                    "evidence_note": entry["evidence_note"],
                 }
             )
         return rows
@@ -273,11 +274,13 @@ class Reader:
     def swaps(self) -> list[tuple[str, str]]:
         """What may take the place of a line, or be added: served, switched on and not screened out."""
         return [
-            (row["ingredient"], row["name"]) for row in self.result["left_out"] if row["reason_code"] in SWAP_REASONS
+            (row["ingredient"], short_label(row["name"]))
+            for row in self.result["left_out"]
+            if row["reason_code"] in SWAP_REASONS
         ]
 
     def names(self, keys: list[str]) -> str:
-        return ", ".join(self.contents.name(key) for key in keys)
+        return ", ".join(short_label(self.contents.name(key)) for key in keys)
 
     # -------------------------------------------------------------- left out
     def left_out(self) -> list[LeftOut]:
@@ -288,7 +291,7 @@ class Reader:
             rows.append(
                 LeftOut(
                     key=row["ingredient"],
-                    name=row["name"],
+                    name=short_label(row["name"]),
                     group=group,
                     label=self._reason_label(code),
                     reason=row["reason"],
@@ -334,7 +337,7 @@ class Reader:
                     rule=row["rule"],
                     message=row["message"],
                     until=row["until"] or "",
-                    because="; ".join(row["because_text"]),
+                    because="; ".join(dict.fromkeys(row["because_text"])),
                     ingredients=self.names(row["ingredients"]),
                     sources=self.contents.sources(row["sources"]),
                     acknowledged=given,

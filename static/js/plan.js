@@ -1,4 +1,21 @@
-// The plan page. A native popover asks for the signature; after a refused password the server marks it to be opened again.
+// The plan page: one edit after the other, and the signature.
+
+// Edits wait for one another. One that waited is sent with the revision that the page shows by then, not with the one
+// from before: whoever clicks twice quickly is no second person.
+document.addEventListener("htmx:before:request", (event) => {
+  const body = event.detail?.ctx?.request?.body;
+  const shown = document.querySelector("#plan-panes")?.dataset.revision;
+  if (shown && body instanceof URLSearchParams && body.has("revision")) body.set("revision", shown);
+});
+
+// A volume shows what the server has, unless somebody is typing in it just now.
+const settleVolumes = () => {
+  for (const input of document.querySelectorAll("#plan-panes input[name=volume_ml]")) {
+    if (input !== document.activeElement) input.value = input.defaultValue;
+  }
+};
+
+// A native popover asks for the signature; after a refused password the server marks it to be opened again.
 const openMarked = () => {
   for (const dialog of document.querySelectorAll("[popover][data-open]")) {
     delete dialog.dataset.open;
@@ -6,7 +23,10 @@ const openMarked = () => {
   }
 };
 openMarked();
-document.addEventListener("htmx:after:swap", openMarked);
+document.addEventListener("htmx:after:swap", () => {
+  settleVolumes();
+  openMarked();
+});
 
 // Opened for signing, the password is where typing starts.
 document.addEventListener("toggle", (event) => {
