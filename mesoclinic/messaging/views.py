@@ -34,7 +34,7 @@ def message_list(request: ClinicRequest) -> HttpResponse:
         found = found.filter(state=state)
     else:
         state = ""
-    page = Paginator(found.order_by("-due_at", "-id"), PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(queries.in_order_of_need(found), PER_PAGE).get_page(request.GET.get("page"))
     trail.record("messages.listed", by=request.user, details={"state": state, "page": page.number})
     context = {
         "page": page,

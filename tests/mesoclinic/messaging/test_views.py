@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -9,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
@@ -44,6 +47,23 @@ def test_list_with_a_made_up_state_shows_all(queue: Queue, cleo: User, sign_in: 
     queue(subject="Waiting one")
 
     assert "Waiting one" in sign_in(cleo).get(reverse("messaging:list"), {"state": "zzz"}).content.decode()
+
+
+def test_list_begins_with_what_needs_somebody(queue: Queue, cleo: User, sign_in: SignIn) -> None:
+    now = timezone.now()
+    order = ["failed", "held", "sent late", "sent early", "next", "later"]
+    for name in sorted(order):
+        state = name.split()[0]
+        when = {"sent early": -9, "sent late": -8, "next": 1, "later": 2}.get(name, 0)
+        message = queue(subject=f"Letter {name}.", due_at=now + timedelta(hours=when))
+        if state in ("failed", "held"):
+            Message.objects.filter(pk=message.pk).update(state=state)
+        elif state == "sent":
+            Message.objects.filter(pk=message.pk).update(state="sent", sent_at=now)
+
+    page = sign_in(cleo).get(reverse("messaging:list")).content.decode()
+
+    assert re.findall(r"Letter ([^.]*)\.", page) == order
 
 
 def test_list_says_when_messages_failed(queue: Queue, cleo: User, sign_in: SignIn) -> None:
