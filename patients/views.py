@@ -96,7 +96,12 @@ def patient_list(request: ClinicRequest) -> HttpResponse:
 def patient_new(request: ClinicRequest) -> HttpResponse:
     if request.site is None:
         raise NotAllowed(_("You have no site yet. Ask the medical director to add you to one."))
-    form = PatientForm(request.POST or None, user=request.user, site=request.site, initial=_typed_elsewhere(request))
+    form = PatientForm(
+        request.POST if request.method == "POST" else None,
+        user=request.user,
+        site=request.site,
+        initial=_typed_elsewhere(request),
+    )
     duplicates: list[Duplicate] = []
     if request.method == "POST":
         valid = form.is_valid()
@@ -168,7 +173,9 @@ def _duplicates(request: ClinicRequest, form: PatientForm) -> list[Duplicate]:
 def patient_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     patient = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
     check_can_write_patient(patient, by=request.user)
-    form = PatientForm(request.POST or None, user=request.user, site=request.site, patient=patient)
+    form = PatientForm(
+        request.POST if request.method == "POST" else None, user=request.user, site=request.site, patient=patient
+    )
     revision = patient.revision
     if request.method == "POST" and form.is_valid():
         try:

@@ -344,3 +344,13 @@ def test_pages_of_one_patient_leave_one_audit_event_each(sign_in: Any, teodor: P
         assert AuditEvent.objects.count() == before + 1
         assert event.action == action
         assert event.patient_id == (None if url == LIST else teodor.public_id)
+
+
+def test_forms_sent_empty_are_refused_beside_their_fields(sign_in: Any, teodor: Patient, cleo: User) -> None:
+    client = sign_in(cleo)
+
+    for url in (NEW, reverse("patients:edit", args=[teodor.public_id])):
+        response = client.post(url)
+        assert response.status_code == 422
+        assert "given_name" in response.context["form"].errors
+    assert client.post("/patients/duplicates/").status_code == 200
