@@ -37,7 +37,7 @@ def test_selection_agrees_with_brute_force(block: int) -> None:
 @pytest.mark.parametrize("block", range(2))
 def test_selection_agrees_with_a_milp_solver(block: int) -> None:
     rng = random.Random(f"milp {block}")
-    for number in range(count(5, 250)):
+    for number in range(count(5, 1000)):
         largest = number % 25 == 24
         size, concerns = (60, 8) if largest else (rng.randrange(12, 41), rng.randrange(2, 7))
         problem = random_problem(rng, ingredients=size, concerns=concerns)
