@@ -47,10 +47,10 @@ from sessions.permissions import (
 from sessions.planned import PlannedLine, planned_lines
 from sessions.planner import Hours
 from sessions.proposing import propose_series, wishes_from
-from sessions.queries import hours_of, kept_appointments, rooms_of
+from sessions.queries import FREE_AGAIN, hours_of, kept_appointments, rooms_of
 from sessions.terms import terms_of
 from sessions.transitions import BY_HAND, before
-from sessions.wording import day_words, overlap, plain, time_words
+from sessions.wording import AlreadyTaken, day_words, overlap, plain, time_words
 
 Result = TypeVar("Result")
 
@@ -163,6 +163,8 @@ def book_appointment(
         terms = terms_of(current)
         if not 1 <= number <= terms.sessions:
             raise InvalidInput(_("The plan has %(n)s sessions.") % {"n": terms.sessions}, field="number")
+        if Appointment.objects.filter(course__plan=current, number=number).exclude(status__in=FREE_AGAIN).exists():
+            raise AlreadyTaken(_("This session of the course is booked already."), field="number")
         ends_at = starts_at + timedelta(minutes=terms.minutes)
         _check_open(starts_at, ends_at, practitioner=practitioner, site=site)
         _check_gaps(current, number=number, starts_at=starts_at, site=site)

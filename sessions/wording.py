@@ -180,9 +180,8 @@ def overlap(error: IntegrityError, wanted: Iterable[Appointment]) -> AlreadyTake
     visits = list(wanted)
     if not visits:
         return None
-    for guard, column in ((PRACTITIONER_FREE, "practitioner"), (ROOM_FREE, "room"), (PATIENT_FREE, "patient")):
-        if guard.broken_by(error):
-            return _taken(column, visits)
+    if any(guard.broken_by(error) for guard in (PRACTITIONER_FREE, ROOM_FREE, PATIENT_FREE)):
+        return _taken(visits)
     text = str(error)
     if "session_booked_once" in text or "treatment_sessions_appointment.number" in text:
         return AlreadyTaken(_("This session of the course is booked already."))
@@ -191,22 +190,21 @@ def overlap(error: IntegrityError, wanted: Iterable[Appointment]) -> AlreadyTake
     return None
 
 
-def _taken(column: str, visits: list[Appointment]) -> AlreadyTaken:
-    who = getattr(visits[0], column)
-    at, site = visits[0].starts_at, visits[0].site
-    for visit in visits:
-        clash = (
-            live_appointments()
-            .filter(**{column: who}, starts_at__lt=visit.ends_at, ends_at__gt=visit.starts_at)
-            .order_by("starts_at")
-            .first()
-        )
-        if clash is not None:
-            at, site = clash.starts_at, visit.site
-            break
-    words = {"who": who, "when": when_words(at, site)}
-    if column == "practitioner":
-        return AlreadyTaken(_("%(who)s already has an appointment on %(when)s.") % words, field="starts_at")
-    if column == "room":
-        return AlreadyTaken(_("%(who)s is already taken on %(when)s.") % words, field="starts_at")
-    return AlreadyTaken(_("%(who)s already has an appointment on %(when)s.") % words, field="starts_at")
+def _taken(visits: list[Appointment]) -> AlreadyTaken:
+    """Who or what is taken, and when. Where several are, the same one on both engines: the practitioner first."""
+    for column in ("practitioner", "room", "patient"):
+        for visit in visits:
+            who = getattr(visit, column)
+            clash = (
+                live_appointments()
+                .filter(**{column: who}, starts_at__lt=visit.ends_at, ends_at__gt=visit.starts_at)
+                .order_by("starts_at")
+                .first()
+            )
+            if clash is None:
+                continue
+            words = {"who": who, "when": when_words(clash.starts_at, visit.site)}
+            if column == "room":
+                return AlreadyTaken(_("%(who)s is already taken on %(when)s.") % words, field="starts_at")
+            return AlreadyTaken(_("%(who)s already has an appointment on %(when)s.") % words, field="starts_at")
+    return AlreadyTaken(_("Somebody else was booking this time. Please look again."), field="starts_at")
