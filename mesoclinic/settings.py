@@ -215,6 +215,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["mesoclinic.accounts.api.DeclaredPermission"],
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "PatientStatusEnum": "patients.models.PatientStatus.choices",
+        "PlanStatusEnum": "protocols.enums.PlanStatus.choices",
+        "AppointmentStatusEnum": "sessions.models.AppointmentStatus.choices",
+    },
 }
 
 # ------------------------------------------------------------------ Languages and time
@@ -245,15 +250,18 @@ STORAGES = {
 # ------------------------------------------------------------------ What a lower app asks of a higher one, by name
 INGREDIENT_CHOICES_PROVIDER = "protocols.catalogue.ingredient_choices"
 PLAN_DATES_PROVIDER = "sessions.queries.session_dates_for_plan"
+PERSON_PAGE = "sessions:patient"  # the page about a person, by public id
 PERSON_VISIBILITY = "patients.queries.visible_person_ids"  # whose messages a user may see: user -> public ids
 DOCUMENT_KINDS = {
     "plan_record": {
         "template": "documents/plan_record.html",
         "visible": "protocols.documents.plan_pdf_visible",
+        "page": "protocols:plan",
     },
     "plan_patient": {
         "template": "documents/plan_patient.html",
         "visible": "protocols.documents.plan_pdf_visible",
+        "page": "protocols:plan",
     },
 }
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages as notices
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -60,11 +61,21 @@ def document_retry(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 
 def file_name(document: Document) -> str:
-    """In plain letters, so that every system keeps it: treatment-plan-teodor-brandvold.pdf."""
-    return (slugify(document.title)[:80].strip("-") or "document") + ".pdf"
+    """In plain letters, so that every system keeps it, and with the person's number, not their name:
+    treatment-plan-p-00342.pdf."""
+    person = document.context.get("person")
+    number = person.get("number", "") if isinstance(person, dict) else ""
+    return (slugify(f"{document.title[:70]} {number}") or "document") + ".pdf"
 
 
 def _status(request: ClinicRequest, document: Document) -> HttpResponse:
     waiting = document.state in (DocumentState.QUEUED, DocumentState.RENDERING)
     template = "documents/document_status.html" + ("#document-status" if request.htmx else "")
-    return render(request, template, {"document": document, "waiting": waiting, "file_name": file_name(document)})
+    context = {
+        "document": document,
+        "waiting": waiting,
+        "file_name": file_name(document),
+        "person": document.context.get("person"),
+        "back": settings.DOCUMENT_KINDS[document.kind].get("page"),  # where the document belongs, by URL name
+    }
+    return render(request, template, context)

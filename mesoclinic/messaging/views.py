@@ -42,6 +42,7 @@ def message_list(request: ClinicRequest) -> HttpResponse:
         "states": MessageState.choices,
         "failed_count": queries.failed_messages_visible_to(request.user).count(),
         "mail_leaves": mail_leaves(request),
+        "person_page": settings.PERSON_PAGE,
     }
     return render(request, "messaging/message_list.html", context)
 
@@ -101,6 +102,7 @@ def _detail(request: ClinicRequest, message: Message) -> dict[str, object]:
         "can_undo": can_undo(message, by=request.user),
         "can_retry": can_retry(message, by=request.user),
         "mail_leaves": mail_leaves(request),
+        "person_page": settings.PERSON_PAGE,
     }
 
 

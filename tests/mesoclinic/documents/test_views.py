@@ -32,6 +32,7 @@ def test_status_polls_until_it_is_ready(ask: Ask, ada: User, sign_in: SignIn, mo
 
     page = client.get(url).content.decode()
     assert f'hx-get="{url}"' in page and "Waiting for its turn" in page
+    assert "Teodor Brandvold" in page and "born 8 June 1987" in page
     fragment = client.get(url, headers={"HX-Request": "true"}).content.decode()
     assert fragment.lstrip().startswith('<div id="document-status"') and "<html" not in fragment
     assert f'hx-get="{url}"' in fragment
@@ -71,7 +72,7 @@ def test_file_is_downloaded_under_a_plain_name_and_written_down(ready: Document,
 
     assert response.content == b"%PDF-1.7 probe"
     assert response["Content-Type"] == "application/pdf"
-    assert response["Content-Disposition"] == 'attachment; filename="plan-teodor-elodie-x-y.pdf"'
+    assert response["Content-Disposition"] == 'attachment; filename="plan-teodor-elodie-x-y-p-00342.pdf"'
     assert response["Cache-Control"] == "no-store, private"
     event = AuditEvent.objects.order_by("-id")[0]
     assert (event.action, event.actor_id, event.patient_id) == ("document.downloaded", ada.public_id, ready.person_id)
