@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mesoclinic.accounts.models import Clinic
-from protocols.engine import ENGINE_VERSION, Formulary, Policy, canonical_json, parse_case
+from protocols.engine import ENGINE_VERSION, Formulary, Policy, canonical_json, parse_case, verify
 from protocols.models import FormularyVersion, Plan
 from protocols.proposing import answer
 from protocols.queries import built_formulary
@@ -95,13 +95,8 @@ def merged(edits: Sequence[Mapping[str, Any]], added: Sequence[Mapping[str, Any]
 
 
 def verified(plan: Plan) -> list[str]:
-    """What the second, independent calculation finds wrong with the plan, in sentences. Nothing: it agrees."""
-    from protocols import engine
-
-    check = getattr(engine, "verify", None)  # TEMPORARY: until the engine has its second calculation
-    return (
-        [] if check is None else [str(item) for item in check(plan.result, plan.case, formulary_of(plan), plan.policy)]
-    )
+    """What the second, independent calculation finds wrong with the plan. Nothing: it agrees."""
+    return [str(found) for found in verify(plan.result, plan.case, formulary_of(plan), plan.policy)]
 
 
 def recompute(plan: Plan) -> Computed:

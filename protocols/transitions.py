@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from protocols.enums import FormularyStatus, PlanStatus
 
@@ -56,7 +57,7 @@ def document() -> str:
     return "\n".join(lines)
 
 
-def _diagram(table: Mapping[PlanStatus, frozenset[PlanStatus]] | Mapping[FormularyStatus, frozenset[FormularyStatus]]):
+def _diagram(table: Mapping[Any, frozenset[Any]]) -> Iterator[str]:
     first = next(iter(table))
     yield "```mermaid"
     yield "stateDiagram-v2"

@@ -10,7 +10,7 @@ from patients.actions import save_intake, start_intake, submit_intake
 from patients.models import Intake, Patient
 from protocols.actions import (
     acknowledge,
-    answer_open_question,
+    answer_open_questions,
     confirm_entry,
     create_plan,
     load_formulary_draft,
@@ -18,10 +18,10 @@ from protocols.actions import (
     sign_plan,
 )
 from protocols.models import FormularyVersion, Plan
-from protocols.queries import formulary_in_force
+from protocols.queries import formulary_in_force, unsettled_facts
 from tests import factories
 
-# A healthy man of 39 with moderate pattern loss (Norwood IV) and mildly poor circulation: three to four actives, one syringe.
+# A healthy man of 39 with moderate pattern loss (Norwood IV) and mildly poor circulation: four actives.
 FACTS: dict[str, Any] = {
     "conditions": [],
     "medications": [],
@@ -60,7 +60,7 @@ def draft_formulary(*, by: User, label: str = "2026.1", is_sample: bool = False)
 def published_formulary(
     *, by: User | None = None, label: str = "2026.1", is_sample: bool = False, new: bool = False
 ) -> FormularyVersion:
-    """The version in force; made, confirmed and published by ``by`` (a director) where there is none, or where ``new``."""
+    """The version in force; made, confirmed and published by ``by`` (a director) where there is none or ``new``."""
     found = formulary_in_force()
     if found and not new:
         return found
@@ -120,13 +120,10 @@ def draft_plan(
 
 def settled(plan: Plan, *, by: User) -> Plan:
     """Every open question answered as not measured and every caution acknowledged: ready to be signed."""
-    while waiting := [row for row in plan.result["open_questions"] if not row.get("waived")]:
-        answer_open_question(
+    while waiting := unsettled_facts(plan):  # an answer can open another question
+        answer_open_questions(
             plan=plan,
-            fact=waiting[0]["fact"],
-            kind="not_measured",
-            value=None,
-            reason="Asked; not measured at this visit.",
+            answers=[{"fact": fact, "kind": "not_measured", "reason": "Asked; not measured today."} for fact in waiting],
             by=by,
         )
         plan.refresh_from_db()

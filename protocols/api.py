@@ -1,0 +1,343 @@
+"""Ingredients, proposals and plans over HTTP: the same reads, checks and actions as the pages. Nothing is signed here."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_view,
+)
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.exceptions import ParseError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from mesoclinic.accounts.access import Permission
+from mesoclinic.audit import trail
+from patients.models import Patient
+from patients.queries import patients_visible_to
+from protocols.actions import create_plan
+from protocols.catalogue import STATUS_NAMES, Catalogue, Row, matching
+from protocols.computing import clinic_policy
+from protocols.engine import CaseError
+from protocols.enums import PlanStatus
+from protocols.models import FormularyEntry, Plan
+from protocols.proposing import answer
+from protocols.queries import (
+    built_formulary,
+    formulary_in_force,
+    obstacles_to_signing,
+    plans_visible_to,
+    required_formulary,
+)
+from protocols.wording import fault_message
+
+UUID_PATTERN = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+# ------------------------------------------------------------------ ingredients
+
+
+class EvidenceSerializer(serializers.Serializer[Any]):
+    """What an ingredient is used for: habit (strength) apart from evidence (grade and direction)."""
+
+    concern = serializers.CharField(source="key")
+    label = serializers.CharField()
+    strength = serializers.IntegerField(help_text="1 to 3: how strongly practice ties it to the concern; not evidence")
+    evidence_grade = serializers.CharField(source="grade")
+    direction = serializers.CharField(source="direction_key")
+    note = serializers.CharField()
+    first_choice = serializers.BooleanField()
+    sources = serializers.SerializerMethodField()
+
+    def get_sources(self, line: Any) -> list[str]:
+        return [source.key for source in line.sources]
+
+
+class LimitsSerializer(serializers.Serializer[Any]):
+    volume_min_ml = serializers.CharField()
+    volume_usual_ml = serializers.CharField()
+    volume_max_ml = serializers.CharField()
+    dose_min = serializers.CharField()
+    dose_usual = serializers.CharField()
+    dose_max = serializers.CharField()
+    dose_unit = serializers.CharField()
+
+
+class IngredientSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField(source="entry.ingredient.public_id")
+    key = serializers.CharField()
+    name = serializers.CharField()
+    ingredient_class = serializers.CharField(source="entry.ingredient_class")
+    role = serializers.CharField()
+    is_active = serializers.BooleanField(source="entry.is_active")
+    prescription_only = serializers.BooleanField(source="entry.prescription_only")
+    confirmation_required = serializers.BooleanField(source="entry.confirmation_required")
+    confirmed_at = serializers.DateTimeField(source="entry.confirmed_at")
+    stock = serializers.CharField(help_text="Concentration and container that doses are reckoned with")
+    per_session = serializers.SerializerMethodField()
+    concerns = EvidenceSerializer(many=True)
+
+    @extend_schema_field(LimitsSerializer)
+    def get_per_session(self, row: Row) -> dict[str, str]:
+        assert row.amounts is not None
+        names = ("min", "usual", "max")
+        volumes = {f"volume_{name}_ml": value for name, value in zip(names, row.amounts.volumes, strict=True)}
+        doses = {f"dose_{name}": value for name, value in zip(names, row.amounts.doses, strict=True)}
+        return volumes | doses | {"dose_unit": row.amounts.dose_unit}
+
+
+class RuleSerializer(serializers.Serializer[Any]):
+    rule = serializers.CharField(source="key")
+    severity = serializers.CharField()
+    message = serializers.CharField()
+    until = serializers.CharField()
+
+
+class PairSerializer(serializers.Serializer[Any]):
+    pair = serializers.CharField(source="key")
+    others = serializers.CharField(source="name")
+    severity = serializers.CharField()
+    scope = serializers.CharField()
+    rationale = serializers.CharField()
+
+
+class IngredientDetailSerializer(IngredientSerializer):
+    rules = serializers.SerializerMethodField()
+    pairs = serializers.SerializerMethodField()
+    formulary = serializers.SerializerMethodField()
+
+    @extend_schema_field(RuleSerializer(many=True))
+    def get_rules(self, row: Row) -> list[Any]:
+        return RuleSerializer(self.context["contents"].rule_lines(row.key), many=True).data
+
+    @extend_schema_field(PairSerializer(many=True))
+    def get_pairs(self, row: Row) -> list[Any]:
+        return PairSerializer(self.context["contents"].pair_lines(row.key), many=True).data
+
+    def get_formulary(self, row: Row) -> str:
+        return row.entry.version.label
+
+
+@extend_schema_view(
+    list=extend_schema(
+        responses=IngredientSerializer(many=True),
+        parameters=[
+            OpenApiParameter("q", str, description="Part of the name"),
+            OpenApiParameter("kind", str, description="Class"),
+            OpenApiParameter("concern", str),
+            OpenApiParameter("grade", str, enum=list("ABCDE")),
+            OpenApiParameter("status", str, enum=list(STATUS_NAMES)),
+        ],
+    ),
+    retrieve=extend_schema(responses=IngredientDetailSerializer),
+)
+class IngredientViewSet(viewsets.GenericViewSet[FormularyEntry]):
+    """The ingredients of the formulary in force; empty while none is."""
+
+    serializer_class = IngredientSerializer
+    queryset = FormularyEntry.objects.none()  # what the schema reads
+    lookup_field = "public_id"
+    lookup_url_kwarg = "id"
+    lookup_value_regex = UUID_PATTERN
+    filter_backends: ClassVar[list[Any]] = []
+    access: ClassVar[dict[str, Permission]] = {"GET": Permission.FORMULARY_READ}
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        version = formulary_in_force()
+        rows = Catalogue(version).rows() if version else []
+        asked = {name: request.query_params.get(name, "") for name in ("q", "kind", "concern", "grade", "status")}
+        if asked["status"] not in STATUS_NAMES:
+            asked["status"] = ""
+        page = self.paginate_queryset(matching(rows, **asked))  # type: ignore[arg-type]
+        return self.get_paginated_response(IngredientSerializer(page, many=True).data)
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        version = formulary_in_force()
+        entry = (
+            version.entries.select_related("ingredient", "version")
+            .defer("version__documents")
+            .filter(ingredient__public_id=kwargs["id"])
+            .first()
+            if version
+            else None
+        )
+        if version is None or entry is None:
+            raise Http404
+        contents = Catalogue(version)
+        return Response(IngredientDetailSerializer(contents.row(entry), context={"contents": contents}).data)
+
+
+# ------------------------------------------------------------------ proposals
+
+
+class CaseSerializer(serializers.Serializer[Any]):
+    """A case, for the schema; the engine itself reads it and names every fault at its place."""
+
+    facts = serializers.DictField(help_text="Answers by fact; a fact that is absent or “unknown” was not answered")
+    concerns = serializers.ListField(child=serializers.DictField(), help_text="[{concern, severity}]")
+    zones = serializers.ListField(help_text="Zones, or {zone, area_cm2}")
+    formulary_overrides = serializers.DictField(required=False)
+    policy = serializers.DictField(required=False)
+    stock = serializers.DictField(required=False, help_text="mL available by ingredient; absent = not considered")
+    waived = serializers.DictField(required=False)
+
+
+class ProposalView(APIView):
+    """What the engine proposes for a case, under the formulary in force and the clinic's policy. Nothing is stored."""
+
+    access: ClassVar[dict[str, Permission]] = {"POST": Permission.PLAN_READ}
+
+    @extend_schema(
+        request=CaseSerializer,
+        responses={
+            200: OpenApiResponse(OpenApiTypes.OBJECT, description="The answer: proposed, blocked or incomplete"),
+            400: OpenApiResponse(OpenApiTypes.OBJECT, description="{path: [sentence]}, one entry per faulty place"),
+        },
+        operation_id="proposals_create",
+    )
+    def post(self, request: Request) -> Response:
+        try:
+            case = request.data
+        except RecursionError:
+            raise ParseError("The case is nested too deeply.") from None
+        formulary = built_formulary(required_formulary())
+        try:
+            found = answer(case, formulary=formulary, policy=clinic_policy(), language=request.user.language)
+        except CaseError as error:
+            return Response(faults_by_path(error), status=400)
+        return Response(found)
+
+
+def faults_by_path(error: CaseError) -> dict[str, list[str]]:
+    """{path: [sentence]}: every fault of a case, where it is."""
+    faults: dict[str, list[str]] = {}
+    for fault in error.faults:
+        faults.setdefault(fault.path, []).append(fault_message(fault))
+    return faults
+
+
+# ------------------------------------------------------------------ plans
+
+
+@extend_schema_field(OpenApiTypes.UUID)
+class OwnPatientField(serializers.SlugRelatedField[Patient]):
+    """A patient by public id; one of another site does not exist."""
+
+    def get_queryset(self) -> QuerySet[Patient]:
+        request = self.context.get("request")
+        if request is None or not request.user.is_authenticated:  # while the schema is being written
+            return Patient.objects.none()
+        return patients_visible_to(request.user)
+
+
+class NewPlanSerializer(serializers.Serializer[Any]):
+    patient = OwnPatientField(slug_field="public_id")
+
+
+class PlanSerializer(serializers.ModelSerializer[Plan]):
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    patient = serializers.UUIDField(source="patient.public_id", read_only=True)
+    intake = serializers.UUIDField(source="intake.public_id", read_only=True)
+    formulary = serializers.CharField(source="formulary.label", read_only=True)
+    supersedes = serializers.UUIDField(source="supersedes.public_id", read_only=True, default=None, allow_null=True)
+    responsible = serializers.CharField(source="responsible.name", read_only=True)
+    signed_by = serializers.CharField(source="signed_by.name", read_only=True, default=None, allow_null=True)
+
+    class Meta:
+        model = Plan
+        fields: tuple[str, ...] = (
+            "id",
+            "patient",
+            "number",
+            "version",
+            "status",
+            "intake",
+            "formulary",
+            "supersedes",
+            "responsible",
+            "created_at",
+            "signed_at",
+            "signed_by",
+            "signature_sha256",
+        )
+        read_only_fields = fields
+
+
+class PlanDetailSerializer(PlanSerializer):
+    result = serializers.DictField(read_only=True, help_text="The answer as it stands or was signed")
+    obstacles = serializers.SerializerMethodField(help_text="What still stands between a draft and its signature")
+
+    class Meta(PlanSerializer.Meta):
+        fields = (*PlanSerializer.Meta.fields, "revision", "engine_version", "case", "edits", "result", "obstacles")
+        read_only_fields = fields
+
+    def get_obstacles(self, plan: Plan) -> list[str]:
+        return obstacles_to_signing(plan) if plan.is_draft else []
+
+
+@extend_schema_view(
+    list=extend_schema(
+        parameters=[
+            OpenApiParameter("patient", OpenApiTypes.UUID),
+            OpenApiParameter("status", str, enum=list(PlanStatus.values)),
+        ]
+    ),
+    retrieve=extend_schema(responses=PlanDetailSerializer),
+)
+class PlanViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Plan]):
+    serializer_class = PlanSerializer
+    queryset = Plan.objects.none()  # what the schema reads; see get_queryset
+    lookup_field = "public_id"
+    lookup_url_kwarg = "id"
+    lookup_value_regex = UUID_PATTERN
+    filter_backends: ClassVar[list[Any]] = []
+    access: ClassVar[dict[str, Permission]] = {"GET": Permission.PLAN_READ, "POST": Permission.PLAN_WRITE}
+
+    def get_queryset(self) -> QuerySet[Plan]:
+        if not self.request.user.is_authenticated:
+            return Plan.objects.none()
+        found = (
+            plans_visible_to(self.request.user)
+            .select_related("intake", "formulary", "supersedes")
+            .defer("formulary__documents")
+        )
+        if self.action == "list":
+            found = found.defer("formulary__documents", "case", "policy", "proposal", "result", "edits")
+            if (status := self.request.query_params.get("status", "")) in PlanStatus.values:
+                found = found.filter(status=status)
+            if patient := self.request.query_params.get("patient", ""):
+                found = found.filter(patient__public_id__in=[patient] if _is_uuid(patient) else [])
+        return found
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = super().list(request, *args, **kwargs)
+        trail.record(
+            "plans.listed", by=request.user, details={"shown": [row["id"] for row in response.data["results"]]}
+        )
+        return response
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        plan = self.get_object()
+        trail.record("plan.viewed", by=request.user, target=plan, patient=plan.patient)
+        return Response(PlanDetailSerializer(plan).data)
+
+    @extend_schema(request=NewPlanSerializer, responses={201: PlanDetailSerializer})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """A draft from the patient's latest submitted intake. It is signed on its page, never here."""
+        typed = NewPlanSerializer(data=request.data, context=self.get_serializer_context())
+        typed.is_valid(raise_exception=True)
+        plan = create_plan(patient=typed.validated_data["patient"], by=request.user)
+        return Response(PlanDetailSerializer(plan).data, status=201)
+
+
+def _is_uuid(text: str) -> bool:
+    return re.fullmatch(UUID_PATTERN, text) is not None

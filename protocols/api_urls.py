@@ -1,0 +1,9 @@
+from django.urls import include, path
+from rest_framework.routers import SimpleRouter
+
+from protocols.api import IngredientViewSet, PlanViewSet, ProposalView
+
+router = SimpleRouter()
+router.register("ingredients", IngredientViewSet, basename="api-ingredient")
+router.register("plans", PlanViewSet, basename="api-plan")
+urlpatterns = [path("", include(router.urls)), path("proposals/", ProposalView.as_view(), name="api-proposals")]

@@ -1,0 +1,79 @@
+"""``manage.py recompute PLAN`` or ``--all``: do the stored inputs still give the stored bytes?"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import QuerySet
+
+from protocols.computing import recompute
+from protocols.engine import ENGINE_VERSION, CaseError, canonical_json
+from protocols.models import Plan
+from protocols.signing import signature_holds
+
+
+class Command(BaseCommand):
+    help = "Compute plans again from what they store. Exit 1 where an answer or a signature differs."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("plan", nargs="?", help="the plan's id, as in its address")
+        parser.add_argument("--all", action="store_true", help="every plan")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        wrong = total = 0
+        for plan in self._plans(options).iterator(chunk_size=50):
+            total += 1
+            problems = differences(plan)
+            wrong += bool(problems)
+            self.stdout.write(f"{plan.public_id}  {'; '.join(problems) or 'the same bytes'}")
+        self.stdout.write(f"{total} computed again, {wrong} of them different.")
+        if wrong:
+            raise CommandError("What is stored and what is computed differ.", returncode=1)
+
+    def _plans(self, options: dict[str, Any]) -> QuerySet[Plan]:
+        plans = Plan.objects.select_related("formulary", "patient", "intake", "supersedes", "signed_by").order_by("pk")
+        if bool(options["plan"]) == bool(options["all"]):
+            raise CommandError("Name one plan, or say --all.", returncode=2)
+        if options["all"]:
+            return plans
+        try:
+            found = plans.filter(public_id=UUID(options["plan"]))
+        except ValueError:
+            raise CommandError("A plan's id looks like 1b4e28ba-2fa1-11d2-883f-0016d3cca427.", returncode=2) from None
+        if not found.exists():
+            raise CommandError("There is no plan with this id.", returncode=2)
+        return found
+
+
+def differences(plan: Plan) -> list[str]:
+    """What is not as it was, in words. Empty: the same bytes."""
+    try:
+        computed = recompute(plan)
+    except CaseError as error:
+        return [f"its case cannot be read any more: {error}"]
+    problems = []
+    for name in ("case", "policy", "proposal", "edits", "result"):
+        stored, new = getattr(plan, name), getattr(computed, name)
+        if name == "edits":  # why an edit was made is kept with the plan; the engine never saw it
+            continue
+        if canonical_json(stored) != canonical_json(new):
+            problems.append(f"{name} differs at {_first_difference(stored, new) or 'its top'}")
+    if problems and plan.engine_version != ENGINE_VERSION:
+        problems.append(f"computed with engine {plan.engine_version}, this is {ENGINE_VERSION}")
+    if plan.is_signed and not signature_holds(plan):
+        problems.append("its signature does not belong to what is stored")
+    return problems
+
+
+def _first_difference(old: Any, new: Any, path: str = "") -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key):
+                return _first_difference(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))
+    if isinstance(old, list) and isinstance(new, list):
+        for place, (a, b) in enumerate(zip(old, new, strict=False)):
+            if a != b:
+                return _first_difference(a, b, f"{path}[{place}]")
+    return path
