@@ -96,12 +96,7 @@ def patient_list(request: ClinicRequest) -> HttpResponse:
 def patient_new(request: ClinicRequest) -> HttpResponse:
     if request.site is None:
         raise NotAllowed(_("You have no site yet. Ask the medical director to add you to one."))
-    form = PatientForm(
-        request.POST if request.method == "POST" else None,
-        user=request.user,
-        site=request.site,
-        initial=_typed_elsewhere(request),
-    )
+    form = PatientForm(request.POST if request.method == "POST" else None, user=request.user, site=request.site)
     duplicates: list[Duplicate] = []
     if request.method == "POST":
         valid = form.is_valid()
@@ -121,12 +116,6 @@ def patient_new(request: ClinicRequest) -> HttpResponse:
         "is_different": "different_person" in request.POST,
     }
     return render(request, "patients/patient_new.html", context, status=status)
-
-
-def _typed_elsewhere(request: HttpRequest) -> dict[str, str]:
-    """The name that was searched in vain: “Register Anna Berg” starts with it."""
-    given, _space, family = request.GET.get("name", "")[:120].strip().partition(" ")
-    return {"given_name": given, "family_name": family}
 
 
 def _after_registering(request: ClinicRequest, patient: Patient) -> HttpResponse:
