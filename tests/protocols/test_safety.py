@@ -1,7 +1,7 @@
 """Random patients through the real formulary, each answer held against a separate safety checker.
 
-The checker is written from the clinical tables themselves, as literal lists, not from the engine and not from the rules'
-triggers: what must never be given to whom. With MESOCLINIC_DEEP=1 it sees a million patients.
+The checker is written from the clinical tables themselves, as literal lists, neither from the engine nor from the
+rules' triggers: what must never be given to whom. With MESOCLINIC_DEEP=1 it sees a million patients.
 """
 
 from __future__ import annotations
@@ -226,7 +226,10 @@ def must_not_treat(facts: dict[str, Any]) -> bool:
         or seen & {"infection", "open_wound_or_sunburn", "psoriasis_active", "eczema_active", "scarring_signs",
                    "receding_hairline_with_lost_eyebrows", "suspicious_lesion"}
         or facts.get("patchy_diagnosis") in {"none", "scarring", "alopecia_areata_active"}
-        or (seen & {"patchy_smooth", "broken_hairs_scale"} and facts.get("patchy_diagnosis") != "cleared_by_dermatologist")
+        or (
+            seen & {"patchy_smooth", "broken_hairs_scale"}
+            and facts.get("patchy_diagnosis") != "cleared_by_dermatologist"
+        )
         or facts.get("hair_loss_cause_known") is False
         or facts.get("norwood_stage") == "VII"
         or has & {"bleeding_disorder", "keloid_on_scalp_or_neck", "active_cancer", "diabetes_uncontrolled",
