@@ -7,9 +7,12 @@ from collections.abc import Callable
 from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from mesoclinic.accounts.models import Clinic, Site, User
@@ -74,4 +77,8 @@ class SecondFactorMiddleware:
         name = request.resolver_match.view_name if request.resolver_match else ""
         if name in self.ALLOWED or get_mfa_adapter().is_mfa_enabled(request.user, [Authenticator.Type.TOTP]):
             return None
+        if request.path.startswith("/api/"):
+            return JsonResponse({"detail": _("Set up a second factor first.")}, status=403)
+        if request.htmx:  # type: ignore[attr-defined]
+            return HttpResponseClientRedirect(reverse("mfa_activate_totp"))
         return redirect("mfa_activate_totp")

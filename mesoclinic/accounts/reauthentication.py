@@ -20,7 +20,7 @@ class TooManyAttempts(DomainError):
 
 def confirm_password(user: User, password: str) -> None:
     """Pass if ``password`` is the user's own. Call it before the transaction: a failure has to be remembered."""
-    key = f"reauthentication:{user.pk}"
+    key = f"reauthentication:{user.public_id}"
     if int(cache.get(key, 0)) >= FAILURES_AT_MOST:
         raise TooManyAttempts(
             _("The password was wrong too often. Wait five minutes, then try again."), field="password"

@@ -43,7 +43,7 @@ def record(
             target_id=_public_id(target),
             target_label=str(target)[:200] if target is not None else "",
             patient_id=_public_id(patient),
-            details=details or {},
+            details=json.loads(json.dumps(details or {})),  # as the database will give it back
             previous_hash=last,
         )
         event.hash = digest(event)

@@ -32,7 +32,7 @@ def event_list(request: ClinicRequest) -> HttpResponse:
         )
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     events = list(page)  # before this look is added to them
-    filters = {name: value for name, value in request.GET.items() if name in form.fields and value}
+    filters = {name: form[name].value() for name, value in form.cleaned_data.items() if value}
     trail.record("audit.viewed", by=request.user, patient=form.cleaned_data.get("patient"), details=filters)
     context = {"form": form, "page": page, "events": events, "filters": filters}
     return render(request, "audit/event_list.html", context)

@@ -108,6 +108,8 @@ def test_second_factor_is_asked_for_where_the_clinic_wants_it(cleo: User, sign_i
 
     assert client.get("/messages/")["Location"] == reverse("mfa_activate_totp")
     assert client.get("/healthz").status_code == 200
+    assert client.get("/api/v1/schema/").status_code == 403
+    assert client.get("/messages/", headers={"HX-Request": "true"})["HX-Redirect"] == reverse("mfa_activate_totp")
     assert client.post("/accounts/logout/").status_code == 302
 
 

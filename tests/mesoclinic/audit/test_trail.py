@@ -33,6 +33,12 @@ def test_record_chains_each_event_to_the_one_before(ada: User) -> None:
     assert trail.first_broken() is None
 
 
+def test_record_of_what_json_changes_still_verifies(ada: User) -> None:
+    trail.record("step", by=ada, details={"pair": (1, 2.5), 10: "ten", 9: "nine", "name": "Łukasz \U0001f600"})
+
+    assert trail.first_broken() is None
+
+
 def test_record_rolls_back_with_what_it_tells_of(ada: User) -> None:
     trail.record("one", by=ada)
     with pytest.raises(RuntimeError), transaction.atomic():

@@ -71,6 +71,7 @@ def test_list_filters_by_days_of_the_site(ada: User, dora: User, sign_in: SignIn
         ({"first_day": "2026-11-24", "last_day": "2026-11-23"}, "The last day is before the first."),
         ({"last_day": "9999-12-31"}, "This day is too far away."),
         ({"person": str(uuid.UUID(int=0))}, "not one of the available choices"),
+        ({"action": "plan\x00"}, "Null characters are not allowed."),
     ],
 )
 def test_list_with_a_filter_that_cannot_be_says_so(
