@@ -2,8 +2,8 @@
 
     python -m tests.e2e.main_path [--address http://127.0.0.1:8000] [--show FOLDER]
 
-Starts `make run` itself, with MESOCLINIC_HOLD_SECONDS=1 and MESOCLINIC_TICK_SECONDS=2, unless it gets the address of a server
-that was started so. Counts clicks per task and prints them. Fails on any violation of the Content-Security-Policy, any
+Starts `make run` itself, with MESOCLINIC_HOLD_SECONDS=1 and MESOCLINIC_TICK_SECONDS=2, unless it gets the address of a
+server that was started so. Counts clicks per task and prints them. Fails on any violation of the Content-Security-Policy, any
 error in the console, any request to another host, and any answer of 500 or more.
 """
 
@@ -15,9 +15,10 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Page
 
 from tests.e2e.support import PASSWORD, Failed, Hand, Watch, browser, check, server
 
@@ -152,18 +153,45 @@ def create_plan(hand: Hand) -> None:
     page.wait_for_url(re.compile(r"/plans/[0-9a-f-]+/$"))
 
 
-def line_inputs(page: Page) -> Locator:
-    return page.locator('form[action*="/edit/"] input[name="volume_ml"]')
+def revision(page: Page) -> int:
+    return int(page.locator("#plan-panes").get_attribute("data-revision") or 0)
+
+
+def wait_for_revision(page: Page, after: int) -> None:
+    page.wait_for_function(
+        "before => Number(document.querySelector('#plan-panes')?.dataset.revision) > before", arg=after
+    )
 
 
 def change_volume(hand: Hand) -> None:
+    """One step less of the first ingredient, and why."""
     page = hand.page
-    raise Failed("not written yet")
+    before = revision(page)
+    line = page.locator("li.ck:not(.ck-d)").first
+    volume = line.locator('input[name="volume_ml"]')
+    was = Decimal(volume.input_value())
+    hand.click(line.locator('button[data-step="-1"]'))
+    wait_for_revision(page, before)
+    now = Decimal(volume.input_value())
+    check(now < was, f"the volume went from {was} to {now} mL")
+    before = revision(page)
+    hand.select(line.locator('select[name="reason"]'), "experience")
+    wait_for_revision(page, before)
+    check(Decimal(volume.input_value()) == now, "the volume did not stay")
 
 
 def settle(hand: Hand) -> None:
     page = hand.page
-    raise Failed("not written yet")
+    while page.locator('form[action$="/acknowledge/"]').count():
+        form = page.locator('form[action$="/acknowledge/"]').first
+        rule = form.locator('input[name="rule"]').input_value()
+        hand.select(form.locator('select[name="reason_code"]'), "explained")
+        hand.press("Acknowledge", within=form)
+        page.locator(f"#caution-{rule}.fd-done").wait_for()
+    if page.locator("#open-reason").count():
+        hand.type("#open-reason", "Asked; not measured at this visit.")
+        hand.press("Rest not measured")
+    page.get_by_text("nothing open").wait_for()
 
 
 def sign(hand: Hand) -> None:
@@ -184,16 +212,50 @@ def book(hand: Hand) -> None:
 
 def download(hand: Hand) -> None:
     page = hand.page
-    raise Failed("not written yet")
+    plan_page = page.url if "/plans/" in page.url else ""
+    if not plan_page:
+        hand.press("Open the plan with its reasons")
+    shown = what_the_plan_says(page)
+    hand.press("PDF for the patient")
+    page.wait_for_url(re.compile(r"/documents/[0-9a-f-]+/$"))
+    link = page.get_by_role("link", name="Download the PDF")
+    link.wait_for(timeout=60_000)
+    with page.expect_download() as pending:
+        hand.click(link)
+    text = " ".join(text_of(Path(pending.value.path())).split())
+    missing = [wanted for wanted in (f"{GIVEN} {FAMILY}", *shown) if " ".join(wanted.split()) not in text]
+    check(not missing, f"the PDF lacks {missing}; it says:\n{text}")
+    print(f"  the PDF holds the patient and {', '.join(shown)}")
+
+
+def what_the_plan_says(page: Page) -> list[str]:
+    """Each ingredient, each dose with its unit, and each date, as the signed plan's page shows them."""
+    lines = page.locator("li.ck:not(.ck-d)")
+    names = lines.locator("h3").all_inner_texts()
+    doses = lines.locator(".ck-dose b").all_inner_texts()
+    dates = page.locator(".pl-dates li").all_inner_texts()
+    check(names and len(names) == len(doses), f"{len(names)} ingredients and {len(doses)} doses on the plan's page")
+    check(all(re.search(r"\d\s\S", dose) for dose in doses), f"a dose without unit: {doses}")
+    check(len(dates) >= 3, f"the booked dates stand on the plan's page: {dates}")
+    days = [re.search(r"\d{1,2} [A-Z][a-z]{2}", date) for date in dates]
+    return [*names, *doses, *(day.group() for day in days if day)]
 
 
 def text_of(pdf: Path) -> str:
-    return subprocess.run(["pdftotext", "-layout", str(pdf), "-"], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(["pdftotext", str(pdf), "-"], capture_output=True, text=True, check=True).stdout
 
 
 def find_confirmation(hand: Hand) -> None:
     page = hand.page
-    raise Failed("not written yet")
+    hand.go("/patients/")
+    hand.click(page.get_by_role("link", name=f"{GIVEN} {FAMILY}").or_(page.get_by_text(f"{GIVEN} {FAMILY}")).first)
+    hand.press("Messages", within=page.locator(".mc-filter"))
+    row = page.locator(".tl li", has_text=re.compile("[Cc]onfirm|appointment")).filter(has_text=re.compile("Sent"))
+    deadline = time.monotonic() + 30
+    while not row.count():
+        check(time.monotonic() < deadline, f"no confirmation was sent: {page.locator('.tl').inner_text()}")
+        time.sleep(1)
+        page.reload()
 
 
 if __name__ == "__main__":

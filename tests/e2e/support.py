@@ -162,6 +162,11 @@ class Hand:
         self.click(field.locator("xpath=ancestor::label[1]").first)
         check(field.is_checked(), f"{name}={value} did not stay chosen")
 
+    def select(self, target: Locator, value: str) -> None:
+        """From a drop-down list: one click opens it, one chooses."""
+        target.select_option(value)
+        self.clicks += 2
+
     def task(self, name: str, *, since: int) -> None:
         self.tally.append((name, self.clicks - since))
 

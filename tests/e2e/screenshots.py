@@ -1,0 +1,284 @@
+"""Pictures of the main pages at 390 and 1280 pixels, light and dark, and the rules of WCAG 2.2 AA on each.
+
+    python -m tests.e2e.screenshots [--readme] [name ...]
+
+Every picture goes to var/screenshots; with --readme the README's few also go to docs/img. The sample clinic is shown at
+ten to ten in the morning, whatever the time is. Fails where axe-core finds a violation, where a page scrolls sideways, or
+where the browser complains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.e2e.support import ROOT, Failed, Hand, Watch, browser, check, server
+
+WIDTHS = (1280, 390)
+THEMES = ("light", "dark")
+RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]
+AXE = ROOT / "node_modules/axe-core/axe.min.js"
+README = {"today": "today.png", "plan-draft": "plan.png"}
+
+# What a picture shows must not depend on when it was taken.
+SET_CLOCK = """
+import datetime
+import django.utils.timezone as zone
+
+_real, _shift = zone.now, datetime.timedelta(seconds={seconds})
+zone.now = lambda: _real() + _shift
+"""
+
+
+@dataclass(frozen=True)
+class Shot:
+    name: str
+    who: str  # a sample person's key, or nobody
+    open: Callable[[Hand], None]
+    status: int = 200
+
+
+# ------------------------------------------------------------------ ways to a page
+
+
+def at(path: str) -> Callable[[Hand], None]:
+    return lambda hand: hand.go(path)
+
+
+def person(name: str) -> Callable[[Hand], None]:
+    """The record of the patient whom the list finds by that name."""
+
+    def open_record(hand: Hand) -> None:
+        hand.go(f"/patients/?q={name}")
+        follow(hand, r"^/patients/[0-9a-f-]{36}/$")
+
+    return open_record
+
+
+def follow(hand: Hand, pattern: str, *, last: bool = False) -> None:
+    """Open the first (or last) link of the page whose address matches."""
+    links = hand.page.eval_on_selector_all("main a[href]", "links => links.map(link => link.getAttribute('href'))")
+    found = [link for link in links if re.search(pattern, link.split("?")[0])]
+    check(found, f"{hand.page.url} has no link to {pattern}")
+    hand.go(found[-1 if last else 0])
+
+
+def from_record(name: str, pattern: str, *, last: bool = False) -> Callable[[Hand], None]:
+    def open_page(hand: Hand) -> None:
+        person(name)(hand)
+        follow(hand, pattern, last=last)
+
+    return open_page
+
+
+def press(before: Callable[[Hand], None], button: str | re.Pattern[str]) -> Callable[[Hand], None]:
+    def open_page(hand: Hand) -> None:
+        before(hand)
+        hand.press(button)
+        hand.page.wait_for_load_state("networkidle")
+
+    return open_page
+
+
+PLAN, INTAKE, VISIT, MESSAGE = (
+    rf"^/{kind}/[0-9a-f-]{{36}}/$" for kind in ("plans", "intakes", "appointments", "messages")
+)
+
+
+def refused_volume(hand: Hand) -> None:
+    from_record("Noor", PLAN)(hand)
+    field = hand.page.locator('li.ck input[name="volume_ml"]').first
+    field.fill("99")
+    field.press("Tab")
+    hand.page.locator(".ck-err").first.wait_for()
+
+
+def signing(hand: Hand) -> None:
+    """What is still open says so in the dialogue."""
+    from_record("Noor", PLAN)(hand)
+    hand.page.get_by_role("button", name=re.compile("^Sign plan")).click(force=True)
+    hand.page.locator("#sign").wait_for()
+
+
+def record_session(hand: Hand) -> None:
+    from_record("Marguerite", VISIT)(hand)
+    follow(hand, r"/record/$")
+
+
+def book_course(hand: Hand) -> None:
+    from_record("Rasmus", PLAN)(hand)
+    follow(hand, r"/book/$")
+
+
+def empty_form(hand: Hand) -> None:
+    hand.go("/patients/new/")
+    hand.press("Save")
+    hand.page.locator('[aria-invalid="true"]').first.wait_for()
+
+
+def elsewhere(hand: Hand) -> None:
+    """The plan, by its address, for somebody who may know that it exists and no more."""
+    person("Rasmus")(hand)
+    follow(hand, r"/book/$")
+    hand.go(hand.page.url.removeprefix(hand.address).removesuffix("book/"))
+
+
+SHOTS = (
+    Shot("sign-in", "", at("/accounts/login/")),
+    Shot("today", "lena", at("/")),
+    Shot("day-empty", "lena", at("/day/2031-05-04/")),
+    Shot("patients", "lena", at("/patients/")),
+    Shot("patients-none-found", "lena", at("/patients/?q=zzzz")),
+    Shot("patient-new", "cleo", at("/patients/new/")),
+    Shot("patient-new-refused", "cleo", empty_form, 422),
+    Shot("patient", "lena", person("Philippa")),
+    Shot("patient-without-plan", "cleo", person("Ilse")),
+    Shot("patient-edit", "lena", from_record("Philippa", r"/edit/$")),
+    Shot("intake", "lena", from_record("Teodor", INTAKE)),
+    Shot("intake-edit", "lena", press(person("Lennart"), re.compile("New intake|Continue intake"))),
+    Shot("plan-draft", "lena", from_record("Noor", PLAN)),
+    Shot("plan-volume-refused", "lena", refused_volume, 400),
+    Shot("plan-sign", "lena", signing),
+    Shot("plan-blocked", "lena", from_record("Ottilie", PLAN)),
+    Shot("plan-signed", "lena", from_record("Philippa", PLAN)),
+    Shot("plan-exists", "cleo", elsewhere),
+    Shot("book-course", "lena", book_course),
+    Shot("appointment", "lena", from_record("Teodor", VISIT)),
+    Shot("session-record", "lena", record_session),
+    Shot("formulary", "lena", at("/formulary/")),
+    Shot("ingredient", "lena", lambda hand: (hand.go("/formulary/"), follow(hand, "/ingredients/"))[0]),
+    Shot("formulary-versions", "dora", at("/formulary/versions/")),
+    Shot(
+        "formulary-version",
+        "dora",
+        lambda hand: (hand.go("/formulary/versions/"), follow(hand, "/versions/[0-9a-f-]{36}/$"))[0],
+    ),
+    Shot("messages", "lena", at("/messages/")),
+    Shot("message", "lena", lambda hand: (hand.go("/messages/"), follow(hand, MESSAGE))[0]),
+    Shot("document", "lena", press(from_record("Philippa", PLAN), "PDF for the patient")),
+    Shot("audit", "dora", at("/audit/")),
+    Shot("staff", "dora", at("/staff/")),
+    Shot("staff-new", "dora", at("/staff/new/")),
+    Shot("second-factor", "lena", at("/accounts/2fa/")),
+    Shot("signed-in-where", "lena", at("/accounts/sessions/")),
+    Shot("password", "lena", at("/accounts/password/change/")),
+    Shot("not-found", "lena", at("/patients/00000000-0000-0000-0000-000000000000/"), 404),
+    Shot("not-allowed", "cleo", at("/audit/"), 403),
+)
+
+
+# ------------------------------------------------------------------ taking them
+
+
+def seconds_to_ten_to_ten() -> int:
+    """From now to 09:50 in Lyon, today."""
+    now = datetime.now(ZoneInfo("Europe/Paris"))
+    return int((datetime.combine(now.date(), time(9, 50), now.tzinfo) - now).total_seconds())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="only these")
+    parser.add_argument("--readme", action="store_true", help="also write the README's pictures to docs/img")
+    parser.add_argument("--address", help="of a server that runs already")
+    options = parser.parse_args()
+    unknown = set(options.names) - {shot.name for shot in SHOTS}
+    if unknown:
+        parser.error(f"no picture is called {', '.join(sorted(unknown))}")
+    chosen = [shot for shot in SHOTS if not options.names or shot.name in options.names]
+    target = ROOT / "var/screenshots"
+    target.mkdir(parents=True, exist_ok=True)
+    faults: list[str] = []
+    with ExitStack() as stack:
+        clock = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (clock / "sitecustomize.py").write_text(SET_CLOCK.format(seconds=seconds_to_ten_to_ten()))
+        address = options.address or stack.enter_context(
+            server(MESOCLINIC_HOLD_SECONDS="1", MESOCLINIC_TICK_SECONDS="2", PYTHONPATH=str(clock))
+        )
+        opened = stack.enter_context(browser())
+        for who in dict.fromkeys(shot.who for shot in chosen):
+            for theme in THEMES:
+                context, watch = window(opened, address, theme)
+                hand = Hand(context.new_page(), address)
+                if who:
+                    hand.sign_in(f"{who}@tilleuls.example")
+                for shot in (shot for shot in chosen if shot.who == who):
+                    told = take(shot, hand, watch, theme, target)
+                    faults += [f"{shot.name}, {theme}: {fault}" for fault in told]
+                    print(f"  {shot.name:<24} {theme:<6} {'; '.join(told) or 'ok'}", flush=True)
+                context.close()
+    if options.readme:
+        (ROOT / "docs/img").mkdir(parents=True, exist_ok=True)
+        for name, picture in README.items():
+            shutil.copy(target / f"{name}-1280-light-top.png", ROOT / "docs/img" / picture)
+    print(f"{len(chosen)} pages, {len(faults)} faults, pictures in {target}")
+    return 1 if faults else 0
+
+
+def window(opened: Browser, address: str, theme: str) -> tuple[BrowserContext, Watch]:
+    context = opened.new_context(
+        viewport={"width": WIDTHS[0], "height": 860},
+        color_scheme="dark" if theme == "dark" else "light",
+        locale="en-GB",
+        timezone_id="Europe/Paris",
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(15_000)
+    watch = Watch()
+    watch.follow(context, address)
+    return context, watch
+
+
+def take(shot: Shot, hand: Hand, watch: Watch, theme: str, target: Path) -> list[str]:
+    page = hand.page
+    told: list[str] = []
+    watch.faults.clear()
+    page.set_viewport_size({"width": WIDTHS[0], "height": 860})
+    try:
+        shot.open(hand)
+    except Exception as error:
+        page.screenshot(path=target / f"{shot.name}-failed.png", full_page=True)
+        return [f"could not be opened: {str(error).splitlines()[0]}"]
+    page.wait_for_load_state("networkidle")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 860})
+        page.wait_for_timeout(80)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if wide > 0:
+            told.append(f"scrolls {wide} px sideways at {width}")
+        told += [f"{fault} at {width}" for fault in violations(page)]
+        page.screenshot(path=target / f"{shot.name}-{width}-{theme}-top.png")
+        page.screenshot(path=target / f"{shot.name}-{width}-{theme}.png", full_page=True)
+    expected = f"status of {shot.status}"
+    told += [fault for fault in watch.faults if not (shot.status != 200 and expected in fault)]
+    return told
+
+
+def violations(page: Page) -> list[str]:
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(
+        "rules => axe.run(document, {runOnly: rules}).then(done => done.violations.map("
+        "v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(', ')))",
+        RULES,
+    )
+    return [str(violation) for violation in found]
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failed as failure:
+        print(f"FAILED: {failure}", file=sys.stderr)
+        sys.exit(1)
