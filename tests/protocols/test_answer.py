@@ -1,0 +1,271 @@
+"""The answer as others see it: its published shape, its golden form, its sentences, what-if."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from django.utils import translation
+
+from protocols.engine import ENGINE_VERSION, POLICY_SCHEMA, Dose, MixedUnits, apply_edits, canonical_json, propose
+from protocols.engine.codes import without_sentences
+from protocols.engine.compare import compare
+from protocols.engine.schema import ANSWER_SCHEMA
+from protocols.proposing import answer, what_if
+from protocols.wording import FAULTS, REFUSALS, explain_change, explain_refusal
+from tests.protocols.patients_at_random import random_patient, random_policy
+from tests.protocols.worked_cases import answer_of, by_id, count, man, starter, woman, worked_cases
+
+GOLDEN = Path(__file__).resolve().parent / "golden"
+ROOT = Path(__file__).resolve().parents[2]
+VALIDATOR = jsonschema.Draft202012Validator(ANSWER_SCHEMA)
+
+
+@pytest.mark.parametrize("case", worked_cases(), ids=lambda case: case["id"])
+def test_answer_is_the_golden_one(case: dict[str, Any]) -> None:
+    """A change of any answer shows in review. MESOCLINIC_GOLDEN=write renews the files."""
+    path = GOLDEN / f"{case['id']}.json"
+    found = json.dumps(answer_of(case), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    if os.environ.get("MESOCLINIC_GOLDEN") == "write":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(found, encoding="utf-8")
+
+    assert found == path.read_text(encoding="utf-8")
+
+
+def test_same_bytes_in_another_process_whatever_the_hash_seed() -> None:
+    code = (
+        "import sys; sys.path.insert(0, '.')\n"
+        "import hashlib\n"
+        "from tests.protocols.worked_cases import worked_cases, answer_of\n"
+        "from protocols.engine import canonical_json\n"
+        "print(hashlib.sha256(b''.join(canonical_json(answer_of(c)) for c in worked_cases())).hexdigest())\n"
+    )
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "4711")
+    }
+    assert len(hashes) == 1
+
+
+def test_decimal_context_of_the_caller_changes_nothing() -> None:
+    import decimal
+
+    expected = canonical_json(answer_of(by_id("C09")))
+    with decimal.localcontext() as context:
+        context.prec = 50
+        context.rounding = decimal.ROUND_UP
+        assert canonical_json(answer_of(by_id("C09"))) == expected
+
+
+# ---------------------------------------------------------------------- shape
+@pytest.mark.parametrize("case", worked_cases(), ids=lambda case: case["id"])
+def test_answer_has_its_published_shape(case: dict[str, Any]) -> None:
+    VALIDATOR.validate(answer_of(case))
+    VALIDATOR.validate(answer(case))
+
+
+def test_answer_of_random_patients_has_its_published_shape() -> None:
+    rng = random.Random("shape")
+    for _ in range(count(40, 3000)):
+        VALIDATOR.validate(answer(random_patient(rng)))
+
+
+def test_edited_answer_has_its_published_shape() -> None:
+    edits = [{"op": "remove", "ingredient": "pdrn"}, {"op": "add", "ingredient": "coumarin"}, {"op": "odd"}]
+    edited = answer(by_id("C03"), edits=edits)
+
+    VALIDATOR.validate(edited)
+    assert [row["path"] for row in edited["refusals"]] == ["edits[1]", "edits[2]"]
+
+
+def test_schemas_are_schemas() -> None:
+    jsonschema.Draft202012Validator.check_schema(ANSWER_SCHEMA)
+    jsonschema.Draft202012Validator.check_schema(POLICY_SCHEMA)
+
+
+def test_policies_have_their_published_shape() -> None:
+    rng = random.Random("policy")
+    for _ in range(count(20, 300)):
+        jsonschema.validate(random_policy(rng), POLICY_SCHEMA)
+
+
+def test_answer_names_its_versions() -> None:
+    said = answer_of(man())
+
+    assert (said["formulary_version"], said["engine_version"]) == ("2026.1", ENGINE_VERSION)
+    assert said["formulary_fingerprint"] == starter().fingerprint
+
+
+# ---------------------------------------------------------------------- sentences
+@pytest.mark.parametrize("language", ["en", "fr", "es"])
+def test_sentences_leave_what_the_engine_said_alone(language: str) -> None:
+    rng = random.Random("sentences")
+    for case in [*worked_cases(), *(random_patient(rng) for _ in range(count(20, 500)))]:
+        said = answer(case, language=language)
+        assert without_sentences(said) == answer_of(case)
+
+
+def test_no_sentence_has_a_hole() -> None:
+    rng = random.Random("holes")
+    for _ in range(count(40, 2000)):
+        for text in _texts(answer(random_patient(rng))):
+            assert "%(" not in text and "{" not in text and "None" not in text, text
+
+
+def _texts(node: Any) -> list[str]:
+    if isinstance(node, str):
+        return [node]
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
+    return [text for child in children for text in _texts(child)]
+
+
+def test_claim_of_the_web_article_alone_is_labelled() -> None:
+    said = answer(man(concerns=[{"concern": "poor_scalp_circulation", "severity": "mild"}]))
+
+    line = next(line for line in said["syringes"][0]["lines"] if line["ingredient"] == "coumarin")
+    assert line["addresses"][0]["notice"] == "Rests on the web article alone: no independent source supports it."
+    assert next(line for line in answer(man())["syringes"][0]["lines"])["addresses"][0]["notice"] == ""
+
+
+def test_sentences_of_left_out_ingredients_name_rule_and_answer() -> None:
+    said = answer(by_id("C03"))
+
+    reasons = {row["ingredient"]: row["reason"] for row in said["left_out"]}
+    assert reasons["coumarin"] == (
+        "Screened out: Blood-thinning medicine: coumarin, pentoxifylline and vitamin E are left out. "
+        "(Medicines: One antiplatelet medicine (e.g. aspirin 75-325 mg, clopidogrel))"
+    )
+    assert reasons["biotin"] == "Serves none of the concerns."
+    assert reasons["hyaluronic_acid"] == "Adds too little: 0.15, where an ingredient has to earn 0.5."
+    assert reasons["zinc_gluconate"] == "Would add 0.1 but need another syringe; it has to earn 1.3."
+    assert reasons["water_for_injections"] == "For reconstitution only, not to top up a syringe."
+
+
+@pytest.mark.parametrize(
+    ("case", "edits", "message"),
+    [
+        (by_id("C03"), {"op": "set_volume", "ingredient": "biochanin_a", "volume_ml": "1.55"},
+         "Biochanin A: at most 1.5 mL (ingredients.biochanin_a.per_session.volume.max)."),
+        (by_id("C03"), {"op": "add", "ingredient": "coumarin"},
+         "Coumarin is screened out: Blood-thinning medicine: coumarin, pentoxifylline and vitamin E are left out."),
+        (by_id("C03"), {"op": "add", "ingredient": "biotine"},
+         "“biotine” is not a known ingredient. Did you mean biotin, nicotinamide?"),
+        (by_id("C03"), {"op": "set_sessions", "sessions": 5}, "Between 3 and 4 sessions for this severity."),
+        (by_id("C03"), {"op": "swap", "ingredient": "pdrn"}, "This edit takes: ingredient, with."),
+        (by_id("C03"), 7, "Expected a mapping of names to values."),
+        (by_id("C01"), {"op": "remove", "ingredient": "pdrn"}, "There is no plan to edit."),
+        (man(policy={"max_actives": 2}), {"op": "add", "ingredient": "pdrn"},
+         "At most 2 active ingredients in a session."),
+        (man(policy={"avoid": ["pdrn"]}), {"op": "add", "ingredient": "pdrn"},
+         "Polydeoxyribonucleotide (PDRN) is left out by preference."),
+        (man(stock={"biochanin_a": 3}), {"op": "add", "ingredient": "pdrn"},
+         "Polydeoxyribonucleotide (PDRN): not enough in stock (0 mL)."),
+        (man(stock={"biochanin_a": 1}), {"op": "set_volume", "ingredient": "biochanin_a", "volume_ml": "1.25"},
+         "Biochanin A: only 1 mL in stock."),
+    ],
+)  # fmt: skip
+def test_refusal_is_a_sentence(case: dict[str, Any], edits: Any, message: str) -> None:
+    (refusal,) = apply_edits(case, starter(), None, [edits]).refusals
+
+    assert explain_refusal(refusal, starter()) == message
+
+
+def test_every_refusal_and_fault_of_the_code_has_a_sentence() -> None:
+    import re
+
+    edits = (ROOT / "protocols" / "engine" / "edits.py").read_text(encoding="utf-8")
+    raised = set(re.findall(r'_Refused\(\s*"(\w+)"', edits)) | {"no_plan", "pair", "family", "volume", "budget"}
+    raised |= {"max_actives", "syringes", "prescription_only", "preference", "not_drawable", "no_stock", "no_volume"}
+    assert raised == set(REFUSALS)
+    faulty = "".join(
+        (ROOT / "protocols" / "engine" / name).read_text(encoding="utf-8")
+        for name in ("case.py", "policy.py", "edits.py")
+    )
+    codes = set(re.findall(r'self\.fault\([^,]+, "(\w+)"', faulty)) | set(re.findall(r'code="(\w+)"', faulty))
+    codes |= {"wrong_type", "not_finite"}
+    assert codes - {"no_plan"} == set(FAULTS) - {"bad_document"}
+
+
+# ---------------------------------------------------------------------- what if
+CHANGES: list[tuple[str, Callable[[], dict[str, Any]], dict[str, Any], str]] = [
+    ("a fact", man, man(facts={"allergies": ["fish"]}),
+     "Polydeoxyribonucleotide (PDRN) is no longer in the mixture."),
+    ("a block", man, man(facts={"age_years": 17}), "New: Patient is under 18: no plan. Refer to a dermatologist."),
+    ("a caution", man, man(facts={"conditions": ["asthma"]}), ""),
+    ("a preference", man, man(policy={"avoid": ["pdrn"]}), "Value: 6.2 instead of 6.3."),
+    ("the stock", man, man(stock={"biochanin_a": 5}), "Acetyl tetrapeptide-3 is no longer in the mixture."),
+    ("a budget", man, man(policy={"ingredient_budget": 30}),
+     "Polydeoxyribonucleotide (PDRN) is no longer in the mixture."),
+    ("a policy value", man, man(policy={"region": "premium_district"}), "Estimated cost: "),
+    ("an answer", man, man(facts={"lab_inr": 1}), "No longer asked: INR"),
+    ("the area", man, man(zones=["frontal"]), "Treated area in cm²: 80 instead of 160."),
+    ("the severity", man, man(facts={"norwood_stage": "V"}), "Sessions: 5 instead of 4."),
+    ("the sex", man, woman(), "No longer asked: Practitioner: Norwood-Hamilton stage (men)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "old", "new", "sentence"), CHANGES, ids=[row[0] for row in CHANGES])
+def test_what_if_names_the_difference(
+    name: str, old: Callable[[], dict[str, Any]], new: dict[str, Any], sentence: str
+) -> None:
+    result = what_if(old(), new)
+
+    texts = [change["text"] for change in result["changes"]]
+    assert (result["old"], result["new"]) == (answer(old()), answer(new))
+    assert any(text.startswith(sentence) for text in texts) if sentence else True, texts
+    assert all(text and "%(" not in text for text in texts)
+
+
+def test_what_if_nothing_changes_says_nothing() -> None:
+    assert what_if(man(), man())["changes"] == []
+
+
+def test_every_change_between_random_patients_has_a_sentence() -> None:
+    rng = random.Random("changes")
+    previous = answer_of(man())
+    with translation.override("en"):
+        for _ in range(count(30, 1000)):
+            current = answer_of(random_patient(rng))
+            for change in compare(previous, current):
+                assert explain_change(change, starter())
+            previous = current
+
+
+# ---------------------------------------------------------------------- small things that matter
+def test_doses_of_different_units_cannot_be_added_or_compared() -> None:
+    from decimal import Decimal
+
+    one = Dose(amount=Decimal("0.1"), unit="mg")
+    assert one + one == Dose(amount=Decimal("0.2"), unit="mg")
+    assert one <= one and not one < one
+    for operation in (lambda a, b: a + b, lambda a, b: a <= b, lambda a, b: a < b):
+        with pytest.raises(MixedUnits):
+            operation(one, Dose(amount=Decimal(1), unit="microgram"))
+
+
+def test_floats_have_no_canonical_form() -> None:
+    with pytest.raises(TypeError):
+        canonical_json({"dose_mg": 0.1})
+
+
+def test_proposal_knows_its_ingredients() -> None:
+    proposal = propose(man(), starter())
+
+    assert proposal.ingredients == ("acetyl_tetrapeptide_3", "biochanin_a", "pdrn")
+    assert propose(man(facts={"age_years": 3}), starter()).ingredients == ()
