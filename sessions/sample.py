@@ -352,7 +352,7 @@ class Story:
         with self.on(day=-2, at="09:00", site="New York"):
             self._book(self._sign("anselm"), first_day=0, not_before=self._soon("New York"))
         self._what_has_passed_is_done()
-        self._deliver()
+        self._deliver(until=self.now)
         return {
             "patients": Patient.objects.count(),
             "plans": Plan.objects.count(),
@@ -513,6 +513,7 @@ class Story:
     def _perform(self, course: Course, *, number: int, tolerance: int, note: str) -> None:
         """The visit as planned, each line from the lot that expires first."""
         visit = course.appointments.get(number=number)
+        self._deliver(until=visit.starts_at)
         with clock_at(visit.starts_at - timedelta(minutes=4)):
             booking.set_appointment_status(
                 appointment=visit, status=AppointmentStatus.ARRIVED, by=self._reception(visit.site.name)
@@ -539,9 +540,9 @@ class Story:
 
     # -------------------------------------------------------------- messages
 
-    def _deliver(self) -> None:
+    def _deliver(self, *, until: datetime) -> None:
         """Run the outbox at the times at which its messages were due."""
-        waiting = Message.objects.filter(state__in=[MessageState.HELD, MessageState.QUEUED], due_at__lte=self.now)
+        waiting = Message.objects.filter(state__in=[MessageState.HELD, MessageState.QUEUED], due_at__lte=until)
         for due_at in sorted(set(waiting.values_list("due_at", flat=True))):
             with clock_at(min(due_at + timedelta(seconds=settings.OUTBOX_TICK_SECONDS), self.now)):
                 delivery.deliver_due()

@@ -3,8 +3,8 @@
     python -m tests.e2e.main_path [--address http://127.0.0.1:8000] [--show FOLDER]
 
 Starts `make run` itself, with MESOCLINIC_HOLD_SECONDS=1 and MESOCLINIC_TICK_SECONDS=2, unless it gets the address of a
-server that was started so. Counts clicks per task and prints them. Fails on any violation of the Content-Security-Policy, any
-error in the console, any request to another host, and any answer of 500 or more.
+server that was started so. Counts clicks per task and prints them. Fails on any violation of the Content-Security-Policy,
+any error in the console, any request to another host, and any answer of 500 or more.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python -m tests.e2e.screenshots [--readme] [name ...]
 
 Every picture goes to var/screenshots; with --readme the README's few also go to docs/img. The sample clinic is shown at
-ten to ten in the morning, whatever the time is. Fails where axe-core finds a violation, where a page scrolls sideways, or
-where the browser complains.
+ten to ten in the morning, whatever the time is. Fails where axe-core finds a violation, where a page scrolls sideways,
+or where the browser complains.
 """
 
 from __future__ import annotations
