@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from icalendar import Calendar, Event, vCalAddress, vText
+from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard, vCalAddress, vText
 
 from mesoclinic.accounts.models import Clinic
 from sessions.models import Appointment
@@ -31,9 +32,12 @@ def calendar(appointments: Sequence[Appointment], *, method: str, at: datetime) 
     cal.add("version", "2.0")
     cal.add("calscale", "GREGORIAN")
     cal.add("method", method)
+    zones = {appointment.site.time_zone: appointment.site.tz for appointment in appointments}
+    years = [appointment.starts_at.year for appointment in appointments]
+    for name in sorted(zones):
+        cal.add_component(zone_rules(zones[name], first=min(years) - 1, last=max(years) + 1))
     for appointment in appointments:
         cal.add_component(_event(appointment, method=method, at=at, house=clinic.name if clinic else ""))
-    cal.add_missing_timezones()
     return cal.to_ical().decode()
 
 
@@ -67,3 +71,46 @@ def _event(appointment: Appointment, *, method: str, at: datetime, house: str) -
     guest.params["rsvp"] = vText("FALSE")
     event.add("attendee", guest, encode=False)
     return event
+
+
+def zone_rules(zone: ZoneInfo, *, first: int, last: int) -> Timezone:
+    """The zone's VTIMEZONE for these years: one observance per clock change, and the one the first year begins with.
+
+    Written here because a reader takes an observance's start in the wall time *before* the change (RFC 5545, 3.6.5).
+    """
+    rules = Timezone()
+    rules.add("tzid", zone.key)
+    at, end = datetime(first, 1, 1, tzinfo=UTC), datetime(last + 1, 1, 1, tzinfo=UTC)
+    rules.add_component(_observance(zone, at, before=_offset(zone, at)))
+    while at < end:
+        following = at + timedelta(days=1)
+        if _offset(zone, at) != _offset(zone, following):
+            change = _change_between(zone, at, following)
+            rules.add_component(_observance(zone, change, before=_offset(zone, at)))
+        at = following
+    return rules
+
+
+def _offset(zone: ZoneInfo, at: datetime) -> timedelta:
+    return at.astimezone(zone).utcoffset() or timedelta()
+
+
+def _change_between(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """The first minute at which the later offset holds."""
+    while after - before > timedelta(minutes=1):
+        middle = before + timedelta(minutes=int((after - before).total_seconds() // 120))
+        if _offset(zone, middle) == _offset(zone, before):
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _observance(zone: ZoneInfo, at: datetime, *, before: timedelta) -> TimezoneDaylight | TimezoneStandard:
+    local = at.astimezone(zone)
+    found = TimezoneDaylight() if local.dst() else TimezoneStandard()
+    found.add("dtstart", (at + before).replace(tzinfo=None))
+    found.add("tzoffsetfrom", before)
+    found.add("tzoffsetto", _offset(zone, at))
+    found.add("tzname", local.tzname())
+    return found

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import icalendar
 import pytest
+from dateutil import tz
 from django.conf import settings
 from django.utils import timezone
 
 from mesoclinic.messaging.models import Message, MessageState
 from patients.models import Patient
 from sessions.actions import book_appointment, book_course, cancel_appointment, cancel_course
-from sessions.invitations import calendar, uid_of
+from sessions.invitations import calendar, uid_of, zone_rules
 from sessions.mails import reminder_due_at
 from sessions.models import Appointment
 from tests import factories
@@ -137,6 +140,31 @@ def test_reminder_on_the_day_of_a_clock_change(zone: str, day: date, wall: time,
     visit = Appointment(site=site, starts_at=start, ends_at=start + timedelta(minutes=30))
 
     assert reminder_due_at(visit).astimezone(site.tz).isoformat() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("Europe/Paris", 6),
+        ("America/New_York", 6),
+        ("Australia/Lord_Howe", 6),
+        ("Asia/Kolkata", 0),
+    ],
+)
+def test_zone_rules_are_read_back_right_by_another_parser(name: str, changes: int) -> None:
+    """dateutil has its own reader: every half hour of three years has to give the offset that we meant."""
+    zone = ZoneInfo(name)
+    rules = zone_rules(zone, first=2026, last=2028)
+    read = tz.tzical(io.StringIO(f"BEGIN:VCALENDAR\r\n{rules.to_ical().decode()}END:VCALENDAR\r\n")).get(name)
+
+    assert len(rules.subcomponents) == changes + 1
+    wall, end = datetime(2026, 1, 2), datetime(2028, 12, 30)  # noqa: DTZ001 - a wall time, in each zone's own reading
+    while wall < end:
+        meant = wall.replace(tzinfo=zone)
+        exists = meant.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == wall
+        if exists and meant.utcoffset() == meant.replace(fold=1).utcoffset():
+            assert wall.replace(tzinfo=read).utcoffset() == meant.utcoffset(), wall
+        wall += timedelta(minutes=30)
 
 
 # ------------------------------------------------------------------ whom we may write to

@@ -275,13 +275,16 @@ def many_visits(count: int, *, ada, cleo, lyon, room) -> None:
     )
 
 
+def counted(captured: CaptureQueriesContext) -> int:
+    """Queries for data. Waiting for one's turn in the audit trail is one more statement on PostgreSQL alone."""
+    return sum("pg_advisory" not in query["sql"] for query in captured.captured_queries)
+
+
 def queries(client, url: str) -> int:
     client.get(url)  # what is cached per process is cached now
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         assert client.get(url).status_code == 200
-    return len(captured)
+    return counted(captured)
 
 
 TODAY_QUERIES = 21
