@@ -3,8 +3,8 @@
     python -m tests.e2e.main_path [--address http://127.0.0.1:8000] [--show FOLDER]
 
 Starts `make run` itself, with MESOCLINIC_HOLD_SECONDS=1 and MESOCLINIC_TICK_SECONDS=2, unless it gets the address of a
-server that was started so. Counts clicks per task and prints them. Fails on any violation of the Content-Security-Policy,
-any error in the console, any request to another host, and any answer of 500 or more.
+server that was started so. Counts clicks per task and prints them. Fails on any violation of the
+Content-Security-Policy, any error in the console, any request to another host, and any answer of 500 or more.
 """
 
 from __future__ import annotations
@@ -247,8 +247,10 @@ def text_of(pdf: Path) -> str:
 
 def find_confirmation(hand: Hand) -> None:
     page = hand.page
-    hand.go("/patients/")
-    hand.click(page.get_by_role("link", name=f"{GIVEN} {FAMILY}").or_(page.get_by_text(f"{GIVEN} {FAMILY}")).first)
+    hand.type("#q", FAMILY)
+    page.locator("#q").press("Enter")
+    hand.click(page.locator("main").get_by_role("link", name=re.compile(FAMILY)).first)
+    page.wait_for_url(re.compile(r"/patients/[0-9a-f-]{36}/$"))
     hand.press("Messages", within=page.locator(".mc-filter"))
     row = page.locator(".tl li", has_text=re.compile("[Cc]onfirm|appointment")).filter(has_text=re.compile("Sent"))
     deadline = time.monotonic() + 30
