@@ -311,8 +311,9 @@ def cancel_appointment(*, appointment: Appointment, by: User) -> Appointment:
     return with_one_retry(cancel)
 
 
-def cancel_course(*, course: Course, by: User) -> list[Appointment]:
-    """Cancel every visit of the course that is still to come."""
+def cancel_course(*, course: Course, by: User, numbers: Iterable[int] | None = None) -> list[Appointment]:
+    """Cancel every visit of the course that is booked, or of those only the sessions with these numbers."""
+    wanted = None if numbers is None else set(numbers)
 
     @transaction.atomic
     def cancel() -> list[Appointment]:
@@ -321,6 +322,8 @@ def cancel_course(*, course: Course, by: User) -> list[Appointment]:
             .select_related("patient", "site", "practitioner", "room", "course")
             .order_by("starts_at")
         )
+        if wanted is not None:
+            visits = [visit for visit in visits if visit.number in wanted]
         if not visits:
             raise InvalidTransition(_("No session of this course is left to cancel."))
         for visit in visits:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -34,7 +36,7 @@ from sessions.actions import (
 )
 from sessions.forms import DayForm, RecordForm, WishesForm
 from sessions.mails import may_be_mailed
-from sessions.models import Appointment, AppointmentStatus
+from sessions.models import Appointment, AppointmentStatus, Course
 from sessions.permissions import can_cancel, can_record, check_can_book, check_can_record
 from sessions.planned import planned_syringes, planned_zones
 from sessions.proposing import Series, propose_series, wishes_from
@@ -214,6 +216,7 @@ def _again(plan: Plan, site: Site, form: WishesForm, refused: DomainError) -> tu
 
 def _book(request: ClinicRequest, plan: Plan, site: Site, form: WishesForm) -> HttpResponse:
     seen = [parse_datetime(text) for text in request.POST.getlist("starts_at")]
+    kept = set(appointments_visible_to(request.user).filter(course__plan=plan).values_list("pk", flat=True))
     course = book_course(
         plan=plan,
         site=site,
@@ -222,14 +225,21 @@ def _book(request: ClinicRequest, plan: Plan, site: Site, form: WishesForm) -> H
         by=request.user,
         **_arguments(form),
     )
-    count = course.appointments.exclude(status__in=[AppointmentStatus.CANCELLED, AppointmentStatus.NO_SHOW]).count()
-    told = ngettext("%(n)s session is booked.", "%(n)s sessions are booked.", count) % {"n": count}
+    booked = list(course.appointments.exclude(pk__in=kept).values_list("number", flat=True))
+    told = ngettext("%(n)s session is booked.", "%(n)s sessions are booked.", len(booked)) % {"n": len(booked)}
     if may_be_mailed(plan.patient):
         told += " " + _("The confirmation leaves in a few minutes.")
     else:
         told += " " + _("No e-mail: hand over the printed dates.")
-    tell(request, told, undo_url=reverse("sessions:course_cancel", args=[course.public_id]))
+    tell(request, told, undo_url=_cancel_url(course, booked))
     return redirect("sessions:patient", public_id=plan.patient.public_id)
+
+
+def _cancel_url(course: Course, numbers: Iterable[int]) -> str:
+    """Cancels these sessions of the course and no others."""
+    return (
+        reverse("sessions:course_cancel", args=[course.public_id]) + "?" + urlencode({"n": list(numbers)}, doseq=True)
+    )
 
 
 def _room_names(site: Site) -> dict[int, str]:
@@ -257,7 +267,8 @@ def _axis(plan: Plan, series: Series, site: Site) -> dict[str, Any]:
 @require_POST
 def course_cancel(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     course = get_object_or_404(courses_visible_to(request.user).select_related("plan__patient"), public_id=public_id)
-    visits = cancel_course(course=course, by=request.user)
+    numbers = [int(text) for text in request.GET.getlist("n") if text.isascii() and text.isdigit()]
+    visits = cancel_course(course=course, numbers=numbers or None, by=request.user)
     tell(
         request,
         ngettext("%(n)s appointment is cancelled.", "%(n)s appointments are cancelled.", len(visits))
@@ -291,6 +302,8 @@ def _appointment_page(
 ) -> HttpResponse:
     user, now = request.user, timezone.now()
     recorded = getattr(visit, "treatment_session", None)
+    later = visit.course.appointments.filter(status=AppointmentStatus.BOOKED, number__gt=visit.number)
+    numbers = [visit.number, *later.order_by("number").values_list("number", flat=True)]
     with timezone.override(visit.site.tz):
         context = {
             "visit": visit,
@@ -310,6 +323,8 @@ def _appointment_page(
             if user.may(Permission.MESSAGE_READ)
             else [],
             "can_cancel": can_cancel(visit, by=user),
+            "later_count": len(numbers) - 1 if visit.status == AppointmentStatus.BOOKED else 0,
+            "cancel_rest_url": _cancel_url(visit.course, numbers),
             "can_record": can_record(visit, by=user),
             "can_check_in": visit.status == AppointmentStatus.BOOKED
             and visit.starts_at.astimezone(visit.site.tz).date() <= now.astimezone(visit.site.tz).date(),
