@@ -483,6 +483,7 @@ FAULTS = {
         "The treated area of %(value)s cm² must lie between %(minimum)s and %(maximum)s cm²."
     ),
     "answered_and_waived": gettext_noop("This question is answered and waived at once."),
+    "bad_text": gettext_noop("This text holds characters that cannot be kept."),
     "bad_currency": gettext_noop("“%(value)s” is no currency code of three capital letters."),
     "bad_document": gettext_noop("The file cannot be read: %(value)s"),
 }

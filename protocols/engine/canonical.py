@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+PLAIN_TYPES = frozenset({type(None), str, bool, int})
+
 
 def plain(number: Decimal | int) -> str:
     """A decimal as people write it: no exponent, no trailing zeros."""
@@ -19,21 +21,27 @@ def plain(number: Decimal | int) -> str:
 
 def json_safe(value: Any) -> Any:
     """The value in JSON's own types. Decimals become strings; a float is a mistake in code."""
-    if value is None or isinstance(value, str | bool | int):
+    kind = type(value)
+    if kind in PLAIN_TYPES:
         return value
-    if isinstance(value, Decimal):
+    if kind is Decimal:
         return plain(value)
     if isinstance(value, Mapping):
         return {str(key): json_safe(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [json_safe(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
 def canonical_json(value: Any) -> bytes:
     """Sorted keys, no spaces, UTF-8: the bytes that are stored, compared and hashed."""
-    return json.dumps(json_safe(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    return _written(json_safe(value))
 
 
-def fingerprint(value: Any) -> str:
-    return hashlib.sha256(canonical_json(value)).hexdigest()
+def fingerprint(value: Any, **safe: Any) -> str:
+    """SHA-256 of the canonical form. Parts that are JSON-safe already can be given by name, to be spared the walk."""
+    return hashlib.sha256(_written({**json_safe(value), **safe} if safe else json_safe(value))).hexdigest()
+
+
+def _written(safe: Any) -> bytes:
+    return json.dumps(safe, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")

@@ -349,6 +349,8 @@ class _Reading:
                 self.fault(f"{path}.as", "unknown_value", _near(entry["as"], WAIVERS), value=_shown(entry["as"]))
             elif not isinstance(entry["reason"], str) or not 0 < len(entry["reason"].strip()) <= LONGEST_REASON:
                 self.fault(f"{path}.reason", "required")
+            elif not all(letter.isprintable() or letter in "\n\t" for letter in entry["reason"]):
+                self.fault(f"{path}.reason", "bad_text")
             elif key in facts:
                 self.fault(path, "answered_and_waived")
             else:

@@ -90,8 +90,8 @@ def explain(proposal: Proposal) -> dict[str, Any]:
             "case": setting.case.canonical(),
             "policy": setting.policy.as_dict(),
             "stock": None if setting.stock is None else dict(setting.stock),
-            "answer": safe,
-        }
+        },
+        answer=dict(safe),
     )
     return safe
 

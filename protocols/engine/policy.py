@@ -159,7 +159,7 @@ class _Reading:
             value = mapping[name]
             if name not in known:
                 near = tuple(difflib.get_close_matches(str(name)[:60], list(known), n=3))
-                self.fault(str(name)[:60], "unknown_key", near)
+                self.fault(_shown(name), "unknown_key", near)
             elif name == "selection_weights":
                 changes |= self._weights(value, policy)
             else:
@@ -288,7 +288,7 @@ class _Reading:
                     canonical[name] = number
             else:
                 near = tuple(difflib.get_close_matches(str(name)[:60], [*tables, *numbers], n=3))
-                self.fault(f"selection_weights.{str(name)[:60]}", "unknown_key", near)
+                self.fault(f"selection_weights.{_shown(name)}", "unknown_key", near)
         self.canonical["selection_weights"] = canonical
         return changes
 
@@ -297,7 +297,7 @@ class _Reading:
         for key in sorted(entry, key=str):
             if key not in table:
                 near = tuple(difflib.get_close_matches(str(key)[:60], list(table), n=3))
-                self.fault(f"{name}.{str(key)[:60]}", "unknown_key", near)
+                self.fault(f"{name}.{_shown(key)}", "unknown_key", near)
                 continue
             number = self._number(f"{name}.{key}", entry[key], Decimal(0), LARGEST_WEIGHT)
             if number is not _BAD:
@@ -336,7 +336,7 @@ def read_decimal(value: Any) -> Decimal | None:
 def _shown(value: Any) -> str:
     """A short, safe picture of something that was typed; never of a whole structure."""
     if isinstance(value, str):
-        return value[:60]
+        return "".join(letter if letter.isprintable() else "?" for letter in value[:60])
     if isinstance(value, bool | float) or value is None:
         return str(value)
     if isinstance(value, int):

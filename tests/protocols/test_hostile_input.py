@@ -77,6 +77,25 @@ def test_junk_as_edits_is_refused_never_raised() -> None:
         apply_edits(by_id("C03"), starter(), None, "remove")
 
 
+@pytest.mark.parametrize("word", ["\ud800", "a\nb", "\x00", "\u2028", "\x1b[31m"])
+def test_faults_stay_on_one_printable_line(word: str) -> None:
+    cases = [
+        man(facts={word: 1}), man(facts={"conditions": [word]}), man(policy={word: 1}), man(stock={word: 1}),
+        man(zones=[word]), man(concerns=[{word: 1}]), {**man(), word: 1},
+        man(waived={"lab_inr": {"as": "not_measured", "reason": f"Not {word}"}}), man(waived={word: {}}),
+        man(policy={"selection_weights": {word: 1}}), man(policy={"selection_weights": {"severity": {word: 1}}}),
+    ]  # fmt: skip
+    for case in cases:
+        try:
+            propose(case, starter()).as_dict()
+        except CaseError as error:
+            for fault in error.faults:
+                assert explain_fault(fault).isprintable()
+                explain_fault(fault).encode("utf-8")
+        else:
+            assert "waived" in case and word in "a\nb"
+
+
 def test_number_of_faults_is_bounded() -> None:
     with pytest.raises(CaseError) as error:
         parse_case(man(facts={f"fact{n}": 1 for n in range(5000)}), starter())
