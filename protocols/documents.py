@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -32,9 +33,7 @@ def session_dates(plan: Plan) -> list[Data]:
 
 def plan_pdf_visible(user: User, document: Document) -> bool:
     """Whoever may read plans may read their PDFs, for patients of their own sites."""
-    return (
-        user.may(Permission.PLAN_READ) and plans_visible_to(user).filter(public_id=document.subject_id).exists()
-    )
+    return user.may(Permission.PLAN_READ) and plans_visible_to(user).filter(public_id=document.subject_id).exists()
 
 
 def request_plan_pdf(*, plan: Plan, by: User, kind: str = "plan_patient") -> Document:
@@ -110,6 +109,7 @@ def plan_context(plan: Plan, *, kind: str, language: str) -> Data:
             {"number": row["number"], "date": row["starts_at"].date().isoformat(), "state": "booked"} for row in dates
         ],
         "cost": result["cost"],
+        "result_day": _result_day(plan, dates),
         "weeks": round(result["course"]["span_days"] / 7),
     }
     texts = documents_of(plan.formulary)["course"]
@@ -130,7 +130,7 @@ def _concerns(plan: Plan, reader: Reader) -> list[Data]:
                 "label": row["label"],
                 "severity": _(row["severity"]),
                 "note": row["note"],
-                "described": _(described) if described else "",
+                "described": _(described).split(". ")[0].rstrip(".") + "." if described else "",
             }
         )
     return rows
@@ -196,10 +196,36 @@ def _sessions(plan: Plan, dates: list[Data]) -> list[Data]:
                 "ideal": window["ideal"],
                 "earliest": window["earliest"],
                 "latest": window["latest"],
-                "purpose": " ".join(entry["purpose"] for entry in reviews),
+                "plain": _plain_purpose(
+                    window["session"], len(course["windows_days"]), [row["key"] for row in reviews]
+                ),
             }
         )
     return rows
+
+
+def _plain_purpose(number: int, last: int, reviews: list[str]) -> str:
+    parts = []
+    if number == 1:
+        parts.append(_("Start, with photographs"))
+    if "first_review" in reviews:
+        parts.append(_("First review"))
+    if "decision_review" in reviews:
+        parts.append(_("Decision: go on, change or stop"))
+    if number == last:
+        parts.append(_("Last of this course"))
+    return "; ".join(parts)
+
+
+def _result_day(plan: Plan, dates: list[Data]) -> str:
+    """The day of the honest result: a date once the course is booked, else days after the first session."""
+    ends = [row for row in plan.result["course"]["checkpoints"] if row["key"] == "end_of_course"]
+    if not ends:
+        return ""
+    if not dates:
+        return _("%(days)s days after the first") % {"days": ends[0]["offset_days"]}
+    after = ends[0]["offset_days"] - plan.result["course"]["span_days"]
+    return formats.date_format(dates[-1]["starts_at"].date() + timedelta(days=after), "l j F Y")
 
 
 def _for_patient(reader: Reader, texts: Data) -> Data:

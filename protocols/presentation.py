@@ -174,11 +174,13 @@ class Reader:
 
     def answers(self) -> list[dict[str, Any]]:
         """Every answer that the plan rests on, by section, in words."""
+        labels = self.contents.documents["vocabulary"]["facts"]["facts"]
         sections: dict[str, list[tuple[str, str]]] = {}
         for key, fact in self.vocabulary.facts.items():
             if key in self.plan.case["facts"]:
                 words = value_in_words(fact, self.plan.case["facts"][key])
-                sections.setdefault(fact.section, []).append((short_label(question_of(fact)), words))
+                label = labels.get(key, {}).get("label") or short_label(question_of(fact))
+                sections.setdefault(fact.section, []).append((str(_(label)), words))
         return [{"label": self.vocabulary.sections[key].label, "rows": rows} for key, rows in sections.items()]
 
     def zones(self) -> list[dict[str, str]]:
@@ -481,7 +483,9 @@ def refusal_beside(row: Mapping[str, Any], plan: Plan) -> str:
     """Why an edit was refused, with the source of the limit, for beside its field."""
     contents = Catalogue(plan.formulary)
     sources = ", ".join(source.short for source in contents.sources(row["params"].get("sources") or ()))
-    return " ".join(part for part in (row["message"], _("Source: %(names)s.") % {"names": sources} if sources else "") if part)
+    return " ".join(
+        part for part in (row["message"], _("Source: %(names)s.") % {"names": sources} if sources else "") if part
+    )
 
 
 def _unit(fact: Fact | None) -> str:
