@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -322,11 +322,3 @@ class _Work:
         self.steps = steps
         self.pinned[item.index] = amount
         edit["volume_ml"] = volume
-
-
-def with_edits(proposal: Proposal, edits: Sequence[Any]) -> EditResult:
-    """The same case, edited: for a page that holds a proposal already."""
-    setting = proposal.setting
-    return apply_edits(
-        replace(setting.case, policy={}, stock=None), setting.formulary, setting.policy, edits, stock=setting.stock
-    )

@@ -91,11 +91,6 @@ class Ingredient:
     usual_steps: int
     max_steps: int
 
-    @property
-    def drawable(self) -> bool:
-        """Whether some multiple of the drawing step lies between its minimum and its maximum."""
-        return 0 < self.min_steps <= self.max_steps
-
     def dose_of(self, volume_ml: Decimal) -> Dose:
         return Dose(amount=self.concentration * volume_ml, unit=self.dose_unit)
 
