@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import pre_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -7,4 +8,6 @@ class ProtocolsConfig(AppConfig):
     verbose_name = _("Protocols")
 
     def ready(self) -> None:
-        from protocols import guards  # noqa: F401  (registers what the database itself keeps)
+        from protocols import guards  # registers what the database itself keeps
+
+        pre_migrate.connect(guards.step_aside_before_migrate, sender=self, dispatch_uid="protocols.guards.step_aside")
