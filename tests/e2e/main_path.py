@@ -219,7 +219,9 @@ def download(hand: Hand) -> None:
     hand.press("PDF for the patient")
     page.wait_for_url(re.compile(r"/documents/[0-9a-f-]+/$"))
     link = page.get_by_role("link", name="Download the PDF")
-    link.wait_for(timeout=60_000)
+    alert = page.locator("#document-status").get_by_role("alert")
+    link.or_(alert).first.wait_for(timeout=60_000)
+    check(not alert.count(), f"the PDF was not made: {alert.all_inner_texts()}")
     with page.expect_download() as pending:
         hand.click(link)
     text = " ".join(text_of(Path(pending.value.path())).split())
