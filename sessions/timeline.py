@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -52,6 +52,7 @@ class Step:
     url: str
     icon: str
     post: bool = False
+    optional: bool = False  # possible, but nothing that the record waits for
 
 
 @dataclass(kw_only=True)
@@ -391,10 +392,11 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
                 url=reverse("patients:intake_start", args=[patient.public_id]),
                 icon="note",
                 post=True,
+                optional=submitted,
             )
         )
     if may_plan and record.in_force is not None:
-        steps.append(new_plan)
+        steps.append(replace(new_plan, optional=True))
     return steps
 
 
