@@ -41,6 +41,7 @@ ANSWERS = {
     "can_consent": "yes",
     "norwood_stage": "IV",
 }
+MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 ZONES = ("frontal", "vertex", "mid_scalp")
 
 
@@ -239,7 +240,8 @@ def what_the_plan_says(page: Page) -> list[str]:
     check(names and len(names) == len(doses), f"{len(names)} ingredients and {len(doses)} doses on the plan's page")
     check(all(re.search(r"\d\s\S", dose) for dose in doses), f"a dose without unit: {doses}")
     check(len(dates) >= 3, f"the booked dates stand on the plan's page: {dates}")
-    days = [re.search(r"\d{1,2} [A-Z][a-z]{2}", date) for date in dates]
+    days = [re.search(rf"\d{{1,2}} (?:{MONTHS})", date) for date in dates]
+    check(all(days), f"a date that cannot be read: {dates}")
     return [*names, *doses, *(day.group() for day in days if day)]
 
 
