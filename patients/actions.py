@@ -16,15 +16,44 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
-from patients.intakes import NOTE_LENGTH, checked_answers, facts_to_take_over, treated_area, vocabulary_for
-from patients.models import Intake, IntakeStatus, Patient, PatientStatus, SexAtBirth
+from mesoclinic.messaging.actions import cancel_messages
+from mesoclinic.messaging.models import MessageState
+from mesoclinic.messaging.queries import messages_about
+from patients import day_checks
+from patients.intakes import (
+    NOTE_LENGTH,
+    Change,
+    changes_since,
+    checked_answers,
+    checked_details,
+    checked_groups,
+    facts_to_take_over,
+    groups_to_settle,
+    treated_area,
+    vocabulary_for,
+)
+from patients.medicines import LENGTH as MEDICINE_LENGTH
+from patients.medicines import MOST as MEDICINES_MOST
+from patients.medicines import classes_of, read_medicines
+from patients.models import (
+    DayCheck,
+    Intake,
+    IntakeReview,
+    IntakeStatus,
+    Patient,
+    PatientMerge,
+    PatientStatus,
+    SexAtBirth,
+)
 from patients.permissions import (
     check_can_edit_intake,
+    check_can_merge,
     check_can_register_at,
+    check_can_review_intake,
     check_can_start_intake,
     check_can_write_patient,
 )
-from patients.queries import intake_draft, latest_submitted_intake
+from patients.queries import intake_draft, latest_submitted_intake, may_be_mailed, newest_submitted_intake
 from patients.search import digits, search_key_of
 
 _NUMBER_LOCK = 7_301  # PostgreSQL advisory lock: one registration at a time takes the next number
@@ -100,6 +129,7 @@ def update_patient(*, patient: Patient, changes: Mapping[str, Any], by: User, re
         check_can_register_at(changes["site"], by=by)
     if changes.get("status") == PatientStatus.MERGED:
         raise InvalidInput(_("A record is merged by merging it, not by its status."), field="status")
+    was_mailed = may_be_mailed(current)
     changed = []
     for name, value in changes.items():
         tidy = _one_line(value) if name in ("given_name", "family_name", "phone", "email") else value
@@ -113,9 +143,87 @@ def update_patient(*, patient: Patient, changes: Mapping[str, Any], by: User, re
         current.search_key = _search_key(current)
         current.revision += 1
         current.save(update_fields=[*changed, "search_key", "revision"])
+        if was_mailed and not may_be_mailed(current):
+            _withdraw_mail(current, by=by)
         trail.record("patient.updated", by=by, target=current, patient=current, details={"changed": sorted(changed)})
     patient.refresh_from_db()
     return patient
+
+
+def _withdraw_mail(patient: Patient, *, by: User) -> None:
+    """Nothing that still waits is mailed to somebody who has died, moved away, or no longer agrees."""
+    waiting = messages_about(patient.public_id).filter(state__in=(MessageState.HELD, MessageState.QUEUED))
+    for subject_id in list(waiting.order_by().values_list("subject_id", flat=True).distinct()):
+        cancel_messages(subject_id=subject_id, by=by)
+
+
+# ------------------------------------------------------------------ two records of one person
+
+REASON_LENGTH = 300
+
+
+@transaction.atomic
+def merge_patients(*, merged: Patient, into: Patient, reason: str, by: User) -> PatientMerge:
+    """Mark one record as another name of ``into``. Nothing is moved: what was signed stays where it was written.
+
+    The surviving record shows both histories, and both sets of allergies. It can be undone.
+    """
+    rows = {
+        row.pk: row
+        for row in Patient.objects.select_for_update()
+        .select_related("site")
+        .filter(pk__in=[merged.pk, into.pk])
+        .order_by("pk")
+    }
+    gone, kept = rows[merged.pk], rows[into.pk]
+    check_can_merge(gone, into=kept, by=by)
+    reason = _one_line(reason)
+    if not reason:
+        raise InvalidInput(_("Write why these are one person."), field="reason")
+    if len(reason) > REASON_LENGTH or not reason.isprintable():
+        raise InvalidInput(
+            _("Shorten the reason to %(length)d characters.") % {"length": REASON_LENGTH}, field="reason"
+        )
+    merge = PatientMerge.objects.create(
+        merged=gone, kept=kept, reason=reason, status_before=gone.status, merged_at=timezone.now(), merged_by=by
+    )
+    _withdraw_mail(gone, by=by)
+    _set_merged(gone, status=PatientStatus.MERGED, into=kept)
+    _mark_holder(kept)
+    for row, role in ((gone, "merged"), (kept, "kept")):
+        details = {"merge": str(merge.public_id), "as": role}
+        trail.record("patient.merged", by=by, target=row, patient=row, details=details)
+    merged.refresh_from_db()
+    into.refresh_from_db()
+    return merge
+
+
+@transaction.atomic
+def undo_merge(*, merge: PatientMerge, by: User) -> PatientMerge:
+    """Two records again, each as it was. Undoing twice is refused."""
+    check_can_write_patient(merge.merged, by=by)
+    check_can_write_patient(merge.kept, by=by)
+    standing = PatientMerge.objects.filter(pk=merge.pk, undone_at__isnull=True)
+    if not standing.update(undone_at=timezone.now(), undone_by=by):
+        raise InvalidTransition(_("This merge was undone already."))
+    merge.refresh_from_db()
+    gone = Patient.objects.select_for_update().get(pk=merge.merged_id)
+    _set_merged(gone, status=merge.status_before, into=None)
+    _mark_holder(merge.kept)
+    for row, role in ((gone, "merged"), (merge.kept, "kept")):
+        details = {"merge": str(merge.public_id), "as": role}
+        trail.record("patient.merge_undone", by=by, target=row, patient=row, details=details)
+    return merge
+
+
+def _mark_holder(patient: Patient) -> None:
+    patient.holds_merged_records = patient.merged_records.exists()
+    patient.save(update_fields=["holds_merged_records"])
+
+
+def _set_merged(patient: Patient, *, status: str, into: Patient | None) -> None:
+    patient.status, patient.merged_into, patient.revision = status, into, patient.revision + 1
+    patient.save(update_fields=["status", "merged_into", "revision"])
 
 
 def _one_line(text: str) -> str:
@@ -188,14 +296,25 @@ def start_intake(*, patient: Patient, by: User) -> Intake:
     check_can_start_intake(patient, by=by)
     if draft := intake_draft(patient):
         return draft
-    previous = latest_submitted_intake(patient)
-    intake = Intake(patient=patient, number=previous.number + 1 if previous else 1, started_by=by)
+    previous = newest_submitted_intake(patient)
+    intake = Intake(patient=patient, number=_next_intake_number(patient), started_by=by)
     if previous:
         intake.facts = facts_to_take_over(previous, vocabulary_for(previous))
-        intake.concerns, intake.zones, intake.note = previous.concerns, previous.zones, previous.note
+        _carry_over(previous, intake)
     intake.save(force_insert=True)
     trail.record("intake.started", by=by, target=intake, patient=patient)
     return intake
+
+
+def _next_intake_number(patient: Patient) -> int:
+    highest: int | None = patient.intakes.aggregate(highest=Max("number"))["highest"]
+    return (highest or 0) + 1
+
+
+def _carry_over(previous: Intake, intake: Intake) -> None:
+    """What stands beside the facts and does not age with the day."""
+    for name in ("concerns", "zones", "note", "medicines", "other_allergies", "details"):
+        setattr(intake, name, getattr(previous, name))
 
 
 @transaction.atomic
@@ -208,9 +327,30 @@ def save_intake(
     zones: Sequence[Mapping[str, Any]],
     note: str,
     by: User,
+    medicines: str | None = None,
+    other_allergies: str | None = None,
+    details: Mapping[str, Mapping[str, str]] | None = None,
+    groups: Mapping[str, Mapping[str, str]] | None = None,
+    step: str | None = None,
 ) -> Intake:
-    """Store a draft's answers as a whole. A save that rests on an older revision is refused and overwrites nothing."""
+    """Store a draft's answers as a whole. A save that rests on an older revision is refused and overwrites nothing.
+
+    ``medicines`` is the list as it was typed, a line each: what is known sets its classes in ``facts["medications"]``.
+    What is None stays as it was.
+    """
     check_can_edit_intake(intake, by=by)
+    facts = dict(facts)
+    beside: dict[str, Any] = {}
+    if medicines is not None:
+        beside["medicines"] = _read_list(medicines, facts)
+    if other_allergies is not None:
+        beside["other_allergies"] = _checked_text(other_allergies, field="other_allergies", most=OTHER_ALLERGIES_LENGTH)
+    if details is not None:
+        beside["details"] = checked_details(details)
+    if groups is not None:
+        beside["groups"] = checked_groups(groups)
+    if step is not None:
+        beside["step"] = step[:20]
     clean_facts, clean_concerns, clean_zones = checked_answers(
         facts=facts,
         concerns=concerns,
@@ -218,9 +358,7 @@ def save_intake(
         patient=intake.patient,
         vocabulary=vocabulary_for(intake),
     )
-    note = note.replace("\r\n", "\n").strip()
-    if len(note) > NOTE_LENGTH or "\x00" in note:
-        raise InvalidInput(_("Shorten the note to %(length)d characters.") % {"length": NOTE_LENGTH}, field="note")
+    note = _checked_text(note, field="note", most=NOTE_LENGTH)
     before = Intake.objects.get(pk=intake.pk)
     draft = Intake.objects.filter(pk=intake.pk, status=IntakeStatus.DRAFT, revision=revision)
     if not draft.update(
@@ -231,12 +369,13 @@ def save_intake(
         revision=revision + 1,
         saved_at=timezone.now(),
         saved_by=by,
+        **beside,
     ):
         _refuse(intake)
     intake.refresh_from_db()
     changed = sorted(
         {key for key in before.facts.keys() | clean_facts.keys() if before.facts.get(key) != clean_facts.get(key)}
-        | {name for name in ("concerns", "zones", "note") if getattr(before, name) != getattr(intake, name)}
+        | {name for name in BESIDE_THE_FACTS if getattr(before, name) != getattr(intake, name)}
     )
     trail.record(
         "intake.saved",
@@ -246,6 +385,44 @@ def save_intake(
         details={"changed": changed, "revision": intake.revision},
     )
     return intake
+
+
+OTHER_ALLERGIES_LENGTH = 1000
+BESIDE_THE_FACTS = ("concerns", "zones", "note", "medicines", "other_allergies", "details", "groups")
+
+
+def _checked_text(text: str, *, field: str, most: int) -> str:
+    tidy = text.replace("\r\n", "\n").strip()
+    if "\x00" in tidy:
+        raise InvalidInput(_("This text holds characters that cannot be stored."), field=field)
+    if len(tidy) > most:
+        sentence = _("Shorten the note to %(length)d characters.") if field == "note" else None
+        raise InvalidInput(
+            (sentence or _("Shorten this to %(length)d characters.")) % {"length": most},
+            field=field,
+        )
+    return tidy
+
+
+def _read_list(text: str, facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """The medicines as they will be stored; the classes that they set join those that were ticked."""
+    named = read_medicines(_checked_text(text, field="medicines", most=MEDICINES_MOST * MEDICINE_LENGTH))
+    if len(named) > MEDICINES_MOST or any(len(line.text) > MEDICINE_LENGTH for line in named):
+        raise InvalidInput(
+            _("Write at most %(lines)d medicines, each in at most %(length)d characters.")
+            % {"lines": MEDICINES_MOST, "length": MEDICINE_LENGTH},
+            field="medicines",
+        )
+    if found := classes_of(named):
+        ticked = facts.get("medications")
+        if ticked == []:
+            raise InvalidInput(
+                _("“None of these” is ticked, and the list names %(names)s. Keep one.")
+                % {"names": ", ".join(line.name for line in named if line.classes)},
+                field="medicines",
+            )
+        facts["medications"] = [*(ticked if isinstance(ticked, list) else ()), *found]
+    return [line.as_dict() for line in named]
 
 
 @transaction.atomic
@@ -271,12 +448,115 @@ def submit_intake(*, intake: Intake, by: User) -> Intake:
             % {"total": total, "least": vocabulary.min_total_cm2, "most": vocabulary.max_total_cm2},
             field="zones",
         )
+    if open_groups := groups_to_settle(intake):
+        raise InvalidInput(
+            _("Some of a list is ticked and the rest was not answered. Answer: %(groups)s.")
+            % {"groups": ", ".join(open_groups)},
+            field="groups",
+        )
     draft = Intake.objects.filter(pk=intake.pk, status=IntakeStatus.DRAFT, revision=intake.revision)
     if not draft.update(status=IntakeStatus.SUBMITTED, submitted_at=timezone.now(), submitted_by=by):
         _refuse(intake)
     intake.refresh_from_db()
     trail.record("intake.submitted", by=by, target=intake, patient=intake.patient)
     return intake
+
+
+@transaction.atomic
+def review_intake(*, intake: Intake, by: User) -> IntakeReview:
+    """Say that a person of the staff has read the intake. The first one counts; a second press changes nothing."""
+    Intake.objects.select_for_update().get(pk=intake.pk)
+    check_can_review_intake(intake, by=by)
+    if standing := IntakeReview.objects.filter(intake=intake).select_related("reviewed_by").first():
+        return standing
+    review = IntakeReview.objects.create(intake=intake, reviewed_at=timezone.now(), reviewed_by=by)
+    trail.record("intake.reviewed", by=by, target=intake, patient=intake.patient)
+    return review
+
+
+# ------------------------------------------------------------------ has anything changed? Before each session
+
+
+def changed_since(*, patient: Patient, answers: day_checks.Answers, by: User) -> list[Change]:
+    """What the answers before a session change in the intake that stands, in words. Nothing is written."""
+    check_can_start_intake(patient, by=by)
+    previous = _standing_intake(patient)
+    return changes_since(previous, day_checks.intake_after(previous, answers, on=_today(patient)))
+
+
+@transaction.atomic
+def confirm_unchanged(*, patient: Patient, answers: day_checks.Answers, by: User) -> DayCheck:
+    """Keep that everything was asked and nothing has changed. Refused where an answer says otherwise."""
+    Patient.objects.select_for_update().get(pk=patient.pk)
+    check_can_start_intake(patient, by=by)
+    previous = _standing_intake(patient)
+    _check_all_asked(patient, answers)
+    if day_checks.differs(previous, answers):
+        raise InvalidInput(_("An answer differs from the intake: keep the change, not “unchanged”."))
+    return _keep_day_check(patient, previous, answers, changed=False, by=by)
+
+
+@transaction.atomic
+def record_changes(*, patient: Patient, answers: day_checks.Answers, by: User) -> DayCheck:
+    """A new submitted intake that says what has changed since the last one, and nothing else."""
+    Patient.objects.select_for_update().get(pk=patient.pk)
+    check_can_start_intake(patient, by=by)
+    previous = _standing_intake(patient)
+    _check_all_asked(patient, answers)
+    if not day_checks.differs(previous, answers):
+        raise InvalidInput(_("Nothing differs from the intake: confirm that instead."))
+    if intake_draft(patient):
+        raise InvalidTransition(_("An intake is being filled in. Finish it, with the changes, instead."))
+    if day_checks.never_answered(previous, answers):
+        raise InvalidTransition(_("The last intake left the list unanswered that this belongs to. Start a new intake."))
+    after = day_checks.intake_after(previous, answers, on=_today(patient))
+    intake = Intake(
+        patient=patient, number=_next_intake_number(patient), started_by=by, saved_by=by, saved_at=timezone.now()
+    )
+    intake.facts = after.facts
+    _carry_over(after, intake)
+    intake.facts, intake.concerns, intake.zones = checked_answers(
+        facts=intake.facts,
+        concerns=intake.concerns,
+        zones=intake.zones,
+        patient=patient,
+        vocabulary=vocabulary_for(intake),
+    )
+    intake.save(force_insert=True)
+    trail.record("intake.started", by=by, target=intake, patient=patient)
+    return _keep_day_check(patient, submit_intake(intake=intake, by=by), answers, changed=True, by=by)
+
+
+def _standing_intake(patient: Patient) -> Intake:
+    previous = latest_submitted_intake(patient)
+    if previous is None:
+        raise InvalidTransition(_("There is no submitted intake yet. Fill one in first."))
+    return previous
+
+
+def _check_all_asked(patient: Patient, answers: day_checks.Answers) -> None:
+    missing = day_checks.unanswered(patient, answers)
+    if missing:
+        raise InvalidInput(_("Ask this too: an unanswered question is not a “no”."), field=missing[0])
+
+
+def _today(patient: Patient) -> date:
+    return timezone.localdate(timezone=patient.site.tz)
+
+
+def _keep_day_check(
+    patient: Patient, intake: Intake, answers: day_checks.Answers, *, changed: bool, by: User
+) -> DayCheck:
+    check = DayCheck.objects.create(
+        patient=patient,
+        intake=intake,
+        changed=changed,
+        answers=day_checks.as_json(answers),
+        asked_at=timezone.now(),
+        asked_by=by,
+    )
+    trail.record("intake.day_checked", by=by, target=intake, patient=patient, details={"changed": changed})
+    return check
 
 
 def _refuse(intake: Intake) -> None:

@@ -1,4 +1,4 @@
-from mesoclinic.guards import frozen, register
+from mesoclinic.guards import append_only, frozen, register
 
 INTAKE_IMMUTABLE = frozen(
     name="intake_immutable",
@@ -7,4 +7,8 @@ INTAKE_IMMUTABLE = frozen(
     columns=None,
     unique=("id", "public_id"),
 )
-register(INTAKE_IMMUTABLE)
+INTAKE_REVIEW_APPEND_ONLY = append_only(
+    name="intake_review_append_only", table="patients_intakereview", unique=("id", "intake_id")
+)
+DAY_CHECK_APPEND_ONLY = append_only(name="day_check_append_only", table="patients_daycheck", unique=("id", "public_id"))
+register(INTAKE_IMMUTABLE, INTAKE_REVIEW_APPEND_ONLY, DAY_CHECK_APPEND_ONLY)

@@ -13,6 +13,10 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from mesoclinic.errors import InvalidInput
+from patients.groups import GROUPS, unsettled
+from patients.groups import NONE as GROUP_NONE
+from patients.groups import UNKNOWN as GROUP_UNKNOWN
+from patients.medicines import to_check
 from patients.models import Intake, Patient
 from patients.vocabulary import SEVERITIES, Choice, Fact, Vocabulary, Zone, load_vocabulary
 
@@ -20,6 +24,8 @@ UNKNOWN: dict[str, bool] = {"unknown": True}  # the person does not know
 NEVER: dict[str, bool] = {"never": True}  # how long ago something was: it never happened
 FROM_THE_RECORD = frozenset({"age_years", "sex_at_birth"})  # the patient's record answers these
 NOTE_LENGTH = 4000
+WITH_DETAILS = ("conditions", "allergies")  # lists whose every “yes” can be told more about
+DETAIL_LENGTH = 200
 
 # Answers about the day itself. A new intake asks them again instead of taking them over from the last one.
 ASKED_AFRESH = frozenset({"fever_or_acute_illness", "blood_test_within_7_days", "pregnancy_status", "scalp_findings"})
@@ -177,6 +183,49 @@ def checked_area(zone: Zone, value: Any) -> str:
     return _number(value, zone.area_min_cm2, zone.area_max_cm2, "cm²")
 
 
+def checked_details(details: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """What was added to a “yes”, for values that the vocabulary knows; raises InvalidAnswers for what is too long."""
+    facts = load_vocabulary().facts
+    clean: dict[str, dict[str, str]] = {}
+    errors: dict[str, str] = {}
+    for key, texts in details.items():
+        known = {choice.key for choice in facts[key].values} if key in WITH_DETAILS else set()
+        for value, text in texts.items():
+            tidy = " ".join(str(text).split())
+            if value not in known or not tidy:
+                continue
+            if len(tidy) > DETAIL_LENGTH or not tidy.isprintable():
+                errors[key] = _("Shorten the details to %(length)d characters.") % {"length": DETAIL_LENGTH}
+                continue
+            clean.setdefault(key, {})[value] = tidy
+    if errors:
+        raise InvalidAnswers(errors)
+    return clean
+
+
+def checked_groups(groups: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """How the parts of a long list were answered; anything else is left out."""
+    return {
+        fact: {
+            group.key: answered[group.key]
+            for group in GROUPS[fact]
+            if answered.get(group.key) in (GROUP_NONE, GROUP_UNKNOWN)
+        }
+        for fact, answered in groups.items()
+        if fact in GROUPS
+    }
+
+
+def groups_to_settle(intake: Intake) -> list[str]:
+    """Parts of a ticked list that nobody answered. The list would say “no” to them, and silence never does."""
+    return [
+        str(group.label)
+        for fact in GROUPS
+        if fact in intake.groups and isinstance(intake.facts.get(fact), list) and intake.facts[fact]
+        for group in unsettled(fact, intake.facts[fact], intake.groups[fact])
+    ]
+
+
 def _number(value: Any, least: Decimal, most: Decimal, unit: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         raise ValueError(_("Write a number."))
@@ -287,6 +336,83 @@ class Line:
     answer: str
     answered: bool
     for_practitioner: bool
+    fact: str = ""
+    details: tuple[str, ...] = ()
+
+
+def details_in_words(intake: Intake, fact: Fact) -> tuple[str, ...]:
+    """What was said besides the answer: more about a “yes”, the medicines by name, allergies in the person's words."""
+    said = []
+    chosen = intake.facts.get(fact.key)
+    for value, text in intake.details.get(fact.key, {}).items():
+        if isinstance(chosen, list) and value in chosen:
+            said.append(f"{short_label(fact.label_of(value))}: {text}")
+    if fact.key == "medications":
+        checking = set(to_check(intake.medicines))
+        said += [
+            _("%(medicine)s (to check)") % {"medicine": entry["text"]} if entry["text"] in checking else entry["text"]
+            for entry in intake.medicines
+        ]
+    if fact.key == "allergies" and intake.other_allergies:
+        said.append(_("Other: %(text)s (to check)") % {"text": intake.other_allergies})
+    return tuple(said)
+
+
+# What needs no second look. Everything else that was answered does.
+REASSURING = ("none", "not_applicable", "not_pregnant")
+YES_IS_FINE = frozenset({"can_consent", "hair_loss_cause_known"})
+NO_MATTER = frozenset({"norwood_stage", "ludwig_stage", "sinclair_grade", "vegan_preference", "alcohol_free"})
+
+
+def needs_a_look(fact: Fact, intake: Intake) -> bool:
+    """True for an answer that a person should read before anybody plans. What it means is the formulary's to say."""
+    value = intake.facts.get(fact.key)
+    if details_in_words(intake, fact):
+        return True
+    if not is_answered(value) or value == NEVER or fact.key in NO_MATTER or fact.key in FROM_THE_RECORD:
+        return False
+    if fact.type == "boolean":
+        return value is (fact.key not in YES_IS_FINE)
+    if fact.type == "enum":
+        return value not in REASSURING
+    if fact.type == "list":
+        return bool(value)
+    return fact.section != "labs" and fact.answered_by == "patient"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToReview:
+    """What comes first when an intake is read: what matters, what nobody knows, what is still open."""
+
+    matters: tuple[Line, ...]
+    not_known: tuple[Line, ...]
+    unanswered: tuple[Line, ...]
+    to_check: tuple[str, ...]  # kept as typed, nothing was made of it
+
+
+def to_review(intake: Intake, vocabulary: Vocabulary) -> ToReview:
+    asked = {fact.key: fact for fact in asked_facts(intake.patient, vocabulary)}
+    lines = [line for part in in_words(intake, vocabulary) for line in part.lines]
+    unknown_parts = tuple(
+        Line(
+            question=f"{fact.label}: {group.label}",
+            answer=_("Does not know"),
+            answered=False,
+            for_practitioner=False,
+            fact=key,
+        )
+        for key, fact in asked.items()
+        for group in GROUPS.get(key, ())
+        if intake.groups.get(key, {}).get(group.key) == GROUP_UNKNOWN and intake.facts.get(key) != UNKNOWN
+    )
+    return ToReview(
+        matters=tuple(line for line in lines if needs_a_look(asked[line.fact], intake)),
+        not_known=(*(line for line in lines if intake.facts.get(line.fact) == UNKNOWN), *unknown_parts),
+        unanswered=tuple(
+            line for line in lines if intake.facts.get(line.fact) is None and asked[line.fact].section != "labs"
+        ),
+        to_check=(*to_check(intake.medicines), *([intake.other_allergies] if intake.other_allergies else ())),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,6 +433,8 @@ def in_words(intake: Intake, vocabulary: Vocabulary) -> list[Part]:
                 answer=value_in_words(fact, intake.facts.get(fact.key)),
                 answered=is_answered(intake.facts.get(fact.key)),
                 for_practitioner=fact.answered_by == "practitioner",
+                fact=fact.key,
+                details=details_in_words(intake, fact),
             )
             for fact in asked
             if fact.section == section.key
@@ -367,6 +495,16 @@ def changes_since(previous: Intake | None, answers: Intake, vocabulary: Vocabula
                         after=say(after_by_key[key]) if key in after_by_key else _("Not chosen"),
                     )
                 )
+    for label, before, after in (
+        (
+            _("Medicines by name"),
+            "; ".join(entry["text"] for entry in previous.medicines),
+            "; ".join(entry["text"] for entry in answers.medicines),
+        ),
+        (_("Other allergies"), previous.other_allergies, answers.other_allergies),
+    ):
+        if before != after:
+            found.append(Change(section=label, question=label, before=before or _("Empty"), after=after or _("Empty")))
     if previous.note != answers.note:
         found.append(
             Change(

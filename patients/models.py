@@ -7,7 +7,7 @@ from datetime import date
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import Site, User
@@ -40,6 +40,10 @@ class Patient(models.Model):
     contact_allowed = models.BooleanField(_("agrees to appointment e-mails"), default=False)
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="patients", verbose_name=_("site"))
     status = models.CharField(max_length=12, choices=PatientStatus.choices, default=PatientStatus.ACTIVE)
+    merged_into = models.ForeignKey(
+        "self", null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="merged_records"
+    )
+    holds_merged_records = models.BooleanField(default=False, editable=False)  # spares the header a query
     search_key = models.CharField(max_length=1000, editable=False)  # see patients.search.search_key_of
     revision = models.PositiveIntegerField(default=0, editable=False)  # rises with each change of the record
     created_at = models.DateTimeField(auto_now_add=True)
@@ -47,6 +51,13 @@ class Patient(models.Model):
 
     class Meta:
         ordering = ["search_key", "number"]  # family name first, accents aside
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(merged_into=F("pk")),
+                name="patient_not_merged_into_itself",
+                violation_error_message=_("A record cannot be merged into itself."),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -62,6 +73,43 @@ class Patient(models.Model):
     def age_on(self, day: date) -> int:
         """Age in whole years on ``day``."""
         return day.year - self.birth_date.year - ((day.month, day.day) < (self.birth_date.month, self.birth_date.day))
+
+
+class PatientMerge(models.Model):
+    """Two records of one person, put together: why, by whom, and whether it was undone. Nothing is moved by it.
+
+    What was signed or submitted stays under the record it was written in; the surviving record shows both.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    merged = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="merges")
+    kept = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
+    reason = models.CharField(_("reason"), max_length=300)
+    status_before = models.CharField(max_length=12, choices=PatientStatus.choices)
+    merged_at = models.DateTimeField()
+    merged_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    undone_at = models.DateTimeField(null=True, blank=True)
+    undone_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["-merged_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merged"],
+                condition=Q(undone_at__isnull=True),
+                name="one_standing_merge",
+                violation_error_message=_("This record is merged already."),
+            ),
+            models.CheckConstraint(
+                condition=Q(undone_at__isnull=True, undone_by__isnull=True)
+                | Q(undone_at__isnull=False, undone_by__isnull=False),
+                name="merge_undone_by_and_at",
+                violation_error_message=_("A merge that was undone says who undid it and when."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.merged.display_number} into {self.kept.display_number}"
 
 
 class IntakeStatus(models.TextChoices):
@@ -86,6 +134,13 @@ class Intake(models.Model):
     concerns = models.JSONField(default=list)
     zones = models.JSONField(default=list)
     note = models.TextField(_("note"), blank=True)
+    medicines = models.JSONField(
+        default=list
+    )  # as named: [{"text", "atc", "classes", "state"}], see patients.medicines
+    other_allergies = models.TextField(_("other allergies"), blank=True)  # in the person's own words
+    details = models.JSONField(default=dict)  # what somebody added to a “yes”: {fact: {value: text}}
+    groups = models.JSONField(default=dict)  # a list answered part by part: {fact: {group: "none" | "unknown"}}
+    step = models.CharField(max_length=20, blank=True)  # of the page, where filling in goes on
     revision = models.PositiveIntegerField(
         default=0
     )  # rises with each save of the draft; two tabs can't overwrite each other
@@ -116,3 +171,32 @@ class Intake(models.Model):
 
     def __str__(self) -> str:
         return f"{self.patient}, intake {self.number}"
+
+
+class IntakeReview(models.Model):
+    """A person of the staff has read a submitted intake."""
+
+    intake = models.OneToOneField(Intake, on_delete=models.PROTECT, related_name="review")
+    reviewed_at = models.DateTimeField()
+    reviewed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.intake}, reviewed"
+
+
+class DayCheck(models.Model):
+    """“Has anything changed?”, asked before a session: the intake that stands after it, old or new."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="day_checks")
+    intake = models.ForeignKey(Intake, on_delete=models.PROTECT, related_name="day_checks")
+    changed = models.BooleanField()
+    answers = models.JSONField(default=dict)
+    asked_at = models.DateTimeField()
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["-asked_at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.patient}, asked {self.asked_at:%Y-%m-%d}"

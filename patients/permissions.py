@@ -45,6 +45,35 @@ def check_can_edit_intake(intake: Intake, *, by: User) -> None:
         raise InvalidTransition(_("This intake was submitted and cannot change. Start a new one instead."))
 
 
+def check_can_review_intake(intake: Intake, *, by: User) -> None:
+    check_can_write_intake(intake.patient, by=by)
+    if intake.status != IntakeStatus.SUBMITTED:
+        raise InvalidTransition(_("Only a submitted intake can be reviewed."))
+
+
+def check_can_merge(patient: Patient, *, into: Patient, by: User) -> None:
+    check_can_write_patient(patient, by=by)
+    check_can_write_patient(into, by=by)
+    if patient.pk == into.pk:
+        raise InvalidTransition(_("This is one record already. Choose another one."))
+    if patient.status == PatientStatus.MERGED or into.status == PatientStatus.MERGED:
+        raise InvalidTransition(_("One of the two was merged already. Open the record that remains."))
+    if patient.merged_records.exists():
+        raise InvalidTransition(
+            _("Another record was merged into %(number)s. Merge the other way round, or undo that merge first.")
+            % {"number": patient.display_number}
+        )
+    if patient.intakes.filter(status=IntakeStatus.DRAFT).exists():
+        raise InvalidTransition(
+            _("An intake is being filled in under %(number)s. Submit it first, so that nothing of it is lost.")
+            % {"number": patient.display_number}
+        )
+
+
+def can_review_intake(intake: Intake, *, by: User) -> bool:
+    return _holds(check_can_review_intake, intake, by)
+
+
 def can_start_intake(patient: Patient, *, by: User) -> bool:
     return _holds(check_can_start_intake, patient, by)
 

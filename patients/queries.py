@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.models import User
 from patients import search as searching
 from patients.intakes import UNKNOWN, intake_vocabulary, short_label
-from patients.models import Intake, IntakeStatus, Patient, PatientStatus
+from patients.medicines import to_check
+from patients.models import DayCheck, Intake, IntakeReview, IntakeStatus, Patient, PatientMerge, PatientStatus
 from patients.vocabulary import load_vocabulary
 
 
@@ -51,6 +52,48 @@ def with_intake_dates(patients: QuerySet[Patient]) -> QuerySet[Patient]:
     )
 
 
+def may_be_mailed(patient: Patient) -> bool:
+    """True where the clinic may write to this person: in its care, agreed, with an address."""
+    return patient.status == PatientStatus.ACTIVE and patient.contact_allowed and bool(patient.email)
+
+
+def mailable(patients: QuerySet[Patient]) -> QuerySet[Patient]:
+    """Those of ``patients`` for whom ``may_be_mailed`` holds."""
+    return patients.filter(status=PatientStatus.ACTIVE, contact_allowed=True).exclude(email="")
+
+
+def records_of(patient: Patient) -> QuerySet[Patient]:
+    """The record and those that were merged into it. What was signed stays where it was written: read all of them."""
+    return Patient.objects.filter(Q(pk=patient.pk) | Q(merged_into=patient.pk))
+
+
+def standing_merges(patient: Patient) -> QuerySet[PatientMerge]:
+    """The merges that this record takes part in, on either side."""
+    return PatientMerge.objects.filter(
+        Q(merged=patient.pk) | Q(kept=patient.pk), undone_at__isnull=True
+    ).select_related("merged__site", "kept__site", "merged_by")
+
+
+def newest_submitted_intake(patient: Patient) -> Intake | None:
+    """The newest answers of the person, also where they were given under a record that was merged into this one."""
+    intake = (
+        Intake.objects.filter(patient__in=records_of(patient), status=IntakeStatus.SUBMITTED)
+        .order_by("-submitted_at", "-pk")
+        .first()
+    )
+    if intake is not None:
+        intake.patient = patient
+    return intake
+
+
+def latest_day_check(patient: Patient) -> DayCheck | None:
+    return patient.day_checks.select_related("asked_by", "intake").first()
+
+
+def review_of(intake: Intake) -> IntakeReview | None:
+    return IntakeReview.objects.filter(intake=intake).select_related("reviewed_by").first()
+
+
 def latest_submitted_intake(patient: Patient) -> Intake | None:
     intake = patient.intakes.filter(status=IntakeStatus.SUBMITTED).order_by("-number").first()
     if intake is not None:
@@ -64,11 +107,11 @@ def intake_draft(patient: Patient) -> Intake | None:
 
 def intake_before(intake: Intake) -> Intake | None:
     """The submitted intake that this one supersedes."""
-    return (
-        Intake.objects.filter(patient=intake.patient_id, status=IntakeStatus.SUBMITTED, number__lt=intake.number)
-        .order_by("-number")
-        .first()
-    )
+    records = Patient.objects.filter(Q(pk=intake.patient_id) | Q(merged_into=intake.patient_id))
+    submitted = Intake.objects.filter(patient__in=records, status=IntakeStatus.SUBMITTED)
+    if intake.submitted_at is not None:
+        submitted = submitted.filter(submitted_at__lt=intake.submitted_at)
+    return submitted.exclude(pk=intake.pk).order_by("-submitted_at", "-pk").first()
 
 
 # ------------------------------------------------------------------ the strip over every page about one patient
@@ -78,6 +121,7 @@ def intake_before(intake: Intake) -> Intake | None:
 class Chip:
     kind: str  # ok | warn | danger | info | ""
     text: str
+    asks: bool = False  # says that something was not asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +135,17 @@ class Strip:
     number: str
     status: str  # "" while the person is in the clinic's care
     chips: tuple[Chip, ...]
+    merged_into: Patient | None = None
+    merged_records: tuple[Patient, ...] = ()
 
 
 def strip(patient: Patient) -> Strip:
     """Who it is, and what must not be missed. Age is that of today where the patient is treated."""
     intake = latest_submitted_intake(patient)
+    merged = tuple(patient.merged_records.order_by("number")) if patient.holds_merged_records else ()
+    chips = allergy_chips(intake) + alert_chips(intake)
+    for record in merged:
+        chips += _chips_of_merged(record, seen={chip.text for chip in chips})
     return Strip(
         public_id=patient.public_id,
         name=patient.name,
@@ -105,8 +155,22 @@ def strip(patient: Patient) -> Strip:
         sex=patient.get_sex_at_birth_display(),
         number=patient.display_number,
         status="" if patient.status == PatientStatus.ACTIVE else patient.get_status_display(),
-        chips=tuple(allergy_chips(intake) + alert_chips(intake)),
+        chips=tuple(chips),
+        merged_into=patient.merged_into,
+        merged_records=merged,
     )
+
+
+def _chips_of_merged(record: Patient, *, seen: set[str]) -> list[Chip]:
+    """What the other record of the person warns of. What it does not know or denies says nothing about this one."""
+    intake = latest_submitted_intake(record)
+    if intake is None:
+        return []
+    return [
+        Chip(kind=chip.kind, text=f"{chip.text} ({record.display_number})")
+        for chip in allergy_chips(intake) + alert_chips(intake)
+        if chip.kind != "ok" and not chip.asks and chip.text not in seen
+    ]
 
 
 def allergy_chips(intake: Intake | None) -> list[Chip]:
@@ -127,14 +191,18 @@ def allergy_chips(intake: Intake | None) -> list[Chip]:
         named += [fact.label_of(key) for key in ingredients]
     if named:
         chips.append(Chip(kind="danger", text=_("Allergies: %(names)s") % {"names": ", ".join(named)}))
+    other = intake.other_allergies if intake else ""
+    if other:
+        text = other if len(other) <= 80 else f"{other[:79]}…"
+        chips.append(Chip(kind="danger", text=_("Other: %(text)s, to check") % {"text": " ".join(text.split())}))
     if allergies is None:
-        chips.append(Chip(kind="warn", text=_("Allergies not asked")))
+        chips.append(Chip(kind="warn", text=_("Allergies not asked"), asks=True))
     elif allergies == UNKNOWN:
-        chips.append(Chip(kind="warn", text=_("Allergies: not known")))
-    elif not named:
+        chips.append(Chip(kind="warn", text=_("Allergies: not known"), asks=True))
+    elif not named and not other:
         chips.append(Chip(kind="ok", text=_("Allergies: none")))
     if intake is not None and ingredients is None:
-        chips.append(Chip(kind="warn", text=_("Reactions to ingredients not asked")))
+        chips.append(Chip(kind="warn", text=_("Reactions to ingredients not asked"), asks=True))
     return chips
 
 
@@ -170,6 +238,8 @@ def alert_chips(intake: Intake | None) -> list[Chip]:
             names = ", ".join(short_label(vocabulary.facts[key].label_of(value)) for value in values)
             kind = "warn" if key == "conditions" or _BLEEDING & set(values) else ""
             chips.append(Chip(kind=kind, text=lead % {"names": names}))
+    if unread := to_check(intake.medicines):
+        chips.append(Chip(kind="warn", text=_("Medicines to check: %(names)s") % {"names": ", ".join(unread)[:160]}))
     return chips
 
 

@@ -1,0 +1,154 @@
+"""“Has anything changed?”, asked before each session: only what a session's safety depends on, and what it changes.
+
+The questions are those of the course's ``session_day_checks``: pregnancy, breast-feeding, new medicines, new illness,
+fever, new allergy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+from django.utils import timezone
+
+from patients.intakes import asked_facts, intake_vocabulary
+from patients.medicines import classes_of, read_medicines
+from patients.models import Intake, Patient
+from patients.vocabulary import load_vocabulary
+
+REASKED = ("pregnancy_status", "lactating", "fever_or_acute_illness")
+# About the day of the intake that stands: no answer is taken over into one of another day.
+LEFT_OUT = frozenset({"blood_test_within_7_days", "scalp_findings"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """``facts`` holds what was asked again; each of the others is None until asked, and empty for “nothing new”."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    new_medicines: str | None = None  # a line each
+    new_conditions: tuple[str, ...] = ()
+    new_illness: str | None = None
+    new_allergies: tuple[str, ...] = ()
+    new_allergy: str | None = None
+
+
+def as_json(answers: Answers) -> dict[str, Any]:
+    found = asdict(answers)
+    found["facts"] = dict(answers.facts)
+    found["new_conditions"], found["new_allergies"] = list(answers.new_conditions), list(answers.new_allergies)
+    return found
+
+
+def reasked_facts(patient: Patient) -> list[str]:
+    asked = {fact.key for fact in asked_facts(patient, load_vocabulary())}
+    return [key for key in REASKED if key in asked]
+
+
+def unanswered(patient: Patient, answers: Answers) -> list[str]:
+    """What was not asked: the facts that apply to the patient, and each of “anything new?”."""
+    missing = [key for key in reasked_facts(patient) if answers.facts.get(key) is None]
+    return missing + [
+        name for name in ("new_medicines", "new_illness", "new_allergy") if getattr(answers, name) is None
+    ]
+
+
+def differs(previous: Intake, answers: Answers) -> bool:
+    said = [
+        key
+        for key, value in answers.facts.items()
+        if previous.facts.get(key) != value and not (key == "fever_or_acute_illness" and value is False)
+    ]
+    return bool(
+        said
+        or answers.new_conditions
+        or answers.new_allergies
+        or (answers.new_medicines or "").strip()
+        or (answers.new_illness or "").strip()
+        or (answers.new_allergy or "").strip()
+    )
+
+
+def never_answered(previous: Intake, answers: Answers) -> list[str]:
+    """Lists that something would be added to although nobody answered them: the rest of them would read as “no”."""
+    added = {
+        "medications": bool(classes_of(read_medicines(answers.new_medicines or ""))),
+        "conditions": bool(answers.new_conditions),
+        "allergies": bool(answers.new_allergies),
+    }
+    return [key for key, is_added in added.items() if is_added and not isinstance(previous.facts.get(key), list)]
+
+
+def intake_after(previous: Intake, answers: Answers, *, on: date) -> Intake:
+    """The answers that stand once these are known, as of ``on``; not saved."""
+    facts = _aged(previous, on=on) | dict(answers.facts)
+    named = read_medicines(answers.new_medicines or "")
+    for key, added in (
+        ("medications", _together(previous, named)),
+        ("conditions", answers.new_conditions),
+        ("allergies", answers.new_allergies),
+    ):
+        if added:
+            before = facts.get(key)
+            facts[key] = list(dict.fromkeys([*(before if isinstance(before, list) else ()), *added]))
+    if isinstance(facts.get("medications"), list) and "antiplatelet_dual" in facts["medications"]:
+        facts["medications"] = [value for value in facts["medications"] if value != "antiplatelet_single"]
+    return Intake(
+        patient=previous.patient,
+        facts=_in_order(facts),
+        concerns=previous.concerns,
+        zones=previous.zones,
+        note=_joined(previous.note, answers.new_illness, on=on),
+        medicines=[*previous.medicines, *(line.as_dict() for line in named)],
+        other_allergies=_joined(previous.other_allergies, answers.new_allergy),
+        details=previous.details,
+    )
+
+
+def _together(previous: Intake, named: list[Any]) -> list[str]:
+    """The classes that the new medicines set, seen together with those that were named before."""
+    before = read_medicines("\n".join(entry["text"] for entry in previous.medicines))
+    new = set(classes_of(named))
+    both = classes_of([*before, *named])
+    takes = previous.facts.get("medications")
+    if "antiplatelet_single" in new and isinstance(takes, list) and "antiplatelet_single" in takes and not before:
+        both = ["antiplatelet_dual", *both]  # one was ticked without a name, and another came
+    return [value for value in both if value in new or value == "antiplatelet_dual"]
+
+
+def _aged(previous: Intake, *, on: date) -> dict[str, Any]:
+    """The facts as of ``on``: days and months since something have gone by, and the day's own answers are gone."""
+    vocabulary = load_vocabulary()
+    submitted = previous.submitted_at or timezone.now()
+    days = max((on - timezone.localdate(submitted, timezone=previous.patient.site.tz)).days, 0)
+    facts = {}
+    for key, value in previous.facts.items():
+        fact = vocabulary.facts.get(key)
+        if fact is None or key in LEFT_OUT or key == "fever_or_acute_illness":
+            continue
+        if fact.unit in ("days", "months") and isinstance(value, int) and fact.maximum is not None:
+            gone_by = days if fact.unit == "days" else days // 31
+            value = min(value + gone_by, int(fact.maximum))
+        facts[key] = value
+    return facts
+
+
+def _in_order(facts: Mapping[str, Any]) -> dict[str, Any]:
+    named = facts.get("allergy_ingredients")
+    vocabulary = intake_vocabulary(also=named if isinstance(named, list) else ())
+    ordered = {}
+    for fact in vocabulary.facts.values():
+        if fact.key in facts:
+            value = facts[fact.key]
+            keys = [choice.key for choice in fact.values]
+            ordered[fact.key] = [key for key in keys if key in value] if isinstance(value, list) else value
+    return ordered
+
+
+def _joined(before: str, added: str | None, *, on: date | None = None) -> str:
+    new = (added or "").strip()
+    if not new:
+        return before
+    return "\n".join(part for part in (before, f"{on.isoformat()}: {new}" if on else new) if part)

@@ -1,0 +1,128 @@
+"""Long lists asked part by part: each has its own “No to all of these”, and an answer to one is not one to all.
+
+The parts are how the page asks; what is stored and screened is the list itself (``docs/reference/intake.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+NONE, UNKNOWN = "none", "unknown"  # what a part may be answered with besides a tick
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    key: str
+    label: str | Promise
+    values: tuple[str, ...]
+
+
+GROUPS: dict[str, tuple[Group, ...]] = {
+    "conditions": (
+        Group(
+            key="blood",
+            label=_("Blood and vessels"),
+            values=(
+                "bleeding_disorder", "retinal_or_brain_haemorrhage", "g6pd_deficiency", "iron_overload",
+            ),
+        ),
+        Group(
+            key="heart",
+            label=_("Heart and circulation"),
+            values=(
+                "unstable_heart_disease", "recent_stroke_or_mi", "heart_disease", "heart_block_or_slow_rhythm",
+                "heart_failure", "low_blood_pressure", "phaeochromocytoma", "fainting_with_needles",
+            ),
+        ),
+        Group(
+            key="cancer",
+            label=_("Cancer and hormones"),
+            values=(
+                "active_cancer", "hormone_sensitive_cancer_history", "prostate_cancer_history", "other_cancer_history",
+                "endometriosis_or_fibroids", "thyroid_disease_untreated",
+            ),
+        ),
+        Group(
+            key="immune",
+            label=_("Immune system and infections"),
+            values=(
+                "autoimmune_disease_stable", "autoimmune_disease_active", "connective_tissue_disease",
+                "hepatitis_or_hiv", "immunosuppression_severe", "asthma",
+            ),
+        ),
+        Group(
+            key="metabolism",
+            label=_("Liver, kidneys and metabolism"),
+            values=(
+                "diabetes_controlled", "diabetes_uncontrolled", "liver_disease", "kidney_disease",
+                "kidney_stones_oxalate", "wilson_disease", "homocystinuria_or_cystinuria",
+                "hypercalcaemia_or_sarcoidosis", "pseudocholinesterase_deficiency",
+            ),
+        ),
+        Group(
+            key="nerves",
+            label=_("Nerves and mind"),
+            values=(
+                "epilepsy", "epilepsy_uncontrolled", "myasthenia_gravis", "leber_optic_neuropathy",
+                "depression_or_sexual_dysfunction", "trichotillomania", "alcohol_dependence",
+            ),
+        ),
+        Group(
+            key="skin",
+            label=_("Skin and scalp"),
+            values=("keloid_tendency", "keloid_on_scalp_or_neck", "psoriasis_elsewhere", "herpes_scalp_history"),
+        ),
+    ),
+    "medications": (
+        Group(
+            key="blood",
+            label=_("Blood and bleeding"),
+            values=(
+                "vitamin_k_antagonist", "doac", "heparin", "antiplatelet_single", "antiplatelet_dual", "dipyridamole",
+                "nsaid_regular", "herbal_bleeding_risk",
+            ),
+        ),
+        Group(
+            key="hair",
+            label=_("Hair, skin and vitamins"),
+            values=(
+                "minoxidil_topical", "minoxidil_oral", "five_ari_oral", "isotretinoin", "oral_retinoid_other",
+                "biotin_high_dose", "vitamin_a_supplement",
+            ),
+        ),
+        Group(
+            key="heart",
+            label=_("Heart and blood pressure"),
+            values=("antihypertensive", "nitrate", "pde5_inhibitor"),
+        ),
+        Group(
+            key="immune",
+            label=_("Immune system and cancer"),
+            values=(
+                "chemotherapy", "immunosuppressant", "biologic", "oral_corticosteroid", "methotrexate",
+                "tamoxifen_or_aromatase_inhibitor",
+            ),
+        ),
+        Group(
+            key="other",
+            label=_("Hormones, nerves and others"),
+            values=(
+                "hormone_therapy", "anti_epileptic", "levodopa_alone", "theophylline", "sulfonamide_antibiotic",
+                "disulfiram_or_metronidazole", "hepatotoxic_other",
+            ),
+        ),
+    ),
+}  # fmt: skip
+
+
+def unsettled(fact: str, chosen: Iterable[str], answered: Mapping[str, Any]) -> list[Group]:
+    """The parts of a list that have neither a tick nor a “no to all”: what is in them is not known."""
+    ticked = set(chosen)
+    return [
+        group for group in GROUPS.get(fact, ()) if answered.get(group.key) != NONE and not ticked & set(group.values)
+    ]
