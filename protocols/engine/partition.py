@@ -89,11 +89,10 @@ class SyringeRules:
         found: list[tuple[tuple[int, int, tuple[int, ...]], tuple[int, ...]]],
     ) -> None:
         used = max(labels, default=-1) + 1
-        if place == len(members):
-            if used == len(groups):
-                hurried = sum((self.hurried[i] & group).bit_count() for group in groups for i in bits(group))
-                undiluted = sum(group.bit_count() for group in groups if group & ~self.dilutable_mask)
-                found.append(((hurried, undiluted, labels), tuple(groups)))
+        if place == len(members):  # no group is empty: there is no way with fewer
+            hurried = sum((self.hurried[i] & group).bit_count() for group in groups for i in bits(group))
+            undiluted = sum(group.bit_count() for group in groups if group & ~self.dilutable_mask)
+            found.append(((hurried, undiluted, labels), tuple(groups)))
             return
         bit = 1 << members[place]
         for group in range(min(used + 1, len(groups))):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from protocols.engine.formulary import Formulary
@@ -326,11 +326,7 @@ def read_decimal(value: Any) -> Decimal | None:
         return None
     if not value.lstrip("-").replace(".", "", 1).isdigit() or value.count("-") > 1:
         return None
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    return Decimal(value)
 
 
 def _shown(value: Any) -> str:

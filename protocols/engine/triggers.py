@@ -87,9 +87,9 @@ class Every:
         return all(part.may_hold(answers) for part in self.parts)
 
     def deciding(self, answers: Answers) -> Iterator[str]:
-        if self.may_hold(answers):
-            for part in self.parts:
-                yield from part.deciding(answers)
+        """To be asked of a trigger that may hold; then each of its parts may."""
+        for part in self.parts:
+            yield from part.deciding(answers)
 
     def reasons(self, answers: Answers) -> Iterator[Reason]:
         if self.holds(answers):

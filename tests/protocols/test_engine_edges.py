@@ -199,6 +199,41 @@ def test_volume_set_by_hand_holds_in_every_session() -> None:
         assert lines["biochanin_a"]["volume_ml"] == "0.55"
 
 
+def test_volume_set_by_hand_of_an_ingredient_that_is_not_in_every_session() -> None:
+    case = man(formulary_overrides={"activate": ["dutasteride"]}, zones=list(starter().zones))
+    edits = [{"op": "set_volume", "ingredient": "dutasteride", "volume_ml": "0.5"}]
+
+    answer = apply_edits(case, starter(), None, edits).proposal.as_dict()
+
+    assert verify(answer, case, starter()) == ()
+    assert line_of(answer, "dutasteride")["dose"] == "0.05"
+
+
+def test_volume_set_by_hand_stays_inside_the_budget() -> None:
+    case = man(zones=list(starter().zones), policy={"ingredient_budget": 30})
+    edits = [{"op": "set_volume", "ingredient": "biochanin_a", "volume_ml": "1.5"}]
+
+    result = apply_edits(case, starter(), None, edits)
+
+    assert [refusal.code for refusal in result.refusals] == ["budget"]
+    assert result.proposal.status == "proposed"
+
+
+def test_claim_of_no_weight_serves_no_concern() -> None:
+    case = man(policy={"selection_weights": {"evidence_grade": {"B": 0}}})
+    answer = agreed(case, starter())
+
+    assert left_out_code(answer, "biochanin_a") == "serves_no_concern"
+
+
+def test_word_that_the_check_would_refuse_is_a_mistake_in_code() -> None:
+    trigger = build_trigger({"fact": "smoker", "op": "equals", "value": True}, starter().facts)
+    with pytest.raises(ValueError, match="unknown operation"):
+        trigger.holds({"smoker": True})
+    with pytest.raises(ValueError, match="unknown scope"):
+        changed(lambda d: d["screening"]["rules"][0]["applies_to"].update(scope="town"))
+
+
 # ---------------------------------------------------------------------- course
 def test_course_of_one_session() -> None:
     def single(documents: dict[str, Any]) -> None:

@@ -247,6 +247,54 @@ def test_second_calculation_finds_an_answer_to_other_facts(case: dict[str, Any],
     assert {item.path for item in verify(answer_of(case), other, starter())} > {"fingerprint"}
 
 
+def test_second_calculation_finds_a_pair_forbidden_in_one_session() -> None:
+    case = man(formulary_overrides={"activate": ["caffeine"]})
+    answer = copy.deepcopy(answer_of(case))
+    _replaced(answer, "biochanin_a", "caffeine")
+
+    assert "forbidden_in_one_session" in {item.code for item in verify(answer, case, starter())}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("pdrn", "polynucleotides"), ("biochanin_a", "minoxidil"), ("biochanin_a", "dutasteride")],
+)
+def test_second_calculation_knows_pairs_by_class_solvent_and_any_active(old: str, new: str) -> None:
+    case = man(
+        formulary_overrides={"activate": ["polynucleotides", "minoxidil", "dutasteride"]},
+        policy={"avoid": ["minoxidil", "dutasteride", "polynucleotides"]},
+        concerns=[{"concern": key, "severity": "mild"} for key in ("androgenetic_alopecia", "ageing_scalp")],
+    )
+    answer = copy.deepcopy(answer_of(case))
+    _replaced(answer, old, new)
+
+    assert {"forbidden_in_one_syringe", "against_preference"} <= {item.code for item in verify(answer, case, starter())}
+
+
+def test_second_calculation_finds_a_prescription_that_the_policy_forbids() -> None:
+    case = man(formulary_overrides={"activate": ["minoxidil"]})
+
+    found = verify(answer_of(case), case, starter(), {"allow_prescription": False})
+
+    assert "prescription_not_allowed" in {item.code for item in found}
+
+
+def test_second_calculation_reads_no_floats() -> None:
+    answer = copy.deepcopy(answer_of(man()))
+    answer["syringes"][0]["lines"][0]["volume_ml"] = 1.0
+
+    assert [item.code for item in verify(answer, man(), starter())] == ["unreadable"]
+
+
+def test_four_digits_of_any_size() -> None:
+    from fractions import Fraction
+
+    from protocols.engine.verify import _four_digits
+
+    for text, expected in (("123456", 123500), ("0.000123456", "0.0001235"), ("12.345", "12.35"), ("0", 0)):
+        assert _four_digits(Fraction(text)) == Fraction(expected)
+
+
 def test_second_calculation_finds_a_changed_formulary() -> None:
     documents = load_documents()
     documents["ingredients"]["ingredients"][0]["relative_cost_per_ml"] = "3.5"
