@@ -21,6 +21,7 @@ from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
 from patients.intakes import InvalidAnswers, answered_never, case_of, checked_value, intake_vocabulary
 from patients.models import Patient, PatientStatus
 from patients.queries import latest_submitted_intake
+from protocols import transitions
 from protocols.computing import Computed, clinic_policy, compute, merged, verified
 from protocols.engine import CaseError, canonical_json
 from protocols.engine.edits import EDIT_FIELDS
@@ -45,7 +46,6 @@ from protocols.queries import (
     unconfirmed_entries,
 )
 from protocols.signing import signature, signed_content
-from protocols import transitions
 
 NEVER_REASON = "Answered “never” in the intake."
 NOTE_LENGTH = 500
@@ -183,7 +183,7 @@ class StaleRevision(InvalidTransition):
 
 
 class RefusedEdits(InvalidInput):
-    """Edits that break a limit. ``refusals`` are the engine's: code, params with limit, rule and sources, and a sentence."""
+    """Edits that break a limit. ``refusals`` are the engine's: code, params (limit, rule, sources), a sentence."""
 
     def __init__(self, refusals: list[dict[str, Any]]) -> None:
         self.refusals = refusals
@@ -218,8 +218,9 @@ def create_plan(*, patient: Patient, by: User) -> Plan:
 
 @transaction.atomic
 def amend_plan(*, plan: Plan, by: User) -> Plan:
-    """A new version of a signed plan, as a draft: the newest intake, the formulary in force, the old edits that still hold.
+    """A new version of a signed plan, as a draft.
 
+    It rests on the newest intake and the formulary in force, with those of the old edits that still hold.
     The old version stays as it is until the new one is signed.
     """
     check_can_amend_plan(plan, by=by)
@@ -315,7 +316,7 @@ def _compute_keeping(*, edits: Sequence[Mapping[str, Any]], **inputs: Any) -> Co
 
 
 def _store(plan: Plan, computed: Computed, *, revision: int) -> None:
-    """Keep a draft's new answer, unless it was changed meanwhile; take back acknowledgements of cautions that changed."""
+    """Keep a draft's new answer, unless it was changed meanwhile; acknowledgements of changed cautions fall."""
     before = {row["rule"]: row for row in plan.result["cautions"]}
     draft = Plan.objects.filter(pk=plan.pk, status=PlanStatus.DRAFT, revision=revision)
     if not draft.update(
@@ -339,7 +340,7 @@ def _live_acknowledgements(plan: Plan) -> QuerySet[Acknowledgement]:
 
 @transaction.atomic
 def edit_plan(*, plan: Plan, revision: int, edits: Sequence[Mapping[str, Any]], by: User) -> Plan:
-    """Add the practitioner's edits to a draft and compute it anew. Every one passes the engine's checks, or none is kept."""
+    """Add edits to a draft and compute it anew. Every one passes the engine's checks, or none is kept."""
     check_can_change_plan(plan, by=by)
     for edit in edits:
         if edit.get("op") not in EDIT_FIELDS:

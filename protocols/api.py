@@ -1,4 +1,4 @@
-"""Ingredients, proposals and plans over HTTP: the same reads, checks and actions as the pages. Nothing is signed here."""
+"""Ingredients, proposals and plans over HTTP: the same reads, checks and actions as the pages. Nothing is signed."""
 
 from __future__ import annotations
 
@@ -88,7 +88,6 @@ class IngredientSerializer(serializers.Serializer[Any]):
 
     @extend_schema_field(LimitsSerializer)
     def get_per_session(self, row: Row) -> dict[str, str]:
-        assert row.amounts is not None
         names = ("min", "usual", "max")
         volumes = {f"volume_{name}_ml": value for name, value in zip(names, row.amounts.volumes, strict=True)}
         doses = {f"dose_{name}": value for name, value in zip(names, row.amounts.doses, strict=True)}
@@ -157,7 +156,7 @@ class IngredientViewSet(viewsets.GenericViewSet[FormularyEntry]):
         asked = {name: request.query_params.get(name, "") for name in ("q", "kind", "concern", "grade", "status")}
         if asked["status"] not in STATUS_NAMES:
             asked["status"] = ""
-        page = self.paginate_queryset(matching(rows, **asked))  # type: ignore[arg-type]
+        page = self.paginate_queryset(matching(rows, **asked))
         return self.get_paginated_response(IngredientSerializer(page, many=True).data)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:

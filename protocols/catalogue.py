@@ -1,9 +1,9 @@
-"""What a formulary version says of its ingredients, arranged for reading: the list, one page each, names for an intake."""
+"""What a formulary version says of its ingredients, for reading: the list, one page each, names for an intake."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -53,7 +53,7 @@ BASIS_NAMES: Mapping[str, Any] = {
     "product_labelling": _("Product labelling"),
     "published_protocol": _("Published protocol"),
 }
-PAIR_NAMES: Mapping[str, Any] = {
+PAIR_NAMES: Mapping[tuple[str, str], Any] = {
     ("never_mix", "syringe"): _("Never in the same syringe"),
     ("never_mix", "session"): _("Never in the same session"),
     ("separate_syringe", "syringe"): _("Separate syringe"),
@@ -163,10 +163,10 @@ class Row:
     name: str
     class_name: Any
     role: str
-    concerns: tuple[ConcernLine, ...] = ()
-    amounts: Amounts | None = None
-    stock: str = ""
-    grades: frozenset[str] = field(default=frozenset())
+    concerns: tuple[ConcernLine, ...]
+    amounts: Amounts
+    stock: str
+    grades: frozenset[str]
 
     @property
     def needs_confirmation(self) -> bool:

@@ -37,7 +37,7 @@ def plan_pdf_visible(user: User, document: Document) -> bool:
 
 
 def request_plan_pdf(*, plan: Plan, by: User, kind: str = "plan_patient") -> Document:
-    """The plan's PDF: for the patient in the patient's own language and plain words, or the full copy for the record."""
+    """The plan's PDF: for the patient, in the patient's language and plain words, or the full copy for the record."""
     if not by.may(Permission.PLAN_READ) or plan.patient.site_id not in by.site_ids:
         raise NotAllowed(_("Your role does not allow reading plans."))
     if kind not in KINDS:

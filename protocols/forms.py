@@ -33,9 +33,7 @@ class CatalogueFilterForm(forms.Form):
             "status": [("", _("Any status")), *STATUS_NAMES.items()],
         }
         for name, options in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ChoiceField)
-            field.choices = options
+            self.fields[name].choices = options  # type: ignore[attr-defined]
 
     @property
     def chosen(self) -> dict[str, str]:

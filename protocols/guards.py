@@ -71,14 +71,16 @@ ANSWERED = frozen(
 def parts_of_frozen(*, name: str, table: str, parent_table: str, parent_column: str, parent_frozen: str) -> Guard:
     """No row of ``table`` can be added to, changed under or taken from a parent for which ``parent_frozen`` holds.
 
-    ``parent_frozen`` is SQL over the parent ``p``. PostgreSQL allows no query in a trigger's WHEN, so it stands in the body.
+    ``parent_frozen`` is SQL over the parent ``p``. PostgreSQL allows no query in WHEN: it stands in the body.
     """
 
     def held(row: str) -> str:
-        return f'EXISTS (SELECT 1 FROM "{parent_table}" p WHERE p.id = {row}."{parent_column}" AND {parent_frozen})'
+        # Names of ours only, no input.
+        parent = f'"{parent_table}" p WHERE p.id = {row}."{parent_column}" AND {parent_frozen}'
+        return f"EXISTS (SELECT 1 FROM {parent})"  # noqa: S608
 
     abort = f"BEGIN SELECT RAISE(ABORT, '{name}'); END"
-    replaced = f'EXISTS (SELECT 1 FROM "{table}" old WHERE old.id = NEW.id AND {held("old")})'
+    replaced = f'EXISTS (SELECT 1 FROM "{table}" old WHERE old.id = NEW.id AND {held("old")})'  # noqa: S608
     sqlite = (
         f'CREATE TRIGGER IF NOT EXISTS {name}_i BEFORE INSERT ON "{table}" WHEN {held("NEW")} OR {replaced} {abort}',
         f'CREATE TRIGGER IF NOT EXISTS {name}_u BEFORE UPDATE ON "{table}" WHEN {held("OLD")} OR {held("NEW")} {abort}',
@@ -92,7 +94,8 @@ def parts_of_frozen(*, name: str, table: str, parent_table: str, parent_column: 
         f"IF TG_OP <> 'DELETE' THEN IF {held('NEW')} THEN {refuse}; END IF; END IF; "
         "IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$",
         f'DROP TRIGGER IF EXISTS {name}_w ON "{table}"',
-        f'CREATE TRIGGER {name}_w BEFORE INSERT OR UPDATE OR DELETE ON "{table}" FOR EACH ROW EXECUTE FUNCTION {name}()',
+        f'CREATE TRIGGER {name}_w BEFORE INSERT OR UPDATE OR DELETE ON "{table}" '
+        f"FOR EACH ROW EXECUTE FUNCTION {name}()",
         f'DROP TRIGGER IF EXISTS {name}_t ON "{table}"',
         f'CREATE TRIGGER {name}_t BEFORE TRUNCATE ON "{table}" FOR EACH STATEMENT EXECUTE FUNCTION {name}()',
     )
@@ -133,7 +136,7 @@ _CROSSING = (ENTRIES_PUBLISHED, ACKNOWLEDGEMENTS_SIGNED, ANSWERS_SIGNED)
 
 
 def step_aside_before_migrate(*, using: str, **kwargs: Any) -> None:
-    """SQLite cannot rebuild a table that another table's trigger names: these go before a migration and come back after."""
+    """SQLite cannot rebuild a table that another table's trigger names: they leave for a migration and come back."""
     if connections[using].vendor == "sqlite":
         with connections[using].cursor() as cursor:
             for guard in _CROSSING:

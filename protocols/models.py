@@ -122,9 +122,9 @@ class Plan(models.Model):
     """What a practitioner signs for one patient (FHIR CarePlan). Amended by a new version that names the old one.
 
     Everything that it was computed from is kept: ``case`` (facts, concerns, zones, stock), the formulary version,
-    ``policy``, ``engine_version``, ``proposal`` (the engine's own answer), ``edits`` (what the practitioner changed) and
-    ``result`` (the answer after the edits: what is signed). ``signature_sha256`` is over their canonical JSON with who and
-    when. Once signed only ``status`` may change; the database refuses everything else.
+    ``policy``, ``engine_version``, ``proposal`` (the engine's own answer), ``edits`` (what the practitioner changed)
+    and ``result`` (the answer after the edits: what is signed). ``signature_sha256`` is over their canonical JSON with
+    who and when. Once signed only ``status`` may change; the database refuses everything else.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -232,7 +232,7 @@ class Acknowledgement(models.Model):
 
 
 class OpenAnswer(models.Model):
-    """How a practitioner settled one open question of a draft: a value, or not measured / not applicable with a reason."""
+    """How a practitioner settled one open question of a draft: a value, or why there is none."""
 
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="open_answers")
     fact = models.CharField(max_length=60)

@@ -39,7 +39,7 @@ _UNCONFIRMED_OF_VERSION = Q(
 
 
 def formulary_in_force() -> FormularyVersion | None:
-    """The published version, or None while the director has published none. Its documents are fetched when asked for."""
+    """The published version, or None while there is none. Its documents are fetched when asked for."""
     return FormularyVersion.objects.defer("documents").filter(status=FormularyStatus.PUBLISHED).first()
 
 

@@ -93,6 +93,7 @@ def ingredient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """One ingredient as one version has it: the one asked for, else the one in force, else the newest that lists it."""
     ingredient = get_object_or_404(Ingredient, public_id=public_id)
     versions = FormularyVersion.objects.defer("documents").filter(entries__ingredient=ingredient)
+    version: FormularyVersion | None
     asked = request.GET.get("version", "")
     if asked:
         version = get_object_or_404(versions, label=asked)

@@ -123,7 +123,7 @@ def settled(plan: Plan, *, by: User) -> Plan:
     while waiting := unsettled_facts(plan):  # an answer can open another question
         answer_open_questions(
             plan=plan,
-            answers=[{"fact": fact, "kind": "not_measured", "reason": "Asked; not measured today."} for fact in waiting],
+            answers=[{"fact": key, "kind": "not_measured", "reason": "Asked; not measured today."} for key in waiting],
             by=by,
         )
         plan.refresh_from_db()

@@ -156,8 +156,9 @@ PUBLISHED = [
     "UPDATE protocols_formularyentry SET is_active = NOT is_active WHERE version_id = {id}",
     "UPDATE protocols_formularyentry SET confirmed_at = NULL, confirmed_by_id = NULL WHERE version_id = {id}",
     "DELETE FROM protocols_formularyentry WHERE version_id = {id}",
-    "INSERT INTO protocols_formularyentry (version_id, ingredient_id, ingredient_class, role, prescription_only, is_active,"
-    " confirmation_required) SELECT version_id, ingredient_id, ingredient_class, role, prescription_only, is_active,"
+    "INSERT INTO protocols_formularyentry (version_id, ingredient_id, ingredient_class, role, prescription_only,"
+    " is_active, confirmation_required)"
+    " SELECT version_id, ingredient_id, ingredient_class, role, prescription_only, is_active,"
     " confirmation_required FROM protocols_formularyentry WHERE version_id = {id}",
 ]
 

@@ -435,7 +435,7 @@ def test_a_tampered_number_does_not_pass_the_second_calculation(ready: Plan, ada
 
 
 def test_an_edited_plan_passes_the_second_calculation(ready: Plan, ada: User) -> None:
-    edits = [
+    edits: list[dict[str, Any]] = [
         volume("biochanin_a", "1.35"),
         {"op": "remove", "ingredient": "pdrn"},
         {"op": "set_sessions", "sessions": 3},

@@ -33,7 +33,7 @@ COLUMNS = {
 
 
 def refuse(statement: str) -> None:
-    with pytest.raises(IntegrityError, match="frozen|kept"), transaction.atomic(), connection.cursor() as cursor:
+    with pytest.raises(IntegrityError, match=r"frozen|kept"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
 
 

@@ -1,0 +1,252 @@
+"""The formulary's pages: who reads what, filters in the address, the director's switches."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from mesoclinic.accounts.models import User
+from protocols.catalogue import Catalogue, ingredient_choices, matching, short_source
+from protocols.enums import FormularyStatus
+from protocols.models import FormularyVersion, Ingredient, Product
+from protocols.queries import formulary_in_force, unconfirmed_entries
+from tests.factories_protocols import draft_formulary, published_formulary
+
+
+def of(key: str) -> str:
+    return reverse("protocols:ingredient", args=[Ingredient.objects.get(key=key).public_id])
+
+
+def test_the_list_shows_every_ingredient_with_its_evidence(formulary: FormularyVersion, ben: User, sign_in) -> None:
+    page = sign_in(ben).get(reverse("protocols:catalogue"))
+
+    assert page.status_code == 200
+    rows = page.context["rows"]
+    assert [row.key for row in rows] == list(
+        formulary.entries.order_by("ingredient__name").values_list("ingredient__key", flat=True)
+    )
+    biochanin = next(row for row in rows if row.key == "biochanin_a")
+    assert biochanin.amounts.volumes == ("0.50", "1.00", "1.50")
+    assert biochanin.concerns[0].key == "androgenetic_alopecia"
+    assert (biochanin.concerns[0].grade, biochanin.concerns[0].direction) == ("B", "supports")
+
+
+def test_reception_reads_names_and_nothing_more(formulary: FormularyVersion, cleo: User, sign_in) -> None:
+    client = sign_in(cleo)
+    page = client.get(reverse("protocols:catalogue"))
+
+    text = page.content.decode()
+    assert "Biochanin A" in text
+    for secret in ("mL", "Grade", "supports", "Loing", "Pattern hair loss", of("biochanin_a")):
+        assert secret not in text, secret
+    for url in (
+        of("biochanin_a"),
+        reverse("protocols:versions"),
+        reverse("protocols:version", args=[formulary.public_id]),
+    ):
+        assert client.get(url).status_code == 403
+
+
+FILTERS = [
+    ("q=vitamin+b1", lambda row: "vitamin b1" in row.name.casefold()),
+    ("kind=peptide", lambda row: row.entry.ingredient_class == "peptide"),
+    ("status=off", lambda row: not row.entry.is_active),
+    ("status=prescription", lambda row: row.entry.prescription_only),
+    ("status=flagged", lambda row: row.entry.confirmation_required),
+    ("grade=A", lambda row: "A" in row.grades),
+    ("concern=seborrhoea_dandruff", lambda row: any(line.key == "seborrhoea_dandruff" for line in row.concerns)),
+]
+
+
+@pytest.mark.parametrize(("query", "test"), FILTERS, ids=[row[0] for row in FILTERS])
+def test_the_filter_is_in_the_address(formulary: FormularyVersion, ben: User, sign_in, query: str, test) -> None:
+    everything = Catalogue(formulary).rows()
+    page = sign_in(ben).get(reverse("protocols:catalogue") + "?" + query)
+
+    wanted = [row.key for row in everything if test(row)]
+    assert 0 < len(wanted) < len(everything)
+    assert [row.key for row in page.context["rows"]] == wanted
+
+
+def test_filters_narrow_together_and_nonsense_filters_nothing(formulary: FormularyVersion, ben: User, sign_in) -> None:
+    rows = Catalogue(formulary).rows()
+    both = matching(rows, kind="vitamin", status="on")
+    assert both and all(row.entry.ingredient_class == "vitamin" and row.entry.is_active for row in both)
+    client = sign_in(ben)
+    assert len(client.get(reverse("protocols:catalogue") + "?kind=nonsense").context["rows"]) == len(rows)
+    assert "Nothing matches" in client.get(reverse("protocols:catalogue") + "?q=zzzz").content.decode()
+
+
+def test_htmx_gets_the_rows_only(formulary: FormularyVersion, ben: User, sign_in) -> None:
+    page = sign_in(ben).get(reverse("protocols:catalogue") + "?kind=peptide", headers={"HX-Request": "true"})
+    assert page.content.decode().strip().startswith('<section class="card" id="ingredient-rows"')
+
+
+def test_without_a_formulary_the_page_says_what_to_do(dora: User, ben: User, sign_in) -> None:
+    assert "Load the starter formulary" in sign_in(dora).get(reverse("protocols:catalogue")).content.decode()
+    assert "medical director checks and publishes" in sign_in(ben).get(reverse("protocols:catalogue")).content.decode()
+
+
+def test_the_sample_formulary_says_so_on_its_pages(dora: User, ben: User, sign_in) -> None:
+    version = published_formulary(by=dora, is_sample=True)
+    client = sign_in(ben)
+    for url in (
+        reverse("protocols:catalogue"),
+        of("biotin"),
+        reverse("protocols:version", args=[version.public_id]),
+        reverse("protocols:versions"),
+    ):
+        assert "Sample formulary" in client.get(url).content.decode(), url
+
+
+def test_every_ingredient_has_its_page(formulary: FormularyVersion, ben: User, sign_in) -> None:
+    client = sign_in(ben)
+    for ingredient in Ingredient.objects.all():
+        page = client.get(of(ingredient.key))
+        assert page.status_code == 200, ingredient.key
+
+
+def test_an_ingredients_page_shows_doses_evidence_rules_pairs_and_sources(
+    formulary: FormularyVersion, ben: User, sign_in
+) -> None:
+    Product.objects.create(
+        ingredient=Ingredient.objects.get(key="biochanin_a"),
+        name="Biochanin A 0.2 mg/mL",
+        concentration="0.2",
+        concentration_unit="mg/mL",
+        container="vial",
+        container_volume_ml="5",
+        supplier="Nordlys",
+    )
+    page = sign_in(ben).get(of("biochanin_a"))
+    shown, text = page.context["page"], page.content.decode()
+
+    assert (shown["amounts"].doses, shown["amounts"].dose_unit) == (("0.1", "0.2", "0.3"), "mg")
+    assert {line.key for line in shown["rules"]} >= {
+        "hormone_sensitive_cancer_phytoestrogen", "allergy_soy", "endometriosis_fibroids",
+    }  # fmt: skip
+    assert "biochanin_hyaluronate" in [line.key for line in shown["pairs"]]
+    assert "All authors worked for the ingredient&#x27;s manufacturer" in text
+    for words in ("No injection dose has been studied", "Nordlys", "Off-label when injected", "491-80-5", "pH 5 to 7"):
+        assert words in text, words
+
+
+def test_a_claim_that_rests_on_the_article_or_on_habit_alone_is_labelled(formulary: FormularyVersion) -> None:
+    contents = Catalogue(formulary)
+    labelled = {
+        (key, line.label_only) for key in contents.raw for line in contents.concern_lines(key) if line.label_only
+    }
+    assert ("acetyl_tetrapeptide_3", "Habit or marketing only") in labelled
+
+
+def test_the_marketing_figure_is_shown_to_staff_with_its_label_only(
+    formulary: FormularyVersion, ben: User, cleo: User, sign_in
+) -> None:
+    text = sign_in(ben).get(reverse("protocols:catalogue")).content.decode()
+    assert "156%" in text and "must not be quoted" in text and "Unverified" in text
+    assert "156%" not in sign_in(cleo).get(reverse("protocols:catalogue")).content.decode()
+
+
+def test_ingredient_choices_are_those_in_force(formulary: FormularyVersion) -> None:
+    names = dict(ingredient_choices())
+    assert names["biochanin_a"] == "Biochanin A"
+    assert len(names) == formulary.entries.count()
+
+
+def test_a_source_as_people_say_it() -> None:
+    assert short_source("loing_2013") == "Loing 2013"
+    assert short_source("clinic_default") == "Clinic default"
+
+
+# ------------------------------------------------------------------ versions
+
+
+def test_the_director_loads_confirms_and_publishes_on_the_pages(dora: User, sign_in) -> None:
+    client = sign_in(dora)
+    made = client.post(reverse("protocols:version_new"), {"label": "2026.1"})
+    version = FormularyVersion.objects.get()
+    assert made.url == reverse("protocols:version", args=[version.public_id])
+    assert "before-sign" not in made.content.decode()
+
+    refused = client.post(reverse("protocols:version_publish", args=[version.public_id]))
+    waiting = [entry.ingredient for entry in unconfirmed_entries(version)]
+    assert refused.status_code == 409
+    assert all(ingredient.name in refused.content.decode() for ingredient in waiting)
+
+    off, *rest = waiting
+    client.post(reverse("protocols:entry_switch", args=[version.public_id, off.public_id]), {"active": "0"})
+    for ingredient in rest:
+        client.post(reverse("protocols:entry_confirm", args=[version.public_id, ingredient.public_id]))
+    done = client.post(reverse("protocols:version_publish", args=[version.public_id]))
+
+    assert done.status_code == 302
+    assert formulary_in_force() == version
+    assert version.entries.get(ingredient=off).is_active is False
+
+
+def test_a_switch_by_htmx_brings_the_page_body_back(dora: User, sign_in) -> None:
+    version = draft_formulary(by=dora)
+    biotin = Ingredient.objects.get(key="biotin")
+    answer = sign_in(dora).post(
+        reverse("protocols:entry_switch", args=[version.public_id, biotin.public_id]),
+        {"active": "0"},
+        headers={"HX-Request": "true"},
+    )
+    assert answer.status_code == 200
+    assert answer.content.decode().strip().startswith('<div id="version-body">')
+    assert version.entries.get(ingredient=biotin).is_active is False
+
+
+def test_a_label_that_is_taken_is_refused_beside_its_field(formulary: FormularyVersion, dora: User, sign_in) -> None:
+    answer = sign_in(dora).post(reverse("protocols:version_new"), {"label": formulary.label})
+    assert answer.status_code == 400
+    assert answer.context["form"].errors["label"] == ["There is a formulary 2026.1 already."]
+    assert 'value="2026.1"' in answer.content.decode()
+
+
+@pytest.mark.parametrize("who", ["ada", "ben", "cleo"])
+def test_only_the_director_may_post(request: pytest.FixtureRequest, dora: User, sign_in, who: str) -> None:
+    version = draft_formulary(by=dora)
+    biotin = Ingredient.objects.get(key="biotin")
+    client = sign_in(request.getfixturevalue(who))
+    for url in (
+        reverse("protocols:version_new"),
+        reverse("protocols:version_publish", args=[version.public_id]),
+        reverse("protocols:entry_switch", args=[version.public_id, biotin.public_id]),
+        reverse("protocols:entry_confirm", args=[version.public_id, biotin.public_id]),
+    ):
+        assert client.post(url).status_code == 403
+    version.refresh_from_db()
+    assert version.status == FormularyStatus.DRAFT
+
+
+def test_a_published_version_offers_no_switch(formulary: FormularyVersion, dora: User, sign_in) -> None:
+    text = sign_in(dora).get(reverse("protocols:version", args=[formulary.public_id])).content.decode()
+    assert "entries/" not in text
+    assert "It does not change any more." in text
+
+
+# ------------------------------------------------------------------ cost
+
+
+def queries(client, url: str) -> int:
+    client.get(url)  # documents and the built formulary are kept per process
+    with CaptureQueriesContext(
+        connection,
+    ) as found:
+        assert client.get(url).status_code == 200
+    return len(found)
+
+
+def test_lists_cost_the_same_at_3_and_at_300_rows(formulary: FormularyVersion, dora: User, sign_in) -> None:
+    client = sign_in(dora)
+    urls = [reverse("protocols:versions"), reverse("protocols:catalogue")]
+    before = [queries(client, url) for url in urls]
+    assert max(before) <= 12, before
+
+    FormularyVersion.objects.bulk_create(
+        FormularyVersion(label=f"x{n}", documents={}, sha256=f"{n}") for n in range(300)
+    )
+    assert [queries(client, url) for url in urls] == before

@@ -1,0 +1,157 @@
+"""The plan's PDFs: data made without HTTP, whose text holds the patient, every ingredient, dose and date."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from io import BytesIO
+from zoneinfo import ZoneInfo
+
+import pikepdf
+import pytest
+from django.urls import reverse
+
+from mesoclinic.accounts.models import User
+from mesoclinic.documents.actions import render_document
+from mesoclinic.documents.models import Document, DocumentState
+from mesoclinic.errors import InvalidInput, NotAllowed
+from protocols import documents
+from protocols.actions import amend_plan, sign_plan
+from protocols.documents import KINDS, plan_context, plan_pdf_visible, request_plan_pdf
+from protocols.models import FormularyVersion, Plan
+from tests import factories
+from tests.factories_protocols import draft_plan, settled
+
+PARIS = ZoneInfo("Europe/Paris")
+DATES = [
+    {
+        "number": n,
+        "starts_at": datetime(2027, month, 5, 9, 0, tzinfo=PARIS),
+        "practitioner": "Dr Ada Moreau",
+        "site": "Lyon",
+    }
+    for n, month in enumerate((1, 2, 3, 4), start=1)
+]
+
+
+@pytest.fixture
+def booked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "session_dates", lambda plan: DATES)
+
+
+def html_of(document: Document) -> str:
+    """What the printed page says, without laying it out."""
+    from django.conf import settings
+    from django.utils import timezone, translation
+
+    from mesoclinic import template_engine
+
+    with translation.override(document.language), timezone.override(PARIS):
+        return template_engine.render(
+            settings.DOCUMENT_KINDS[document.kind]["template"],
+            {**document.context, "title": document.title, "language": document.language, "kind": document.kind},
+        )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_print_holds_patient_ingredients_doses_and_dates(signed: Plan, ada: User, booked: None, kind: str) -> None:
+    text = html_of(request_plan_pdf(plan=signed, kind=kind, by=ada))
+
+    assert "Teodor Brandvold" in text and "8 June 1987" in text
+    for syringe in signed.result["syringes"]:
+        for line in syringe["lines"]:
+            assert line["name"] in text
+            if line["role"] != "diluent":
+                assert f"{line['dose']}\xa0{line['dose_unit']}" in text
+    for day in ("5 January 2027", "5 February 2027", "5 March 2027", "5 April 2027"):
+        assert day in text
+    assert text.count("09:00") == 4
+    assert "watermark" not in text
+    assert signed.short_fingerprint in text or signed.signature_sha256 in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_draft_is_marked_as_one(draft: Plan, ada: User, kind: str) -> None:
+    text = html_of(request_plan_pdf(plan=draft, kind=kind, by=ada))
+    assert '<div class="watermark">DRAFT</div>' in text
+    assert "28 days after the first" in text or "not booked" in text
+
+
+def test_a_superseded_plan_is_marked_as_one(signed: Plan, ada: User) -> None:
+    amended = settled(amend_plan(plan=signed, by=ada), by=ada)
+    sign_plan(plan=amended, revision=amended.revision, password=factories.PASSWORD, by=ada)
+    signed.refresh_from_db()
+    assert "SUPERSEDED" in html_of(request_plan_pdf(plan=signed, by=ada))
+
+
+def test_the_patients_copy_promises_nothing_and_quotes_no_marketing(signed: Plan, ada: User) -> None:
+    text = html_of(request_plan_pdf(plan=signed, by=ada))
+    assert "cannot be promised" in text and "Call the emergency number" in text and "off-label" in text
+    for forbidden in ("156%", "156 %", "52%", "guarantee", "proven to", "antiplatelet_single", "clinic_default"):
+        assert forbidden not in text, forbidden
+
+
+def test_the_record_copy_says_who_answered_each_caution_and_question(signed: Plan, ada: User) -> None:
+    text = html_of(request_plan_pdf(plan=signed, kind="plan_record", by=ada))
+    assert "antiplatelet_single" in text and "Explained, the patient accepts it" in text
+    assert "Asked; not measured today." in text
+    assert "Left out" in text and "Coumarin" in text
+    assert signed.signature_sha256 in text
+
+
+def test_the_context_is_plain_data_and_the_same_twice(signed: Plan, booked: None) -> None:
+    first = plan_context(signed, kind="plan_record", language="en")
+    second = plan_context(Plan.objects.get(pk=signed.pk), kind="plan_record", language="en")
+    assert json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
+
+
+def test_the_same_print_is_made_once_and_anew_when_dates_come(
+    signed: Plan, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = request_plan_pdf(plan=signed, by=ada)
+    assert request_plan_pdf(plan=signed, by=ada) == first
+    monkeypatch.setattr(documents, "session_dates", lambda plan: DATES)
+    assert request_plan_pdf(plan=signed, by=ada) != first
+
+
+def test_the_patients_copy_is_in_the_patients_language(signed: Plan, ada: User) -> None:
+    signed.patient.language = "fr"
+    document = request_plan_pdf(plan=signed, by=ada)
+    assert document.language == "fr"
+    assert request_plan_pdf(plan=signed, kind="plan_record", by=ada).language == "en"
+    signed.refresh_from_db()
+    assert signed.result["summary"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_pdf_is_tagged_and_short(signed: Plan, ada: User, booked: None, kind: str) -> None:
+    document = request_plan_pdf(plan=signed, kind=kind, by=ada)
+    assert render_document(document.pk) == DocumentState.READY, Document.objects.get(pk=document.pk).last_error
+    document.refresh_from_db()
+    with document.file.open() as file, pikepdf.open(BytesIO(file.read())) as pdf:
+        assert pdf.Root.MarkInfo.Marked
+        assert len(pdf.pages) == document.pages
+    assert document.pages <= {"plan_patient": 2, "plan_record": 4}[kind]
+
+
+def test_who_may_see_the_pdf(signed: Plan, ada: User, ben: User, cleo: User, dora: User, dan: User) -> None:
+    document = request_plan_pdf(plan=signed, by=ada)
+    seen = {user.given_name: plan_pdf_visible(user, document) for user in (ada, ben, cleo, dora, dan)}
+    assert seen == {"Ada": True, "Ben": True, "Cleo": False, "Dora": True, "Dan": False}
+    for user in (cleo, dan):
+        with pytest.raises(NotAllowed):
+            request_plan_pdf(plan=signed, by=user)
+
+
+def test_a_plan_without_a_mixture_is_not_printed(ada: User, formulary: FormularyVersion) -> None:
+    plan = draft_plan(by=ada, facts={"fever_or_acute_illness": True})
+    with pytest.raises(InvalidInput, match="nothing to print"):
+        request_plan_pdf(plan=plan, by=ada)
+    with pytest.raises(InvalidInput, match="no such document"):
+        request_plan_pdf(plan=plan, kind="invoice", by=ada)
+
+
+def test_the_button_leads_to_the_documents_progress(signed: Plan, ada: User, sign_in) -> None:
+    answer = sign_in(ada).post(reverse("protocols:plan_document", args=[signed.public_id]), {"kind": "plan_patient"})
+    document = Document.objects.get(kind="plan_patient")
+    assert answer.url == reverse("documents:status", args=[document.public_id])
