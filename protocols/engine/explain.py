@@ -654,4 +654,10 @@ def _trace(proposal: Proposal, answer: Mapping[str, Any]) -> list[dict[str, Any]
             ("course", "course.technique.methods", course["technique"]),
             ("cost", "course.cost_model", answer["cost"]["total"]),
         ]
+        asked = {"sessions": setting.policy.sessions, "schedule": setting.policy.schedule}
+        rows += [
+            ("course", f"policy.{name}", {"asked": wish, "given": course[name]})
+            for name, wish in asked.items()
+            if wish is not None and wish != course[name]
+        ]
     return [{"step": step, "rule": rule, "value": value} for step, rule, value in rows]

@@ -606,6 +606,8 @@ def test_sessions_stay_inside_the_rule(severity: str, sessions: int | None, offs
 
     assert answer["course"]["offsets_days"] == offsets
     assert verify(answer, case, starter()) == ()
+    told = [row["value"] for row in answer["trace"] if row["rule"] == "policy.sessions"]
+    assert told == ([] if sessions in (None, len(offsets)) else [{"asked": sessions, "given": len(offsets)}])
 
 
 @pytest.mark.parametrize("name", [name for band in starter().course.bands.values() for name, _ in band.schedules])
