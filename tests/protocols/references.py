@@ -247,8 +247,8 @@ def solve_milp(problem: Problem, *, time_limit: float | None = None) -> tuple[tu
     for goal in [*weights, value]:
         matrix = lil_matrix((len(rows), len(names)))
         for place, (entries, _, _) in enumerate(rows):
-            for column, amount in entries.items():
-                matrix[place, column] = amount
+            for column, factor in entries.items():
+                matrix[place, column] = factor
         result = milp(
             -goal,
             constraints=LinearConstraint(matrix.tocsr(), [row[1] for row in rows], [row[2] for row in rows]),
