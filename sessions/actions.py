@@ -53,6 +53,7 @@ from sessions.transitions import BY_HAND, before
 from sessions.wording import AlreadyTaken, day_words, overlap, plain, time_words
 
 Result = TypeVar("Result")
+BOOKED_AHEAD_DAYS = 731
 
 
 class ProposalChanged(DomainError):
@@ -165,6 +166,7 @@ def book_appointment(
             raise InvalidInput(_("The plan has %(n)s sessions.") % {"n": terms.sessions}, field="number")
         if Appointment.objects.filter(course__plan=current, number=number).exclude(status__in=FREE_AGAIN).exists():
             raise AlreadyTaken(_("This session of the course is booked already."), field="number")
+        _check_in_reach(starts_at)
         ends_at = starts_at + timedelta(minutes=terms.minutes)
         _check_open(starts_at, ends_at, practitioner=practitioner, site=site)
         _check_gaps(current, number=number, starts_at=starts_at, site=site)
@@ -227,9 +229,15 @@ def _check_practitioner(practitioner: User, *, site: Site, plan: Plan) -> None:
         )
 
 
-def _check_open(starts_at: datetime, ends_at: datetime, *, practitioner: User, site: Site) -> None:
-    if starts_at <= timezone.now():
+def _check_in_reach(starts_at: datetime) -> None:
+    now = timezone.now()
+    if starts_at <= now:
         raise InvalidInput(_("This time has passed."), field="starts_at")
+    if starts_at > now + timedelta(days=BOOKED_AHEAD_DAYS):
+        raise InvalidInput(_("Courses are booked up to two years ahead."), field="starts_at")
+
+
+def _check_open(starts_at: datetime, ends_at: datetime, *, practitioner: User, site: Site) -> None:
     local, until = starts_at.astimezone(site.tz), ends_at.astimezone(site.tz)
     closure = Closure.objects.filter(site=site, day=local.date()).first()
     if closure:

@@ -195,7 +195,7 @@ def _day(name: str, text: str | None) -> Any:
         day = parse_date(text)
     except ValueError:
         day = None
-    if day is None:
+    if day is None or not 1900 <= day.year < 2200:
         raise InvalidInput(_("Write a day like 2026-11-24."), field=name)
     return day
 

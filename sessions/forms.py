@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import Site, User
-from sessions.actions import Injected
+from sessions.actions import BOOKED_AHEAD_DAYS, Injected
 from sessions.models import Lot, Room
 from sessions.planned import PlannedLine, PlannedSyringe
 from sessions.queries import practitioners_of, rooms_of
@@ -68,6 +69,12 @@ class WishesForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["practitioner"].queryset = practitioners_of(site)  # type: ignore[attr-defined]
         self.fields["room"].queryset = rooms_of(site)  # type: ignore[attr-defined]
+
+    def clean_earliest(self) -> date:
+        day: date = self.cleaned_data["earliest"]
+        if abs((day - timezone.localdate()).days) > BOOKED_AHEAD_DAYS:
+            raise forms.ValidationError(_("Courses are booked up to two years ahead."))
+        return day
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
@@ -187,4 +194,6 @@ class DayForm(forms.Form):
     on = forms.DateField(label=_("Another day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
 
     def day(self) -> date | None:
-        return self.cleaned_data["on"] if self.is_valid() else None
+        """The day that was asked for, if it is one that has a page."""
+        day: date | None = self.cleaned_data["on"] if self.is_valid() else None
+        return day if day and 1900 <= day.year < 2200 else None

@@ -6,9 +6,9 @@ from sessions import views
 
 
 class DayConverter:
-    """A calendar day, 2026-11-24. What is no day is no page."""
+    """A calendar day of 1900 to 2199, as 2026-11-24. What is no such day is no page."""
 
-    regex = r"\d{4}-\d{2}-\d{2}"
+    regex = r"(?:19|20|21)\d{2}-\d{2}-\d{2}"
 
     def to_python(self, value: str) -> date:
         return date.fromisoformat(value)

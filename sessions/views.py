@@ -215,13 +215,13 @@ def _again(plan: Plan, site: Site, form: WishesForm, refused: DomainError) -> tu
 
 
 def _book(request: ClinicRequest, plan: Plan, site: Site, form: WishesForm) -> HttpResponse:
-    seen = [parse_datetime(text) for text in request.POST.getlist("starts_at")]
+    seen = _instants(request.POST.getlist("starts_at"))
     kept = set(appointments_visible_to(request.user).filter(course__plan=plan).values_list("pk", flat=True))
     course = book_course(
         plan=plan,
         site=site,
         practitioner=form.cleaned_data["practitioner"],
-        expected=[at for at in seen if at is not None] if seen else None,
+        expected=seen,
         by=request.user,
         **_arguments(form),
     )
@@ -233,6 +233,15 @@ def _book(request: ClinicRequest, plan: Plan, site: Site, form: WishesForm) -> H
         told += " " + _("No e-mail: hand over the printed dates.")
     tell(request, told, undo_url=_cancel_url(course, booked))
     return redirect("sessions:patient", public_id=plan.patient.public_id)
+
+
+def _instants(texts: list[str]) -> list[datetime] | None:
+    """The times that the page showed. What is no time was not shown, so it is answered as a changed proposal."""
+    try:
+        found = [parse_datetime(text) for text in texts]
+    except ValueError:
+        return []
+    return [at for at in found if at is not None] if found else None
 
 
 def _cancel_url(course: Course, numbers: Iterable[int]) -> str:

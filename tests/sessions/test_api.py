@@ -73,7 +73,8 @@ def test_list_is_filtered_by_days_of_the_site(course, cleo, lyon, sign_in) -> No
 
 
 @pytest.mark.parametrize(
-    ("query", "field"), [("from=tomorrow", "from"), ("to=2026-02-31", "to"), ("patient=x", "patient")]
+    ("query", "field"),
+    [("from=tomorrow", "from"), ("to=2026-02-31", "to"), ("to=9999-12-31", "to"), ("patient=x", "patient")],
 )
 def test_filter_that_cannot_be_read_is_refused(query: str, field: str, cleo, sign_in) -> None:
     answer = sign_in(cleo).get(f"{URL}?{query}")
@@ -132,6 +133,8 @@ def test_taken_time_is_refused_in_words(new, cleo, ada, sign_in) -> None:
         ("number", 5, 400),
         ("starts_at", "2030-01-07T10:00:00", 400),
         ("starts_at", "yesterday", 400),
+        ("starts_at", "9999-12-31T23:59:59Z", 400),
+        ("starts_at", "0001-01-01T00:00:00Z", 400),
     ],
 )
 def test_bad_input_is_refused_beside_its_field(field, value, status, new, cleo, sign_in) -> None:

@@ -586,3 +586,45 @@ def test_pages_hold_to_the_strict_policy(name: str, todays, ada, sign_in) -> Non
     for page in pages:
         body = page.content.decode()
         assert not re.search(r"\sstyle=|\son\w+=|<style|hx-on|<script(?![^>]*\bsrc=)", body)
+
+
+# ------------------------------------------------------------------ nonsense
+
+NONSENSE = {
+    "nothing": "",
+    "word": "x",
+    "null byte": "\0",
+    "last day": "9999-12-31",
+    "first day": "0001-01-01",
+    "negative": "-1",
+    "quote": "' OR 1=1 --",
+    "emoji": "🧪" * 50,
+    "tag": "<b>",
+    "no such day": "2026-02-31T10:00:00Z",
+    "not a number": "NaN",
+}
+
+
+@pytest.mark.parametrize("text", NONSENSE.values(), ids=NONSENSE)
+def test_nonsense_gets_a_page_or_a_message_never_a_crash(text: str, todays, plan, ada, cleo, sign_in) -> None:
+    client = sign_in(ada)
+    for name in ("on", "who", "room", "t", "n"):
+        for url in ("/", reverse("sessions:patient", args=[todays.patient.public_id])):
+            assert client.get(url, {name: text}).status_code in (200, 302)
+    other = make.plan(patient=make.patient(by=cleo, given_name="Noor"), by=ada)
+    url = reverse("sessions:course_book", args=[other.public_id])
+    for name in ("weekdays", "not_before", "not_after", "practitioner", "room", "earliest", "starts_at"):
+        given = {"practitioner": str(ada.public_id), "earliest": make.monday().isoformat(), name: text}
+        assert client.get(url, given).status_code == 200
+        assert client.post(url, given).status_code in (200, 302, 409)
+        Appointment.objects.filter(course__plan=other).update(status="cancelled")
+    for name in ("volume-A-biotin", "lot-A-biotin", "reason-A-biotin", "tolerance", "note", "nothing_changed"):
+        assert record(client, todays, password="wrong", **{name: text}).status_code in (400, 429)
+    status = reverse("sessions:appointment_status", args=[todays.public_id])
+    assert client.post(status, {"status": text}).status_code == 409
+    assert TreatmentSession.objects.count() == 0
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "2026-13-01", "2026-00-10"])
+def test_day_that_is_none_has_no_page(day: str, ada, sign_in) -> None:
+    assert sign_in(ada).get(f"/day/{day}/").status_code == 404

@@ -1,0 +1,58 @@
+"""One more try, unseen, where the database chose a victim."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from sessions.locks import Busy, lock_time, with_one_retry
+
+
+class Contested:
+    """Fails as often as it is told to, then works."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures, self.calls = failures, 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.calls <= self.failures:
+            raise OperationalError("deadlock detected")
+        return "booked"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("failures", "calls"), [(0, 1), (1, 2)])
+def test_victim_of_a_deadlock_is_run_once_more(failures: int, calls: int) -> None:
+    attempt = Contested(failures)
+
+    assert (with_one_retry(attempt), attempt.calls) == ("booked", calls)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_twice_a_victim_is_told_that_nothing_changed() -> None:
+    attempt = Contested(2)
+    with pytest.raises(Busy, match="Nothing was changed"):
+        with_one_retry(attempt)
+    assert attempt.calls == 2
+
+
+@pytest.mark.django_db
+def test_inside_another_transaction_nothing_is_tried_again() -> None:
+    attempt = Contested(1)
+    with pytest.raises(OperationalError):
+        with_one_retry(attempt)
+    assert attempt.calls == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_locks_are_taken_in_one_order_and_last_until_the_end_of_the_transaction() -> None:
+    held = "SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory' ORDER BY classid, objid"
+    with connection.cursor() as cursor:
+        with transaction.atomic():
+            lock_time(practitioner_id=5, room_ids=[9, 2, 9], patient_id=7)
+            cursor.execute(held)
+            assert cursor.fetchall() == [(7301, 5), (7302, 2), (7302, 9), (7303, 7)]
+        cursor.execute(held)
+        assert cursor.fetchall() == []
