@@ -132,22 +132,34 @@ ANSWERS_SIGNED = parts_of_frozen(
     parent_column="plan_id",
     parent_frozen="p.status NOT IN " + _UNSIGNED,
 )
-_CROSSING = (ENTRIES_PUBLISHED, ACKNOWLEDGEMENTS_SIGNED, ANSWERS_SIGNED)
-
-
-def step_aside_before_migrate(*, using: str, **kwargs: Any) -> None:
-    """SQLite cannot rebuild a table that another table's trigger names: they leave for a migration and come back."""
-    if connections[using].vendor == "sqlite":
-        with connections[using].cursor() as cursor:
-            for guard in _CROSSING:
-                for trigger in guard.sqlite_triggers:
-                    cursor.execute(f"DROP TRIGGER IF EXISTS {trigger}")
-
-
-register(
+OURS = (
     PLAN_SIGNED,
     FORMULARY_PUBLISHED,
     ACKNOWLEDGED,
     ANSWERED,
-    *_CROSSING,
+    ENTRIES_PUBLISHED,
+    ACKNOWLEDGEMENTS_SIGNED,
+    ANSWERS_SIGNED,
 )
+register(*OURS)
+
+
+def step_aside_before_migrate(*, using: str, plan: list[tuple[Any, bool]] | None = None, **kwargs: Any) -> None:
+    """Before a migration of these tables the guards leave; they are put back after it.
+
+    SQLite cannot rebuild a table that another table's trigger names, and PostgreSQL alters no column that one names.
+    """
+    if not any(migration.app_label == "protocols" for migration, _backwards in plan or ()):
+        return
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor))
+        for guard in OURS:
+            if guard.table not in tables:
+                continue
+            if connection.vendor == "sqlite":
+                for trigger in guard.sqlite_triggers:
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+            else:
+                for trigger in guard.postgresql_objects:
+                    cursor.execute(f'DROP TRIGGER IF EXISTS {trigger} ON "{guard.table}"')

@@ -125,8 +125,17 @@ def test_replace_by_its_number_is_refused(signed: Plan) -> None:
 
 
 @pytest.mark.postgresql
-def test_truncate_is_refused(signed: Plan) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_truncate_is_refused(ada: User) -> None:
+    from tests.factories_protocols import signed_plan
+
+    signed_plan(by=ada)
     refuse("TRUNCATE protocols_plan CASCADE")
+
+
+def test_the_guards_stay_where_nothing_is_migrated(db: None) -> None:
+    emit_pre_migrate_signal(verbosity=0, interactive=False, db="default", plan=[])
+    assert guards.missing(connection) == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -140,7 +149,8 @@ def test_a_later_migration_of_the_table_loses_no_guard(ada: User) -> None:
     after = before.clone()
     operation.state_forwards("protocols", after)
     altered = migrations.AlterField("plan", "engine_version", models.CharField(max_length=30))
-    emit_pre_migrate_signal(verbosity=0, interactive=False, db="default")  # as the migrate command begins
+    pending = [(migrations.Migration("0002_later", "protocols"), False)]
+    emit_pre_migrate_signal(verbosity=0, interactive=False, db="default", plan=pending)  # as migrate begins
     with connection.schema_editor() as editor:
         operation.database_forwards("protocols", editor, before, after)
         last = after.clone()
@@ -152,7 +162,7 @@ def test_a_later_migration_of_the_table_loses_no_guard(ada: User) -> None:
         refuse(f"UPDATE protocols_plan SET result = '{{}}' WHERE id = {plan.pk}")
         refuse(f"DELETE FROM protocols_plan WHERE id = {plan.pk}")
     finally:
-        emit_pre_migrate_signal(verbosity=0, interactive=False, db="default")
+        emit_pre_migrate_signal(verbosity=0, interactive=False, db="default", plan=pending)
         with connection.schema_editor() as editor:
             operation.database_backwards("protocols", editor, after, before)
         call_command("migrate", verbosity=0)
