@@ -28,9 +28,9 @@ from patients.intakes import (
     checked_details,
     checked_groups,
     facts_to_take_over,
-    groups_to_settle,
-    treated_area,
+    lacking,
     vocabulary_for,
+    without_ticked,
 )
 from patients.medicines import LENGTH as MEDICINE_LENGTH
 from patients.medicines import MOST as MEDICINES_MOST
@@ -359,6 +359,8 @@ def save_intake(
         vocabulary=vocabulary_for(intake),
     )
     note = _checked_text(note, field="note", most=NOTE_LENGTH)
+    if "groups" in beside:
+        beside["groups"] = without_ticked(beside["groups"], clean_facts)
     before = Intake.objects.get(pk=intake.pk)
     draft = Intake.objects.filter(pk=intake.pk, status=IntakeStatus.DRAFT, revision=revision)
     if not draft.update(
@@ -437,23 +439,8 @@ def submit_intake(*, intake: Intake, by: User) -> Intake:
         patient=intake.patient,
         vocabulary=vocabulary,
     )
-    if not intake.concerns:
-        raise InvalidInput(_("Choose at least one concern with its severity."), field="concerns")
-    if not intake.zones:
-        raise InvalidInput(_("Choose at least one zone of the scalp."), field="zones")
-    total = treated_area(intake.zones)
-    if not vocabulary.min_total_cm2 <= total <= vocabulary.max_total_cm2:
-        raise InvalidInput(
-            _("The treated area is %(total)s cm². It must be between %(least)s and %(most)s cm².")
-            % {"total": total, "least": vocabulary.min_total_cm2, "most": vocabulary.max_total_cm2},
-            field="zones",
-        )
-    if open_groups := groups_to_settle(intake):
-        raise InvalidInput(
-            _("Some of a list is ticked and the rest was not answered. Answer: %(groups)s.")
-            % {"groups": ", ".join(open_groups)},
-            field="groups",
-        )
+    for part, sentence in lacking(intake, vocabulary).items():
+        raise InvalidInput(sentence, field=part)
     draft = Intake.objects.filter(pk=intake.pk, status=IntakeStatus.DRAFT, revision=intake.revision)
     if not draft.update(status=IntakeStatus.SUBMITTED, submitted_at=timezone.now(), submitted_by=by):
         _refuse(intake)

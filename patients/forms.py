@@ -16,9 +16,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mesoclinic.accounts.models import Site, User
-from patients import intakes
+from patients import day_checks, groups, intakes
+from patients.groups import GROUPS, Group
 from patients.intakes import NEVER, UNKNOWN, InvalidAnswers
+from patients.medicines import Named, read_medicines
 from patients.models import Intake, Patient, PatientStatus, SexAtBirth
+from patients.steps import STEP_OF, STEPS
 from patients.vocabulary import SEVERITIES, Fact, Scale, Vocabulary, Zone
 
 # ------------------------------------------------------------------ the record
@@ -99,6 +102,23 @@ class Option:
     chosen: bool = False
     note: str = ""  # what a stage means
     kind: str = ""  # "none", "unknown" or "unanswered" for the answers that stand beside the list
+    detail_name: str = ""  # of the input that unfolds when it is chosen
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedPart:
+    """A part of a long list, with its own “no to all”."""
+
+    key: str
+    name: str
+    label: str
+    values: tuple[Option, ...]
+    answers: tuple[Option, ...]
+
+    @property
+    def is_answered(self) -> bool:
+        return any(option.chosen for option in (*self.values, *self.answers))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +138,14 @@ class Asked:
     range: str = ""
     last_time: str = ""
     errors: tuple[str, ...] = ()
+    parts: tuple[AskedPart, ...] = ()
 
     @property
     def is_answered(self) -> bool:
+        if self.parts and all(part.is_answered for part in self.parts):
+            return True
+        if self.parts:
+            return any(option.chosen and option.kind == "none" for option in self.options)
         chosen = any(option.chosen and option.kind not in ("unanswered", "unknown") for option in self.options)
         return chosen or bool(self.value) or bool(self.never)
 
@@ -151,6 +176,111 @@ class AskedSection:
         return sum(question.is_answered for question in self.questions)
 
 
+class MergeForm(forms.Form):
+    """Why two records are one person."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Why these are one person"),
+        help_text=gettext_lazy("For example: same identity card, registered twice after a change of name."),
+        max_length=300,
+        error_messages={"required": gettext_lazy("Write why these are one person.")},
+    )
+
+
+class DayCheckForm(forms.Form):
+    """“Has anything changed?”: only what a session's safety depends on. Nothing is answered until somebody does."""
+
+    new_medicines = forms.CharField(
+        label=gettext_lazy("Which?"),
+        help_text=gettext_lazy("One a line, by name or ATC code."),
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+    )
+    new_illness = forms.CharField(
+        label=gettext_lazy("What, and since when?"), required=False, max_length=500,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )  # fmt: skip
+    new_allergy = forms.CharField(label=gettext_lazy("To what, and what happened?"), required=False, max_length=500)
+
+    def __init__(self, *args: Any, patient: Patient, previous: Intake, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.patient, self.previous = patient, previous
+        self.vocabulary = intakes.vocabulary_for(previous)
+        said = {"required": gettext_lazy("Ask this too: an unanswered question is not a “no”.")}
+        self.reasked = [self.vocabulary.facts[key] for key in day_checks.reasked_facts(patient)]
+        for fact in self.reasked:
+            choices = [(YES, _("Yes")), (NO, _("No"))]
+            if fact.type == "enum":
+                choices = [(choice.key, choice.label) for choice in fact.values]
+            self.fields[f"fact-{fact.key}"] = forms.ChoiceField(
+                label=intakes.question_of(fact), choices=choices, widget=forms.RadioSelect, error_messages=said
+            )
+        for name, question in (
+            ("medicines", _("New medicines since then?")),
+            ("illness", _("A new illness or operation since then?")),
+            ("allergy", _("A new allergy or reaction since then?")),
+        ):
+            self.fields[f"any_{name}"] = forms.ChoiceField(
+                label=question, choices=[(YES, _("Yes")), (NO, _("No"))], widget=forms.RadioSelect, error_messages=said
+            )
+        for name, key, label in (
+            ("new_conditions", "conditions", _("Which of these?")),
+            ("new_allergies", "allergies", _("Which of these?")),
+        ):
+            known = previous.facts.get(key)
+            had = set(known) if isinstance(known, list) else set()
+            self.fields[name] = forms.MultipleChoiceField(
+                label=label,
+                required=False,
+                choices=[(c.key, c.label) for c in self.vocabulary.facts[key].values if c.key not in had],
+                widget=forms.CheckboxSelectMultiple,
+            )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        for name, what in (("medicines", "new_medicines"), ("illness", "new_illness"), ("allergy", "new_allergy")):
+            also = {"illness": "new_conditions", "allergy": "new_allergies"}.get(name)
+            told = (data.get(what) or "").strip() or (also and data.get(also))
+            if data.get(f"any_{name}") == YES and not told:
+                self.add_error(what, _("Say which, in a few words."))
+            if data.get(f"any_{name}") == NO and told:
+                self.add_error(f"any_{name}", _("“No” is chosen and something is written. Keep one."))
+        return data
+
+    @cached_property
+    def answers(self) -> day_checks.Answers:
+        data = self.cleaned_data
+        facts: dict[str, Any] = {}
+        for fact in self.reasked:
+            typed = data.get(f"fact-{fact.key}")
+            if typed:
+                facts[fact.key] = typed == YES if fact.type == "boolean" else typed
+        return day_checks.Answers(
+            facts=facts,
+            new_medicines=data.get("new_medicines", ""),
+            new_conditions=tuple(data.get("new_conditions", ())),
+            new_illness=data.get("new_illness", ""),
+            new_allergies=tuple(data.get("new_allergies", ())),
+            new_allergy=data.get("new_allergy", ""),
+        )
+
+    def questions(self) -> list[dict[str, Any]]:
+        """Each question with what unfolds on “yes”, and what the last intake says."""
+        rows = [{"field": self[f"fact-{fact.key}"], "before": self._before(fact), "more": []} for fact in self.reasked]
+        for name, more in (
+            ("medicines", ["new_medicines"]),
+            ("illness", ["new_illness", "new_conditions"]),
+            ("allergy", ["new_allergy", "new_allergies"]),
+        ):
+            rows.append({"field": self[f"any_{name}"], "before": "", "more": [self[key] for key in more]})
+        return rows
+
+    def _before(self, fact: Fact) -> str:
+        value = self.previous.facts.get(fact.key)
+        return "" if fact.key == "fever_or_acute_illness" else intakes.value_in_words(fact, value)
+
+
 class IntakeForm(forms.Form):
     """Every question of the vocabulary that applies to the patient, every concern, every zone.
 
@@ -163,6 +293,19 @@ class IntakeForm(forms.Form):
         max_length=intakes.NOTE_LENGTH,
         required=False,
         widget=forms.Textarea(attrs={"rows": 4}),
+    )
+
+    medicines = forms.CharField(
+        label=gettext_lazy("Medicines by name or ATC code"),
+        help_text=gettext_lazy("One a line, as on the box: aspirin 100 mg. What they count as is shown below."),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off"}),
+    )
+    other_allergies = forms.CharField(
+        label=gettext_lazy("Other allergies, in the person's own words"),
+        help_text=gettext_lazy("Kept as it is written; somebody looks at it before a plan is made."),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
     )
 
     def __init__(self, *args: Any, intake: Intake, vocabulary: Vocabulary, previous: Intake | None = None, **kw: Any):
@@ -184,6 +327,21 @@ class IntakeForm(forms.Form):
         for key in vocabulary.zones:
             self.fields[f"zone-{key}"] = forms.BooleanField(required=False)
             self.fields[f"area-{key}"] = forms.CharField(required=False, max_length=20)
+        for fact in self.asked:
+            for group in GROUPS.get(fact.key, ()):
+                self.fields[f"part-{fact.key}-{group.key}"] = forms.ChoiceField(
+                    choices=[("", ""), (groups.NONE, ""), (groups.UNKNOWN, "")], required=False
+                )
+            if fact.key in intakes.WITH_DETAILS:
+                for choice in fact.values:
+                    self.fields[f"detail-{fact.key}-{choice.key}"] = forms.CharField(
+                        required=False, max_length=intakes.DETAIL_LENGTH
+                    )
+
+    @cached_property
+    def has_parts(self) -> bool:
+        """False for a page that was opened before lists were asked part by part: what it lacks stays as it was."""
+        return not self.is_bound or "parts" in self.data
 
     @staticmethod
     def _field_of(fact: Fact) -> forms.Field:
@@ -210,11 +368,28 @@ class IntakeForm(forms.Form):
                 yield f"never-{fact.key}", True
             else:
                 yield f"fact-{fact.key}", self._as_typed(fact, value)
+            for group in GROUPS.get(fact.key, ()):
+                yield f"part-{fact.key}-{group.key}", self._part_before(fact, group)
+            for detail, text in self.intake.details.get(fact.key, {}).items():
+                yield f"detail-{fact.key}-{detail}", text
+        for fact in self.asked:
+            if fact.key in GROUPS and self.intake.facts.get(fact.key) is None:
+                for part, said in self.intake.groups.get(fact.key, {}).items():
+                    yield f"part-{fact.key}-{part}", said
+        yield "medicines", "\n".join(entry["text"] for entry in self.intake.medicines)
+        yield "other_allergies", self.intake.other_allergies
         for entry in self.intake.concerns:
             yield f"concern-{entry['concern']}", entry["severity"]
         for entry in self.intake.zones:
             yield f"zone-{entry['zone']}", True
             yield f"area-{entry['zone']}", formats.localize_input(Decimal(entry["area_cm2"]))
+
+    def _part_before(self, fact: Fact, group: Group) -> str:
+        """How a part of the list was answered; a list that was answered as a whole says “no” to what it lacks."""
+        value = self.intake.facts[fact.key]
+        if fact.key in self.intake.groups:
+            return str(self.intake.groups[fact.key].get(group.key, ""))
+        return groups.NONE if isinstance(value, list) and not set(value) & set(group.values) else ""
 
     @staticmethod
     def _as_typed(fact: Fact, value: Any) -> Any:
@@ -235,10 +410,11 @@ class IntakeForm(forms.Form):
         if "revision" in self.errors:
             self.add_error(None, _("This page is not whole. Open the intake again in another tab."))
         self.facts: dict[str, Any] = {}
+        self.groups: dict[str, dict[str, str]] = {}
         for fact in self.asked:
             if f"fact-{fact.key}" in data:
                 try:
-                    value = self._answer(fact, data)
+                    value = self._in_parts(fact, data) if self._asks_in_parts(fact) else self._answer(fact, data)
                     if value is not None:
                         self.facts[fact.key] = intakes.checked_value(fact, value)
                 except ValueError as refusal:
@@ -283,6 +459,50 @@ class IntakeForm(forms.Form):
         if typed and never:
             raise ValueError(_("Both a number and “never” are given. Keep one."))
         return NEVER if never else UNKNOWN if typed == DO_NOT_KNOW else _number_typed(typed)
+
+    def _asks_in_parts(self, fact: Fact) -> bool:
+        return fact.key in GROUPS and self.has_parts
+
+    def _in_parts(self, fact: Fact, data: dict[str, Any]) -> Any:
+        """A long list, asked part by part: it is answered once every part is, and never by what was left alone."""
+        ticked = set(data[f"fact-{fact.key}"])
+        said = {
+            group.key: answer
+            for group in GROUPS[fact.key]
+            if (answer := data.get(f"part-{fact.key}-{group.key}")) and not ticked & set(group.values)
+        }
+        for group in GROUPS[fact.key]:
+            if data.get(f"part-{fact.key}-{group.key}") and ticked & set(group.values):
+                raise ValueError(
+                    _("%(part)s: something is ticked and “no” or “don't know” is, too. Keep one.")
+                    % {"part": group.label}
+                )
+        if ticked & {NONE_OF_THESE, DO_NOT_KNOW}:
+            return self._answer(fact, data)
+        self.groups[fact.key] = said
+        if ticked:
+            return sorted(ticked)
+        if len(said) < len(GROUPS[fact.key]):
+            return None
+        return UNKNOWN if groups.UNKNOWN in said.values() else []
+
+    @cached_property
+    def beside(self) -> dict[str, Any]:
+        """What ``save_intake`` takes besides the answers; nothing from a page that did not ask it."""
+        if not self.has_parts:
+            return {}
+        details: dict[str, dict[str, str]] = {}
+        for name, text in self.cleaned_data.items():
+            if name.startswith("detail-") and text:
+                _mark, fact, value = name.split("-", 2)
+                details.setdefault(fact, {})[value] = text
+        return {
+            "medicines": self.cleaned_data.get("medicines", ""),
+            "other_allergies": self.cleaned_data.get("other_allergies", ""),
+            "details": details,
+            "groups": self.groups,
+            "step": str(self.data.get("step", "")),
+        }
 
     def add_refusal(self, refusal: InvalidAnswers) -> None:
         for key, sentence in refusal.errors.items():
@@ -331,10 +551,13 @@ class IntakeForm(forms.Form):
         elif fact.type == "enum":
             values = (Option(value=c.key, label=c.label, chosen=c.key in chosen) for c in fact.values)
             options = (*values, unknown, unanswered)
+        elif fact.type == "list" and fact.key in GROUPS:
+            kind = "parts"  # type: ignore[assignment]
+            none = Option(value=NONE_OF_THESE, label=_("No to everything"), chosen=NONE_OF_THESE in chosen, kind="none")
+            options = (none, unknown)
         elif fact.type == "list":
             none = Option(value=NONE_OF_THESE, label=_("None of these"), chosen=NONE_OF_THESE in chosen, kind="none")
-            values = (Option(value=c.key, label=c.label, chosen=c.key in chosen) for c in fact.values)
-            options = (none, unknown, *values)
+            options = (none, unknown, *self._values_of(fact, chosen))
         else:
             kind = "number"
         span = ""
@@ -357,7 +580,43 @@ class IntakeForm(forms.Form):
             range=span,
             last_time=self._last_time(fact),
             errors=self._errors_at(name),
+            parts=self._parts_of(fact, chosen) if kind == "parts" else (),
         )
+
+    def _values_of(self, fact: Fact, chosen: set[str]) -> tuple[Option, ...]:
+        return tuple(
+            Option(
+                value=choice.key,
+                label=choice.label,
+                chosen=choice.key in chosen,
+                detail_name=f"detail-{fact.key}-{choice.key}" if fact.key in intakes.WITH_DETAILS else "",
+                detail=str(self[f"detail-{fact.key}-{choice.key}"].value() or "")
+                if fact.key in intakes.WITH_DETAILS
+                else "",
+            )
+            for choice in fact.values
+        )
+
+    def _parts_of(self, fact: Fact, chosen: set[str]) -> tuple[AskedPart, ...]:
+        values = {option.value: option for option in self._values_of(fact, chosen)}
+        parts = []
+        for group in GROUPS[fact.key]:
+            name = f"part-{fact.key}-{group.key}"
+            said = str(self[name].value() or "")
+            labels = {groups.NONE: _("No to all of these"), groups.UNKNOWN: _("Don't know")}
+            parts.append(
+                AskedPart(
+                    key=group.key,
+                    name=name,
+                    label=str(group.label),
+                    values=tuple(values[value] for value in group.values),
+                    answers=tuple(
+                        Option(value=value, label=label, chosen=said == value, kind=value)
+                        for value, label in labels.items()
+                    ),
+                )
+            )
+        return tuple(parts)
 
     def _last_time(self, fact: Fact) -> str:
         """What the last intake said, where the answer is asked afresh and not taken over."""
@@ -414,11 +673,35 @@ class IntakeForm(forms.Form):
             )
         return rows
 
-    def patterns(self) -> list[tuple[str, str]]:
-        """The zones that a pattern usually needs, for this patient: label and keys."""
+    def step_of(self, name: str) -> str:
+        """The step on which an input stands."""
+        kind, _dash, key = name.partition("-")
+        if kind in ("fact", "never"):
+            return STEP_OF[self.vocabulary.facts[key].section]
+        if kind in ("part", "detail"):
+            return STEP_OF[self.vocabulary.facts[key.split("-")[0]].section]
+        sections = {"concern": "concerns", "zone": "zones", "area": "zones", "note": "note"}
+        return STEP_OF[sections.get(kind, "medicines")]
+
+    def first_wrong_step(self) -> str:
+        wrong = {self.step_of(name) for name in self.errors if name in self.fields and name != "revision"}
+        return next((step.key for step in STEPS if step.key in wrong), "")
+
+    def typical(self, pattern: str) -> list[dict[str, str]]:
+        """The zones of a pattern with their planning areas."""
+        return [
+            {"zone": key, "area_cm2": intakes.plain_number(self.vocabulary.zones[key].area_cm2)}
+            for key in self.vocabulary.typical_zones.get(pattern, ())
+        ]
+
+    def named_medicines(self) -> list[Named]:
+        return read_medicines(str(self["medicines"].value() or ""))
+
+    def patterns(self) -> list[tuple[str, str, str, str]]:
+        """The zones that a pattern usually needs, for this patient: label, zones, pattern, stages of whom."""
         fits = {"male": ("norwood", "diffuse"), "female": ("ludwig", "diffuse")}[self.intake.patient.sex_at_birth]
         return [
-            (_pattern_label(pattern), " ".join(zones))
+            (_pattern_label(pattern), " ".join(zones), pattern, " ".join(_stages_of(pattern)))
             for pattern, zones in self.vocabulary.typical_zones.items()
             if pattern.startswith(fits)
         ]
@@ -431,13 +714,27 @@ class IntakeForm(forms.Form):
         labels: dict[str, str] = {f"fact-{fact.key}": intakes.question_of(fact) for fact in self.asked}
         labels |= {f"concern-{key}": concern.label for key, concern in self.vocabulary.concerns.items()}
         labels |= {f"area-{key}": zone.label for key, zone in self.vocabulary.zones.items()}
-        labels["note"] = str(self.fields["note"].label)
+        for name in ("note", "medicines", "other_allergies"):
+            labels[name] = str(self.fields[name].label)
         return [
             (f"q-{name}", labels[name], sentence)
             for name in self.errors
             if name in labels
             for sentence in self._errors_at(name)
         ]
+
+
+def _stages_of(pattern: str) -> list[str]:
+    """The answers to the stage questions that a pattern is usual for, as “fact-<key>=<value>”."""
+    scale, _sign, stages = pattern.partition("_")
+    if scale == "norwood":
+        codes = [stages] if stages == "III_vertex" else stages.split("_")
+        return [f"fact-norwood_stage={code}" for code in codes]
+    if scale == "ludwig":
+        return [f"fact-ludwig_stage={code}" for code in ("I", "II", "III")] + [
+            f"fact-sinclair_grade={grade}" for grade in (2, 3, 4, 5)
+        ]
+    return []
 
 
 def _pattern_label(pattern: str) -> str:

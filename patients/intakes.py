@@ -18,6 +18,7 @@ from patients.groups import NONE as GROUP_NONE
 from patients.groups import UNKNOWN as GROUP_UNKNOWN
 from patients.medicines import to_check
 from patients.models import Intake, Patient
+from patients.steps import STEP_OF
 from patients.vocabulary import SEVERITIES, Choice, Fact, Vocabulary, Zone, load_vocabulary
 
 UNKNOWN: dict[str, bool] = {"unknown": True}  # the person does not know
@@ -216,6 +217,27 @@ def checked_groups(groups: Mapping[str, Mapping[str, str]]) -> dict[str, dict[st
     }
 
 
+def lacking(intake: Intake, vocabulary: Vocabulary) -> dict[str, str]:
+    """What a submission still needs: the part of the page, and a sentence."""
+    found = {}
+    if not intake.concerns:
+        found["concerns"] = _("Choose at least one concern with its severity.")
+    total = treated_area(intake.zones)
+    if not intake.zones:
+        found["zones"] = _("Choose at least one zone of the scalp.")
+    elif not vocabulary.min_total_cm2 <= total <= vocabulary.max_total_cm2:
+        found["zones"] = _("The treated area is %(total)s cm². It must be between %(least)s and %(most)s cm².") % {
+            "total": total,
+            "least": vocabulary.min_total_cm2,
+            "most": vocabulary.max_total_cm2,
+        }
+    if open_groups := groups_to_settle(intake):
+        found["groups"] = _("Some of a list is ticked and the rest was not answered. Answer: %(groups)s.") % {
+            "groups": ", ".join(open_groups)
+        }
+    return found
+
+
 def groups_to_settle(intake: Intake) -> list[str]:
     """Parts of a ticked list that nobody answered. The list would say “no” to them, and silence never does."""
     return [
@@ -224,6 +246,16 @@ def groups_to_settle(intake: Intake) -> list[str]:
         if fact in intake.groups and isinstance(intake.facts.get(fact), list) and intake.facts[fact]
         for group in unsettled(fact, intake.facts[fact], intake.groups[fact])
     ]
+
+
+def without_ticked(groups: Mapping[str, Mapping[str, str]], facts: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The answers to parts of which nothing is ticked, also not by a medicine named."""
+    kept = {}
+    for fact, answered in groups.items():
+        ticked = set(facts[fact]) if isinstance(facts.get(fact), list) else set()
+        values = {group.key: set(group.values) for group in GROUPS[fact]}
+        kept[fact] = {key: said for key, said in answered.items() if not ticked & values[key]}
+    return kept
 
 
 def _number(value: Any, least: Decimal, most: Decimal, unit: str) -> str:
@@ -337,6 +369,7 @@ class Line:
     answered: bool
     for_practitioner: bool
     fact: str = ""
+    step: str = ""  # of the page that asks it
     details: tuple[str, ...] = ()
 
 
@@ -434,6 +467,7 @@ def in_words(intake: Intake, vocabulary: Vocabulary) -> list[Part]:
                 answered=is_answered(intake.facts.get(fact.key)),
                 for_practitioner=fact.answered_by == "practitioner",
                 fact=fact.key,
+                step=STEP_OF[fact.section],
                 details=details_in_words(intake, fact),
             )
             for fact in asked

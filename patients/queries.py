@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import SequenceMatcher
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -40,6 +41,56 @@ def search(patients: QuerySet[Patient], query: str) -> QuerySet[Patient]:
     """Those of ``patients`` whom ``query`` finds; all of them where it is too short to search by."""
     condition = searching.condition(query)
     return patients if condition is None else patients.filter(condition)
+
+
+NEAR_AT_MOST = 400  # candidates that are compared letter by letter
+NEAR_ENOUGH = 0.78
+
+
+def ranked(patients: QuerySet[Patient], query: str) -> QuerySet[Patient]:
+    """The likeliest first: the number typed, names that begin so, in the clinic's care before others."""
+    away = Case(When(status=PatientStatus.ACTIVE, then=0), default=1, output_field=IntegerField())
+    return patients.annotate(rank=searching.rank(query), away=away).order_by("rank", "away", "search_key", "number")
+
+
+def near_spellings(patients: QuerySet[Patient], query: str, *, limit: int = 8) -> list[Patient]:
+    """Those whose names are spelt nearly as ``query``, the likeliest first."""
+    words = searching.words_of(query)
+    condition = searching.near_condition(words)
+    if condition is None:
+        return []
+    found = []
+    for patient in _near_candidates(patients, condition, words):
+        likeness = searching.likeness(words, patient.name)
+        if likeness >= NEAR_ENOUGH:
+            found.append((-likeness, patient.search_key, patient.pk, patient))
+    return [patient for *_order, patient in sorted(found, key=lambda row: row[:3])][:limit]
+
+
+def _near_candidates(patients: QuerySet[Patient], condition: Q, words: Sequence[str]) -> QuerySet[Patient]:
+    """Whom to compare letter by letter: those whose family name begins alike first, in case there are too many."""
+    alike = Q(pk__in=[])
+    for word in words:
+        alike |= Q(search_key__startswith=word[:3])
+    order = Case(When(alike, then=0), default=1, output_field=IntegerField())
+    return patients.filter(condition).order_by(order, "search_key", "number")[:NEAR_AT_MOST]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    patients: tuple[Patient, ...]
+    is_near: bool  # nobody is spelt so; these nearly are
+    too_short: bool
+
+
+def find(user: User, query: str, *, limit: int = 8) -> Found:
+    """The likeliest people for what somebody types into the search box."""
+    visible = patients_visible_to(user)
+    if searching.condition(query) is None:
+        return Found(patients=(), is_near=False, too_short=True)
+    exact = tuple(ranked(search(visible, query), query)[:limit])
+    near = () if exact else tuple(near_spellings(visible, query, limit=limit))
+    return Found(patients=exact or near, is_near=not exact and bool(near), too_short=False)
 
 
 def with_intake_dates(patients: QuerySet[Patient]) -> QuerySet[Patient]:
@@ -252,6 +303,9 @@ class Duplicate:
     reasons: tuple[str, ...]
 
 
+NEARLY_THE_SAME = 0.86
+
+
 def possible_duplicates(
     user: User,
     *,
@@ -278,21 +332,28 @@ def possible_duplicates(
         for name in names:
             same_name &= Q(search_key__contains=name)
         candidates |= same_name
+    near = searching.near_condition(names) if len(names) >= 2 else None
     if not candidates:
         return []
+    visible = patients_visible_to(user)
+    compared = {patient.pk: patient for patient in visible.filter(candidates).order_by("-pk")[:200]}
+    if near is not None:
+        compared |= {patient.pk: patient for patient in _near_candidates(visible, near, names)}
     found = []
     typed = " ".join(sorted(names))
-    for patient in patients_visible_to(user).filter(candidates).order_by("-pk")[:200]:
+    for patient in compared.values():
         theirs = searching.fold(patient.name).split()
         likeness = SequenceMatcher(None, typed, " ".join(sorted(theirs))).ratio()
         similar = likeness >= 0.75 or bool(names and set(names) <= set(theirs))
         reasons = []
         score = likeness
-        if birth_date == patient.birth_date and (similar or set(names) & set(theirs)):
+        if birth_date and birth_date == patient.birth_date and (similar or set(names) & set(theirs)):
             reasons.append(_("same birth date, similar name"))
             score += 2
         elif names and set(names) == set(theirs):
             reasons.append(_("same name"))
+        elif len(names) >= 2 and searching.likeness(names, patient.name) >= NEARLY_THE_SAME:
+            reasons.append(_("nearly the same name"))
         if email and patient.email.lower() == email:
             reasons.append(_("same e-mail"))
             score += 1

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
+from difflib import SequenceMatcher
 from functools import cache
 
 from babel.dates import get_month_names
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Case, IntegerField, Q, When
 
 KEY_LENGTH = 1000  # of Patient.search_key
 QUERY_LENGTH = 120
+NEAR_FROM = 4  # letters of a word that is compared by likeness
 SHORTEST = 3  # letters; below it a search would list half the clinic
 
 _LETTERS = str.maketrans(
@@ -43,6 +45,50 @@ def search_key_of(*, given_name: str, family_name: str, birth_date: date, phone:
     given, family = fold(given_name), fold(family_name)
     parts = (family, given, family, digits(phone), email.lower(), birth_date.isoformat(), f"p-{number:05d}")
     return " ".join(part for part in parts if part)[:KEY_LENGTH]
+
+
+def words_of(query: str) -> list[str]:
+    """The words of a query that can be a name, folded; empty where it holds anything else."""
+    words = fold(query[:QUERY_LENGTH]).split()
+    return words if all(word.isalpha() for word in words) and "@" not in query else []
+
+
+def near_condition(words: Sequence[str]) -> Q | None:
+    """What a row must meet to hold every word nearly: one of a word's pieces survives a slip in another one."""
+    found = Q()
+    for word in words:
+        if len(word) < NEAR_FROM:
+            return None
+        middle = (len(word) + 1) // 2
+        found &= Q(search_key__contains=word[:middle]) | Q(search_key__contains=word[-middle:])
+    return found if words else None
+
+
+def likeness(words: Sequence[str], name: str) -> float:
+    """From 0 to 1: how well each of ``words`` is found, in any order, among those of ``name``."""
+    theirs = fold(name).split()
+    if not words or not theirs:
+        return 0.0
+    total = 0.0
+    for word in words:
+        total += max(SequenceMatcher(None, word, other[: len(word) + 2]).ratio() for other in theirs)
+    return total / len(words)
+
+
+def rank(query: str) -> Case:
+    """0 for the number typed, then names that begin with it, names with a word that does, and the rest."""
+    text = fold(query[:QUERY_LENGTH])
+    whens = []
+    if match := _NUMBER.match(query.strip().lower()) or re.fullmatch(r"0*(\d{1,9})", query.strip()):
+        whens.append(When(number=int(match[1]), then=0))
+    if text:
+        first = text.split()[0]
+        whens += [
+            When(search_key__startswith=text, then=1),
+            When(search_key__contains=f" {text}", then=2),
+            When(Q(search_key__startswith=first) | Q(search_key__contains=f" {first}"), then=3),
+        ]
+    return Case(*whens, default=4, output_field=IntegerField())
 
 
 def is_too_short(query: str) -> bool:

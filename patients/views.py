@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,10 @@ from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -19,36 +23,56 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
+from mesoclinic.ui.toasts import tell
 from patients import intakes
 from patients.actions import (
     StaleRevision,
+    confirm_unchanged,
+    merge_patients,
+    record_changes,
     register_patient,
+    review_intake,
     save_intake,
     start_intake,
     submit_intake,
+    undo_merge,
     update_patient,
 )
-from patients.forms import IntakeForm, PatientForm, zones_to_draw
+from patients.day_checks import differs
+from patients.forms import DayCheckForm, IntakeForm, MergeForm, PatientForm, zones_to_draw
 from patients.intakes import InvalidAnswers
-from patients.models import Intake, IntakeStatus, Patient, PatientStatus
+from patients.medicines import LENGTH as MEDICINE_LENGTH
+from patients.medicines import MOST as MEDICINES_MOST
+from patients.medicines import Named, classes_of, medicine_names, read_medicines
+from patients.models import DayCheck, Intake, IntakeStatus, Patient, PatientMerge, PatientStatus
 from patients.permissions import (
     can_edit_intake,
+    can_review_intake,
     can_start_intake,
     check_can_edit_intake,
+    check_can_merge,
+    check_can_start_intake,
     check_can_write_patient,
 )
 from patients.queries import (
     Duplicate,
+    find,
     intake_before,
     intakes_visible_to,
     latest_submitted_intake,
+    near_spellings,
     patients_visible_to,
     possible_duplicates,
+    ranked,
+    review_of,
     search,
+    standing_merges,
     strip,
     with_intake_dates,
 )
 from patients.search import is_too_short
+from patients.steps import STEP_OF, STEPS, known_step
+from patients.vocabulary import Vocabulary, load_vocabulary
 
 PER_PAGE = 25
 
@@ -60,7 +84,8 @@ PER_PAGE = 25
 def patient_list(request: ClinicRequest) -> HttpResponse:
     query = request.GET.get("q", "").strip()
     status = request.GET.get("status", "")
-    found = search(patients_visible_to(request.user), query)
+    visible = patients_visible_to(request.user)
+    found = search(visible, query)
     counts = dict(found.order_by().values_list("status").annotate(Count("pk")))
     chips = [
         {"value": value, "label": label, "count": counts.get(value, 0), "current": value == status}
@@ -69,11 +94,17 @@ def patient_list(request: ClinicRequest) -> HttpResponse:
     chips[0]["count"] = sum(counts.values())
     if status in PatientStatus.values:
         found = found.filter(status=status)
+    site = next((site for site in request.user.sites.all() if str(site.public_id) == request.GET.get("site")), None)
+    if site:
+        found = found.filter(site=site)
+    if query and not is_too_short(query):
+        found = ranked(found, query)
     page = Paginator(with_intake_dates(found), PER_PAGE).get_page(request.GET.get("page"))
+    near = near_spellings(visible, query) if query and not page.paginator.count and not status and not site else []
     trail.record(
         "patients.listed",
         by=request.user,
-        details={"searched": bool(query), "shown": [str(patient.public_id) for patient in page]},
+        details={"searched": bool(query), "shown": [str(patient.public_id) for patient in (*page, *near)]},
     )
     today = timezone.localdate()
     context = {
@@ -84,8 +115,29 @@ def patient_list(request: ClinicRequest) -> HttpResponse:
         "status": status,
         "too_short": is_too_short(query),
         "several_sites": len(request.user.site_ids) > 1,
+        "sites": request.user.sites.order_by("name") if len(request.user.site_ids) > 1 else (),
+        "site_chosen": str(site.public_id) if site else "",
+        "near": [(patient, patient.age_on(today)) for patient in near],
     }
     return render(request, "patients/patient_list.html" + ("#patient-rows" if request.htmx else ""), context)
+
+
+@requires(Permission.PATIENT_READ)
+@require_POST
+def patient_find(request: ClinicRequest) -> HttpResponse:
+    """What the search box in the header offers while somebody types. By POST: names stay out of addresses and logs."""
+    query = request.POST.get("q", "").strip()
+    found = find(request.user, query) if query else None
+    if found and found.patients:
+        shown = [str(patient.public_id) for patient in found.patients]
+        trail.record("patients.listed", by=request.user, details={"searched": True, "shown": shown})
+    today = timezone.localdate()
+    context = {
+        "q": query,
+        "found": found,
+        "rows": [(patient, patient.age_on(today)) for patient in found.patients] if found else [],
+    }
+    return render(request, "patients/_found.html", context)
 
 
 # ------------------------------------------------------------------ the details
@@ -180,6 +232,104 @@ def patient_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     return render(request, "patients/patient_edit.html", context, status=200 if request.method == "GET" else 422)
 
 
+# ------------------------------------------------------------------ two records of one person
+
+
+@requires(Permission.PATIENT_WRITE)
+@require_http_methods(["GET"])
+def patient_merge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Choose the other record of a person: those that look alike first, or one that is searched for."""
+    patient = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
+    check_can_write_patient(patient, by=request.user)
+    query = request.GET.get("q", "").strip()
+    if query:
+        others: list[tuple[Patient, tuple[str, ...]]] = [(o, ()) for o in find(request.user, query).patients]
+    else:
+        others = [
+            (duplicate.patient, duplicate.reasons)
+            for duplicate in possible_duplicates(
+                request.user,
+                given_name=patient.given_name,
+                family_name=patient.family_name,
+                birth_date=patient.birth_date,
+                email=patient.email,
+                phone=patient.phone,
+                limit=8,
+            )
+        ]
+    others = [row for row in others if row[0].pk != patient.pk and row[0].status != PatientStatus.MERGED]
+    shown = [str(other.public_id) for other, _reasons in others]
+    trail.record("patients.compared", by=request.user, patient=patient, details={"shown": shown})
+    context = {
+        "patient": patient,
+        "strip": strip(patient),
+        "q": query,
+        "others": others,
+        "merges": standing_merges(patient),
+    }
+    return render(request, "patients/patient_merge.html", context)
+
+
+@requires(Permission.PATIENT_WRITE)
+@require_http_methods(["GET", "POST"])
+def patient_merge_into(request: ClinicRequest, public_id: UUID, other_id: UUID) -> HttpResponse:
+    """The two records side by side; the first is marked, the second one remains."""
+    visible = patients_visible_to(request.user)
+    patient = get_object_or_404(visible, public_id=public_id)
+    kept = get_object_or_404(visible, public_id=other_id)
+    check_can_merge(patient, into=kept, by=request.user)
+    form = MergeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            merge = merge_patients(merged=patient, into=kept, reason=form.cleaned_data["reason"], by=request.user)
+        except DomainError as refusal:
+            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        else:
+            said = _("%(gone)s is merged into %(kept)s. Both histories are kept.")
+            tell(
+                request,
+                said % {"gone": patient.display_number, "kept": kept.display_number},
+                undo_url=reverse("patients:merge_undo", args=[merge.public_id]),
+            )
+            return redirect("sessions:patient", kept.public_id)
+    trail.record("patient.viewed", by=request.user, target=kept, patient=kept)
+    today = timezone.localdate()
+    rows = [
+        (label, first, second, first != second and bool(first or second))
+        for label, first, second in (
+            (_("Name"), patient.name, kept.name),
+            (_("Birth date"), _born(patient, today), _born(kept, today)),
+            (_("Sex registered at birth"), patient.get_sex_at_birth_display(), kept.get_sex_at_birth_display()),
+            (_("E-mail"), patient.email, kept.email),
+            (_("Phone"), patient.phone, kept.phone),
+            (_("Site"), patient.site.name, kept.site.name),
+            (_("Status"), patient.get_status_display(), kept.get_status_display()),
+        )
+    ]
+    differ = patient.birth_date != kept.birth_date or patient.sex_at_birth != kept.sex_at_birth
+    context = {"form": form, "patient": patient, "kept": kept, "strip": strip(patient), "rows": rows, "differ": differ}
+    return render(request, "patients/patient_merge_into.html", context, status=422 if form.errors else 200)
+
+
+def _born(patient: Patient, today: date) -> str:
+    return f"{date_format(patient.birth_date, 'j M Y')} ({patient.age_on(today)})"
+
+
+@requires(Permission.PATIENT_WRITE)
+@require_POST
+def merge_undo(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    visible = patients_visible_to(request.user)
+    merge = get_object_or_404(
+        PatientMerge.objects.select_related("merged__site", "kept__site").filter(merged__in=visible, kept__in=visible),
+        public_id=public_id,
+    )
+    undo_merge(merge=merge, by=request.user)
+    messages.success(
+        request, _("Two records again: %(merged)s is as it was.") % {"merged": merge.merged.display_number}
+    )
+    return redirect("sessions:patient", merge.merged.public_id)
+
+
 def _revision_of(request: HttpRequest) -> int:
     """The revision that the page carried; one that cannot be read is older than any."""
     text = request.POST.get("revision", "")
@@ -194,6 +344,21 @@ def _revision_of(request: HttpRequest) -> int:
 def intake_start(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     patient = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
     return redirect("patients:intake_edit", start_intake(patient=patient, by=request.user).public_id)
+
+
+@requires(Permission.INTAKE_WRITE)
+@require_POST
+def medicines_read(request: ClinicRequest) -> HttpResponse:
+    """What a list of medicines counts as, while somebody types it. Nothing is stored."""
+    named = read_medicines(request.POST.get("medicines", "")[: MEDICINES_MOST * MEDICINE_LENGTH])[:MEDICINES_MOST]
+    return render(request, "patients/_medicines.html", _medicines_context(named))
+
+
+def _medicines_context(named: list[Named]) -> dict[str, Any]:
+    fact = load_vocabulary().facts["medications"]
+    rows = [(line, [intakes.short_label(fact.label_of(value)) for value in line.classes]) for line in named]
+    counts_as = [intakes.short_label(fact.label_of(value)) for value in classes_of(named)]
+    return {"named": rows, "counts_as": counts_as}
 
 
 @requires(Permission.INTAKE_WRITE)
@@ -222,26 +387,107 @@ def intake_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 messages.success(request, _("The intake is submitted."))
                 return redirect("patients:intake_detail", intake.public_id)
         elif status == 200:
-            messages.success(request, _("Draft saved."))
-            return redirect("patients:intake_edit", intake.public_id)
+            return _after_saving(request, intake)
     else:
         trail.record("intake.viewed", by=request.user, target=intake, patient=intake.patient)
-    return render(request, "patients/intake_edit.html", _form_context(intake, form, conflict), status=status)
+    return render(request, "patients/intake_edit.html", _form_context(request, intake, form, conflict), status=status)
+
+
+def _after_saving(request: ClinicRequest, intake: Intake) -> HttpResponse:
+    """Where the button that saved leads to: the review, another step, or the same one."""
+    do = request.POST.get("do", "")
+    if do == "review":
+        return redirect("patients:intake_review", intake.public_id)
+    if do.startswith("to:"):
+        return redirect(_step_url(intake, do.removeprefix("to:")))
+    messages.success(request, _("Draft saved."))
+    return redirect(_step_url(intake, "scalp" if do.startswith("pattern:") else intake.step))
+
+
+def _step_url(intake: Intake, step: str) -> str:
+    return f"{reverse('patients:intake_edit', args=[intake.public_id])}?step={known_step(step)}"
+
+
+@requires(Permission.INTAKE_WRITE)
+@require_http_methods(["GET", "POST"])
+def intake_review(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """The last step: what was answered, what matters and what is open on top, and there to submit."""
+    intake = get_object_or_404(intakes_visible_to(request.user), public_id=public_id)
+    if request.method == "GET" and intake.status != IntakeStatus.DRAFT:
+        return redirect("patients:intake_detail", intake.public_id)
+    check_can_edit_intake(intake, by=request.user)
+    vocabulary = intakes.vocabulary_for(intake)
+    refusal = ""
+    status = 200
+    if request.method == "POST":
+        try:
+            if _revision_of(request) != intake.revision:
+                raise StaleRevision(_("The answers were changed after this page was opened. Read them again, here."))
+            submit_intake(intake=intake, by=request.user)
+        except InvalidInput as refused:
+            refusal, status = str(refused), 422
+        except StaleRevision as refused:
+            refusal, status = str(refused), 409
+        else:
+            messages.success(request, _("The intake is submitted."))
+            return redirect("patients:intake_detail", intake.public_id)
+    else:
+        trail.record("intake.viewed", by=request.user, target=intake, patient=intake.patient)
+    previous = intake_before(intake)
+    context = _answers_context(intake, vocabulary) | {
+        "lacking": intakes.lacking(intake, vocabulary),
+        "refusal": refusal,
+        "previous": previous,
+        "changes": intakes.changes_since(previous, intake, vocabulary),
+        "steps": _steps(intake, None, "review"),
+        "saved": _saved_sentence(intake),
+    }
+    return render(request, "patients/intake_review.html", context, status=status)
+
+
+def _answers_context(intake: Intake, vocabulary: Vocabulary) -> dict[str, Any]:
+    sections = intakes.in_words(intake, vocabulary)
+    unanswered = sum(not line.answered for section in sections for line in section.lines)
+    return {
+        "intake": intake,
+        "patient": intake.patient,
+        "strip": strip(intake.patient),
+        "sections": sections,
+        "review": intakes.to_review(intake, vocabulary),
+        "concerns": [
+            {"label": vocabulary.concerns[entry["concern"]].label, "severity": entry["severity"]}
+            for entry in intake.concerns
+            if entry["concern"] in vocabulary.concerns
+        ],
+        "zones": [
+            {"label": vocabulary.zones[entry["zone"]].label, "area_cm2": entry["area_cm2"]}
+            for entry in intake.zones
+            if entry["zone"] in vocabulary.zones
+        ],
+        "zones_drawn": [entry for entry in intake.zones if entry["zone"] in vocabulary.zones],
+        "total_cm2": intakes.treated_area(intake.zones),
+        "unanswered": ngettext("%(count)d question not answered", "%(count)d questions not answered", unanswered)
+        % {"count": unanswered},
+        "unanswered_count": unanswered,
+    }
 
 
 def _save(request: ClinicRequest, intake: Intake, form: IntakeForm) -> tuple[int, list[intakes.Change]]:
     """Save what was typed. The HTTP status, and what somebody else saved meanwhile where that refused it."""
     if not form.is_valid():
         return 422, []
+    do = request.POST.get("do", "")
+    zones = form.typical(do.removeprefix("pattern:")) if do.startswith("pattern:") else form.zones
     try:
         save_intake(
             intake=intake,
             revision=form.cleaned_data["revision"],
             facts=form.facts,
             concerns=form.concerns,
-            zones=form.zones,
+            zones=zones,
             note=form.cleaned_data["note"],
             by=request.user,
+            **form.beside,
         )
     except StaleRevision as refusal:
         form.add_error(None, str(refusal))
@@ -252,6 +498,8 @@ def _save(request: ClinicRequest, intake: Intake, form: IntakeForm) -> tuple[int
             concerns=form.concerns,
             zones=form.zones,
             note=form.cleaned_data["note"],
+            medicines=[line.as_dict() for line in form.named_medicines()] if form.beside else intake.medicines,
+            other_allergies=form.beside.get("other_allergies", intake.other_allergies),
         )
         return 409, intakes.changes_since(intake, typed, form.vocabulary)
     except InvalidAnswers as refusal:
@@ -280,7 +528,12 @@ def _saved_quietly(intake: Intake, form: IntakeForm, status: int) -> JsonRespons
     """For the page's own script, which saves while somebody types."""
     answer: dict[str, Any] = {"errors": {name: list(map(str, said)) for name, said in form.errors.items()}}
     if status == 200:
-        answer = {"revision": intake.revision, "saved": _saved_sentence(intake)}
+        takes = intake.facts.get("medications")
+        answer = {
+            "revision": intake.revision,
+            "saved": _saved_sentence(intake),
+            "ticked": {"fact-medications": takes if isinstance(takes, list) else []},
+        }
     return JsonResponse(answer, status=status)
 
 
@@ -294,10 +547,58 @@ def _saved_sentence(intake: Intake) -> str:
     return _("Last saved %(time)s (%(zone)s)") % words
 
 
-def _form_context(intake: Intake, form: IntakeForm, conflict: list[intakes.Change]) -> dict[str, Any]:
+def _lacking_step(form: IntakeForm) -> str:
+    return next((STEP_OF.get(part, "health") for part in form.lacking), "")
+
+
+def _steps(intake: Intake, form: IntakeForm | None, now: str) -> list[dict[str, Any]]:
+    """The steps as the page's head lists them, each with how much of it is answered."""
+    form = form or IntakeForm(intake=intake, vocabulary=intakes.vocabulary_for(intake))
+    questions = {section.key: section.questions for section in form.sections()}
+    rows: list[dict[str, Any]] = []
+    wrong = {form.step_of(name) for name in form.errors if "-" in name} if form.is_bound else set()
+    for number, step in enumerate(STEPS, start=1):
+        asked = [question for key in step.sections for question in questions.get(key, ()) if key != "labs"]
+        answered = sum(question.is_answered for question in asked)
+        rows.append(
+            {
+                "key": step.key,
+                "label": step.label,
+                "number": number,
+                "url": _step_url(intake, step.key),
+                "is_now": step.key == now,
+                "answered": answered,
+                "asked": len(asked),
+                "is_done": answered == len(asked),
+                "is_wrong": step.key in wrong,
+            }
+        )
+    return rows
+
+
+def _form_context(
+    request: ClinicRequest, intake: Intake, form: IntakeForm, conflict: list[intakes.Change]
+) -> dict[str, Any]:
     sections, zones = form.sections(), form.zone_rows()
     concerns = form.concern_questions()
+    asked = request.POST.get("step") or request.GET.get("step") or intake.step
+    now = (form.first_wrong_step() if form.is_bound else "") or _lacking_step(form) or known_step(asked)
+    questions = {section.key: section for section in sections}
     return {
+        "now": now,
+        "steps": _steps(intake, form, now),
+        "in_steps": [
+            {
+                "step": step,
+                "parts": [(key, questions.get(key)) for key in step.sections],
+                "number": number,
+                "before": STEPS[number - 2].key if number > 1 else "",
+                "after": STEPS[number].key if number < len(STEPS) else "",
+            }
+            for number, step in enumerate(STEPS, start=1)
+        ],
+        "medicine_names": medicine_names(),
+        **_medicines_context(form.named_medicines()),
         "intake": intake,
         "patient": intake.patient,
         "strip": strip(intake.patient),
@@ -323,33 +624,76 @@ def intake_detail(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     vocabulary = intakes.vocabulary_for(intake)
     previous = intake_before(intake)
     latest = latest_submitted_intake(intake.patient)
-    sections = intakes.in_words(intake, vocabulary)
-    unanswered = sum(not line.answered for section in sections for line in section.lines)
     trail.record("intake.viewed", by=request.user, target=intake, patient=intake.patient)
-    context = {
-        "intake": intake,
-        "patient": intake.patient,
-        "strip": strip(intake.patient),
+    context = _answers_context(intake, vocabulary) | {
         "previous": previous,
         "changes": intakes.changes_since(previous, intake, vocabulary),
-        "sections": sections,
-        "concerns": [
-            {"label": vocabulary.concerns[entry["concern"]].label, "severity": entry["severity"]}
-            for entry in intake.concerns
-            if entry["concern"] in vocabulary.concerns
-        ],
-        "zones": [
-            {"label": vocabulary.zones[entry["zone"]].label, "area_cm2": entry["area_cm2"]}
-            for entry in intake.zones
-            if entry["zone"] in vocabulary.zones
-        ],
-        "zones_drawn": [entry for entry in intake.zones if entry["zone"] in vocabulary.zones],
-        "total_cm2": intakes.treated_area(intake.zones),
-        "unanswered": ngettext("%(count)d question not answered", "%(count)d questions not answered", unanswered)
-        % {"count": unanswered},
-        "unanswered_count": unanswered,
+        "reviewed": review_of(intake),
+        "can_review": can_review_intake(intake, by=request.user),
         "is_latest": latest is not None and latest.pk == intake.pk,
         "can_edit": can_edit_intake(intake, by=request.user),
         "can_start": can_start_intake(intake.patient, by=request.user),
     }
     return render(request, "patients/intake_detail.html", context)
+
+
+@requires(Permission.INTAKE_WRITE)
+@require_POST
+def intake_reviewed(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """One press: somebody of the staff has read it."""
+    intake = get_object_or_404(intakes_visible_to(request.user), public_id=public_id)
+    review_intake(intake=intake, by=request.user)
+    messages.success(request, _("Reviewed."))
+    return redirect("patients:intake_detail", intake.public_id)
+
+
+# ------------------------------------------------------------------ has anything changed?
+
+
+@requires(Permission.INTAKE_WRITE)
+@require_http_methods(["GET", "POST"])
+def day_check(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Before a session: only what it depends on is asked again. A new intake is made only where something changed."""
+    patient = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
+    check_can_start_intake(patient, by=request.user)
+    previous = latest_submitted_intake(patient)
+    if previous is None:
+        messages.warning(request, _("There is no submitted intake yet. Fill one in first."))
+        return redirect("sessions:patient", patient.public_id)
+    form = DayCheckForm(request.POST if request.method == "POST" else None, patient=patient, previous=previous)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                change = differs(previous, form.answers)
+                keep = record_changes if change else confirm_unchanged
+                check = keep(patient=patient, answers=form.answers, by=request.user)
+            except DomainError as refusal:
+                form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+            else:
+                return _after_day_check(request, check)
+    else:
+        trail.record("intake.viewed", by=request.user, target=previous, patient=patient)
+    context = {
+        "form": form,
+        "patient": patient,
+        "strip": strip(patient),
+        "previous": previous,
+        "next": _own_path(request),
+    }
+    return render(request, "patients/day_check.html", context, status=status)
+
+
+def _after_day_check(request: ClinicRequest, check: DayCheck) -> HttpResponse:
+    if check.changed:
+        messages.warning(request, _("Something changed: it is a new intake. Read what it means before you go on."))
+        return redirect("patients:intake_detail", check.intake.public_id)
+    messages.success(request, _("Asked; nothing has changed."))
+    return redirect(_own_path(request) or reverse("sessions:patient", args=[check.patient.public_id]))
+
+
+def _own_path(request: HttpRequest) -> str:
+    """Where the person came from, if that is a page of ours."""
+    path = request.POST.get("next") or request.GET.get("next", "")
+    return path if url_has_allowed_host_and_scheme(path, allowed_hosts=None) and path.startswith("/") else ""

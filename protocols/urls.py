@@ -1,6 +1,6 @@
 from django.urls import path
 
-from protocols import views
+from protocols import screening_preview, views
 
 app_name = "protocols"
 urlpatterns = [
@@ -21,6 +21,7 @@ urlpatterns = [
         name="entry_confirm",
     ),
     path("patients/<uuid:public_id>/plans/new/", views.plan_new, name="plan_new"),
+    path("intakes/screening/", screening_preview.screening_preview, name="screening_preview"),
     path("plans/<uuid:public_id>/", views.plan, name="plan"),
     path("plans/<uuid:public_id>/edit/", views.plan_edit, name="plan_edit"),
     path("plans/<uuid:public_id>/undo/", views.plan_undo, name="plan_undo"),

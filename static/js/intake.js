@@ -1,10 +1,35 @@
-// The intake form, on top of what works without script: answers that exclude each other, counts per section, the treated
-// area, usual patterns, and saving while somebody types. <form data-intake>; its data-words-… hold the sentences.
+// The intake form, on top of what works without script: one step at a time, answers that exclude each other, counts, the
+// treated area, usual patterns, and saving while somebody types. <form data-intake>; its data-words-… hold the sentences.
 const form = document.querySelector("form[data-intake]");
 const state = document.querySelector("[data-intake-state]");
 const PAUSE = 1500; // ms without typing before the draft is saved
 
 // ------------------------------------------------------------------ answers that exclude each other
+
+// A long list in parts: “no to everything”, “no to all of these” and what is ticked rule each other out.
+const excludeInParts = (question, input) => {
+  const whole = [...question.querySelectorAll("[data-alone]")];
+  const boxes = [...question.querySelectorAll("[data-part] input[type=checkbox]")];
+  const clear = (inputs) => inputs.forEach((other) => other !== input && (other.checked = false));
+  if (!input.checked) {
+    if (whole.includes(input)) clear(boxes.filter((box) => box.hasAttribute("data-part-answer")));
+    else clear(whole);
+    return;
+  }
+  if (whole.includes(input)) {
+    clear(whole);
+    clear(boxes);
+    if (input.value === "(none)") {
+      for (const box of boxes) if (box.value === "none" && box.hasAttribute("data-part-answer")) box.checked = true;
+    }
+    return;
+  }
+  clear(whole);
+  const part = input.closest("[data-part]");
+  const mine = boxes.filter((box) => part.contains(box));
+  if (input.hasAttribute("data-part-answer")) clear(mine);
+  else if (input.type === "checkbox") clear(mine.filter((box) => box.hasAttribute("data-part-answer")));
+};
 
 const excludeOthers = (input) => {
   const question = input.closest("[data-question]");
@@ -15,6 +40,7 @@ const excludeOthers = (input) => {
       if (other !== input && (alone || other.hasAttribute("data-alone"))) other.checked = false;
     }
   }
+  if (question.dataset.kind === "parts") excludeInParts(question, input);
   if (question.dataset.kind === "number") {
     const number = question.querySelector(".in-n");
     const never = question.querySelector("[data-never]");
@@ -26,19 +52,24 @@ const excludeOthers = (input) => {
 
 // ------------------------------------------------------------------ counts and the treated area
 
-const isAnswered = (question) =>
+const isAnswered = (question) => {
+  if (question.dataset.kind !== "parts") return isAnsweredAtOnce(question);
+  if (question.querySelector("[data-alone][value='(none)']:checked")) return true;
+  return [...question.querySelectorAll("[data-part]")].every((part) => part.querySelector("input:checked"));
+};
+
+const isAnsweredAtOnce = (question) =>
   [...question.querySelectorAll("input")].some((input) =>
     ["checkbox", "radio"].includes(input.type) ? input.checked && !["", "(unknown)"].includes(input.value) : input.value.trim(),
   );
 
 const count = () => {
-  for (const counter of form.querySelectorAll("[data-count]")) {
-    const section = document.getElementById(counter.dataset.count);
-    const zones = section.querySelectorAll("[data-zone-input]:checked").length;
-    const answered = [...section.querySelectorAll("[data-question]")].filter(isAnswered).length;
-    const total = counter.dataset.total;
-    counter.textContent = total ? `${answered} / ${total}` : String(zones || answered);
-    counter.classList.toggle("in-full", Boolean(total) && answered === Number(total));
+  for (const counter of document.querySelectorAll("[data-count]")) {
+    const step = document.getElementById(counter.dataset.count);
+    const asked = [...step.querySelectorAll("[data-question]")].filter((q) => !q.closest("#s-labs, #s-concerns"));
+    const answered = asked.filter(isAnswered).length;
+    counter.textContent = `${answered} / ${asked.length}`;
+    counter.closest("[data-step-item]").classList.toggle("st-done", answered === asked.length);
   }
   let area = 0;
   for (const box of form.querySelectorAll("[data-zone-input]")) {
@@ -62,11 +93,52 @@ const choosePattern = (keys) => {
   }
 };
 
+// ------------------------------------------------------------------ one step at a time
+
+const showStep = (key, { move }) => {
+  const step = form.querySelector(`[data-step="${CSS.escape(key ?? "")}"]`);
+  if (!step) return;
+  for (const other of form.querySelectorAll("[data-step]")) other.classList.toggle("is-now", other === step);
+  for (const item of document.querySelectorAll("[data-step-item]")) {
+    const now = item.dataset.stepItem === key;
+    item.classList.toggle("st-now", now);
+    const link = item.querySelector("a");
+    if (now) link.setAttribute("aria-current", "step");
+    else link.removeAttribute("aria-current");
+  }
+  form.elements.step.value = key;
+  if (!move) return;
+  const url = new URL(location.href);
+  url.searchParams.set("step", key);
+  url.hash = "";
+  history.pushState(null, "", url);
+  scrollTo({ top: 0 });
+  step.querySelector("h2").focus({ preventScroll: true });
+};
+
+// The zones that are usual for the stage that was chosen stand out, one press away.
+const suggest = () => {
+  const place = form.querySelector("[data-suggest]");
+  const chosen = new Set(
+    [...form.querySelectorAll("input[type=radio]:checked")].map((input) => `${input.name}=${input.value}`),
+  );
+  const fitting = [];
+  for (const button of form.querySelectorAll("[data-pattern]")) {
+    const fits = button.dataset.stages.split(" ").some((stage) => chosen.has(stage));
+    button.classList.toggle("btn-soft", fits);
+    if (fits) fitting.push(button.textContent.trim());
+  }
+  place.hidden = fitting.length === 0;
+  const said = fitting.length ? `${place.dataset.words} ${fitting.join(", ")}` : "";
+  if (place.textContent !== said) place.textContent = said;
+};
+
 // ------------------------------------------------------------------ saving while somebody types
 
 let timer = 0;
 let saving = false;
 let again = false;
+let unsaved = false;
 let out = false; // signed out meanwhile: the page's token is no longer good
 let stopped = false; // somebody else saved: only the person decides what happens next
 
@@ -81,6 +153,19 @@ const show = (errors) => {
     place.querySelector("span").textContent = sentences.join(" ");
     place.closest(".hq, tr")?.classList.toggle("in-bad", sentences.length > 0);
   }
+};
+
+// What the list of medicines sets is ticked, so that the page says what is stored.
+const tick = (values) => {
+  for (const [name, ticked] of Object.entries(values)) {
+    for (const value of ticked) {
+      const box = form.querySelector(`input[name="${name}"][value="${CSS.escape(value)}"]`);
+      if (!box || box.checked) continue;
+      box.checked = true;
+      excludeOthers(box);
+    }
+  }
+  count();
 };
 
 const post = () =>
@@ -117,6 +202,8 @@ const save = async () => {
       show(told.errors ?? {});
       if (answer.ok) {
         form.elements.revision.value = told.revision;
+        if (!again) unsaved = false;
+        tick(told.ticked ?? {});
         say(told.saved);
         if (!again) form.dispatchEvent(new CustomEvent("saved", { bubbles: true }));
       } else if (answer.status === 409) {
@@ -137,6 +224,7 @@ const save = async () => {
 };
 
 const changed = () => {
+  unsaved = true;
   count();
   if (!stopped) say(form.dataset.wordsUnsaved);
   clearTimeout(timer);
@@ -150,10 +238,14 @@ if (form && state) {
     excludeOthers(event.target);
     changed();
   });
-  form.addEventListener("change", count);
+  form.addEventListener("change", () => {
+    count();
+    suggest();
+  });
   form.addEventListener("click", (event) => {
     const button = event.target.closest("[data-pattern]");
     if (!button) return;
+    event.preventDefault();
     choosePattern(button.dataset.pattern);
     changed();
   });
@@ -181,19 +273,15 @@ if (form && state) {
       }, 50);
     }
   });
-  form.querySelector("[data-patterns]").hidden = false;
-
-  const links = new Map([...form.querySelectorAll(".in-nav a")].map((link) => [link.hash.slice(1), link]));
-  const seen = new IntersectionObserver(
-    (entries) => {
-      for (const entry of entries) {
-        if (!entry.isIntersecting) continue;
-        for (const link of links.values()) link.removeAttribute("aria-current");
-        links.get(entry.target.id)?.setAttribute("aria-current", "step");
-      }
-    },
-    { rootMargin: "-140px 0px -60% 0px" },
-  );
-  for (const section of form.querySelectorAll(".in-sec")) seen.observe(section);
+  document.addEventListener("click", (event) => {
+    const to = event.target.closest("[data-to]");
+    if (!to || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    showStep(to.dataset.to, { move: true });
+    if (unsaved) save();
+  });
+  addEventListener("popstate", () => showStep(new URLSearchParams(location.search).get("step"), { move: false }));
+  showStep(form.elements.step.value, { move: false });
+  suggest();
   count();
 }

@@ -1,0 +1,122 @@
+"""What the answers of an intake decide so far, while they are being given. Nothing is stored, nothing is guessed.
+
+Only answers that were given count: a rule that could fire for want of an answer is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from mesoclinic.accounts.access import Permission, requires
+from mesoclinic.accounts.middleware import ClinicRequest
+from patients import intakes
+from patients.forms import IntakeForm
+from patients.medicines import classes_of
+from patients.models import Intake, IntakeStatus
+from patients.queries import intakes_visible_to
+from protocols.engine import CaseError, Formulary, parse_case
+from protocols.engine.screen import screen
+from protocols.queries import built_formulary, formulary_in_force
+from protocols.wording import words_of
+
+# The engine reads no case without them; rules that they alone decide are not shown.
+_PLACEHOLDER_CONCERN = {"concern": "dry_brittle_hair", "severity": "mild"}
+_PLACEHOLDER_ZONE = {"zone": "vertex", "area_cm2": "80"}
+_KINDS = {"absolute": 0, "exclude": 1, "caution": 2, "info": 3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    rule: str
+    severity: str
+    text: str
+    because: tuple[str, ...]
+
+
+def findings_of(case: Mapping[str, Any], formulary: Formulary) -> list[Said]:
+    """What the given answers decide, the gravest first, in words. Raises CaseError for a case that cannot be read."""
+    whole = {
+        "facts": case["facts"],
+        "concerns": list(case["concerns"]) or [_PLACEHOLDER_CONCERN],
+        "zones": list(case["zones"]) or [_PLACEHOLDER_ZONE],
+    }
+    words = words_of(formulary)
+    said = []
+    for finding in screen(parse_case(whole, formulary), formulary).findings:
+        if not finding.because or any(reason.answer is None for reason in finding.because):
+            continue
+        because = words.because([{"fact": reason.fact, "answer": reason.answer} for reason in finding.because])
+        said.append(
+            Said(
+                rule=finding.rule.key,
+                severity=finding.rule.severity,
+                text=words.rule_message({"rule": finding.rule.key}),
+                because=tuple(dict.fromkeys(because)),
+            )
+        )
+    return sorted(said, key=lambda row: _KINDS[row.severity])
+
+
+@requires(Permission.INTAKE_WRITE)
+@require_POST
+def screening_preview(request: ClinicRequest) -> HttpResponse:
+    """A fragment beside the intake's form: the form as it stands, half typed on purpose; or the draft as saved."""
+    intake = _intake(request)
+    typed = intake if request.POST.get("saved") else _as_typed(request, intake)
+    version = formulary_in_force()
+    found: list[Said] = []
+    problem = ""
+    if version is None:
+        problem = _("No formulary is in force yet: nothing can be screened.")
+    else:
+        case = intakes.case_of(typed, on=timezone.localdate(timezone=intake.patient.site.tz))
+        try:
+            found = findings_of(case, built_formulary(version))
+        except CaseError:
+            problem = _("An answer cannot be read yet.")
+    counts = [sum(row.severity == severity for row in found) for severity in _KINDS]
+    context = {
+        "found": [row for row in found if row.severity != "info"],
+        "notes": [row for row in found if row.severity == "info"],
+        "counts": counts,
+        "problem": problem,
+    }
+    return render(request, "protocols/_screening_preview.html", context)
+
+
+def _intake(request: ClinicRequest) -> Intake:
+    try:
+        public_id = UUID(request.POST.get("intake", ""))
+    except ValueError:
+        raise Http404 from None
+    intake = intakes_visible_to(request.user).filter(public_id=public_id, status=IntakeStatus.DRAFT).first()
+    if intake is None:
+        raise Http404
+    return intake
+
+
+def _as_typed(request: ClinicRequest, intake: Intake) -> Intake:
+    """What can be read of the form; an answer that cannot be is left out, as if it were not given."""
+    form = IntakeForm(request.POST, intake=intake, vocabulary=intakes.vocabulary_for(intake))
+    form.is_valid()
+    facts = dict(form.facts)
+    if classes := classes_of(form.named_medicines()):
+        takes = facts.get("medications")
+        facts["medications"] = [*(takes if isinstance(takes, list) else ()), *classes]
+    clean = {}
+    for fact in form.asked:
+        if fact.key in facts:
+            try:
+                clean[fact.key] = intakes.checked_value(fact, facts[fact.key])
+            except ValueError:
+                continue
+    return Intake(patient=intake.patient, facts=clean, concerns=form.concerns, zones=form.zones)
