@@ -52,7 +52,7 @@ def variables_that_settings_read() -> set[str]:
         if isinstance(node, ast.Call) and re.fullmatch(r"env\.\w+", ast.unparse(node.func)):
             first = node.args[0]
             assert isinstance(first, ast.Constant)
-            found.add(first.value)
+            found.add(str(first.value))
     return found
 
 

@@ -91,6 +91,16 @@ def press(before: Callable[[Hand], None], button: str | re.Pattern[str]) -> Call
     return open_page
 
 
+def first_of(path: str, pattern: str) -> Callable[[Hand], None]:
+    """The first row of a list, opened."""
+
+    def open_page(hand: Hand) -> None:
+        hand.go(path)
+        follow(hand, pattern)
+
+    return open_page
+
+
 PLAN, INTAKE, VISIT, MESSAGE = (
     rf"^/{kind}/[0-9a-f-]{{36}}/$" for kind in ("plans", "intakes", "appointments", "messages")
 )
@@ -157,15 +167,15 @@ SHOTS = (
     Shot("appointment", "lena", from_record("Teodor", VISIT)),
     Shot("session-record", "lena", record_session),
     Shot("formulary", "lena", at("/formulary/")),
-    Shot("ingredient", "lena", lambda hand: (hand.go("/formulary/"), follow(hand, "/ingredients/"))[0]),
+    Shot("ingredient", "lena", first_of("/formulary/", "/ingredients/")),
     Shot("formulary-versions", "dora", at("/formulary/versions/")),
     Shot(
         "formulary-version",
         "dora",
-        lambda hand: (hand.go("/formulary/versions/"), follow(hand, "/versions/[0-9a-f-]{36}/$"))[0],
+        first_of("/formulary/versions/", "/versions/[0-9a-f-]{36}/$"),
     ),
     Shot("messages", "lena", at("/messages/")),
-    Shot("message", "lena", lambda hand: (hand.go("/messages/"), follow(hand, MESSAGE))[0]),
+    Shot("message", "lena", first_of("/messages/", MESSAGE)),
     Shot("document", "lena", press(from_record("Philippa", PLAN), "PDF for the patient")),
     Shot("audit", "dora", at("/audit/")),
     Shot("staff", "dora", at("/staff/")),
