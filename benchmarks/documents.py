@@ -18,6 +18,7 @@ def main() -> None:
 
         plan = Plan.objects.filter(status="active").order_by("pk").first()
         assert plan is not None
+        assert plan.signed_by is not None
         document = Document.objects.get(pk=request_plan_pdf(plan=plan, by=plan.signed_by).pk)
         first = times(lambda: rendering.render(document), rounds=1, warm=0)[0]
         print(f"  first, fonts and styles read             {first * 1000:8.1f} ms")

@@ -62,7 +62,7 @@ def measure(port: int) -> None:
     clinic = Clinic.objects.get()
     connection = get_connection()
     wire = [
-        delivery.to_email(message, clinic, connection).message().as_bytes(linesep="\r\n")
+        delivery.to_email(message, clinic, connection).message().as_bytes().replace(b"\n", b"\r\n")
         for message in Message.objects.filter(state=MessageState.QUEUED)
     ]
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The pages that people open most, through the whole middleware, beside the log-in page, which needs next to nothing."""
+"""The pages that people open most, through the whole middleware, beside the log-in page, which needs little."""
 
 from __future__ import annotations
 

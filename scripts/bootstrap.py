@@ -188,7 +188,17 @@ def python_packages(kind: str) -> None:
     program = uv()
     if program:
         kept = ["scripts/uv.txt", "scripts/node.txt"] if (BIN / "node").exists() else ["scripts/uv.txt"]
-        command = [program, "pip", "sync", "--quiet", "--python", PYTHON, "--require-hashes", lock, *kept]
+        command: list[str | Path] = [
+            program,
+            "pip",
+            "sync",
+            "--quiet",
+            "--python",
+            PYTHON,
+            "--require-hashes",
+            lock,
+            *kept,
+        ]
     else:
         command = [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock]
     call("Python packages", command)
@@ -205,7 +215,9 @@ def node() -> dict[str, str]:
     if not (stamp.fresh() and _node_major(str(BIN / "node")) >= OLDEST_NODE):
         say("Node.js", f"none of version {OLDEST_NODE} or newer; adding one to .venv")
         program = uv()
-        start = [program, "pip", "install", "--python", PYTHON] if program else [PYTHON, "-m", "pip", "install"]
+        start: list[str | Path] = (
+            [program, "pip", "install", "--python", PYTHON] if program else [PYTHON, "-m", "pip", "install"]
+        )
         call("Node.js", [*start, "--quiet", "--require-hashes", "-r", "scripts/node.txt"])
         stamp.set()
     return inside
