@@ -37,7 +37,7 @@ faults: setup ## races and kills at small counts, on SQLite and on throwaway ser
 	@$(PY) scripts/faults.py $(ARGS)
 
 deep: setup ## randomised tests, races and kills at full count; takes long
-	@MESOCLINIC_DEEP=1 $(PY) -m pytest -m deep $(ARGS)
+	@MESOCLINIC_DEEP=1 $(PY) -m pytest -n $(JOBS) $(ARGS)
 	@MESOCLINIC_DEEP=1 $(PY) scripts/faults.py
 
 bench: setup ## each benchmark beside its reference
