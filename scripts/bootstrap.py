@@ -188,20 +188,14 @@ def python_packages(kind: str) -> None:
     program = uv()
     if program:
         kept = ["scripts/uv.txt", "scripts/node.txt"] if (BIN / "node").exists() else ["scripts/uv.txt"]
-        command: list[str | Path] = [
-            program,
-            "pip",
-            "sync",
-            "--quiet",
-            "--python",
-            PYTHON,
-            "--require-hashes",
-            lock,
-            *kept,
-        ]
-    else:
-        command = [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock]
-    call("Python packages", command)
+        try:
+            call("uv", [program, "pip", "sync", "--quiet", "--python", PYTHON, "--require-hashes", lock, *kept])
+        except Failed as failure:
+            print(failure, file=sys.stderr)
+            say("Python packages", "uv could not; trying with pip")
+            program = None
+    if not program:
+        call("pip", [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock])
     stamp.set()
     say("Python packages", f"installed in {time.monotonic() - started:.0f} s")
 
