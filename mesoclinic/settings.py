@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic import env
@@ -166,6 +167,10 @@ MESSAGE_ID_DOMAIN = env.text("MESSAGE_ID_DOMAIN", "mesoclinic.example")
 # How long a worker may keep a message before another takes it over. Shorter than a sending takes, and mail goes twice.
 MESSAGE_LEASE = timedelta(seconds=env.whole_number("MESOCLINIC_LEASE_SECONDS", 300, at_least=1))
 MESSAGE_HOLD = timedelta(seconds=env.whole_number("MESOCLINIC_HOLD_SECONDS", 180))
+# From which to which hour of the site's wall clock follow-ups leave; outside it they wait for the morning.
+MAIL_HOURS = (env.whole_number("MESOCLINIC_MAIL_FROM_HOUR", 8), env.whole_number("MESOCLINIC_MAIL_TO_HOUR", 20))
+EMERGENCY_NUMBER = env.text("MESOCLINIC_EMERGENCY_NUMBER", "112")  # what a patient is told to call in an emergency
+BOUNCE_SECRET = env.text("MESOCLINIC_BOUNCE_SECRET")  # signs the bounce webhook; empty: it is closed
 
 # ------------------------------------------------------------------ Log-in
 AUTH_USER_MODEL = "accounts.User"
@@ -252,19 +257,29 @@ STORAGES = {
 # ------------------------------------------------------------------ What a lower app asks of a higher one, by name
 INGREDIENT_CHOICES_PROVIDER = "protocols.catalogue.ingredient_choices"
 PLAN_DATES_PROVIDER = "sessions.queries.session_dates_for_plan"
+AFTER_PLAN_SIGNED = "sessions.followups.plan_signed"  # called in the transaction of the signature
+MESSAGE_GATE = "sessions.mails.unwanted"  # which of some messages must not leave any more, and why
 PERSON_PAGE = "sessions:patient"  # the page about a person, by public id
 PERSON_VISIBILITY = "patients.queries.visible_person_ids"  # whose messages a user may see: user -> public ids
+PRINT_STATE_PROVIDER = "protocols.documents.print_state"  # whether a print of a subject is current
+PAPER = env.text("MESOCLINIC_PAPER", "A4")  # of printed documents: A4 or Letter
+if PAPER not in ("A4", "Letter"):
+    raise ImproperlyConfigured("MESOCLINIC_PAPER is A4 or Letter.")
+_OF_A_PLAN = {"visible": "protocols.documents.plan_pdf_visible", "page": "protocols:plan"}
+_OF_A_VISIT = {"visible": "sessions.documents.visit_pdf_visible", "page": "sessions:appointment"}
+# "fit": set smaller, if need be, to come out on so many pages. "variant": another kind of PDF than PDF/UA-1.
 DOCUMENT_KINDS = {
-    "plan_record": {
-        "template": "documents/plan_record.html",
-        "visible": "protocols.documents.plan_pdf_visible",
-        "page": "protocols:plan",
-    },
-    "plan_patient": {
-        "template": "documents/plan_patient.html",
-        "visible": "protocols.documents.plan_pdf_visible",
-        "page": "protocols:plan",
-    },
+    "plan_record": {"template": "documents/plan_record.html", **_OF_A_PLAN},
+    "plan_archive": {"template": "documents/plan_record.html", "variant": "pdf/a-3a", **_OF_A_PLAN},
+    "plan_patient": {"template": "documents/plan_patient.html", "fit": 2, **_OF_A_PLAN},
+    "consent": {"template": "documents/consent.html", "fit": 2, **_OF_A_PLAN},
+    "aftercare": {"template": "documents/aftercare.html", "fit": 1, **_OF_A_PLAN},
+    "quotation": {"template": "documents/quotation.html", "fit": 1, **_OF_A_PLAN},
+    "course_schedule": {"template": "documents/course_schedule.html", "fit": 1, **_OF_A_PLAN},
+    "preparation_sheet": {"template": "documents/preparation_sheet.html", "fit": 1, **_OF_A_VISIT},
+    "syringe_labels": {"template": "documents/syringe_labels.html", **_OF_A_VISIT},
+    "session_record": {"template": "documents/session_record.html", "fit": 1, **_OF_A_VISIT},
+    "pack": {"template": "", "visible": "sessions.documents.pack_visible"},
 }
 
 # ------------------------------------------------------------------ Logging: to standard error, no patient data

@@ -53,5 +53,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("mesoclinic.audit.urls")),
     path("", include("patients.urls")),
     path("", include("protocols.urls")),
+    path("a/", include("sessions.answers_urls")),
+    path("", include("sessions.inbox_urls")),
     path("", include("sessions.urls")),
 ]

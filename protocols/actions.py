@@ -8,9 +8,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max, QuerySet
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -571,6 +573,7 @@ def _sign(*, plan: Plan, revision: int, by: User) -> Plan:
         if not older.update(status=PlanStatus.SUPERSEDED):
             raise InvalidTransition(_("The plan that this one amends is finished by now. Discard this draft."))
     plan.refresh_from_db()
+    import_string(settings.AFTER_PLAN_SIGNED)(plan, by=by)
     trail.record(
         "plan.signed",
         by=by,

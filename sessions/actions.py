@@ -21,11 +21,11 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.accounts.reauthentication import confirm_password
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
-from mesoclinic.messaging.actions import cancel_messages
 from protocols.actions import change_plan_status
 from protocols.enums import PlanStatus
 from protocols.models import Ingredient, Plan
-from sessions import mails
+from sessions import followups, mails
+from sessions.gaps import check_gaps
 from sessions.locks import lock_time, with_one_retry
 from sessions.models import (
     Administration,
@@ -47,7 +47,7 @@ from sessions.permissions import (
 from sessions.planned import PlannedLine, planned_lines
 from sessions.planner import Hours
 from sessions.proposing import propose_series, wishes_from
-from sessions.queries import FREE_AGAIN, hours_of, kept_appointments, rooms_of
+from sessions.queries import FREE_AGAIN, hours_of, rooms_of
 from sessions.terms import terms_of
 from sessions.transitions import BY_HAND, before
 from sessions.wording import AlreadyTaken, day_words, overlap, plain, time_words
@@ -127,6 +127,7 @@ def book_course(
         mails.queue_confirmation(wanted, subject_id=course.public_id, by=by)
         for visit in wanted:
             mails.queue_reminder(visit, by=by)
+        followups.booked(wanted, by=by)
         trail.record(
             "course.booked",
             by=by,
@@ -169,7 +170,7 @@ def book_appointment(
         _check_in_reach(starts_at)
         ends_at = starts_at + timedelta(minutes=terms.minutes)
         _check_open(starts_at, ends_at, practitioner=practitioner, site=site)
-        _check_gaps(current, number=number, starts_at=starts_at, site=site)
+        check_gaps(current, number=number, starts_at=starts_at, site=site)
         visit = Appointment(
             course=_course_of(current, by=by),
             number=number,
@@ -185,6 +186,7 @@ def book_appointment(
         visit.save(force_insert=True)
         mails.queue_confirmation([visit], subject_id=visit.public_id, by=by)
         mails.queue_reminder(visit, by=by)
+        followups.booked([visit], by=by)
         trail.record(
             "appointment.booked",
             by=by,
@@ -264,44 +266,6 @@ def _check_open(starts_at: datetime, ends_at: datetime, *, practitioner: User, s
         )
 
 
-def _check_gaps(plan: Plan, *, number: int, starts_at: datetime, site: Site) -> None:
-    """The plan's windows, seen from the session's booked neighbours."""
-    course = Course.objects.filter(plan=plan).first()
-    terms = terms_of(plan)
-    day = starts_at.astimezone(site.tz).date()
-    days = {
-        visit.number: visit.starts_at.astimezone(site.tz).date()
-        for visit in (kept_appointments(course) if course else [])
-        if visit.number != number
-    }
-    days[number] = day
-    for later in (number, number + 1):
-        if later - 1 not in days or later not in days:
-            continue
-        pace, gap = terms.gap(later), (days[later] - days[later - 1]).days
-        if not pace.gap_min <= gap <= pace.gap_max:
-            raise InvalidInput(
-                _("Sessions %(one)s and %(two)s would lie %(gap)s days apart. The plan wants %(low)s to %(high)s days.")
-                % {"one": later - 1, "two": later, "gap": gap, "low": pace.gap_min, "high": pace.gap_max},
-                field="starts_at",
-            )
-    for other, on in days.items():
-        pace = terms.gap(other)
-        for before_it, apart in pace.after:
-            if before_it in days and (on - days[before_it]).days < apart:
-                raise InvalidInput(
-                    _("Sessions %(one)s and %(two)s need %(apart)s days between them: an ingredient asks for it.")
-                    % {"one": before_it, "two": other, "apart": apart},
-                    field="starts_at",
-                )
-        if 1 in days and other > 1 and not pace.offset_min <= (on - days[1]).days <= pace.offset_max:
-            raise InvalidInput(
-                _("Session %(n)s would lie %(days)s days after the first. The plan wants %(low)s to %(high)s days.")
-                % {"n": other, "days": (on - days[1]).days, "low": pace.offset_min, "high": pace.offset_max},
-                field="starts_at",
-            )
-
-
 # ------------------------------------------------------------------ cancelling and checking in
 
 
@@ -313,6 +277,7 @@ def cancel_appointment(*, appointment: Appointment, by: User) -> Appointment:
         check_can_cancel(appointment, by=by)
         _cancel([appointment])
         mails.take_back([appointment], course=appointment.course, by=by)
+        followups.cancelled([appointment], by=by)
         trail.record("appointment.cancelled", by=by, target=appointment, patient=appointment.patient)
         return appointment
 
@@ -338,6 +303,7 @@ def cancel_course(*, course: Course, by: User, numbers: Iterable[int] | None = N
             check_can_cancel(visit, by=by)
         _cancel(visits)
         mails.take_back(visits, course=course, by=by)
+        followups.cancelled(visits, by=by)
         trail.record(
             "course.cancelled",
             by=by,
@@ -368,6 +334,10 @@ def set_appointment_status(*, appointment: Appointment, status: AppointmentStatu
     if not Appointment.objects.filter(pk=appointment.pk, status=was).update(status=status):
         raise InvalidTransition(_("Somebody has just changed this appointment. Please look at it again."))
     appointment.refresh_from_db(fields=["status"])
+    if status == AppointmentStatus.NO_SHOW:
+        followups.missed(appointment, by=by)
+    elif was == AppointmentStatus.NO_SHOW:
+        followups.not_missed(appointment, by=by)
     trail.record(
         "appointment.status_changed",
         by=by,
@@ -471,8 +441,8 @@ def _record(
     for row in rows:
         row.session = session
     Administration.objects.bulk_create(rows)
-    cancel_messages(subject_id=appointment.public_id, purposes=[mails.REMINDER], by=by)
     _move_plan(plan, by=by)
+    followups.performed(session, by=by)
     appointment.refresh_from_db(fields=["status"])
     trail.record(
         "session.recorded",

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import Count, Exists, F, Max, OuterRef, Q
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -22,6 +23,7 @@ from mesoclinic.messaging.queries import failed_messages_visible_to, messages_vi
 from patients.models import Intake, IntakeStatus
 from protocols.enums import PlanStatus
 from protocols.models import Plan
+from sessions import inbox, mails
 from sessions.models import Appointment, AppointmentStatus, Room
 from sessions.queries import (
     FREE_AGAIN,
@@ -329,6 +331,13 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
     """What somebody has to do, the most pressing first, and how many there are in all."""
     needs: list[Need] = []
     total = 0
+    if user.may(Permission.MESSAGE_READ):
+        answers, count = inbox.needs_of(user=user, site=site, now=timezone.now(), at_most=WAITING_AT_MOST)
+        needs += [Need(**row) for row in answers]
+        total += count
+        for row in mails.wrong_addresses(messages_visible_to(user), at_most=WAITING_AT_MOST):
+            needs.append(Need(**row))
+            total += 1
     if user.may(Permission.MESSAGE_READ):
         failed = failed_messages_visible_to(user).defer("text", "html", "attachments")
         count = failed.count()

@@ -1,45 +1,112 @@
-"""The mails about appointments: what they say, when they are due, and what becomes of them when a visit is cancelled.
+"""The mails to patients: what they say, when they are due, and what becomes of them when a visit is cancelled.
 
-Each is queued in the transaction of its cause. A mail names the clinic, the day, the time and the practitioner: nothing
-of why.
+Each is queued in the transaction of its cause. A subject and its preview name the clinic, the day and the time: nothing
+of why. What is owed after a fact is planned in ``followups.py``; the words are in ``letters.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Max
+from django.conf import settings
+from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
-from mesoclinic.accounts.models import Clinic, User
+from mesoclinic.accounts.models import Clinic, Site, User
 from mesoclinic.messaging.actions import cancel_messages, queue_message
-from mesoclinic.messaging.compose import render
 from mesoclinic.messaging.models import Message, MessageState
 from patients.models import Patient, PatientStatus
+from sessions import letters
+from sessions.followup_models import MailPreference
 from sessions.invitations import CANCEL, REQUEST, attachment
+from sessions.links import choose_url_of, link_for, stop_url_of, url_of
 from sessions.models import Appointment, Course
 from sessions.planner import instant
 
 BOOKING, REMINDER, CANCELLATION = "booking", "reminder_24h", "booking_cancelled"
+MAINTENANCE = {f"maintenance_{months}m": months for months in (3, 6, 12)}
 _REACHED = (MessageState.SENDING, MessageState.SENT, MessageState.BOUNCED)  # too late to take back
+
+# What each kind is about. "appointment" is always sent; the others are the patient's choice. "offers" are not about an
+# appointment, so they carry List-Unsubscribe.
+CATEGORY: Mapping[str, str] = {
+    BOOKING: "appointment",
+    CANCELLATION: "appointment",
+    REMINDER: "appointment",
+    "missed": "appointment",
+    "reply": "appointment",
+    "reminder_7d": "reminders",
+    "prepare": "reminders",
+    "aftercare": "questions",
+    "checkin_48h": "questions",
+    "checkin_7d": "questions",
+    "checkpoint": "questions",
+    "unbooked": "offers",
+    **dict.fromkeys(MAINTENANCE, "offers"),
+}
+_REASON = {"appointment": "reason_appointment", "reminders": "reason_appointment", "offers": "reason_offer"}
+
+
+# ------------------------------------------------------------------ whom we may write to
 
 
 def may_be_mailed(patient: Patient) -> bool:
-    return bool(patient.email and patient.contact_allowed and patient.status != PatientStatus.DECEASED)
+    return bool(patient.email and patient.contact_allowed and patient.status == PatientStatus.ACTIVE)
 
 
-def queue_confirmation(appointments: Sequence[Appointment], *, subject_id: UUID, by: User) -> Message | None:
+def is_wanted(patient: Patient, purpose: str) -> bool:
+    """Whether the patient lets us send this kind."""
+    category = CATEGORY[purpose]
+    if category == "appointment":
+        return True
+    choice = MailPreference.objects.filter(patient=patient).first()
+    return choice is None or bool(getattr(choice, category))
+
+
+def unwanted(messages: Iterable[Message]) -> dict[int, str]:
+    """Asked just before sending: which messages must not leave any more, and why. Two queries, however many."""
+    mine = [message for message in messages if message.purpose in CATEGORY]
+    people = {
+        patient.public_id: patient
+        for patient in Patient.objects.filter(public_id__in={message.person_id for message in mine}).only(
+            "public_id", "email", "contact_allowed", "status"
+        )
+    }
+    choices = {
+        choice.patient_id: choice
+        for choice in MailPreference.objects.filter(patient__in=[patient.pk for patient in people.values()])
+    }
+    found = {}
+    for message in mine:
+        patient = people.get(message.person_id)
+        if patient is None:
+            continue
+        category = CATEGORY[message.purpose]
+        choice = choices.get(patient.pk)
+        if not may_be_mailed(patient):
+            found[message.pk] = "This person is not written to any more."
+        elif category != "appointment" and choice is not None and not getattr(choice, category):
+            found[message.pk] = "This person does not want mails of this kind."
+    return found
+
+
+# ------------------------------------------------------------------ booking, the day before, cancelled
+
+
+def queue_confirmation(appointments: Sequence[Appointment], *, subject_id: UUID, by: User | None) -> Message | None:
     """One mail with all the dates, held a little so that it can still be undone."""
     if not appointments or not may_be_mailed(appointments[0].patient):
         return None
-    return _queue(
+    return _queue_visits(
         BOOKING,
         appointments,
         subject_id=subject_id,
-        version=_next_version(BOOKING, subject_id),
+        version=next_version(BOOKING, subject_id),
         method=REQUEST,
         due_at=timezone.now(),
         useful_until=appointments[-1].starts_at,
@@ -48,12 +115,12 @@ def queue_confirmation(appointments: Sequence[Appointment], *, subject_id: UUID,
     )
 
 
-def queue_reminder(appointment: Appointment, *, by: User) -> Message | None:
+def queue_reminder(appointment: Appointment, *, by: User | None) -> Message | None:
     """At the same wall time the day before; not at all where that has passed, since the confirmation has just told."""
     due_at = reminder_due_at(appointment)
     if not may_be_mailed(appointment.patient) or due_at <= timezone.now():
         return None
-    return _queue(
+    return _queue_visits(
         REMINDER,
         [appointment],
         subject_id=appointment.public_id,
@@ -68,13 +135,18 @@ def queue_reminder(appointment: Appointment, *, by: User) -> Message | None:
 
 def reminder_due_at(appointment: Appointment) -> datetime:
     """24 hours by the clock on the wall. A time that the clocks skip the day before gives way to the one after it."""
+    return days_before(appointment, 1)
+
+
+def days_before(appointment: Appointment, days: int) -> datetime:
+    """The same wall time, so many days before."""
     zone = appointment.site.tz
     local = appointment.starts_at.astimezone(zone)
-    day, wall = local.date() - timedelta(days=1), local.time()
+    day, wall = local.date() - timedelta(days=days), local.time()
     return instant(day, wall, zone) or datetime.combine(day, wall, tzinfo=zone).astimezone(UTC)
 
 
-def take_back(appointments: Sequence[Appointment], *, course: Course, by: User) -> None:
+def take_back(appointments: Sequence[Appointment], *, course: Course, by: User | None) -> None:
     """After ``appointments`` of ``course`` were cancelled: void what was not sent, and tell of what was.
 
     A confirmation that is still held would name dates that are off; it gives way to one with those that remain.
@@ -89,11 +161,11 @@ def take_back(appointments: Sequence[Appointment], *, course: Course, by: User) 
         )
     if told and may_be_mailed(told[0].patient):
         subject_id = told[0].public_id if len(told) == 1 else course.public_id
-        _queue(
+        _queue_visits(
             CANCELLATION,
             told,
             subject_id=subject_id,
-            version=_next_version(CANCELLATION, subject_id),
+            version=next_version(CANCELLATION, subject_id),
             method=CANCEL,
             due_at=timezone.now(),
             useful_until=told[-1].starts_at,
@@ -112,12 +184,12 @@ def _was_told(appointment: Appointment) -> bool:
     ).exists()
 
 
-def _next_version(purpose: str, subject_id: UUID) -> int:
+def next_version(purpose: str, subject_id: UUID) -> int:
     newest = Message.objects.filter(purpose=purpose, subject_id=subject_id).aggregate(newest=Max("version"))["newest"]
     return (newest or 0) + 1
 
 
-def _queue(
+def _queue_visits(
     purpose: str,
     appointments: Sequence[Appointment],
     *,
@@ -127,25 +199,127 @@ def _queue(
     due_at: datetime,
     useful_until: datetime,
     hold: bool,
-    by: User,
+    by: User | None,
 ) -> Message:
     first = appointments[0]
-    patient, site = first.patient, first.site
-    with translation.override(patient.language):
-        subject, text, html = render(purpose, _context(appointments), language=patient.language, tz=site.tz)
+    with translation.override(first.patient.language):
         invitation = attachment(appointments, method=method, at=timezone.now())
-    return queue_message(
-        purpose=purpose,
+    return queue_letter(
+        purpose,
+        patient=first.patient,
+        site=first.site,
+        practitioner=first.practitioner,
+        visits=appointments,
         subject_id=subject_id,
         version=version,
+        due_at=due_at,
+        useful_until=useful_until,
+        link_until=None if method == CANCEL else appointments[-1].starts_at,
+        attachments=[invitation],
+        hold=hold,
+        by=by,
+    )
+
+
+# ------------------------------------------------------------------ one letter
+
+
+def queue_letter(
+    purpose: str,
+    *,
+    patient: Patient,
+    site: Site,
+    practitioner: User,
+    subject_id: UUID,
+    version: int,
+    due_at: datetime,
+    useful_until: datetime,
+    by: User | None,
+    visits: Sequence[Appointment] = (),
+    day: datetime | None = None,
+    advice: Sequence[str] = (),
+    text: str = "",
+    link_until: datetime | None = None,
+    attachments: Sequence[Mapping[str, str]] = (),
+    hold: bool = False,
+) -> Message:
+    """Write one letter in the patient's language and the site's time, with its own link, and put it in the outbox."""
+    cause: dict[str, Any] = {"purpose": purpose, "subject_id": subject_id, "version": version}
+    if there := Message.objects.filter(**cause).first():
+        return there
+    language, tz = patient.language, site.tz
+    clinic = Clinic.objects.first()
+    house = f"{clinic.name}, {site.name}" if clinic else site.name
+    values: dict[str, Any] = {
+        "name": patient.name,
+        "house": house,
+        "practitioner": practitioner.name,
+        "phone": site.phone,
+        "place": site.name,
+        "zone": site.time_zone,
+        "months": MAINTENANCE.get(purpose, ""),
+        "n": len(visits),
+        "text": text,
+        "minutes": "",
+        "day": "",
+        "time": "",
+    }
+    dates: list[str] = []
+    if visits:
+        first = visits[0]
+        day = first.starts_at
+        values["time"] = f"{first.starts_at.astimezone(tz):%H:%M}"
+        values["minutes"] = int((first.ends_at - first.starts_at).total_seconds() // 60)
+        for visit in visits:
+            on = letters.day_of(visit.starts_at, tz, language, year=True)
+            dates.append(f"{on}, {visit.starts_at.astimezone(tz):%H:%M}")
+        if len(visits) == 1:
+            dates[0] += f", {house}, {site.address}"
+    if day is not None:
+        values["day"] = letters.day_of(day, tz, language)
+    category = CATEGORY[purpose]
+    frame: dict[str, Any] = {
+        "site": site,
+        "link": "",
+        "choose": "",
+        "until": "",
+        "emergency": settings.EMERGENCY_NUMBER,
+        "urgent": category == "questions",
+        "reason": letters.shipped(language)["frame"][_REASON.get(category, "reason_visit")],
+    }
+    headers: dict[str, str] = {}
+    if link_until is not None:
+        link = link_for(**cause, patient=patient, expires_at=link_until)
+        frame |= {
+            "link": url_of(link),
+            "choose": choose_url_of(link),
+            "until": letters.day_of(link_until, tz, language, year=True),
+        }
+        if category == "offers":
+            headers = {
+                "List-Unsubscribe": f"<{stop_url_of(link)}>",
+                "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            }
+    subject, plain, html = letters.compose(
+        _wording_of(purpose, len(visits)),
+        language=language,
+        tz=tz,
+        values=values,
+        frame=frame,
+        dates=dates,
+        advice=advice,
+    )
+    return queue_message(
+        **cause,
         person_id=patient.public_id,
         person_label=patient.name,
         to_address=patient.email,
-        language=patient.language,
+        language=language,
         subject=subject,
-        text=text,
+        text=plain,
         html=html,
-        attachments=[invitation],
+        attachments=attachments,
+        headers=headers,
         due_at=due_at,
         useful_until=useful_until,
         hold=hold,
@@ -153,15 +327,31 @@ def _queue(
     )
 
 
-def _context(appointments: Sequence[Appointment]) -> dict[str, Any]:
-    first = appointments[0]
-    clinic = Clinic.objects.first()
-    return {
-        "house": f"{clinic.name}, {first.site.name}" if clinic else first.site.name,
-        "site": first.site,
-        "patient": first.patient,
-        "practitioner": first.practitioner,
-        "appointments": appointments,
-        "first": first,
-        "minutes": int((first.ends_at - first.starts_at).total_seconds() // 60),
-    }
+def _wording_of(purpose: str, visits: int) -> str:
+    if purpose in (BOOKING, CANCELLATION) and visits == 1:
+        return f"{purpose}_one"
+    return "maintenance" if purpose in MAINTENANCE else purpose
+
+
+# ------------------------------------------------------------------ returned mail
+
+
+def wrong_addresses(messages: QuerySet[Message], *, at_most: int) -> list[dict[str, str]]:
+    """Patients whose mail came back and whose address has not been changed since: the address needs a check."""
+    returned = messages.filter(state=MessageState.BOUNCED)
+    same = Patient.objects.filter(public_id=OuterRef("person_id"), email=OuterRef("to_address"))
+    newest = returned.filter(Exists(same)).only("person_id", "person_label", "sent_at").order_by("-sent_at")
+    found: dict[UUID, dict[str, str]] = {}
+    for message in newest[: 10 * at_most]:
+        found.setdefault(
+            message.person_id,
+            {
+                "kind": "red",
+                "icon": "mail",
+                "title": _("Check the address"),
+                "text": _("%(name)s: mail came back") % {"name": message.person_label},
+                "url": reverse("patients:edit", args=[message.person_id]),
+                "label": _("Open"),
+            },
+        )
+    return list(found.values())[:at_most]

@@ -203,3 +203,6 @@ class Administration(models.Model):
 
     def __str__(self) -> str:
         return f"{self.ingredient} {self.volume_ml} mL"
+
+
+import sessions.followup_models  # noqa: E402, F401 - its tables belong to this app as well

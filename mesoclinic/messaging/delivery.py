@@ -22,6 +22,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from mesoclinic.accounts.models import Clinic
 from mesoclinic.messaging.models import Message, MessageState
@@ -110,6 +111,16 @@ def begin(message: Message, lease: UUID) -> bool:
     return bool(begun)
 
 
+def stop_unwanted(batch: list[Message], lease: UUID) -> set[int]:
+    """Cancel what its reader must not get any more: they died, left, or said no since it was written."""
+    reasons: dict[int, str] = import_string(settings.MESSAGE_GATE)(batch)
+    for pk, reason in reasons.items():
+        Message.objects.filter(pk=pk, state=MessageState.SENDING, lease=lease).update(
+            state=MessageState.CANCELLED, lease=None, leased_until=None, last_error=reason
+        )
+    return set(reasons)
+
+
 def record_sent(message: Message, lease: UUID) -> None:
     now = timezone.now()
     done = {"state": MessageState.SENT, "sent_at": now, "lease": None, "leased_until": None, "last_error": ""}
@@ -157,8 +168,10 @@ def _send_batch(lease: UUID, counts: dict[str, int]) -> None:
     connection = open_connection(clinic)
     try:
         held = Message.objects.filter(state=MessageState.SENDING, lease=lease)
-        for message in held.order_by("attempts", "due_at", "pk"):
-            if not begin(message, lease):
+        batch = list(held.order_by("attempts", "due_at", "pk"))
+        stopped = stop_unwanted(batch, lease)
+        for message in batch:
+            if message.pk in stopped or not begin(message, lease):
                 continue
             try:
                 connection.send_messages([to_email(message, clinic, connection)])

@@ -1,28 +1,46 @@
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages as notices
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from mesoclinic.accounts.access import Permission, requires
+from mesoclinic.accounts.access import Permission, public, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError
-from mesoclinic.messaging import actions, queries
+from mesoclinic.messaging import actions, bounces, queries
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.permissions import can_retry, can_undo
 
 PER_PAGE = 50
+_LINK = re.compile(re.escape(settings.SITE_URL) + r"/a/[\w-]{43}/(?:\w+/)?")
 # The letter's own style element is let through; nothing of it runs, loads or submits.
 LETTER_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+
+
+@public("the mail server tells of returned mail; its HMAC signature is the permission")
+@csrf_exempt
+@require_POST
+def bounce(request: HttpRequest) -> HttpResponse:
+    """Returned mail. Unsigned, and with no secret set, it is not there."""
+    body = request.body
+    if len(body) > 65_536 or not bounces.is_signed(body, request.headers.get("X-Mesoclinic-Signature", "")):
+        return JsonResponse({"detail": "not found"}, status=404)
+    try:
+        found = bounces.record_bounce(bounces.parse(body))
+    except DomainError as refusal:
+        return JsonResponse({"detail": str(refusal)}, status=refusal.status)
+    return JsonResponse({"recorded": found})
 
 
 @requires(Permission.MESSAGE_READ)
@@ -62,7 +80,7 @@ def message_detail(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 def message_html(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """The letter as its reader sees it, alone in its frame."""
     message = _message(request, public_id)
-    response = HttpResponse(message.html)
+    response = HttpResponse(_without_link(message.html))
     response._csp_exempt = True  # type: ignore[attr-defined]
     response["Content-Security-Policy"] = LETTER_POLICY
     return response
@@ -96,9 +114,15 @@ def _message(request: ClinicRequest, public_id: UUID) -> Message:
     return get_object_or_404(queries.messages_visible_to(request.user), public_id=public_id)
 
 
+def _without_link(text: str) -> str:
+    """The patient's own link is theirs alone: the staff see that there is one, not where it leads."""
+    return _LINK.sub(f"{settings.SITE_URL}/a/…/", text)
+
+
 def _detail(request: ClinicRequest, message: Message) -> dict[str, object]:
     return {
         "message": message,
+        "letter": _without_link(message.text),
         "can_undo": can_undo(message, by=request.user),
         "can_retry": can_retry(message, by=request.user),
         "mail_leaves": mail_leaves(request),

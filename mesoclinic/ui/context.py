@@ -47,6 +47,7 @@ PLACES = (
         prefixes=("/messages/",),
         permission=Permission.MESSAGE_READ,
     ),
+    Place(label=_("Inbox"), url_name="inbox:list", prefixes=("/inbox/",), permission=Permission.MESSAGE_READ),
     Place(label=_("Audit"), url_name="audit:list", prefixes=("/audit/",), permission=Permission.AUDIT_READ),
 )
 

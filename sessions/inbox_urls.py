@@ -1,0 +1,15 @@
+from django.urls import path
+
+from sessions import inbox_views as views
+
+app_name = "inbox"
+urlpatterns = [
+    path("inbox/", views.inbox_list, name="list"),
+    path("inbox/<uuid:public_id>/", views.inbox_detail, name="detail"),
+    path("inbox/<uuid:public_id>/reply/", views.inbox_reply, name="reply"),
+    path("inbox/<uuid:public_id>/hand-over/", views.inbox_hand_over, name="hand_over"),
+    path("inbox/<uuid:public_id>/close/", views.inbox_close, name="close"),
+    path("settings/mails/", views.wording_list, name="wordings"),
+    path("settings/mails/test/", views.mail_test, name="mail_test"),
+    path("settings/mails/<slug:kind>/<slug:language>/", views.wording_edit, name="wording"),
+]

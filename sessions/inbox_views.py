@@ -1,0 +1,306 @@
+"""The inbox of answers, and the director's pages for mail: its wording and a test."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages as notices
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from mesoclinic.accounts.access import Permission, requires
+from mesoclinic.accounts.middleware import ClinicRequest
+from mesoclinic.accounts.models import User
+from mesoclinic.audit import trail
+from mesoclinic.errors import DomainError
+from mesoclinic.messaging.actions import queue_message
+from mesoclinic.messaging.views import mail_leaves
+from sessions import inbox, letters
+from sessions.followup_models import Answer, AnswerKind, AnswerOutcome, MailWording
+
+PER_PAGE = 50
+SHOWN = {"open": gettext_lazy("Open"), "closed": gettext_lazy("Closed"), "all": gettext_lazy("All")}
+
+
+@requires(Permission.MESSAGE_READ)
+@require_safe
+def inbox_list(request: ClinicRequest) -> HttpResponse:
+    shown = request.GET.get("show", "open")
+    shown = shown if shown in SHOWN else "open"
+    found = inbox.answers_visible_to(request.user)
+    if shown == "open":
+        found = found.filter(state__in=inbox.OPEN)
+    elif shown == "closed":
+        found = found.filter(state="closed").exclude(kind=AnswerKind.CONFIRM)
+    page = Paginator(inbox.for_rows(found), PER_PAGE).get_page(request.GET.get("page"))
+    now = timezone.now()
+    rows = [inbox.row_of(answer, user=request.user, now=now) for answer in page.object_list]
+    trail.record("answers.listed", by=request.user, details={"show": shown, "page": page.number})
+    context = {"page": page, "rows": rows, "shown": shown, "filters": SHOWN.items()}
+    return render(request, "inbox/inbox_list.html", context)
+
+
+class ReplyForm(forms.Form):
+    text = forms.CharField(
+        label=gettext_lazy("What the patient reads"), max_length=2000, widget=forms.Textarea(attrs={"rows": 4})
+    )
+
+
+class HandForm(forms.Form):
+    to = forms.ModelChoiceField(
+        label=gettext_lazy("Hand over to"), queryset=User.objects.none(), to_field_name="public_id"
+    )
+
+
+class CloseForm(forms.Form):
+    outcome = forms.ChoiceField(label=gettext_lazy("How it ended"), choices=AnswerOutcome.choices)
+    note = forms.CharField(label=gettext_lazy("Note"), max_length=500, required=False)
+
+
+@requires(Permission.MESSAGE_READ)
+@require_safe
+def inbox_detail(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    answer = _answer(request, public_id)
+    trail.record("answer.viewed", by=request.user, target=answer, patient=answer.patient)
+    return _detail(request, answer)
+
+
+def _answer(request: ClinicRequest, public_id: UUID) -> Answer:
+    return get_object_or_404(inbox.for_rows(inbox.answers_visible_to(request.user)), public_id=public_id)
+
+
+def _detail(
+    request: ClinicRequest,
+    answer: Answer,
+    *,
+    reply_form: forms.Form | None = None,
+    hand_form: forms.Form | None = None,
+    close_form: forms.Form | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    row = inbox.row_of(
+        answer,
+        user=request.user,
+        now=timezone.now(),
+        expected=inbox.expected_of(answer) if request.user.may(Permission.SESSION_READ) else (),
+    )
+    texts = inbox.reply_texts(answer)
+    template = request.GET.get("template", "")
+    hand_form = hand_form or HandForm()
+    hand_form.fields["to"].queryset = _people(answer)  # type: ignore[attr-defined]
+    try:
+        inbox.check_can_handle(answer, by=request.user)
+        may_handle, why_not = True, ""
+    except DomainError as refusal:
+        may_handle, why_not = False, str(refusal)
+    context = {
+        "row": row,
+        "answer": answer,
+        "templates": [(key, inbox.REPLY_LABELS[key]) for key in texts],
+        "template": template,
+        "reply_form": reply_form or ReplyForm(initial={"text": texts.get(template, "")}),
+        "hand_form": hand_form,
+        "close_form": close_form or CloseForm(),
+        "may_handle": may_handle,
+        "why_not": why_not,
+    }
+    return render(request, "inbox/inbox_detail.html", context, status=status)
+
+
+def _people(answer: Answer) -> QuerySet[User]:
+    return User.objects.filter(is_active=True, sites=answer.patient.site_id).order_by("family_name", "given_name")
+
+
+@requires(Permission.MESSAGE_WRITE)
+@require_POST
+def inbox_reply(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    answer = _answer(request, public_id)
+    form = ReplyForm(request.POST)
+    if form.is_valid():
+        try:
+            inbox.reply(answer=answer, text=form.cleaned_data["text"], by=request.user)
+        except DomainError as refusal:
+            form.add_error(refusal.field, str(refusal))
+        else:
+            notices.success(request, _("Your reply leaves in a few minutes; until then it can be undone."))
+            return redirect("inbox:detail", public_id=public_id)
+    return _detail(request, answer, reply_form=form, status=400)
+
+
+@requires(Permission.MESSAGE_WRITE)
+@require_POST
+def inbox_hand_over(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    answer = _answer(request, public_id)
+    form = HandForm(request.POST)
+    form.fields["to"].queryset = _people(answer)  # type: ignore[attr-defined]
+    if form.is_valid():
+        try:
+            inbox.hand_over(answer=answer, to=form.cleaned_data["to"], by=request.user)
+        except DomainError as refusal:
+            form.add_error(refusal.field, str(refusal))
+        else:
+            notices.success(request, _("Handed over to %(who)s.") % {"who": form.cleaned_data["to"]})
+            return redirect("inbox:detail", public_id=public_id)
+    return _detail(request, answer, hand_form=form, status=400)
+
+
+@requires(Permission.MESSAGE_WRITE)
+@require_POST
+def inbox_close(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    answer = _answer(request, public_id)
+    form = CloseForm(request.POST)
+    if form.is_valid():
+        try:
+            inbox.close(answer=answer, by=request.user, **form.cleaned_data)
+        except DomainError as refusal:
+            form.add_error(refusal.field, str(refusal))
+        else:
+            notices.success(request, _("Closed."))
+            return redirect("inbox:list")
+    return _detail(request, answer, close_form=form, status=400)
+
+
+# ------------------------------------------------------------------ the director's pages
+
+
+@requires(Permission.SETTINGS_WRITE)
+@require_safe
+def wording_list(request: ClinicRequest) -> HttpResponse:
+    """Every kind of mail in every language, and whether its words are the clinic's own."""
+    own = {}
+    for row in MailWording.objects.select_related("created_by").order_by("version"):
+        own[row.kind, row.language] = row
+    rows = [
+        {
+            "kind": kind,
+            "subject": letters.shipped("en")["letters"][kind]["heading"],
+            "languages": [
+                {"code": code, "name": name, "own": own.get((kind, code))} for code, name in settings.LANGUAGES
+            ],
+        }
+        for kind in letters.KINDS
+    ]
+    return render(request, "inbox/wording_list.html", {"rows": rows, "mail_leaves": mail_leaves(request)})
+
+
+class WordingForm(forms.Form):
+    subject = forms.CharField(label=gettext_lazy("Subject"), max_length=150, required=False)
+    preview = forms.CharField(label=gettext_lazy("Preview line"), max_length=200, required=False)
+    heading = forms.CharField(label=gettext_lazy("Heading"), max_length=150, required=False)
+    body = forms.CharField(
+        label=gettext_lazy("Text"), max_length=4000, required=False, widget=forms.Textarea(attrs={"rows": 10})
+    )
+    button = forms.CharField(label=gettext_lazy("Button"), max_length=60, required=False)
+
+
+@requires(Permission.SETTINGS_WRITE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def wording_edit(request: ClinicRequest, kind: str, language: str) -> HttpResponse:
+    """A director's words for one kind and language: preview, check, keep or go back to what is shipped."""
+    if kind not in letters.KINDS or language not in dict(settings.LANGUAGES):
+        raise Http404
+    now = letters.wording(kind, language)
+    form = WordingForm(request.POST or None, initial={name: getattr(now, name) for name in letters.FIELDS})
+    status = 200
+    shown = now
+    if request.method == "POST" and request.POST.get("do") == "reset":
+        letters.reset_wording(kind=kind, language=language, by=request.user)
+        notices.success(request, _("Back to the words that are shipped."))
+        return redirect("inbox:wording", kind=kind, language=language)
+    if request.method == "POST" and form.is_valid():
+        texts = form.cleaned_data
+        faults = letters.faults_of(kind, texts)
+        for field, sentence in faults.items():
+            form.add_error(field, sentence)
+        if not faults and request.POST.get("do") == "keep":
+            letters.change_wording(kind=kind, language=language, texts=texts, by=request.user)
+            notices.success(request, _("Kept. Mails written from now on say this."))
+            return redirect("inbox:wording", kind=kind, language=language)
+        if faults:
+            status = 400
+        else:
+            shown = letters.Wording(**{name: texts[name] for name in letters.FIELDS}, version=now.version)
+    context = {
+        "kind": kind,
+        "language": language,
+        "language_name": dict(settings.LANGUAGES)[language],
+        "form": form,
+        "now": now,
+        "placeholders": [f"{{{name}}}" for name in sorted(letters.PLACEHOLDERS[kind])],
+        "required": [f"{{{name}}}" for name in sorted(letters.REQUIRED[kind])],
+        "preview": _preview(request, kind, language, shown),
+        "history": MailWording.objects.filter(kind=kind, language=language).select_related("created_by")[:20],
+    }
+    return render(request, "inbox/wording_edit.html", context, status=status)
+
+
+def _preview(request: ClinicRequest, kind: str, language: str, texts: letters.Wording) -> letters.Composed:
+    site = request.site
+    if site is None:
+        raise Http404
+    house = f"{request.clinic}, {site}"
+    at = datetime(2026, 10, 5, 7, 0, tzinfo=UTC)
+    day = letters.day_of(at, site.tz, language)
+    values = {
+        "name": "Ines Solberg",
+        "house": house,
+        "practitioner": request.user.name,
+        "phone": site.phone,
+        "place": site.name,
+        "zone": site.time_zone,
+        "months": 3,
+        "n": 2,
+        "text": "…",
+        "minutes": 40,
+        "day": day,
+        "time": f"{at.astimezone(site.tz):%H:%M}",
+    }
+    frame = {
+        "site": site,
+        "link": settings.SITE_URL,
+        "choose": "",
+        "until": day,
+        "emergency": settings.EMERGENCY_NUMBER,
+        "urgent": False,
+        "reason": letters.shipped(language)["frame"]["reason_appointment"],
+    }
+    dates = [f"{letters.day_of(at + timedelta(days=28 * n), site.tz, language, year=True)}, 09:00" for n in (0, 1)]
+    return letters.compose(
+        kind, language=language, tz=site.tz, values=values, frame=frame, dates=dates, advice=["…", "…"], texts=texts
+    )
+
+
+@requires(Permission.SETTINGS_WRITE)
+@require_POST
+def mail_test(request: ClinicRequest) -> HttpResponse:
+    """Send one mail to oneself, through the outbox and the mail server like any other."""
+    user = request.user
+    message = queue_message(
+        purpose="test",
+        subject_id=uuid.uuid4(),
+        person_id=user.public_id,
+        person_label=user.name,
+        to_address=user.email,
+        language=user.language,
+        subject=_("A test from %(clinic)s") % {"clinic": request.clinic},
+        text=_("This mail was sent by the outbox. If you read it, mail leaves the house and arrives."),
+        html="",
+        due_at=timezone.now(),
+        useful_until=timezone.now() + timedelta(hours=6),
+        by=user,
+    )
+    if mail_leaves(request):
+        notices.success(request, _("A test is on its way to %(address)s.") % {"address": message.to_address})
+    else:
+        notices.warning(request, _("No mail leaves this install, so the test stays in the outbox."))
+    return redirect("inbox:wordings")

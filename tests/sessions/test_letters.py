@@ -1,0 +1,235 @@
+"""The words of every mail in every language: nothing untranslated, no placeholder missing, kept as snapshots.
+
+MESOCLINIC_SNAPSHOTS=1 writes the snapshots anew; read the difference before committing it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.urls import reverse
+
+from mesoclinic.audit.models import AuditEvent
+from mesoclinic.errors import InvalidInput, NotAllowed
+from protocols.formulary.loader import load_documents
+from sessions import letters
+from sessions.followup_models import MailWording
+from sessions.followups import advice_for
+from tests import factories
+
+LANGUAGES = ("en", "fr", "es")
+SNAPSHOTS = Path(__file__).parent / "letters"
+VALUES = {
+    "name": "Teodor Brandvold",
+    "house": "Clinique des Tilleuls, Lyon",
+    "practitioner": "Dr Ada Moreau",
+    "phone": "+33 4 00 00 00 00",
+    "place": "Lyon",
+    "zone": "Europe/Paris",
+    "months": 3,
+    "n": 2,
+    "text": "…",
+    "minutes": 38,
+    "time": "09:00",
+}
+CLINICAL = (
+    "mesotherap",
+    "inject",
+    "hair",
+    "scalp",
+    "alopecia",
+    "cheveu",
+    "pelo",
+    "séance",
+    "sesión",
+    "biotin",
+    "traitement",
+)
+
+
+def composed(kind: str, language: str, lyon) -> letters.Composed:
+    from datetime import UTC, datetime
+
+    at = datetime(2026, 10, 5, 7, tzinfo=UTC)
+    tz = ZoneInfo("Europe/Paris")
+    frame = {
+        "site": lyon,
+        "link": "https://clinic.example/a/TOKEN/",
+        "choose": "https://clinic.example/a/TOKEN/mails/",
+        "until": letters.day_of(at, tz, language, year=True),
+        "emergency": "112",
+        "urgent": "advice" in letters.PLACEHOLDERS[kind],
+        "reason": letters.shipped(language)["frame"]["reason_appointment"],
+    }
+    day = letters.day_of(at, tz, language)
+    dates = [f"{letters.day_of(at, tz, language, year=True)}, 09:00"]
+    advice = [
+        letters.shipped(language)["advice"].get(row["text"], row["text"])
+        for row in load_documents()["course"]["aftercare"]
+        if (row["when"] == "before the session") == (kind == "prepare")
+    ]
+    return letters.compose(
+        kind, language=language, tz=tz, values={**VALUES, "day": day}, frame=frame, dates=dates, advice=advice
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", letters.KINDS)
+def test_letter_is_as_it_was_read_and_agreed(kind: str, language: str, lyon) -> None:
+    subject, text, html = composed(kind, language, lyon)
+    told = f"Subject: {subject}\n\n{text}"
+    file = SNAPSHOTS / f"{kind}.{language}.txt"
+    if os.environ.get("MESOCLINIC_SNAPSHOTS") == "1":
+        file.write_text(told, encoding="utf-8")
+
+    assert told == file.read_text(encoding="utf-8")
+    assert "{" not in told
+    assert "{" not in html.split("</style>")[1]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", letters.KINDS)
+def test_subject_and_preview_say_nothing_of_health(kind: str, language: str) -> None:
+    words = letters.shipped(language)["letters"][kind]
+    shown = f"{words['subject']} {words['preview']}".lower()
+
+    assert [word for word in CLINICAL if word in shown] == []
+
+
+def leaves(tree, path=()):
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from leaves(value, (*path, key))
+    else:
+        yield path, tree
+
+
+def test_every_language_has_every_text_and_the_same_placeholders() -> None:
+    english = {path: text for path, text in leaves(letters.shipped("en"))}
+    for language in ("fr", "es"):
+        other = {path: text for path, text in leaves(letters.shipped(language)) if path[0] not in ("advice", "when")}
+        assert set(other) == set(english)
+        for path, text in other.items():
+            if path[0] != "letters":
+                assert letters.used(text) == letters.used(english[path]), path
+
+
+def test_no_text_is_left_in_english() -> None:
+    english = dict(leaves(letters.shipped("en")))
+    for language in ("fr", "es"):
+        same = [path for path, text in leaves(letters.shipped(language)) if text and english.get(path) == text]
+        assert same == []
+
+
+def test_every_shipped_wording_passes_the_directors_own_check() -> None:
+    wrong = {
+        (kind, language): faults
+        for language in LANGUAGES
+        for kind in letters.KINDS
+        if (faults := letters.faults_of(kind, letters.shipped(language)["letters"][kind]))
+    }
+
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("language", ("fr", "es"))
+def test_the_formularys_advice_is_translated(language: str) -> None:
+    words = letters.shipped(language)
+    rows = load_documents()["course"]["aftercare"]
+
+    assert {row["text"] for row in rows} == set(words["advice"])
+    assert {row["when"] for row in rows} - {"before the session"} == set(words["when"])
+
+
+def test_advice_before_a_session_never_tells_to_stop_medicines(plan) -> None:
+    (line,) = advice_for(plan, before=True, language="en")
+
+    assert "clean hair" in line and "eat something" in line
+    assert "Do not stop blood thinners or other prescribed medicines by yourself." in line
+
+
+# ------------------------------------------------------------------ a director's own words
+
+
+def own(kind: str = "reminder_7d", **changes: str) -> dict[str, str]:
+    return {**letters.shipped("en")["letters"][kind], **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"body": "Dear {name}, come."}, "body"),  # {dates} is missing
+        ({"body": "{dates}"}, "body"),  # {name} is missing
+        ({"subject": "{dates}"}, "subject"),  # only in the text
+        ({"subject": "Dear {patient}"}, "subject"),
+        ({"heading": "{name.password}"}, "heading"),
+        ({"heading": "{name!r}"}, "heading"),
+        ({"heading": "{"}, "heading"),
+        ({"heading": ""}, "heading"),
+        ({"body": "Dear {name}, on {dates} we meet."}, "body"),
+    ],
+)
+def test_wording_with_a_wrong_placeholder_is_refused_beside_its_field(changes, field, dora) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        letters.change_wording(kind="reminder_7d", language="en", texts=own(**changes), by=dora)
+
+    assert refusal.value.field == field
+    assert not MailWording.objects.exists()
+
+
+def test_own_wording_wins_is_versioned_audited_and_can_be_reset(dora, lyon) -> None:
+    letters.change_wording(kind="reminder_7d", language="en", texts=own(heading="One week to go"), by=dora)
+    assert letters.wording("reminder_7d", "en").heading == "One week to go"
+    assert letters.wording("reminder_7d", "fr").version == 0
+    letters.reset_wording(kind="reminder_7d", language="en", by=dora)
+
+    assert letters.wording("reminder_7d", "en").heading == "We see you in a week"
+    assert list(MailWording.objects.values_list("version", flat=True)) == [2, 1]
+    actions = AuditEvent.objects.filter(action__startswith="wording.").order_by("id").values_list("action", flat=True)
+    assert list(actions) == ["wording.changed", "wording.reset"]
+
+
+def test_only_the_director_changes_words(ada) -> None:
+    with pytest.raises(NotAllowed):
+        letters.change_wording(kind="reminder_7d", language="en", texts=own(), by=ada)
+
+
+def test_markup_in_own_words_is_shown_as_text(dora, lyon) -> None:
+    letters.change_wording(kind="missed", language="en", texts=own("missed", heading="<b>We</b> missed you"), by=dora)
+
+    assert "&lt;b&gt;We&lt;/b&gt; missed you" in composed("missed", "en", lyon).html
+
+
+def test_page_previews_refuses_and_keeps(dora, sign_in) -> None:
+    client, url = sign_in(dora), reverse("inbox:wording", args=["reminder_7d", "en"])
+    shown = client.post(url, {**own(heading="Soon"), "do": "preview"})
+    assert "Soon" in shown.content.decode() and not MailWording.objects.exists()
+    refused = client.post(url, {**own(body="Dear {name}"), "do": "keep"})
+    assert refused.status_code == 400
+    assert "{dates} is missing." in refused.content.decode()
+    assert "Dear {name}" in refused.content.decode()
+    assert client.post(url, {**own(heading="Soon"), "do": "keep"}).status_code == 302
+    assert letters.wording("reminder_7d", "en").heading == "Soon"
+    assert client.post(url, {"do": "reset"}).status_code == 302
+    assert letters.wording("reminder_7d", "en").heading == "We see you in a week"
+
+
+@pytest.mark.parametrize("kind", letters.KINDS)
+def test_page_shows_every_kind(kind: str, dora, sign_in) -> None:
+    for language in LANGUAGES:
+        assert sign_in(dora).get(reverse("inbox:wording", args=[kind, language])).status_code == 200
+
+
+def test_test_mail_goes_to_oneself_only(dora, sign_in) -> None:
+    from mesoclinic.messaging.models import Message
+
+    factories.clinic()
+    response = sign_in(dora).post(reverse("inbox:mail_test"), follow=True)
+
+    message = Message.objects.get()
+    assert (message.purpose, message.to_address, response.status_code) == ("test", dora.email, 200)
+    assert re.search(r"A test is on its way to", response.content.decode())
