@@ -26,6 +26,7 @@ from patients.queries import latest_submitted_intake
 from protocols import transitions
 from protocols.computing import Computed, clinic_policy, compute, merged, verified
 from protocols.engine import CaseError, canonical_json
+from protocols.engine.codes import without_sentences
 from protocols.engine.edits import EDIT_FIELDS
 from protocols.enums import NOTE_NEEDED, AcknowledgementReason, FormularyStatus, OpenAnswerKind, PlanStatus
 from protocols.formulary.loader import load_documents
@@ -319,7 +320,7 @@ def _compute_keeping(*, edits: Sequence[Mapping[str, Any]], **inputs: Any) -> Co
 
 def _store(plan: Plan, computed: Computed, *, revision: int) -> None:
     """Keep a draft's new answer, unless it was changed meanwhile; acknowledgements of changed cautions fall."""
-    before = {row["rule"]: row for row in plan.result["cautions"]}
+    before = _coded_cautions(plan)
     draft = Plan.objects.filter(pk=plan.pk, status=PlanStatus.DRAFT, revision=revision)
     if not draft.update(
         case=computed.case,
@@ -331,9 +332,14 @@ def _store(plan: Plan, computed: Computed, *, revision: int) -> None:
     ):
         raise StaleRevision
     plan.refresh_from_db()
-    after = {row["rule"]: row for row in plan.result["cautions"]}
+    after = _coded_cautions(plan)
     changed = [rule for rule, row in before.items() if after.get(rule) != row]
     _live_acknowledgements(plan).filter(rule__in=changed).update(superseded_at=timezone.now())
+
+
+def _coded_cautions(plan: Plan) -> dict[str, Any]:
+    """By rule, without the sentences: another translation is no other caution."""
+    return {row["rule"]: without_sentences(row) for row in plan.result["cautions"]}
 
 
 def _live_acknowledgements(plan: Plan) -> QuerySet[Acknowledgement]:

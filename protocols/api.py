@@ -27,7 +27,7 @@ from patients.models import Patient
 from patients.queries import patients_visible_to
 from protocols.actions import create_plan
 from protocols.catalogue import STATUS_NAMES, Catalogue, Row, matching
-from protocols.computing import clinic_policy
+from protocols.computing import clinic_policy, shown
 from protocols.engine import CaseError
 from protocols.enums import PlanStatus
 from protocols.models import FormularyEntry, Plan
@@ -272,12 +272,16 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
 
 
 class PlanDetailSerializer(PlanSerializer):
-    result = serializers.DictField(read_only=True, help_text="The answer as it stands or was signed")
+    result = serializers.SerializerMethodField(help_text="The answer as it stands or was signed; sentences by language")
     obstacles = serializers.SerializerMethodField(help_text="What still stands between a draft and its signature")
 
     class Meta(PlanSerializer.Meta):
         fields = (*PlanSerializer.Meta.fields, "revision", "engine_version", "case", "edits", "result", "obstacles")
         read_only_fields = fields
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_result(self, plan: Plan) -> dict[str, Any]:
+        return shown(plan)
 
     def get_obstacles(self, plan: Plan) -> list[str]:
         return obstacles_to_signing(plan) if plan.is_draft else []

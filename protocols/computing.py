@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mesoclinic.accounts.models import Clinic
+from protocols import wording
 from protocols.engine import ENGINE_VERSION, Formulary, Policy, canonical_json, parse_case, verify
+from protocols.engine.codes import without_sentences
 from protocols.models import FormularyVersion, Plan
 from protocols.proposing import answer
 from protocols.queries import built_formulary
@@ -97,6 +99,16 @@ def merged(edits: Sequence[Mapping[str, Any]], added: Sequence[Mapping[str, Any]
 def verified(plan: Plan) -> list[str]:
     """What the second, independent calculation finds wrong with the plan. Nothing: it agrees."""
     return [str(found) for found in verify(plan.result, plan.case, formulary_of(plan), plan.policy)]
+
+
+def shown(plan: Plan) -> dict[str, Any]:
+    """The plan's answer with its sentences, in the reader's language: made anew from its codes and numbers.
+
+    What an older engine said is shown with the sentences that were stored with it: its codes may have changed since.
+    """
+    if plan.engine_version != ENGINE_VERSION:
+        return plan.result
+    return wording.render(without_sentences(plan.result), formulary_of(plan)) | {"refusals": []}
 
 
 def recompute(plan: Plan) -> Computed:

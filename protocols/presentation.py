@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from patients.intakes import intake_vocabulary, question_of, short_label, unit_label, value_in_words
 from patients.vocabulary import Fact, Vocabulary
 from protocols.catalogue import Catalogue, Source
+from protocols.computing import shown
 from protocols.enums import AcknowledgementReason, EditReason
 from protocols.models import Plan
 from protocols.queries import live_acknowledgements, live_open_answers
@@ -126,7 +127,7 @@ class Reader:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.result: dict[str, Any] = plan.result
+        self.result: dict[str, Any] = shown(plan)
         self.contents = Catalogue(plan.formulary)
         self.ids = {
             key: str(public_id)

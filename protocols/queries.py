@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from mesoclinic.accounts.models import User
 from mesoclinic.errors import DomainError
 from patients.models import Patient, PatientStatus
-from protocols.engine import Formulary, build_formulary
+from protocols.engine import ENGINE_VERSION, Formulary, build_formulary
 from protocols.enums import FormularyStatus, PlanStatus
 from protocols.models import Acknowledgement, FormularyEntry, FormularyVersion, OpenAnswer, Plan
 
@@ -142,6 +142,8 @@ def obstacles_to_signing(plan: Plan) -> list[str]:
         found.append(_("A rule forbids this treatment."))
     elif not any(line["role"] != "diluent" for syringe in result["syringes"] for line in syringe["lines"]):
         found.append(_("There is no mixture: no ingredient can be used."))
+    if plan.engine_version != ENGINE_VERSION:
+        found.append(_("An older release computed this draft. Discard it and make a new plan."))
     if plan.formulary.status != FormularyStatus.PUBLISHED:
         found.append(
             _("Formulary %(label)s is not in force. Discard this draft and make a new plan.")

@@ -8,11 +8,16 @@ from typing import Any
 
 from mesoclinic.accounts.models import User
 from protocols.engine import canonical_json
+from protocols.engine.codes import without_sentences
 from protocols.models import Plan
 
 
 def signed_content(plan: Plan, *, by: User, at: datetime) -> dict[str, Any]:
-    """Everything that ``by`` signs: who, when, the facts, the formulary, the proposal, the edits, the answers."""
+    """Everything that ``by`` signs: who, when, the facts, the formulary, the proposal, the edits, the answers.
+
+    Of the answers it holds the codes, the parameters and the numbers: sentences are made from these when they are
+    shown, so that a better translation breaks no signature.
+    """
     return {
         "plan": {"id": str(plan.public_id), "number": plan.number, "version": plan.version, "language": plan.language},
         "supersedes": str(plan.supersedes.public_id) if plan.supersedes else None,
@@ -28,9 +33,9 @@ def signed_content(plan: Plan, *, by: User, at: datetime) -> dict[str, Any]:
         "case": plan.case,
         "policy": plan.policy,
         "engine_version": plan.engine_version,
-        "proposal": plan.proposal,
+        "proposal": without_sentences(plan.proposal),
         "edits": plan.edits,
-        "result": plan.result,
+        "result": without_sentences(plan.result),
         "acknowledgements": [
             {
                 "rule": row.rule,

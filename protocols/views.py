@@ -291,7 +291,7 @@ def _plan_page(
     newest = latest_submitted_intake(plan.patient)
     context = {
         "plan": plan,
-        "result": plan.result,
+        "result": reader.result,
         "reader": reader,
         "strip": strip(plan.patient),
         "mixtures": mixtures,
