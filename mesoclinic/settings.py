@@ -166,6 +166,8 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "clinic@mesoclinic.example")
 MESSAGE_ID_DOMAIN = env.text("MESSAGE_ID_DOMAIN", "mesoclinic.example")
 # How long a worker may keep a message before another takes it over. Shorter than a sending takes, and mail goes twice.
 MESSAGE_LEASE = timedelta(seconds=env.whole_number("MESOCLINIC_LEASE_SECONDS", 300, at_least=1))
+# Waits after a refusal for now: this, then 5, 30, 120 and 360 times as long. Short only where a test wants to see the end.
+MESSAGE_BACK_OFF = timedelta(seconds=env.whole_number("MESOCLINIC_BACK_OFF_SECONDS", 60, at_least=1))
 MESSAGE_HOLD = timedelta(seconds=env.whole_number("MESOCLINIC_HOLD_SECONDS", 180))
 # From which to which hour of the site's wall clock follow-ups leave; outside it they wait for the morning.
 MAIL_HOURS = (env.whole_number("MESOCLINIC_MAIL_FROM_HOUR", 8), env.whole_number("MESOCLINIC_MAIL_TO_HOUR", 20))
@@ -243,6 +245,8 @@ STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = DATA_DIR / "documents"
 WHITENOISE_USE_FINDERS = DEBUG
+# Images and web fonts are compressed already; the .ttf fonts are read by the PDF worker only.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("gz", "br", "png", "jpg", "woff2", "ttf")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -272,14 +276,14 @@ DOCUMENT_KINDS = {
     "plan_record": {"template": "documents/plan_record.html", **_OF_A_PLAN},
     "plan_archive": {"template": "documents/plan_record.html", "variant": "pdf/a-3a", **_OF_A_PLAN},
     "plan_patient": {"template": "documents/plan_patient.html", "fit": 2, **_OF_A_PLAN},
-    "consent": {"template": "documents/consent.html", "fit": 2, **_OF_A_PLAN},
+    "consent": {"template": "documents/consent.html", "fit": 1, **_OF_A_PLAN},
     "aftercare": {"template": "documents/aftercare.html", "fit": 1, **_OF_A_PLAN},
     "quotation": {"template": "documents/quotation.html", "fit": 1, **_OF_A_PLAN},
     "course_schedule": {"template": "documents/course_schedule.html", "fit": 1, **_OF_A_PLAN},
     "preparation_sheet": {"template": "documents/preparation_sheet.html", "fit": 1, **_OF_A_VISIT},
     "syringe_labels": {"template": "documents/syringe_labels.html", **_OF_A_VISIT},
     "session_record": {"template": "documents/session_record.html", "fit": 1, **_OF_A_VISIT},
-    "pack": {"template": "", "visible": "sessions.documents.pack_visible"},
+    "pack": {"template": "", "visible": "sessions.documents.pack_visible", "many": True},
 }
 
 # ------------------------------------------------------------------ Logging: to standard error, no patient data
