@@ -166,7 +166,7 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "clinic@mesoclinic.example")
 MESSAGE_ID_DOMAIN = env.text("MESSAGE_ID_DOMAIN", "mesoclinic.example")
 # How long a worker may keep a message before another takes it over. Shorter than a sending takes, and mail goes twice.
 MESSAGE_LEASE = timedelta(seconds=env.whole_number("MESOCLINIC_LEASE_SECONDS", 300, at_least=1))
-# Waits after a refusal for now: this, then 5, 30, 120 and 360 times as long. Short only where a test wants to see the end.
+# The wait after a refusal for now: this, then 5, 30, 120 and 360 times as long.
 MESSAGE_BACK_OFF = timedelta(seconds=env.whole_number("MESOCLINIC_BACK_OFF_SECONDS", 60, at_least=1))
 MESSAGE_HOLD = timedelta(seconds=env.whole_number("MESOCLINIC_HOLD_SECONDS", 180))
 # From which to which hour of the site's wall clock follow-ups leave; outside it they wait for the morning.

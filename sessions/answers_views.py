@@ -164,7 +164,7 @@ def _ask(request: HttpRequest, subject: Subject, *, error: str = "", status: int
             "bad": [(key, words[f"bad_{key}"], request.POST.get("bad") == key) for key in answers.BAD],
         }
         return _render(request, link, "report", {**context, **choices}, status)
-    return _render(request, link, "callback", {**context, "title": "callback_title"}, status)
+    return _render(request, link, "callback", {**context, "title": "callback_title", "visits": subject.visits}, status)
 
 
 def _render(

@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 
 BATCH = 50
 MOST_BATCHES = 40  # of one run; the next tick takes the rest
-BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 360))
+BACK_OFF = tuple(settings.MESSAGE_BACK_OFF * times for times in (1, 5, 30, 120, 360))  # minutes, as shipped
 MOST_FAILURES = len(BACK_OFF) + 1
 MOST_ATTEMPTS = 12  # a message during which the worker died so often is the reason why
-SERVER_DOWN_WAIT = timedelta(minutes=1)
+SERVER_DOWN_WAIT = settings.MESSAGE_BACK_OFF
 OUTBOX_ONLY = "mesoclinic.messaging.backends.OutboxOnlyBackend"
 
 _WAITING = Q(state__in=[MessageState.HELD, MessageState.QUEUED])

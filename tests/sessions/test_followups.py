@@ -23,7 +23,7 @@ from sessions.actions import (
     set_appointment_status,
 )
 from sessions.followup_models import FollowUp, MailPreference
-from sessions.models import Appointment
+from sessions.models import Appointment, TreatmentSession
 from tests import factories
 from tests.sessions import factories as make
 
@@ -127,12 +127,9 @@ def test_finished_course_owes_its_review_and_a_word_after_3_6_and_12_months(cour
     plan.status = "completed"
     visit = course.appointments.get(number=4)
     perform_at = timezone.now()
-    from sessions.models import TreatmentSession
-
-    session = TreatmentSession(
+    session = TreatmentSession.objects.create(
         appointment=visit, plan=plan, nothing_changed=True, performed_at=perform_at, performed_by=ada
     )
-    session.save()
     followups.course_finished(session, by=ada)
 
     assert waiting(subject_id=plan.public_id) == ["checkpoint", "maintenance_12m", "maintenance_3m", "maintenance_6m"]
