@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.accounts.reauthentication import confirm_password
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
+from mesoclinic.errors import InvalidInput, InvalidTransition
 from protocols.actions import change_plan_status
 from protocols.enums import PlanStatus
 from protocols.models import Ingredient, Plan
@@ -46,18 +46,14 @@ from sessions.permissions import (
 )
 from sessions.planned import PlannedLine, planned_lines
 from sessions.planner import Hours
-from sessions.proposing import propose_series, wishes_from
-from sessions.queries import FREE_AGAIN, hours_of, rooms_of
+from sessions.proposing import Chosen, ProposalChanged, propose_series, wishes_from
+from sessions.queries import FREE_AGAIN, hours_of, practitioners_of, rooms_of
 from sessions.terms import terms_of
 from sessions.transitions import BY_HAND, before
 from sessions.wording import AlreadyTaken, day_words, overlap, plain, time_words
 
 Result = TypeVar("Result")
 BOOKED_AHEAD_DAYS = 731
-
-
-class ProposalChanged(DomainError):
-    """What was shown is not what would be booked now: somebody was faster. Nothing was changed."""
 
 
 # ------------------------------------------------------------------ booking
@@ -67,7 +63,7 @@ def book_course(
     *,
     plan: Plan,
     site: Site,
-    practitioner: User,
+    practitioner: User | None,
     earliest: date,
     by: User,
     room: Room | None = None,
@@ -75,24 +71,28 @@ def book_course(
     not_before: time | None = None,
     not_after: time | None = None,
     expected: Sequence[datetime] | None = None,
+    chosen: Sequence[Chosen] | None = None,
 ) -> Course:
-    """Book every session of a signed plan that is not booked yet, at the first fitting times, all or none.
+    """Book every session of a signed plan that is not booked yet, at the best times, all or none.
 
-    ``expected`` are the times that the person saw; if others would be booked now, nothing is.
+    Without ``practitioner`` anybody at the site may treat. ``expected`` are the times that the person saw; if others
+    would be booked now, nothing is. ``chosen`` are times that the person picked: those are booked, or nothing is.
     """
     wanted: list[Appointment] = []
 
     @transaction.atomic
     def book() -> Course:
         wanted.clear()
+        able = [practitioner] if practitioner and chosen is None else list(practitioners_of(site))
         lock_time(
-            practitioner_id=practitioner.pk,
+            practitioner_ids=[who.pk for who in able],
             room_ids=rooms_of(site).values_list("pk", flat=True),
             patient_id=plan.patient_id,
         )
-        current = _reread(plan)
+        current = reread(plan)
         check_can_book(current, site=site, by=by)
-        _check_practitioner(practitioner, site=site, plan=current)
+        if practitioner:
+            check_practitioner(practitioner, site=site, plan=current)
         series = propose_series(
             plan=current,
             site=site,
@@ -101,7 +101,10 @@ def book_course(
                 earliest=earliest, room=room, weekdays=weekdays, not_before=not_before, not_after=not_after
             ),
             now=timezone.now(),
+            chosen=chosen,
         )
+        for key in {slot.practitioner for slot in series.slots}:
+            check_practitioner(series.people[key], site=site, plan=current)
         if expected is not None and [slot.starts_at for slot in series.slots] != list(expected):
             raise ProposalChanged(
                 _("The times have changed since you saw them: somebody booked one of them. Please look again.")
@@ -114,7 +117,7 @@ def book_course(
                     course=course,
                     number=slot.number,
                     patient=current.patient,
-                    practitioner=practitioner,
+                    practitioner=series.people[slot.practitioner],
                     room=rooms[slot.room],
                     site=site,
                     starts_at=slot.starts_at,
@@ -137,7 +140,7 @@ def book_course(
         )
         return course
 
-    return _in_words(book, wanted)
+    return in_words(book, wanted)
 
 
 def book_appointment(
@@ -156,10 +159,10 @@ def book_appointment(
     @transaction.atomic
     def book() -> Appointment:
         wanted.clear()
-        lock_time(practitioner_id=practitioner.pk, room_ids=[room.pk], patient_id=plan.patient_id)
-        current = _reread(plan)
+        lock_time(practitioner_ids=[practitioner.pk], room_ids=[room.pk], patient_id=plan.patient_id)
+        current = reread(plan)
         check_can_book(current, site=site, by=by)
-        _check_practitioner(practitioner, site=site, plan=current)
+        check_practitioner(practitioner, site=site, plan=current)
         if room.site_id != site.pk or not room.is_active:
             raise InvalidInput(_("%(room)s is not a room of %(site)s.") % {"room": room, "site": site}, field="room")
         terms = terms_of(current)
@@ -167,9 +170,9 @@ def book_appointment(
             raise InvalidInput(_("The plan has %(n)s sessions.") % {"n": terms.sessions}, field="number")
         if Appointment.objects.filter(course__plan=current, number=number).exclude(status__in=FREE_AGAIN).exists():
             raise AlreadyTaken(_("This session of the course is booked already."), field="number")
-        _check_in_reach(starts_at)
+        check_in_reach(starts_at)
         ends_at = starts_at + timedelta(minutes=terms.minutes)
-        _check_open(starts_at, ends_at, practitioner=practitioner, site=site)
+        check_open(starts_at, ends_at, practitioner=practitioner, site=site)
         check_gaps(current, number=number, starts_at=starts_at, site=site)
         visit = Appointment(
             course=_course_of(current, by=by),
@@ -196,10 +199,10 @@ def book_appointment(
         )
         return visit
 
-    return _in_words(book, wanted)
+    return in_words(book, wanted)
 
 
-def _in_words(book: Callable[[], Result], wanted: list[Appointment]) -> Result:
+def in_words(book: Callable[[], Result], wanted: list[Appointment]) -> Result:
     try:
         return with_one_retry(book)
     except IntegrityError as error:
@@ -209,7 +212,7 @@ def _in_words(book: Callable[[], Result], wanted: list[Appointment]) -> Result:
         raise refusal from error
 
 
-def _reread(plan: Plan) -> Plan:
+def reread(plan: Plan) -> Plan:
     """The plan as it is now, held still until the transaction ends (SQLite has one writer anyway)."""
     return Plan.objects.select_for_update(of=("self",)).select_related("patient", "formulary").get(pk=plan.pk)
 
@@ -219,7 +222,7 @@ def _course_of(plan: Plan, *, by: User) -> Course:
     return course
 
 
-def _check_practitioner(practitioner: User, *, site: Site, plan: Plan) -> None:
+def check_practitioner(practitioner: User, *, site: Site, plan: Plan) -> None:
     if not practitioner.is_active or site.pk not in practitioner.site_ids:
         raise InvalidInput(
             _("%(who)s does not work at %(site)s.") % {"who": practitioner, "site": site}, field="practitioner"
@@ -231,7 +234,7 @@ def _check_practitioner(practitioner: User, *, site: Site, plan: Plan) -> None:
         )
 
 
-def _check_in_reach(starts_at: datetime) -> None:
+def check_in_reach(starts_at: datetime) -> None:
     now = timezone.now()
     if starts_at <= now:
         raise InvalidInput(_("This time has passed."), field="starts_at")
@@ -239,7 +242,7 @@ def _check_in_reach(starts_at: datetime) -> None:
         raise InvalidInput(_("Courses are booked up to two years ahead."), field="starts_at")
 
 
-def _check_open(starts_at: datetime, ends_at: datetime, *, practitioner: User, site: Site) -> None:
+def check_open(starts_at: datetime, ends_at: datetime, *, practitioner: User, site: Site) -> None:
     local, until = starts_at.astimezone(site.tz), ends_at.astimezone(site.tz)
     closure = Closure.objects.filter(site=site, day=local.date()).first()
     if closure:

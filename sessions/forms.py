@@ -53,7 +53,13 @@ class WishesForm(forms.Form):
     not_after = forms.TimeField(
         label=_("Done by"), required=False, widget=forms.TimeInput(attrs={"type": "time", "step": 900}, format="%H:%M")
     )
-    practitioner = PractitionerField(label=_("Practitioner"), queryset=User.objects.none(), to_field_name="public_id")
+    practitioner = PractitionerField(
+        label=_("Practitioner"),
+        queryset=User.objects.none(),
+        to_field_name="public_id",
+        required=False,
+        empty_label=_("Any"),
+    )
     room = forms.ModelChoiceField(
         label=_("Room"),
         queryset=Room.objects.none(),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 
 from django.utils.translation import gettext as _
 
@@ -11,7 +12,7 @@ from mesoclinic.errors import InvalidInput
 from protocols.models import Plan
 from sessions.models import Course
 from sessions.queries import kept_appointments
-from sessions.terms import terms_of
+from sessions.terms import Terms, terms_of
 
 
 def fits(plan: Plan, *, number: int, starts_at: datetime, site: Site) -> bool:
@@ -34,7 +35,12 @@ def check_gaps(plan: Plan, *, number: int, starts_at: datetime, site: Site) -> N
         if visit.number != number
     }
     days[number] = day
-    for later in (number, number + 1):
+    check_days(terms, days, around=number)
+
+
+def check_days(terms: Terms, days: Mapping[int, date], *, around: int | None = None) -> None:
+    """The plan's windows between these days of sessions, or only between session ``around`` and its neighbours."""
+    for later in sorted(days) if around is None else (around, around + 1):
         if later - 1 not in days or later not in days:
             continue
         pace, gap = terms.gap(later), (days[later] - days[later - 1]).days

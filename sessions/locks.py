@@ -26,12 +26,12 @@ class Busy(DomainError):
     status = 503
 
 
-def lock_time(*, practitioner_id: int, room_ids: Iterable[int], patient_id: int) -> None:
+def lock_time(*, practitioner_ids: Iterable[int], room_ids: Iterable[int], patient_id: int) -> None:
     """Wait until nobody else is booking any of these. Held until the transaction ends."""
     if connection.vendor != "postgresql":
         return
     wanted = [
-        (_PRACTITIONER, practitioner_id),
+        *((_PRACTITIONER, practitioner_id) for practitioner_id in sorted(set(practitioner_ids))),
         *((_ROOM, room_id) for room_id in sorted(set(room_ids))),
         (_PATIENT, patient_id),
     ]

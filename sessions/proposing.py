@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
+from typing import Any
 
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.errors import DomainError
 from protocols.models import Plan
+from sessions.gaps import check_days
 from sessions.models import Appointment, Course, Room
-from sessions.planner import NoSeries, Slot, Wishes, plan_series
-from sessions.queries import calendar_for, kept_appointments
+from sessions.planner import (
+    Calendar,
+    NoSeries,
+    Slot,
+    Usual,
+    Wishes,
+    alternatives,
+    open_slot,
+    plan_series,
+    relax,
+)
+from sessions.queries import calendar_for, kept_appointments, practitioners_of
 from sessions.terms import Terms, terms_of
 from sessions.wording import no_series
 
@@ -23,6 +35,22 @@ class Series:
     terms: Terms
     slots: tuple[Slot, ...]
     kept: tuple[Appointment, ...]  # sessions of the course that are booked or done already
+    people: Mapping[int, User]  # everybody who could treat, by primary key
+    options: Mapping[int, Sequence[Slot]]  # other times for each proposed session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """One time that the person chose on the page."""
+
+    number: int
+    starts_at: datetime
+    practitioner: int
+    room: int
+
+
+class ProposalChanged(DomainError):
+    """What was shown is not what would be booked now: somebody was faster. Nothing was changed."""
 
 
 def wishes_from(
@@ -42,8 +70,21 @@ def wishes_from(
     )
 
 
-def propose_series(*, plan: Plan, site: Site, practitioner: User, wishes: Wishes, now: datetime) -> Series:
-    """The first fitting times for every session of the plan that is not booked yet, or a refusal that says why."""
+def propose_series(
+    *,
+    plan: Plan,
+    site: Site,
+    practitioner: User | None,
+    wishes: Wishes,
+    now: datetime,
+    chosen: Sequence[Chosen] | None = None,
+    options: bool = False,
+) -> Series:
+    """The best times for every session of the plan that is not booked yet, or a refusal that says what to relax.
+
+    Without ``practitioner`` anybody at the site may treat. ``chosen`` are times that somebody picked: they are kept as
+    they are, or refused.
+    """
     terms = terms_of(plan)
     course = Course.objects.filter(plan=plan).first()
     kept = kept_appointments(course) if course else []
@@ -51,23 +92,66 @@ def propose_series(*, plan: Plan, site: Site, practitioner: User, wishes: Wishes
     if len(numbers) >= terms.sessions:
         raise DomainError(_("Every session of this course is booked already."))
     if numbers != list(range(1, len(numbers) + 1)):
-        raise DomainError(_("A session between two booked ones is missing. Cancel the later ones to book them anew."))
+        raise DomainError(_("A session between two booked ones is missing. Book it from the page of a booked one."))
+    able = list(practitioners_of(site))
+    first = practitioner or next((who for who in able if who.pk == plan.signed_by_id), able[0] if able else None)
+    if first is None:
+        raise DomainError(_("Nobody has working hours at %(site)s.") % {"site": site})
+    calendar = calendar_for(practitioner=first, site=site, patient=plan.patient, since=now, colleagues=able)
+    wished = replace(
+        wishes,
+        earliest=max(wishes.earliest, now.astimezone(site.tz).date()),
+        practitioner=practitioner.pk if practitioner else None,
+    )
     days = [visit.starts_at.astimezone(site.tz).date() for visit in kept]
-    today = now.astimezone(site.tz).date()
-    try:
-        slots = plan_series(
-            pacing=terms.pacing,
+    given: dict[str, Any] = {
+        "pacing": terms.pacing,
+        "minutes": terms.minutes,
+        "calendar": calendar,
+        "wishes": wished,
+        "kept": days,
+    }
+    usual = usual_of_visit(kept[-1]) if kept else None
+    if chosen is not None:
+        slots = _chosen(chosen, terms=terms, days=days, calendar=calendar)
+    else:
+        try:
+            slots = plan_series(**given, usual=usual)
+        except NoSeries as error:
+            way = relax(**given, usual=usual)
+            raise no_series(error.reason, practitioner=first, site=site, minutes=terms.minutes, way=way) from error
+    return Series(
+        terms=terms,
+        slots=tuple(slots),
+        kept=tuple(kept),
+        people={who.pk: who for who in [first, *able]},
+        options=alternatives(slots, **given) if options else {},
+    )
+
+
+def usual_of_visit(visit: Appointment) -> Usual:
+    """What a course is used to, told from one of its visits."""
+    local = visit.starts_at.astimezone(visit.site.tz)
+    return Usual(local.weekday(), local.time(), visit.practitioner_id, visit.room_id)
+
+
+def _chosen(chosen: Sequence[Chosen], *, terms: Terms, days: Sequence[date], calendar: Calendar) -> list[Slot]:
+    if [choice.number for choice in chosen] != list(range(len(days) + 1, terms.sessions + 1)):
+        raise ProposalChanged(_("The course has changed since you saw it. Please look again."))
+    slots = []
+    for choice in chosen:
+        slot = open_slot(
+            number=choice.number,
+            starts_at=choice.starts_at,
+            practitioner=choice.practitioner,
+            room=choice.room,
             minutes=terms.minutes,
-            calendar=calendar_for(practitioner=practitioner, site=site, patient=plan.patient, since=now),
-            wishes=Wishes(
-                earliest=max(wishes.earliest, today),
-                weekdays=wishes.weekdays,
-                not_before=wishes.not_before,
-                not_after=wishes.not_after,
-                room=wishes.room,
-            ),
-            kept=days,
+            calendar=calendar,
         )
-    except NoSeries as error:
-        raise no_series(error.reason, practitioner=practitioner, site=site, minutes=terms.minutes) from error
-    return Series(terms=terms, slots=tuple(slots), kept=tuple(kept))
+        if slot is None:
+            raise ProposalChanged(
+                _("The times have changed since you saw them: somebody booked one of them. Please look again.")
+            )
+        slots.append(slot)
+    check_days(terms, dict(enumerate([*days, *(slot.day for slot in slots)], start=1)))
+    return slots

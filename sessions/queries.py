@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TypedDict
@@ -25,7 +26,7 @@ from sessions.models import (
     WorkingHours,
 )
 from sessions.planned import planned_lines
-from sessions.planner import Booked, Calendar, Hours
+from sessions.planner import Agenda, Booked, Calendar, Hours
 
 FREE_AGAIN = (AppointmentStatus.CANCELLED, AppointmentStatus.NO_SHOW)  # this session of the course may be booked anew
 
@@ -96,23 +97,45 @@ def live_appointments() -> QuerySet[Appointment]:
     return Appointment.objects.exclude(status=AppointmentStatus.CANCELLED)
 
 
-def calendar_for(*, practitioner: User, site: Site, patient: Patient, since: datetime) -> Calendar:
-    """All that the planner has to know, in five queries."""
+def calendar_for(
+    *,
+    practitioner: User,
+    site: Site,
+    patient: Patient,
+    since: datetime,
+    colleagues: Iterable[User] = (),
+    without: Iterable[Appointment] = (),
+) -> Calendar:
+    """All that the planner has to know, in six queries, however many colleagues there are.
+
+    ``without`` are appointments that are about to be moved: they take up no time.
+    """
     rooms = list(rooms_of(site).order_by("name", "pk"))
-    taken = live_appointments().filter(ends_at__gt=since)
+    taken = live_appointments().filter(ends_at__gt=since).exclude(pk__in=[visit.pk for visit in without])
+    others = [who.pk for who in colleagues if who.pk != practitioner.pk]
 
     def booked(rows: QuerySet[Appointment]) -> Booked:
         return Booked(rows.order_by("starts_at").values_list("starts_at", "ends_at"))
 
+    everybody = [practitioner.pk, *others]
+    blocks: dict[int, list[Hours]] = {key: [] for key in everybody}
+    for row in WorkingHours.objects.filter(practitioner__in=everybody, site=site).order_by("weekday", "starts"):
+        blocks[row.practitioner_id].append(Hours(row.weekday, row.starts, row.ends))
+    by_person: dict[int, list[tuple[datetime, datetime]]] = {key: [] for key in everybody}
+    of_people = taken.filter(practitioner__in=everybody).order_by("starts_at")
+    for key, starts_at, ends_at in of_people.values_list("practitioner_id", "starts_at", "ends_at"):
+        by_person[key].append((starts_at, ends_at))
     by_room: dict[int, list[tuple[datetime, datetime]]] = {room.pk: [] for room in rooms}
     in_rooms = taken.filter(room__in=rooms).order_by("starts_at")
     for room_id, starts_at, ends_at in in_rooms.values_list("room_id", "starts_at", "ends_at"):
         by_room[room_id].append((starts_at, ends_at))
     return Calendar(
         zone=site.tz,
-        hours=hours_of(practitioner=practitioner, site=site),
+        key=practitioner.pk,
+        hours=blocks[practitioner.pk],
+        colleagues={key: Agenda(hours=blocks[key], booked=Booked(by_person[key])) for key in others},
         closures=closures_of(site, since=since.astimezone(site.tz).date()),
-        practitioner=booked(taken.filter(practitioner=practitioner)),
+        practitioner=Booked(by_person[practitioner.pk]),
         patient=booked(taken.filter(patient=patient)),
         rooms={key: Booked(intervals) for key, intervals in by_room.items()},
         not_before=since,

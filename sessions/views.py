@@ -39,7 +39,7 @@ from sessions.mails import may_be_mailed
 from sessions.models import Appointment, AppointmentStatus, Course
 from sessions.permissions import can_cancel, can_record, check_can_book, check_can_record
 from sessions.planned import planned_syringes, planned_zones
-from sessions.proposing import Series, propose_series, wishes_from
+from sessions.proposing import Chosen, ProposalChanged, Series, propose_series, wishes_from
 from sessions.queries import (
     appointments_visible_to,
     bookable_plans_visible_to,
@@ -170,6 +170,7 @@ def course_book(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             "rows": proposal_rows(series, site=site, names=_room_names(site)) if series else [],
             "axis": _axis(plan, series, site) if series else None,
             "refusal": refusal,
+            "relaxed_query": _relaxed_query(request, refusal),
             "mailable": may_be_mailed(plan.patient),
             "hold_minutes": round(settings.MESSAGE_HOLD.total_seconds() / 60),
             "practitioner": form.cleaned_data.get("practitioner") if form.is_valid() else None,
@@ -198,6 +199,7 @@ def _arguments(form: WishesForm) -> dict[str, Any]:
 
 def _propose(plan: Plan, site: Site, form: WishesForm) -> Series:
     return propose_series(
+        options=True,
         plan=plan,
         site=site,
         practitioner=form.cleaned_data["practitioner"],
@@ -216,12 +218,14 @@ def _again(plan: Plan, site: Site, form: WishesForm, refused: DomainError) -> tu
 
 def _book(request: ClinicRequest, plan: Plan, site: Site, form: WishesForm) -> HttpResponse:
     seen = _instants(request.POST.getlist("starts_at"))
+    chosen = _choices(request)
     kept = set(appointments_visible_to(request.user).filter(course__plan=plan).values_list("pk", flat=True))
     course = book_course(
         plan=plan,
         site=site,
         practitioner=form.cleaned_data["practitioner"],
-        expected=seen,
+        expected=None if chosen else seen,
+        chosen=chosen,
         by=request.user,
         **_arguments(form),
     )
@@ -233,6 +237,48 @@ def _book(request: ClinicRequest, plan: Plan, site: Site, form: WishesForm) -> H
         told += " " + _("No e-mail: hand over the printed dates.")
     tell(request, told, undo_url=_cancel_url(course, booked))
     return redirect("sessions:patient", public_id=plan.patient.public_id)
+
+
+RELAXED_FIELDS = {
+    "practitioner": ("practitioner",),
+    "room": ("room",),
+    "weekdays": ("weekdays",),
+    "hours": ("not_before", "not_after"),
+    "earliest": ("earliest",),
+}
+
+
+def _relaxed_query(request: ClinicRequest, refusal: DomainError | None) -> str:
+    """The wishes without those that have to be given up, as the address of the page that shows what that gives."""
+    way = getattr(refusal, "way", None)
+    if way is None:
+        return ""
+    given = request.GET.copy()
+    given.setdefault("practitioner", "")
+    for wish in way.wishes:
+        for name in RELAXED_FIELDS[wish]:
+            given.setlist(name, [""] if name == "practitioner" else [])
+    if not given.get("earliest"):
+        given["earliest"] = way.slots[0].day.isoformat()
+    return given.urlencode()
+
+
+def _choices(request: ClinicRequest) -> list[Chosen] | None:
+    """The times picked on the page, one for each session; None if the page showed no choice."""
+    found = []
+    for name, text in request.POST.items():
+        number, parts = name.removeprefix("time-"), str(text).split(" ")
+        if not name.startswith("time-") or not (number.isascii() and number.isdigit()):
+            continue
+        try:
+            at = datetime.fromisoformat(parts[0])
+            choice = Chosen(number=int(number), starts_at=at, practitioner=int(parts[1]), room=int(parts[2]))
+        except (ValueError, IndexError):
+            raise ProposalChanged(_("Choose a time from the page.")) from None
+        if at.tzinfo is None or not 2000 < at.year < 2200:
+            raise ProposalChanged(_("Choose a time from the page."))
+        found.append(choice)
+    return sorted(found, key=lambda choice: choice.number) or None
 
 
 def _instants(texts: list[str]) -> list[datetime] | None:

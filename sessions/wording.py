@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 
 class NoTimeFree(DomainError):
-    """The planner found no complete series; the sentence says which session failed and what to change."""
+    """The planner found no complete series; the sentence says which session failed and what to change.
+
+    ``way`` are the fewest wishes to give up and what that gives, where that helps.
+    """
+
+    way: planner.Relaxation | None = None
 
 
 class AlreadyTaken(DomainError):
@@ -59,11 +64,22 @@ def plain(number: Decimal) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Option:
+    """Another time for one session, as one click."""
+
+    value: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProposalRow:
     slot: planner.Slot
     starts_at: datetime
     ends_at: datetime
     room: str
+    practitioner: str
+    value: str  # what the page sends for this time
+    options: list[Option]
     gap: int | None  # days after the session before
     low: int
     high: int
@@ -88,6 +104,8 @@ def proposal_rows(series: Series, *, site: Site, names: Mapping[int, str]) -> li
             remarks.append(later if off > 0 else sooner)
         if start.time() != usual.starts_at.astimezone(site.tz).time():
             remarks.append(_("another hour: the usual one is taken"))
+        if slot.practitioner != usual.practitioner:
+            remarks.append(_("another practitioner: the usual one is not free"))
         if slot.room != usual.room:
             remarks.append(_("another room: the usual one is taken"))
         odd = bool(remarks)
@@ -101,6 +119,15 @@ def proposal_rows(series: Series, *, site: Site, names: Mapping[int, str]) -> li
                 starts_at=start,
                 ends_at=slot.ends_at.astimezone(site.tz),
                 room=names.get(slot.room, ""),
+                practitioner=series.people[slot.practitioner].name,
+                value=slot_value(slot),
+                options=[
+                    Option(
+                        value=slot_value(other),
+                        text=_option_words(other, slot, series=series, site=site, names=names),
+                    )
+                    for other in series.options.get(slot.number, ())
+                ],
                 gap=gap,
                 low=pace.gap_min,
                 high=pace.gap_max,
@@ -112,10 +139,57 @@ def proposal_rows(series: Series, *, site: Site, names: Mapping[int, str]) -> li
     return rows
 
 
+def slot_value(slot: planner.Slot) -> str:
+    return f"{slot.starts_at.isoformat()} {slot.practitioner} {slot.room}"
+
+
+def _option_words(
+    other: planner.Slot, slot: planner.Slot, *, series: Series, site: Site, names: Mapping[int, str]
+) -> str:
+    words = date_format(other.starts_at.astimezone(site.tz), "D j M H:i")
+    if other.practitioner != slot.practitioner:
+        words += f", {series.people[other.practitioner].name}"
+    if other.room != slot.room:
+        words += f", {names.get(other.room, '')}"
+    return words
+
+
 # ------------------------------------------------------------------ the planner's refusals
 
 
-def no_series(reason: planner.Reason, *, practitioner: User, site: Site, minutes: int) -> NoTimeFree:
+def no_series(
+    reason: planner.Reason,
+    *,
+    practitioner: User,
+    site: Site,
+    minutes: int,
+    way: planner.Relaxation | None = None,
+) -> NoTimeFree:
+    refusal = _no_series(reason, practitioner=practitioner, site=site, minutes=minutes)
+    if way is None:
+        return refusal
+    told = NoTimeFree(f"{refusal} {relaxed_words(way, site)}", field=refusal.field)
+    told.way = way
+    return told
+
+
+def relaxed_words(way: planner.Relaxation, site: Site) -> str:
+    """Which wish to give up, and what that gives."""
+    wishes = {
+        "practitioner": _("any practitioner"),
+        "room": _("any room"),
+        "weekdays": _("any weekday"),
+        "hours": _("any hour"),
+        "earliest": _("an earlier start"),
+    }
+    return _("It fits with %(wishes)s: from %(first)s to %(last)s.") % {
+        "wishes": ", ".join(wishes[name] for name in way.wishes),
+        "first": when_words(way.slots[0].starts_at, site),
+        "last": when_words(way.slots[-1].starts_at, site),
+    }
+
+
+def _no_series(reason: planner.Reason, *, practitioner: User, site: Site, minutes: int) -> NoTimeFree:
     names = {
         "practitioner": practitioner.name,
         "site": site.name,

@@ -51,7 +51,7 @@ def test_locks_are_taken_in_one_order_and_last_until_the_end_of_the_transaction(
     held = "SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory' ORDER BY classid, objid"
     with connection.cursor() as cursor:
         with transaction.atomic():
-            lock_time(practitioner_id=5, room_ids=[9, 2, 9], patient_id=7)
+            lock_time(practitioner_ids=[5], room_ids=[9, 2, 9], patient_id=7)
             cursor.execute(held)
             assert cursor.fetchall() == [(7301, 5), (7302, 2), (7302, 9), (7303, 7)]
         cursor.execute(held)
