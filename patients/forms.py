@@ -267,13 +267,23 @@ class DayCheckForm(forms.Form):
 
     def questions(self) -> list[dict[str, Any]]:
         """Each question with what unfolds on “yes”, and what the last intake says."""
-        rows = [{"field": self[f"fact-{fact.key}"], "before": self._before(fact), "more": []} for fact in self.reasked]
+        rows = [
+            {
+                "field": self[f"fact-{fact.key}"],
+                "before": self._before(fact),
+                "more": [],
+                "is_short": fact.type == "boolean",
+            }
+            for fact in self.reasked
+        ]
         for name, more in (
             ("medicines", ["new_medicines"]),
             ("illness", ["new_illness", "new_conditions"]),
             ("allergy", ["new_allergy", "new_allergies"]),
         ):
-            rows.append({"field": self[f"any_{name}"], "before": "", "more": [self[key] for key in more]})
+            rows.append(
+                {"field": self[f"any_{name}"], "before": "", "more": [self[key] for key in more], "is_short": True}
+            )
         return rows
 
     def _before(self, fact: Fact) -> str:

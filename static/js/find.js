@@ -38,6 +38,8 @@ if (box) {
   });
   box.addEventListener("focus", () => open(box.value.trim() !== ""));
   document.addEventListener("click", (event) => {
+    const option = event.target.closest("[data-found] [role=option]");
+    if (option) location.assign(option.dataset.href);
     if (!event.target.closest(".mc-search")) open(false);
   });
   document.addEventListener("focusin", (event) => {

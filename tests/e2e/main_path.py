@@ -130,18 +130,31 @@ def register(hand: Hand) -> None:
     check(FAMILY in page.title(), "the title names the patient")
 
 
+def at_step_of(hand: Hand, name: str) -> None:
+    """Go to the step of the intake that asks ``name``, unless it is in sight."""
+    page = hand.page
+    step = page.locator(f'[data-step]:has(input[name="{name}"])').get_attribute("data-step")
+    if not page.locator(f"#step-{step}.is-now").count():
+        hand.click(page.locator(f'.in-sts a[data-to="{step}"]'))
+        page.locator(f"#step-{step}.is-now").wait_for()
+
+
 def answer(hand: Hand) -> None:
     page = hand.page
-    hand.choose("concern-androgenetic_alopecia", "moderate")
-    hand.choose("concern-poor_scalp_circulation", "mild")
-    for fact in NONE_OF_THESE:
-        hand.choose(f"fact-{fact}", "(none)")
-    for fact, value in ANSWERS.items():
-        hand.choose(f"fact-{fact}", value)
+    choices = {"concern-androgenetic_alopecia": "moderate", "concern-poor_scalp_circulation": "mild"}
+    choices |= {f"fact-{fact}": "(none)" for fact in NONE_OF_THESE}
+    choices |= {f"fact-{fact}": value for fact, value in ANSWERS.items()}
+    asked = page.locator("form[data-intake] input").evaluate_all("inputs => [...new Set(inputs.map(i => i.name))]")
+    for name in sorted(choices, key=asked.index):
+        at_step_of(hand, name)
+        hand.choose(name, choices[name])
+    at_step_of(hand, f"zone-{ZONES[0]}")
     for zone in ZONES:
         tick = page.locator(f'input[name="zone-{zone}"]')
         hand.click(tick.locator("xpath=ancestor::label[1]"))
         check(tick.is_checked(), f"zone {zone} did not stay chosen")
+    hand.press("Review", within=page.locator(".mc-bar"))
+    page.wait_for_url(re.compile("/review/"))
     hand.press("Submit intake")
     page.wait_for_url(re.compile(r"/(patients|intakes)/[0-9a-f-]+/$"))
 
