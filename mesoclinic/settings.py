@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -272,7 +273,7 @@ if PAPER not in ("A4", "Letter"):
 _OF_A_PLAN = {"visible": "protocols.documents.plan_pdf_visible", "page": "protocols:plan"}
 _OF_A_VISIT = {"visible": "sessions.documents.visit_pdf_visible", "page": "sessions:appointment"}
 # "fit": set smaller, if need be, to come out on so many pages. "variant": another kind of PDF than PDF/UA-1.
-DOCUMENT_KINDS = {
+DOCUMENT_KINDS: dict[str, dict[str, Any]] = {
     "plan_record": {"template": "documents/plan_record.html", **_OF_A_PLAN},
     "plan_archive": {"template": "documents/plan_record.html", "variant": "pdf/a-3a", **_OF_A_PLAN},
     "plan_patient": {"template": "documents/plan_patient.html", "fit": 2, **_OF_A_PLAN},

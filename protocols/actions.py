@@ -24,6 +24,7 @@ from patients.intakes import InvalidAnswers, answered_never, case_of, checked_va
 from patients.models import Patient, PatientStatus
 from patients.queries import latest_submitted_intake
 from protocols import transitions
+from protocols.documents import prepare_prints
 from protocols.computing import Computed, clinic_policy, compute, merged, verified
 from protocols.engine import CaseError, canonical_json
 from protocols.engine.codes import without_sentences
@@ -580,6 +581,7 @@ def _sign(*, plan: Plan, revision: int, by: User) -> Plan:
             raise InvalidTransition(_("The plan that this one amends is finished by now. Discard this draft."))
     plan.refresh_from_db()
     import_string(settings.AFTER_PLAN_SIGNED)(plan, by=by)
+    transaction.on_commit(lambda: prepare_prints(plan, by=by), robust=True)  # ahead of need
     trail.record(
         "plan.signed",
         by=by,

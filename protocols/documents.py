@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import hashlib
+from datetime import UTC, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.utils import formats, translation
@@ -13,16 +16,25 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Clinic, User
 from mesoclinic.documents.actions import request_document
+from mesoclinic.documents.checking import print_token
 from mesoclinic.documents.models import Document
 from mesoclinic.errors import InvalidInput, NotAllowed
+from mesoclinic.ui.templatetags.ui import quantity
 from patients.queries import allergy_chips
 from protocols.computing import compute
+from protocols.engine import canonical_json
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from protocols.presentation import Reader
-from protocols.queries import documents_of, live_open_answers, plans_visible_to
+from protocols.queries import documents_of, live_open_answers
+from protocols.signing import signed_content
 
-KINDS = ("plan_patient", "plan_record")
+KINDS = ("plan_patient", "plan_record", "plan_archive", "consent", "aftercare", "quotation", "course_schedule")
+FOR_STAFF = ("plan_record", "plan_archive")  # in the plan's language; the others in the patient's
+WITHOUT_CONTENT = (
+    "aftercare",
+    "course_schedule",
+)  # dates and general advice: for whoever may know that there is a plan
 Data = dict[str, Any]
 
 
@@ -33,30 +45,88 @@ def session_dates(plan: Plan) -> list[Data]:
 
 def plan_pdf_visible(user: User, document: Document) -> bool:
     """Whoever may read plans may read their PDFs, for patients of their own sites."""
-    return user.may(Permission.PLAN_READ) and plans_visible_to(user).filter(public_id=document.subject_id).exists()
+    needed = Permission.PLAN_EXISTS if document.kind in WITHOUT_CONTENT else Permission.PLAN_READ
+    plans = Plan.objects.filter(patient__site_id__in=user.site_ids, public_id=document.subject_id)
+    return user.may(needed) and plans.exists()
 
 
 def request_plan_pdf(*, plan: Plan, by: User, kind: str = "plan_patient") -> Document:
-    """The plan's PDF: for the patient, in the patient's language and plain words, or the full copy for the record."""
-    if not by.may(Permission.PLAN_READ) or plan.patient.site_id not in by.site_ids:
+    """One of the plan's PDFs: those for the patient in the patient's language, those for the record in the plan's."""
+    needed = Permission.PLAN_EXISTS if kind in WITHOUT_CONTENT else Permission.PLAN_READ
+    if not by.may(needed) or plan.patient.site_id not in by.site_ids:
         raise NotAllowed(_("Your role does not allow reading plans."))
     if kind not in KINDS:
         raise InvalidInput(_("There is no such document of a plan."))
-    if plan.result["status"] != "proposed":
-        raise InvalidInput(_("There is nothing to print: this draft holds no mixture."))
-    language = plan.patient.language if kind == "plan_patient" else plan.language
-    with translation.override(language):
-        title = _("Your treatment plan") if kind == "plan_patient" else _("Treatment plan, record copy")
-        context = plan_context(plan, kind=kind, language=language)
+    part = plan_part(plan, kind=kind)
     return request_document(
         kind=kind,
         subject_id=plan.public_id,
         person_id=plan.patient.public_id,
-        title=title,
-        language=language,
-        context=context,
+        title=part["title"],
+        language=part["language"],
+        context=part["context"],
         by=by,
     )
+
+
+def prepare_prints(plan: Plan, *, by: User) -> None:
+    """What is asked for right after a signature, made ahead of need."""
+    for kind in ("plan_patient", "plan_record"):
+        request_plan_pdf(plan=plan, kind=kind, by=by)
+
+
+def plan_part(plan: Plan, *, kind: str) -> Data:
+    """Kind, title, language and content of one document, as a row or as one part of a pack holds them."""
+    if plan.result["status"] != "proposed":
+        raise InvalidInput(_("There is nothing to print: this draft holds no mixture."))
+    if kind == "plan_archive" and not plan.is_signed:
+        raise InvalidInput(_("Only a signed plan goes to the archive."))
+    language = plan.language if kind in FOR_STAFF else plan.patient.language
+    with translation.override(language):
+        return {
+            "kind": kind,
+            "title": _title(kind),
+            "language": language,
+            "context": plan_context(plan, kind=kind, language=language),
+        }
+
+
+def _title(kind: str) -> str:
+    return {
+        "plan_patient": _("Your treatment plan"),
+        "plan_record": _("Treatment plan, record copy"),
+        "plan_archive": _("Treatment plan, signed copy"),
+        "consent": _("Consent to treatment"),
+        "aftercare": _("Before and after your sessions"),
+        "quotation": _("Quotation"),
+        "course_schedule": _("Your sessions"),
+    }[kind]
+
+
+# ------------------------------------------------------------------ whether a print is current
+
+
+def print_mark(plan: Plan, dates: list[Data]) -> str:
+    """Changes when what a print of the plan shows is not so any more: signature, draft's revision, booked dates."""
+    shown = [plan.signature_sha256 or f"draft {plan.revision}", *(f"{r['number']} {r['starts_at']}" for r in dates)]
+    return hashlib.sha256("\n".join(shown).encode()).hexdigest()[:12]
+
+
+def check_url(plan: Plan, dates: list[Data]) -> str:
+    """The public page that says whether a print is current. The plan's id is random and opens nothing by itself."""
+    return f"{settings.SITE_URL}/v/{print_token(plan.public_id, print_mark(plan, dates))}/"
+
+
+def print_state(subject_id: UUID, mark: str) -> str:
+    """current, superseded, draft or unknown; asked by the public page through settings.PRINT_STATE_PROVIDER."""
+    plan = Plan.objects.filter(public_id=subject_id).first()
+    if plan is None:
+        return "unknown"
+    if mark != print_mark(plan, session_dates(plan)):
+        return "superseded"
+    if plan.is_draft:
+        return "draft"
+    return "superseded" if plan.status in (PlanStatus.SUPERSEDED, PlanStatus.DISCARDED) else "current"
 
 
 # ------------------------------------------------------------------ the context: data only
@@ -88,6 +158,8 @@ def plan_context(plan: Plan, *, kind: str, language: str) -> Data:
             "address": patient.site.address,
             "phone": patient.site.phone,
         },
+        "paper": settings.PAPER,
+        "check_url": check_url(plan, dates),
         "plan_number": plan.display_number,
         "version": plan.version,
         "formulary": plan.formulary.label,
@@ -99,10 +171,10 @@ def plan_context(plan: Plan, *, kind: str, language: str) -> Data:
         "signed_on": _day(plan.signed_at.astimezone(zone)) if plan.signed_at else "",
         "signed_time": plan.signed_at.astimezone(zone).strftime("%H:%M") if plan.signed_at else "",
         "concerns": _concerns(plan, reader),
-        "zones": reader.zones(),
+        "zones": zone_shares(reader.zones(), points=result["course"]["points"], volume_ml=result["total_volume_ml"]),
         "area_cm2": result["area_cm2"],
         "total_volume_ml": result["total_volume_ml"],
-        "mixtures": [_mixture(mixture) for mixture in reader.mixtures()],
+        "mixtures": [mixture_data(mixture) for mixture in reader.mixtures()],
         "course": result["course"],
         "sessions": _sessions(plan, dates),
         "axis_dates": [
@@ -113,7 +185,62 @@ def plan_context(plan: Plan, *, kind: str, language: str) -> Data:
         "weeks": round(result["course"]["span_days"] / 7),
     }
     texts = documents_of(plan.formulary)["course"]
-    return context | (_for_patient(reader, texts) if kind == "plan_patient" else _for_record(plan, reader))
+    if kind == "plan_archive":
+        context["attachments"] = [_signed_data(plan)]
+    if kind in FOR_STAFF:
+        return context | _for_record(plan, reader)
+    context |= _for_patient(reader, texts)
+    for mixture in context["mixtures"]:
+        for line in mixture["lines"]:
+            line["proof"] = _plainly(line["proof"])
+    if kind == "consent":
+        context["actives"] = [
+            f"{line['name']} {quantity(line['dose'], line['dose_unit'])}"
+            for mixture in context["mixtures"]
+            for line in mixture["lines"]
+            if not line["is_diluent"]
+        ]
+    if kind == "quotation":
+        context["cost_lines"] = _cost_lines(reader)
+    if kind not in WITHOUT_CONTENT:
+        return context
+    hidden = ("concerns", "zones", "mixtures", "cost", "total_volume_ml", "area_cm2", "notes")
+    return {key: value for key, value in context.items() if key not in hidden}
+
+
+def _plainly(note: str) -> str:
+    """The formulary's notes are written for the record; the patient gets no capitals."""
+    for record, plain in (("TOPICAL", _("topical")), ("ORAL,", _("By mouth,")), ("ORAL.", _("By mouth."))):
+        note = note.replace(record, plain)
+    return note
+
+
+def _signed_data(plan: Plan) -> Data:
+    """Exactly the bytes that the signature is over, to travel inside the archived file."""
+    if plan.signed_by is None or plan.signed_at is None:
+        raise InvalidInput(_("Only a signed plan goes to the archive."))
+    return {
+        "name": "plan.json",
+        "text": canonical_json(signed_content(plan, by=plan.signed_by, at=plan.signed_at)).decode(),
+        "description": _("What was signed"),
+        "at": plan.signed_at.astimezone(UTC).replace(microsecond=0).isoformat(),
+    }
+
+
+def zone_shares(zones: list[Data], *, points: int, volume_ml: Any) -> list[Data]:
+    """Each zone with its part of the points and of the volume, by area. Cumulated, so that the parts make the whole."""
+    whole = sum((Decimal(str(zone["area_cm2"])) for zone in zones), Decimal(0))
+    hundredths, before, rows = int(Decimal(str(volume_ml)) * 100), Decimal(0), []
+
+    def part(of: int, upto: Decimal) -> int:
+        return int((of * upto / whole).to_integral_value()) if whole else 0
+
+    for zone in zones:
+        upto = before + Decimal(str(zone["area_cm2"]))
+        share = Decimal(part(hundredths, upto) - part(hundredths, before)) / 100
+        rows.append(zone | {"points": part(points, upto) - part(points, before), "volume_ml": f"{share:.2f}"})
+        before = upto
+    return rows
 
 
 def _day(value: Any) -> str:
@@ -136,10 +263,11 @@ def _concerns(plan: Plan, reader: Reader) -> list[Data]:
     return rows
 
 
-def _mixture(mixture: Any) -> Data:
+def mixture_data(mixture: Any) -> Data:
     return {
         "label": mixture.label,
         "volume_ml": mixture.volume_ml,
+        "copies": list(range(1, mixture.count + 1)),
         "count": mixture.count,
         "each_ml": mixture.each_ml,
         "ph": list(mixture.ph),
@@ -148,6 +276,7 @@ def _mixture(mixture: Any) -> Data:
         "lines": [
             {
                 "number": line.number,
+                "key": line.key,
                 "band": ((int(line.number) - 1) % 5 + 1) if not line.is_diluent else "s",
                 "name": line.name,
                 "stock": line.stock,
@@ -240,7 +369,13 @@ def _for_patient(reader: Reader, texts: Data) -> Data:
             for row in texts["expected_side_effects"]
         ],
         "alarms": [
-            {"when": when, "signs": [_(row["label"]) for row in texts["red_flags"] if row["contact"] == contact]}
+            {
+                "when": when,
+                "number": settings.EMERGENCY_NUMBER if contact == "emergency_number" else "",
+                "signs": [
+                    _(row["label"]).replace("degC", "°C") for row in texts["red_flags"] if row["contact"] == contact
+                ],
+            }
             for contact, when in (
                 ("emergency_number", _("Call the emergency number")),
                 ("immediately", _("Call us at once")),
@@ -319,13 +454,15 @@ def _for_record(plan: Plan, reader: Reader) -> Data:
             for row in reader.alternatives()
         ],
         "value": result["value"],
-        "cost_lines": [
-            {"words": words, "figure": figure, "factor": factor} for words, figure, factor in reader.cost_lines()
-        ],
+        "cost_lines": _cost_lines(reader),
         "engine_version": plan.engine_version,
         "signature": plan.signature_sha256,
         "gap": result["course"]["ideal_gap_days"],
     }
+
+
+def _cost_lines(reader: Reader) -> list[Data]:
+    return [{"words": words, "figure": figure, "factor": factor} for words, figure, factor in reader.cost_lines()]
 
 
 def _acknowledged(row: Any) -> str:

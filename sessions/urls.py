@@ -2,7 +2,7 @@ from datetime import date
 
 from django.urls import path, register_converter
 
-from sessions import views
+from sessions import print_views, views
 
 
 class DayConverter:
@@ -27,6 +27,9 @@ urlpatterns = [
     path("plans/<uuid:public_id>/book/", views.course_book, name="course_book"),
     path("courses/<uuid:public_id>/cancel/", views.course_cancel, name="course_cancel"),
     path("appointments/<uuid:public_id>/", views.appointment, name="appointment"),
+    path("day/<day:day>/pack/", print_views.day_pack, name="day_pack"),
+    path("appointments/<uuid:public_id>/document/", print_views.visit_document, name="visit_document"),
+    path("appointments/<uuid:public_id>/dates/", print_views.visit_dates, name="visit_dates"),
     path("appointments/<uuid:public_id>/status/", views.appointment_status, name="appointment_status"),
     path("appointments/<uuid:public_id>/cancel/", views.appointment_cancel, name="appointment_cancel"),
     path("appointments/<uuid:public_id>/record/", views.session_record, name="session_record"),

@@ -44,7 +44,7 @@ def request_document(
     *,
     kind: str,
     subject_id: UUID,
-    person_id: UUID,
+    person_id: UUID | None,
     title: str,
     language: str,
     context: Mapping[str, Any],
@@ -69,13 +69,14 @@ def request_document(
             language=language,
             context=data,
             input_hash=fingerprint,
+            parts=len(data.get("parts", ())) or 1,
         )
         try:
             with transaction.atomic():
                 document.save(force_insert=True)
         except IntegrityError:  # the same request at the same instant: theirs is the one
             document = Document.objects.get(input_hash=fingerprint)
-    elif document.state == DocumentState.FAILED:
+    elif document.state in (DocumentState.FAILED, DocumentState.CANCELLED):
         _queue_again(document)
     if document.state == DocumentState.QUEUED:
         _send_to_worker(document)
@@ -88,10 +89,21 @@ def request_document(
 @transaction.atomic
 def retry_document(*, document: Document, by: User) -> Document:
     """Try a failed document again."""
-    if document.state != DocumentState.FAILED or not _queue_again(document):
-        raise InvalidTransition(_("Only a document that failed can be tried again."))
+    if not _queue_again(document):
+        raise InvalidTransition(_("Only a document that failed or was cancelled can be tried again."))
     _send_to_worker(document)
     trail.record("document.retried", by=by, target=document, patient=document.person_id)
+    return document
+
+
+@transaction.atomic
+def cancel_document(*, document: Document, by: User) -> Document:
+    """Stop a pack that is not ready yet. The worker that is at it finds its lease gone and lets go."""
+    going = Document.objects.filter(pk=document.pk, state__in=[DocumentState.QUEUED, DocumentState.RENDERING])
+    if not going.update(state=DocumentState.CANCELLED, lease=None, leased_until=None):
+        raise InvalidTransition(_("It is finished by now; there is nothing to cancel."))
+    document.refresh_from_db()
+    trail.record("document.cancelled", by=by, target=document, patient=document.person_id)
     return document
 
 
@@ -107,8 +119,8 @@ def renew_lost_file(*, document: Document, by: User) -> Document:
 
 
 def _queue_again(document: Document) -> bool:
-    failed = Document.objects.filter(pk=document.pk, state=DocumentState.FAILED)
-    done = failed.update(state=DocumentState.QUEUED, attempts=0, last_error="")
+    stopped = Document.objects.filter(pk=document.pk, state__in=[DocumentState.FAILED, DocumentState.CANCELLED])
+    done = stopped.update(state=DocumentState.QUEUED, attempts=0, parts_done=0, last_error="")
     document.refresh_from_db()
     return bool(done)
 
@@ -117,7 +129,7 @@ def _send_to_worker(document: Document) -> None:
     from mesoclinic.documents import tasks
 
     # robust: the row is committed, so a broker that is down costs one tick and must not fail the page.
-    transaction.on_commit(lambda: tasks.render.delay(document.pk), robust=True)
+    transaction.on_commit(lambda: tasks.send(document.pk, pack=document.parts > 1), robust=True)
 
 
 def input_hash(*, kind: str, title: str, language: str, context: Mapping[str, Any]) -> str:
@@ -143,6 +155,8 @@ def template_version() -> str:
         base / "templates" / "documents",
         base / "templates" / "components",
         base / "mesoclinic" / "ui",
+        base / "mesoclinic" / "documents" / "rendering.py",
+        base / "mesoclinic" / "documents" / "templatetags",
         base / "static" / "css" / "print.css",
     ]
     digest = hashlib.sha256()
@@ -172,8 +186,10 @@ def render_document(document_id: int) -> DocumentState | None:
         return None
     document = Document.objects.get(pk=document_id)
     try:
-        pdf = rendering.render(document)
+        pdf = rendering.render(document, tell=lambda done: _report(document, lease, done))
         name, content_hash = storage.keep(pdf.data)
+    except LeaseLost:
+        return None
     except (rendering.CannotRender, MissingVariable) as error:
         return _fail(document, lease, reason=str(error), final=True)
     except Exception as error:
@@ -195,6 +211,16 @@ def render_document(document_id: int) -> DocumentState | None:
     return DocumentState.READY if done else None
 
 
+class LeaseLost(Exception):
+    """Somebody cancelled the document, or another worker has it."""
+
+
+def _report(document: Document, lease: UUID, done: int) -> None:
+    """One more part of a pack is laid out: shown on its page, and the lease starts anew."""
+    if not _held(document, lease).update(parts_done=done, leased_until=timezone.now() + LEASE):
+        raise LeaseLost
+
+
 def _fail(document: Document, lease: UUID, *, reason: str, final: bool) -> DocumentState:
     state = DocumentState.FAILED if final else DocumentState.QUEUED
     _held(document, lease).update(state=state, lease=None, leased_until=None, last_error=reason[:500])
@@ -214,3 +240,8 @@ def due_documents(*, limit: int = 100) -> list[int]:
         last_error=_("The worker stopped each time while this document was being made."),
     )
     return list(Document.objects.filter(_waiting()).order_by("pk").values_list("pk", flat=True)[:limit])
+
+
+def packs_among(document_ids: list[int]) -> frozenset[int]:
+    """Those that hold many prints: they get a longer time limit."""
+    return frozenset(Document.objects.filter(pk__in=document_ids, parts__gt=1).values_list("pk", flat=True))

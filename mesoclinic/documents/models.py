@@ -14,23 +14,26 @@ class DocumentState(models.TextChoices):
     RENDERING = "rendering", _("Being made")
     READY = "ready", _("Ready")
     FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
 
 
 # Every legal change of a document's state.
 TRANSITIONS: dict[DocumentState, frozenset[DocumentState]] = {
-    DocumentState.QUEUED: frozenset({DocumentState.RENDERING, DocumentState.FAILED}),
+    DocumentState.QUEUED: frozenset({DocumentState.RENDERING, DocumentState.FAILED, DocumentState.CANCELLED}),
     DocumentState.RENDERING: frozenset(
         {
             DocumentState.RENDERING,  # another worker takes over when the lease has run out
             DocumentState.READY,
             DocumentState.QUEUED,
             DocumentState.FAILED,
+            DocumentState.CANCELLED,  # between two parts; the worker then finds its lease gone
         }
     ),
     DocumentState.READY: frozenset(
         {DocumentState.QUEUED}
     ),  # its file was lost or damaged: the same bytes are made again
     DocumentState.FAILED: frozenset({DocumentState.QUEUED}),  # a person tried again
+    DocumentState.CANCELLED: frozenset({DocumentState.QUEUED}),  # a person asked for it once more
 }
 
 
@@ -40,7 +43,7 @@ class Document(models.Model):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     kind = models.CharField(max_length=40)  # "plan_patient"
     subject_id = models.UUIDField(db_index=True)  # the plan it shows, by public id
-    person_id = models.UUIDField(db_index=True)
+    person_id = models.UUIDField(db_index=True, null=True, blank=True)  # none: a pack about several people
     title = models.CharField(max_length=200)
     language = models.CharField(max_length=5)
     context = models.JSONField()
@@ -54,6 +57,8 @@ class Document(models.Model):
     content_hash = models.CharField(max_length=64, blank=True)  # SHA-256 of the PDF's bytes
     size_bytes = models.PositiveIntegerField(null=True, blank=True)
     pages = models.PositiveSmallIntegerField(null=True, blank=True)
+    parts = models.PositiveSmallIntegerField(default=1)  # how many prints a pack holds
+    parts_done = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True, blank=True)
 

@@ -1,4 +1,4 @@
-"""HTML to a tagged PDF (PDF/UA-1).
+"""HTML to a tagged PDF (PDF/UA-1), or to PDF/A-3 with the signed data inside.
 
 The only place that knows WeasyPrint, and it is loaded on first use: without its system libraries the rest of the
 product still runs, and the document says what is missing.
@@ -7,7 +7,9 @@ product still runs, and the document says what is missing.
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ BASE_URL = "https://static.invalid/"
 MOST_HTML_BYTES = 2_000_000
 MOST_PDF_BYTES = 20_000_000
 MOST_PAGES = 120
+MOST_PAGES_OF_A_PACK = 600
+PAPERS = {"A4": "A4", "Letter": "letter"}
 FONT_FOLDER = "vendor/inter-ttf"  # made by scripts/vendor.py
 
 
@@ -41,34 +45,77 @@ class Pdf:
     pages: int
 
 
-def render(document: Document) -> Pdf:
-    """The PDF of one document. The same row gives the same bytes."""
-    kind = settings.DOCUMENT_KINDS[document.kind]
-    zone = document.context.get("time_zone") or settings.TIME_ZONE
-    with translation.override(document.language), timezone.override(ZoneInfo(zone)):
-        html = template_engine.render(
-            kind["template"],
-            {**document.context, "title": document.title, "language": document.language, "kind": document.kind},
+def render(document: Document, *, tell: Callable[[int], None] | None = None) -> Pdf:
+    """The PDF of one document. The same row gives the same bytes.
+
+    A pack is its parts, laid out one after the other and written as one file; ``tell`` hears how many are done.
+    """
+    kind, context = settings.DOCUMENT_KINDS[document.kind], document.context
+    if "parts" not in context:
+        return _written(
+            _laid_out(document.kind, document.title, document.language, context), kind=kind, context=context
         )
-    return render_html(html)
+    done: list[Any] = []
+    for part in context["parts"]:
+        done.append(_laid_out(part["kind"], part["title"], part["language"], part["context"]))
+        if sum(len(one.pages) for one in done) > MOST_PAGES_OF_A_PACK:
+            raise CannotRender(_("It has more than %(most)s pages.") % {"most": MOST_PAGES_OF_A_PACK})
+        if tell:
+            tell(len(done))
+    whole = done[0].copy([page for one in done for page in one.pages])
+    whole.metadata.title = document.title
+    whole.metadata.lang = document.language
+    return _written(whole, kind=kind, context=context, most_bytes=MOST_PDF_BYTES * 5)
 
 
-def render_html(html: str) -> Pdf:
+def _laid_out(name: str, title: str, language: str, context: dict[str, Any]) -> Any:
+    """The pages of one document. A kind that names ``fit`` is set smaller, in three steps at most, to come out on so many."""
+    kind = settings.DOCUMENT_KINDS[name]
+    zone = context.get("time_zone") or settings.TIME_ZONE
+    paper = context.get("paper", "A4")
+    with translation.override(language), timezone.override(ZoneInfo(zone)):
+        for size in ("", "fit-1", "fit-2", "fit-2 fit-3"):
+            html = template_engine.render(
+                kind["template"],
+                {**context, "title": title, "language": language, "kind": name, "size": size},
+            )
+            pages = lay_out(html, paper=paper)
+            if len(pages.pages) <= kind.get("fit", MOST_PAGES):
+                break
+    return pages
+
+
+def render_html(html: str, *, paper: str = "A4") -> Pdf:
+    return _written(lay_out(html, paper=paper), kind={}, context={})
+
+
+def lay_out(html: str, *, paper: str = "A4") -> Any:
     if len(html.encode()) > MOST_HTML_BYTES:
         raise CannotRender(_("It is too long to be printed."))
     tools = _tools()
-    fetcher = tools.fetcher()
     try:
-        page = tools.weasyprint.HTML(string=html, base_url=BASE_URL, url_fetcher=fetcher)
-        laid_out = page.render(stylesheets=[tools.css], font_config=tools.fonts)
-        if len(laid_out.pages) > MOST_PAGES:
-            raise CannotRender(_("It has more than %(most)s pages.") % {"most": MOST_PAGES})
-        data = laid_out.write_pdf(pdf_variant="pdf/ua-1", pdf_tags=True, optimize_images=True, jpeg_quality=70, dpi=150)
+        page = tools.weasyprint.HTML(string=html, base_url=BASE_URL, url_fetcher=tools.fetcher())
+        laid_out = page.render(stylesheets=tools.sheets(paper), font_config=tools.fonts)
     except tools.Refused as error:
         raise CannotRender(str(error)) from None
     except SoftTimeLimitExceeded:
-        raise CannotRender(_("It took longer than a minute to make.")) from None
-    if len(data) > MOST_PDF_BYTES:
+        raise CannotRender(_("It took too long to make.")) from None
+    if len(laid_out.pages) > MOST_PAGES:
+        raise CannotRender(_("It has more than %(most)s pages.") % {"most": MOST_PAGES})
+    return laid_out
+
+
+def _written(laid_out: Any, *, kind: dict[str, Any], context: dict[str, Any], most_bytes: int | None = None) -> Pdf:
+    tools = _tools()
+    variant = kind.get("variant", "pdf/ua-1")
+    laid_out.metadata.attachments = [tools.attachment(one) for one in context.get("attachments", [])]
+    try:
+        data = laid_out.write_pdf(pdf_variant=variant, pdf_tags=True, optimize_images=True, jpeg_quality=70, dpi=150)
+    except tools.Refused as error:
+        raise CannotRender(str(error)) from None
+    except SoftTimeLimitExceeded:
+        raise CannotRender(_("It took too long to make.")) from None
+    if len(data) > (most_bytes or MOST_PDF_BYTES):
         raise CannotRender(_("The file is larger than 20 MB."))
     return Pdf(data=data, pages=len(laid_out.pages))
 
@@ -105,6 +152,25 @@ class _Tools:
         self.fonts = FontConfiguration()
         self.css = weasyprint.CSS(
             string=style_sheet(), base_url=BASE_URL, url_fetcher=Fetcher(), font_config=self.fonts
+        )
+        self._papers = {
+            name: weasyprint.CSS(string=f"@page {{ size: {size} }}", font_config=self.fonts)
+            for name, size in PAPERS.items()
+        }
+
+    def sheets(self, paper: str) -> Iterable[Any]:
+        return [self.css, self._papers[paper]]
+
+    def attachment(self, given: dict[str, str]) -> Any:
+        """Data that travel inside the file. Its dates are given, since the day of printing would change the bytes."""
+        at = datetime.fromisoformat(given["at"])
+        return self.weasyprint.Attachment(
+            string=given["text"].encode(),
+            name=given["name"],
+            description=given["description"],
+            created=at,
+            modified=at,
+            relationship="Source",
         )
 
 

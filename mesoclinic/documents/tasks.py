@@ -5,8 +5,22 @@ from celery import shared_task
 log = logging.getLogger(__name__)
 
 
+def send(document_id: int, *, pack: bool) -> None:
+    (render_pack if pack else render).delay(document_id)
+
+
 @shared_task(name="documents.render", soft_time_limit=60, time_limit=90)
 def render(document_id: int) -> None:
+    _render(document_id)
+
+
+@shared_task(name="documents.render_pack", soft_time_limit=900, time_limit=960)
+def render_pack(document_id: int) -> None:
+    """Many prints in one file. Its lease starts anew with each of them."""
+    _render(document_id)
+
+
+def _render(document_id: int) -> None:
     from mesoclinic.documents import actions
 
     if actions.render_document(document_id) is None:
@@ -18,5 +32,7 @@ def render_due() -> None:
     """Queue again what a lost message or a dead worker left behind."""
     from mesoclinic.documents import actions
 
-    for document_id in actions.due_documents():
-        render.delay(document_id)
+    due = actions.due_documents()
+    packs = actions.packs_among(due)
+    for document_id in due:
+        send(document_id, pack=document_id in packs)

@@ -1,20 +1,23 @@
 from __future__ import annotations
 
+import time
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages as notices
-from django.http import HttpResponse
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from mesoclinic.accounts.access import signed_in
+from mesoclinic.accounts.access import public, signed_in
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.documents import actions, storage
+from mesoclinic.documents.checking import state_of
 from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.documents.queries import document_visible_to
 
@@ -58,6 +61,39 @@ def document_retry(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     actions.retry_document(document=document, by=request.user)
     notices.success(request, _("The document is being made again."))
     return redirect("documents:status", public_id=public_id)
+
+
+@signed_in
+@require_POST
+def document_cancel(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    document = document_visible_to(request.user, public_id)
+    actions.cancel_document(document=document, by=request.user)
+    return redirect("documents:status", public_id=public_id)
+
+
+CHECKS_PER_MINUTE = 30  # from one address
+
+
+@public("anybody who holds a print may ask whether it is current; it says that and nothing else")
+@require_safe
+@never_cache
+def print_check(request: HttpRequest, token: str) -> HttpResponse:
+    address = request.META.get("REMOTE_ADDR", "")
+    key = f"print-check:{address}:{int(time.time() // 60)}"
+    cache.add(key, 0, timeout=120)
+    try:
+        asked = cache.incr(key)
+    except ValueError:  # it ran out between the two lines
+        asked = 1
+    if asked > CHECKS_PER_MINUTE:
+        refused = render(request, "documents/print_check.html", {"state": "too_many"}, status=429)
+        refused["Retry-After"] = "60"
+        return refused
+    state = state_of(token)
+    answer = render(request, "documents/print_check.html", {"state": state}, status=404 if state == "unknown" else 200)
+    answer["Referrer-Policy"] = "no-referrer"
+    answer["X-Robots-Tag"] = "noindex"
+    return answer
 
 
 def file_name(document: Document) -> str:

@@ -25,7 +25,7 @@ def renders(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A renderer that costs nothing and counts what it was asked for."""
     asked: list[int] = []
 
-    def render(document: Document) -> rendering.Pdf:
+    def render(document: Document, **_: object) -> rendering.Pdf:
         asked.append(document.pk)
         return PDF
 
@@ -34,7 +34,7 @@ def renders(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def render(document: Document) -> rendering.Pdf:
+    def render(document: Document, **_: object) -> rendering.Pdf:
         raise error
 
     monkeypatch.setattr(rendering, "render", render)
@@ -179,7 +179,7 @@ def test_result_of_a_worker_that_lost_its_lease_is_dropped(ask: Ask, monkeypatch
     document = ask()
     other = uuid.uuid4()
 
-    def overtaken(row: Document) -> rendering.Pdf:
+    def overtaken(row: Document, **_: object) -> rendering.Pdf:
         Document.objects.update(lease=other)
         return PDF
 

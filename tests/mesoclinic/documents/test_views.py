@@ -18,7 +18,7 @@ SignIn = Callable[[User], Client]
 
 @pytest.fixture
 def ready(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Document:
-    monkeypatch.setattr(rendering, "render", lambda document: rendering.Pdf(data=b"%PDF-1.7 probe", pages=2))
+    monkeypatch.setattr(rendering, "render", lambda document, **_: rendering.Pdf(data=b"%PDF-1.7 probe", pages=2))
     document = ask(title="Plan; “Teodor” Élodie/..\r\nX: y")
     actions.render_document(document.pk)
     document.refresh_from_db()
@@ -27,7 +27,7 @@ def ready(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Document:
 
 def test_status_polls_until_it_is_ready(ask: Ask, ada: User, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
     document = ask()
-    monkeypatch.setattr(rendering, "render", lambda document: rendering.Pdf(data=b"%PDF-1.7 probe", pages=2))
+    monkeypatch.setattr(rendering, "render", lambda document, **_: rendering.Pdf(data=b"%PDF-1.7 probe", pages=2))
     client, url = sign_in(ada), reverse("documents:status", args=[document.public_id])
 
     page = client.get(url).content.decode()

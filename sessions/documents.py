@@ -1,0 +1,268 @@
+"""Visits on paper: what to draw up, labels for the syringes, what was done, and packs of many prints; without HTTP."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import formats, translation
+from django.utils.translation import gettext as _
+
+from mesoclinic.accounts.access import Permission
+from mesoclinic.accounts.models import Site, User
+from mesoclinic.audit import trail
+from mesoclinic.documents.actions import request_document
+from mesoclinic.documents.models import Document
+from mesoclinic.errors import InvalidInput, NotAllowed
+from mesoclinic.ui.templatetags.ui import quantity
+from protocols.documents import mixture_data, plan_context, plan_part, zone_shares
+from protocols.enums import PlanStatus
+from protocols.models import Plan
+from protocols.presentation import Reader
+from sessions.models import Appointment, AppointmentStatus, TreatmentSession, TreatmentSessionStatus
+from sessions.queries import appointments_visible_to, usable_lots, visits_on
+
+Data = dict[str, Any]
+KINDS = ("preparation_sheet", "syringe_labels", "session_record")
+PACKS = ("day", "week", "quotations")
+LIVE_PLANS = (PlanStatus.SIGNED, PlanStatus.ACTIVE)
+COMING = (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)
+
+
+def visit_pdf_visible(user: User, document: Document) -> bool:
+    """Whoever may read plans, for visits of patients of their own sites."""
+    visits = appointments_visible_to(user)
+    return user.may(Permission.PLAN_READ) and visits.filter(public_id=document.subject_id).exists()
+
+
+def pack_visible(user: User, document: Document) -> bool:
+    return user.may(Permission.PLAN_READ) and document.context.get("site_id") in user.site_ids
+
+
+def request_visit_pdf(*, appointment: Appointment, kind: str, by: User) -> Document:
+    """The preparation sheet, the labels or the record of one visit."""
+    if not by.may(Permission.PLAN_READ) or appointment.patient.site_id not in by.site_ids:
+        raise NotAllowed(_("Your role does not allow reading plans."))
+    if kind not in KINDS:
+        raise InvalidInput(_("There is no such document of a visit."))
+    part = visit_part(appointment, kind=kind)
+    return request_document(
+        kind=kind,
+        subject_id=appointment.public_id,
+        person_id=appointment.patient.public_id,
+        title=part["title"],
+        language=part["language"],
+        context=part["context"],
+        by=by,
+    )
+
+
+@transaction.atomic
+def request_pack(*, site: Site, first: date, what: str, by: User) -> Document:
+    """One file of many prints: a day's or a week's preparation sheets, or a quotation for every plan signed for the
+    site and not begun. Every patient in it has an event of their own in the trail."""
+    if not by.may(Permission.PLAN_READ) or site.pk not in by.site_ids:
+        raise NotAllowed(_("Your role does not allow reading plans."))
+    if what not in PACKS:
+        raise InvalidInput(_("There is no such pack."))
+    parts, patients = _quotations(site) if what == "quotations" else _sheets(site, first, what=what, by=by)
+    if not parts:
+        raise InvalidInput(
+            _("No plan waits for its course to be booked.")
+            if what == "quotations"
+            else _("Nobody is booked whose plan is signed.")
+        )
+    day = formats.date_format(first, "j F Y")
+    title = {
+        "day": _("Day pack, %(site)s, %(day)s") % {"site": site.name, "day": day},
+        "week": _("Preparation sheets, %(site)s, week from %(day)s") % {"site": site.name, "day": day},
+        "quotations": _("Quotations, %(site)s") % {"site": site.name},
+    }[what]
+    pack = request_document(
+        kind="pack",
+        subject_id=site.public_id,
+        person_id=None,
+        title=title,
+        language=translation.get_language() or settings.LANGUAGE_CODE,
+        context={"parts": parts, "site_id": site.pk},
+        by=by,
+    )
+    for patient in patients:
+        trail.record("document.requested", by=by, target=pack, patient=patient, details={"kind": "pack"})
+    return pack
+
+
+def _sheets(site: Site, first: date, *, what: str, by: User) -> tuple[list[Data], list[Any]]:
+    parts, patients = [], []
+    for offset in range(7 if what == "week" else 1):
+        for visit in visits_on(first + timedelta(days=offset), site=site, user=by):
+            plan = visit.course.plan
+            if visit.status in COMING and plan.status in LIVE_PLANS:
+                parts.append(visit_part(visit, kind="preparation_sheet"))
+                patients.append(visit.patient)
+    return parts, patients
+
+
+def _quotations(site: Site) -> tuple[list[Data], list[Any]]:
+    plans = (
+        Plan.objects.filter(patient__site=site, status=PlanStatus.SIGNED, course__isnull=True)
+        .select_related("patient__site", "formulary", "intake", "signed_by", "responsible")
+        .order_by("patient__family_name", "patient__given_name", "pk")
+    )
+    return [plan_part(plan, kind="quotation") for plan in plans], [plan.patient for plan in plans]
+
+
+# ------------------------------------------------------------------ contexts: data only
+
+
+def visit_part(visit: Appointment, *, kind: str) -> Data:
+    """Kind, title, language and content of one document about a visit, in the plan's language: it is for staff."""
+    plan = visit.course.plan
+    with translation.override(plan.language):
+        context = _record_context(visit) if kind == "session_record" else _preparation_context(visit)
+        title = {
+            "preparation_sheet": _("Preparation sheet, session %(n)s of %(all)s"),
+            "syringe_labels": _("Syringe labels, session %(n)s of %(all)s"),
+            "session_record": _("Session record, session %(n)s of %(all)s"),
+        }[kind] % {"n": visit.number, "all": plan.result["course"]["sessions"]}
+    return {"kind": kind, "title": title, "language": plan.language, "context": context}
+
+
+def _of_visit(visit: Appointment) -> Data:
+    plan, starts = visit.course.plan, visit.starts_at.astimezone(visit.site.tz)
+    base = plan_context(plan, kind="plan_patient", language=plan.language)
+    kept = [
+        "time_zone",
+        "person",
+        "place",
+        "paper",
+        "check_url",
+        "plan_number",
+        "version",
+        "formulary",
+        "sample",
+        "fingerprint",
+        "draft",
+        "superseded",
+        "practitioner",
+        "signed_on",
+        "signed_time",
+        "course",
+    ]
+    return {key: base[key] for key in kept} | {
+        "number": visit.number,
+        "of": plan.result["course"]["sessions"],
+        "on": formats.date_format(starts, "l j F Y"),
+        "at": starts.strftime("%H:%M"),
+        "room": visit.room.name,
+        "site_name": visit.site.name,
+        "injector": visit.practitioner.name,
+    }
+
+
+def _preparation_context(visit: Appointment) -> Data:
+    plan = visit.course.plan
+    if not plan.is_signed:
+        raise InvalidInput(_("Only a signed plan may be prepared. Sign it first."))
+    if plan.status not in LIVE_PLANS:
+        raise InvalidInput(
+            _("This plan is %(state)s: nothing is prepared from it. Use the plan that is in force.")
+            % {"state": str(plan.get_status_display()).lower()}
+        )
+    reader = Reader(plan)
+    own = [row["syringes"] for row in plan.result.get("sessions") or [] if row.get("number") == visit.number]
+    syringes = [mixture_data(mixture) for mixture in reader.mixtures(own[0] if own and own[0] is not None else None)]
+    day = visit.starts_at.astimezone(visit.site.tz).date()
+    lots: dict[str, str] = {}
+    for lot in usable_lots(plan, visit.number, site=visit.site, today=day):  # the soonest to expire comes first
+        lots.setdefault(lot.product.ingredient.key, f"{lot.number}, {formats.date_format(lot.expires_on, 'j M Y')}")
+    raw = reader.contents.raw
+    for syringe in syringes:
+        last = {key for row in _raw_syringe(plan, syringe["label"], own) for key in row}
+        for line in syringe["lines"]:
+            line["lot"] = lots.get(line["key"], "")
+            line["last"] = line["key"] in last
+            storage = raw.get(line["key"], {}).get("storage") or {}
+            line["mind"] = [
+                words
+                for holds, words in (
+                    (line["last"], _("use at once")),
+                    (storage.get("protect_from_light"), _("no light")),
+                    ((storage.get("temperature_max") or 99) <= 8, _("from the fridge")),
+                )
+                if holds
+            ]
+        # Diluent first, then the actives, and what must not wait comes last.
+        syringe["lines"].sort(
+            key=lambda line: (not line["is_diluent"], line["last"], int(line["number"]) if line["number"] != "S" else 0)
+        )
+        syringe["upto"] = _marks(syringe["lines"])
+        syringe["label_text"] = " · ".join(
+            line["name"] if line["is_diluent"] else f"{line['name']} {quantity(line['dose'], line['dose_unit'])}"
+            for line in syringe["lines"]
+        )
+    total = sum((Decimal(syringe["volume_ml"]) for syringe in syringes), Decimal(0))
+    shares = [
+        zone_shares(reader.zones(), points=plan.result["course"]["points"], volume_ml=syringe["volume_ml"])
+        for syringe in syringes
+    ]
+    together = zone_shares(reader.zones(), points=plan.result["course"]["points"], volume_ml=total)
+    zones = [row | {"parts": [share[index]["volume_ml"] for share in shares]} for index, row in enumerate(together)]
+    for row in zones:
+        row["volume_ml"] = str(sum((Decimal(part) for part in row["parts"]), Decimal(0)))
+    return _of_visit(visit) | {
+        "syringes": syringes,
+        "zone_rows": zones,
+        "total_volume_ml": str(total),
+        "area_cm2": plan.result["area_cm2"],
+        "cautions": [row["message"] for row in plan.result["cautions"]][:12],
+        "several": len(syringes) > 1,
+    }
+
+
+def _raw_syringe(plan: Plan, label: str, own: list[Any]) -> list[list[str]]:
+    rows = own[0] if own and own[0] is not None else plan.result["syringes"]
+    return [list(used["ingredients"]) for row in rows if row["label"] == label for used in row["use_immediately"]]
+
+
+def _marks(lines: list[Data]) -> str:
+    """Where the plunger stands after the last line."""
+    return str(sum((Decimal(line["volume_ml"]) for line in lines), Decimal(0)))
+
+
+def _record_context(visit: Appointment) -> Data:
+    done = (
+        TreatmentSession.objects.filter(appointment=visit, status=TreatmentSessionStatus.PERFORMED)
+        .select_related("performed_by")
+        .first()
+    )
+    if done is None:
+        raise InvalidInput(_("This session has not been recorded yet."))
+    at = done.performed_at.astimezone(visit.site.tz)
+    return _of_visit(visit) | {
+        "check_url": "",  # what was done does not go out of date
+        "superseded": False,
+        "performed_by": done.performed_by.name,
+        "performed_on": formats.date_format(at, "j F Y"),
+        "performed_time": at.strftime("%H:%M"),
+        "nothing_changed": done.nothing_changed,
+        "tolerance": done.tolerance,
+        "note": done.note,
+        "given": [
+            {
+                "name": row.ingredient.name,
+                "syringe": row.syringe,
+                "planned_ml": str(row.planned_volume_ml),
+                "volume_ml": str(row.volume_ml),
+                "dose": str(row.dose.normalize()) if row.dose_unit else "",
+                "dose_unit": row.dose_unit,
+                "lot": row.lot.number if row.lot else "",
+                "expires": formats.date_format(row.lot.expires_on, "j M Y") if row.lot else "",
+                "why": row.deviation_reason,
+            }
+            for row in done.administrations.select_related("ingredient", "lot").order_by("syringe", "id")
+        ],
+    }
