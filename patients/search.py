@@ -76,7 +76,7 @@ def likeness(words: Sequence[str], name: str) -> float:
 
 
 def rank(query: str) -> Case:
-    """0 for the number typed, then names that begin with it, names with a word that does, and the rest."""
+    """0 for the number typed, then whole names, names that begin with it, names with a word that does, the rest."""
     text = fold(query[:QUERY_LENGTH])
     whens = []
     if match := _NUMBER.match(query.strip().lower()) or re.fullmatch(r"0*(\d{1,9})", query.strip()):
@@ -84,11 +84,12 @@ def rank(query: str) -> Case:
     if text:
         first = text.split()[0]
         whens += [
-            When(search_key__startswith=text, then=1),
-            When(search_key__contains=f" {text}", then=2),
-            When(Q(search_key__startswith=first) | Q(search_key__contains=f" {first}"), then=3),
+            When(Q(search_key__startswith=f"{text} ") | Q(search_key__contains=f" {text} "), then=1),
+            When(search_key__startswith=text, then=2),
+            When(search_key__contains=f" {text}", then=3),
+            When(Q(search_key__startswith=first) | Q(search_key__contains=f" {first}"), then=4),
         ]
-    return Case(*whens, default=4, output_field=IntegerField())
+    return Case(*whens, default=5, output_field=IntegerField())
 
 
 def is_too_short(query: str) -> bool:

@@ -528,11 +528,10 @@ def _saved_quietly(intake: Intake, form: IntakeForm, status: int) -> JsonRespons
     """For the page's own script, which saves while somebody types."""
     answer: dict[str, Any] = {"errors": {name: list(map(str, said)) for name, said in form.errors.items()}}
     if status == 200:
-        takes = intake.facts.get("medications")
         answer = {
             "revision": intake.revision,
             "saved": _saved_sentence(intake),
-            "ticked": {"fact-medications": takes if isinstance(takes, list) else []},
+            "ticked": {"fact-medications": classes_of(form.named_medicines())},
         }
     return JsonResponse(answer, status=status)
 

@@ -20,6 +20,7 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from patients import intakes
 from patients.forms import IntakeForm
+from patients.intakes import FROM_THE_RECORD
 from patients.medicines import classes_of
 from patients.models import Intake, IntakeStatus
 from patients.queries import intakes_visible_to
@@ -54,6 +55,8 @@ def findings_of(case: Mapping[str, Any], formulary: Formulary) -> list[Said]:
     for finding in screen(parse_case(whole, formulary), formulary).findings:
         if not finding.because or any(reason.answer is None for reason in finding.because):
             continue
+        if finding.rule.severity != "absolute" and {reason.fact for reason in finding.because} <= FROM_THE_RECORD:
+            continue  # true of everybody of that age; the plan says it where it matters
         because = words.because([{"fact": reason.fact, "answer": reason.answer} for reason in finding.because])
         said.append(
             Said(

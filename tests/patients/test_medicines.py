@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from mesoclinic.accounts.models import User
+from mesoclinic.errors import InvalidInput
+from patients.actions import save_intake, start_intake, submit_intake
+from patients.groups import GROUPS
+from patients.intakes import UNKNOWN, to_review, vocabulary_for
+from patients.medicines import ASK, KNOWN, classes_of, medicine_names, read_medicines
+from patients.medicines import UNKNOWN as NOT_KNOWN
+from patients.models import Intake, IntakeStatus, Patient
+from patients.queries import strip
+from patients.vocabulary import load_vocabulary
+
+NOTHING: dict[str, Any] = {"concerns": [], "zones": [], "note": ""}
+
+
+@pytest.fixture
+def draft(teodor: Patient, ada: User) -> Intake:
+    return start_intake(patient=teodor, by=ada)
+
+
+@pytest.mark.parametrize(
+    ("line", "state", "classes"),
+    [
+        ("Aspirin 100 mg", KNOWN, ["antiplatelet_single"]),
+        ("b01af02", KNOWN, ["doac"]),
+        ("L01BA01", KNOWN, ["methotrexate"]),  # not chemotherapy
+        ("L01XA01", KNOWN, ["chemotherapy"]),
+        ("methotrexate", KNOWN, ["immunosuppressant", "methotrexate"]),
+        ("adalimumab", KNOWN, ["immunosuppressant", "biologic"]),
+        ("Minoxidil 5 % lotion", KNOWN, ["minoxidil_topical"]),
+        ("minoxidil tablets 2.5 mg", KNOWN, ["antihypertensive", "minoxidil_oral"]),
+        ("minoxidil", ASK, []),
+        ("levodopa with carbidopa", KNOWN, []),
+        ("N04BA01", KNOWN, ["levodopa_alone"]),
+        ("paracetamol", KNOWN, []),
+        ("vitamin D, 1 a day", KNOWN, []),
+        ("warfarine", ASK, []),
+        ("something from the market", NOT_KNOWN, []),
+    ],
+)
+def test_medicine_maps_to_classes(line: str, state: str, classes: list[str]) -> None:
+    [named] = read_medicines(line)
+    assert (named.text, named.state, classes_of([named])) == (line, state, classes)
+
+
+def test_two_antiplatelet_medicines_are_two_together() -> None:
+    assert classes_of(read_medicines("aspirin\nclopidogrel")) == ["antiplatelet_dual"]
+    assert classes_of(read_medicines("aspirin 75 mg\nAspirin in the evening")) == ["antiplatelet_single"]
+
+
+def test_every_class_with_a_code_is_found_by_a_name() -> None:
+    named = set(classes_of(read_medicines("\n".join(medicine_names())))) | {"antiplatelet_single", "levodopa_alone"}
+    wanted = {entry.value for entry in load_vocabulary().medicine_classes}
+    assert wanted - named == {"biotin_high_dose"}  # how much decides
+    assert len(medicine_names()) >= 150
+
+
+@pytest.mark.parametrize("fact", list(GROUPS))
+def test_groups_hold_every_value_once(fact: str) -> None:
+    values = [value for group in GROUPS[fact] for value in group.values]
+    assert sorted(values) == sorted(choice.key for choice in load_vocabulary().facts[fact].values)
+
+
+def test_medicines_named_set_their_classes_and_unknown_ones_are_flagged(draft: Intake, ada: User) -> None:
+    save_intake(
+        intake=draft, revision=0, by=ada, facts={"medications": ["nitrate"]},
+        medicines="aspirin 100 mg\nmoon dust", other_allergies="Nickel: rash", **NOTHING,
+    )  # fmt: skip
+
+    assert draft.facts["medications"] == ["antiplatelet_single", "nitrate"]
+    assert [(entry["text"], entry["state"]) for entry in draft.medicines] == [
+        ("aspirin 100 mg", KNOWN),
+        ("moon dust", NOT_KNOWN),
+    ]
+    assert to_review(draft, vocabulary_for(draft)).to_check == ("moon dust", "Nickel: rash")
+
+
+def test_medicines_against_none_of_these_is_refused(draft: Intake, ada: User) -> None:
+    with pytest.raises(InvalidInput, match="names aspirin"):
+        save_intake(intake=draft, revision=0, by=ada, facts={"medications": []}, medicines="aspirin", **NOTHING)
+
+
+def test_strip_shows_other_allergies_and_never_none_beside_them(teodor: Patient, draft: Intake, ada: User) -> None:
+    save_intake(
+        intake=draft, revision=0, by=ada, note="", other_allergies="Nickel",
+        facts={"allergies": [], "allergy_ingredients": []},
+        concerns=[{"concern": "diffuse_thinning", "severity": "mild"}],
+        zones=[{"zone": "vertex"}],
+    )  # fmt: skip
+    submit_intake(intake=draft, by=ada)
+
+    assert [chip.text for chip in strip(teodor).chips] == ["Other: Nickel, to check"]
+
+
+# ------------------------------------------------------------------ long lists, part by part
+
+
+def parts(fact: str, **said: str) -> dict[str, str]:
+    return {f"part-{fact}-{key}": answer for key, answer in said.items()}
+
+
+ALL_NONE = {group.key: "none" for group in GROUPS["conditions"]}
+
+
+@pytest.mark.parametrize(
+    ("said", "ticked", "stored"),
+    [
+        (ALL_NONE, [], []),
+        (ALL_NONE | {"heart": "unknown"}, [], UNKNOWN),
+        ({key: said for key, said in ALL_NONE.items() if key != "heart"}, [], None),
+        ({}, ["asthma"], ["asthma"]),
+        ({key: said for key, said in ALL_NONE.items() if key != "immune"}, ["asthma"], ["asthma"]),
+        ({}, [], None),
+        ({}, ["(none)"], []),
+        (ALL_NONE, ["(none)"], []),
+        ({}, ["(unknown)"], UNKNOWN),
+    ],
+)
+def test_list_in_parts_is_answered_once_every_part_is(
+    sign_in: Any, draft: Intake, ada: User, said: dict[str, str], ticked: list[str], stored: Any
+) -> None:
+    client = sign_in(ada)
+    url = reverse("patients:intake_edit", args=[draft.public_id])
+    typed = {"revision": "0", "parts": "1", "fact-conditions": ticked, **parts("conditions", **said)}
+
+    assert client.post(url, typed).status_code == 302
+    draft.refresh_from_db()
+    assert draft.facts.get("conditions") == stored
+    page = client.get(url).content.decode()
+    for key, answer in said.items():
+        assert f'name="part-conditions-{key}" value="{answer}" data-part-answer checked' in page
+
+
+def test_part_with_a_tick_and_a_no_is_refused(sign_in: Any, draft: Intake, ada: User) -> None:
+    url = reverse("patients:intake_edit", args=[draft.public_id])
+    response = sign_in(ada).post(
+        url, {"revision": "0", "parts": "1", "fact-conditions": ["asthma"], "part-conditions-immune": "none"}
+    )
+    assert response.status_code == 422
+    assert "Immune system and infections: something is ticked" in response.content.decode()
+
+
+def test_submit_waits_for_every_part_of_a_ticked_list(sign_in: Any, draft: Intake, ada: User) -> None:
+    client = sign_in(ada)
+    url = reverse("patients:intake_edit", args=[draft.public_id])
+    review = reverse("patients:intake_review", args=[draft.public_id])
+    chosen = {"parts": "1", "concern-diffuse_thinning": "mild", "zone-vertex": "on", "area-vertex": "80"}
+    client.post(url, chosen | {"revision": "0", "fact-conditions": ["asthma"]})
+
+    refused = client.post(review, {"revision": "1"})
+    assert refused.status_code == 422
+    assert "Heart and circulation" in refused.content.decode()
+    rest = parts("conditions", **{key: "none" for key in ALL_NONE if key != "immune"})
+    client.post(url, chosen | {"revision": "1", "fact-conditions": ["asthma"], **rest})
+    assert client.post(review, {"revision": "1"}).status_code == 409  # the answers are not those that were read
+    assert client.post(review, {"revision": "2"}).url == reverse("patients:intake_detail", args=[draft.public_id])
+    draft.refresh_from_db()
+    assert draft.status == IntakeStatus.SUBMITTED
+
+
+def test_details_are_kept_and_shown(sign_in: Any, draft: Intake, ada: User) -> None:
+    client = sign_in(ada)
+    url = reverse("patients:intake_edit", args=[draft.public_id])
+    client.post(
+        url,
+        {"revision": "0", "parts": "1", "fact-conditions": ["asthma"], "detail-conditions-asthma": "inhaler <b>"},
+    )
+    draft.refresh_from_db()
+    assert draft.details == {"conditions": {"asthma": "inhaler <b>"}}
+    assert (
+        "Asthma: inhaler &lt;b&gt;"
+        in client.get(reverse("patients:intake_review", args=[draft.public_id])).content.decode()
+    )
+
+
+def test_page_without_the_new_fields_erases_nothing(sign_in: Any, draft: Intake, ada: User) -> None:
+    save_intake(intake=draft, revision=0, by=ada, facts={}, medicines="aspirin", other_allergies="Nickel", **NOTHING)
+    sign_in(ada).post(reverse("patients:intake_edit", args=[draft.public_id]), {"revision": "1", "fact-smoker": "no"})
+
+    draft.refresh_from_db()
+    assert (draft.other_allergies, len(draft.medicines), draft.facts["smoker"]) == ("Nickel", 1, False)
+
+
+def test_filling_in_goes_on_at_the_step_where_it_was_left(sign_in: Any, draft: Intake, ada: User) -> None:
+    client = sign_in(ada)
+    url = reverse("patients:intake_edit", args=[draft.public_id])
+    response = client.post(url, {"revision": "0", "parts": "1", "step": "health", "do": "to:medicines"})
+
+    assert response.url == f"{url}?step=medicines"
+    assert client.get(url).context["now"] == "health"
+    assert client.get(response.url).context["now"] == "medicines"
+    assert client.get(f"{url}?step=<x>").context["now"] == "identity"
+
+
+def test_usual_zones_are_chosen_without_script(sign_in: Any, draft: Intake, ada: User) -> None:
+    url = reverse("patients:intake_edit", args=[draft.public_id])
+    sign_in(ada).post(url, {"revision": "0", "parts": "1", "do": "pattern:norwood_III_vertex"})
+
+    draft.refresh_from_db()
+    assert [entry["zone"] for entry in draft.zones] == ["vertex", "temporal_left", "temporal_right"]

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from mesoclinic.accounts.models import User
+from mesoclinic.audit.models import AuditEvent
+from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from patients.actions import merge_patients, start_intake, undo_merge, update_patient
+from patients.models import Patient, PatientStatus
+from patients.queries import (
+    find,
+    latest_submitted_intake,
+    mailable,
+    may_be_mailed,
+    newest_submitted_intake,
+    possible_duplicates,
+    records_of,
+    strip,
+)
+from tests import factories
+
+WHY = "Same identity card"
+
+
+@pytest.fixture
+def twin(ada: User) -> Patient:
+    return factories.patient(by=ada, given_name="Theodor", family_name="Brandvold", email="")
+
+
+def test_merge_marks_the_record_and_keeps_both_histories(teodor: Patient, twin: Patient, ada: User, fill: Any) -> None:
+    old = fill(twin, by=ada, allergies=["fish"], conditions=["asthma"])
+    fill(teodor, by=ada, allergies=[])
+
+    merge = merge_patients(merged=twin, into=teodor, reason=f"  {WHY} ", by=ada)
+
+    assert (twin.status, twin.merged_into, merge.reason) == (PatientStatus.MERGED, teodor, WHY)
+    assert set(records_of(teodor)) == {teodor, twin}
+    old.refresh_from_db()
+    assert old.patient == twin  # what was submitted stays where it was written
+    header = strip(teodor)
+    assert [record.pk for record in header.merged_records] == [twin.pk]
+    assert "Allergies: Fish (P-00002)" in [chip.text for chip in header.chips]
+    assert strip(twin).merged_into == teodor
+    told = AuditEvent.objects.filter(action="patient.merged").values_list("patient_id", flat=True)
+    assert set(told) == {twin.public_id, teodor.public_id}
+
+
+def test_merge_can_be_undone_once(teodor: Patient, twin: Patient, ada: User) -> None:
+    update_patient(patient=twin, changes={"status": "moved_away"}, by=ada)
+    merge = merge_patients(merged=twin, into=teodor, reason=WHY, by=ada)
+    undo_merge(merge=merge, by=ada)
+
+    twin.refresh_from_db()
+    teodor.refresh_from_db()
+    assert (twin.status, twin.merged_into, teodor.holds_merged_records) == (PatientStatus.MOVED_AWAY, None, False)
+    with pytest.raises(InvalidTransition, match="undone already"):
+        undo_merge(merge=merge, by=ada)
+    merge_patients(merged=twin, into=teodor, reason=WHY, by=ada)  # and again
+
+
+def test_merge_is_refused_where_it_makes_no_sense(teodor: Patient, twin: Patient, ada: User, dan: User) -> None:
+    third = factories.patient(by=ada, given_name="Teo", email="")
+    for wrong, into in ((teodor, teodor), (twin, twin)):
+        with pytest.raises(InvalidTransition):
+            merge_patients(merged=wrong, into=into, reason=WHY, by=ada)
+    with pytest.raises(InvalidInput):
+        merge_patients(merged=twin, into=teodor, reason=" ", by=ada)
+    with pytest.raises(NotAllowed):
+        merge_patients(merged=twin, into=teodor, reason=WHY, by=dan)
+    start_intake(patient=twin, by=ada)
+    with pytest.raises(InvalidTransition, match="Submit it first"):
+        merge_patients(merged=twin, into=teodor, reason=WHY, by=ada)
+    merge_patients(merged=third, into=teodor, reason=WHY, by=ada)
+    for gone, into in ((third, twin), (twin, third), (teodor, twin)):
+        with pytest.raises(InvalidTransition):
+            merge_patients(merged=gone, into=into, reason=WHY, by=ada)
+
+
+def test_intake_of_the_surviving_record_begins_with_the_newest_answers_of_both(
+    teodor: Patient, twin: Patient, ada: User, fill: Any
+) -> None:
+    fill(twin, by=ada, allergies=["fish"])
+    merge_patients(merged=twin, into=teodor, reason=WHY, by=ada)
+    newest = newest_submitted_intake(teodor)
+
+    draft = start_intake(patient=teodor, by=ada)
+
+    assert newest is not None
+    assert (draft.number, draft.facts["allergies"]) == (1, ["fish"])
+    assert latest_submitted_intake(teodor) is None  # a plan rests on answers of this record only
+
+
+def test_may_be_mailed_only_in_care_and_agreed(teodor: Patient, ada: User) -> None:
+    assert may_be_mailed(teodor)
+    for change in ({"status": "deceased"}, {"status": "moved_away"}, {"contact_allowed": False}):
+        before = {name: getattr(teodor, name) for name in change}
+        update_patient(patient=teodor, changes=change, by=ada)
+        assert not may_be_mailed(teodor)
+        assert not mailable(Patient.objects.all()).exists()
+        update_patient(patient=teodor, changes=before, by=ada)
+    assert list(mailable(Patient.objects.all())) == [teodor]
+
+
+def test_merge_pages_lead_to_the_record_that_remains(
+    sign_in: Any, teodor: Patient, twin: Patient, cleo: User, dan: User
+) -> None:
+    client = sign_in(cleo)
+    choose = client.get(reverse("patients:merge", args=[twin.public_id]))
+    assert "Compare with P-00001" in choose.content.decode()
+    url = reverse("patients:merge_into", args=[twin.public_id, teodor.public_id])
+    assert client.post(url, {"reason": ""}).status_code == 422
+    assert client.post(url, {"reason": WHY}).url == f"/patients/{teodor.public_id}/"
+    twin.refresh_from_db()
+    undo = reverse("patients:merge_undo", args=[twin.merges.get().public_id])
+    for page in (reverse("patients:merge", args=[twin.public_id]), url):
+        assert sign_in(dan).get(page).status_code == 404
+    assert sign_in(dan).post(undo).status_code == 404
+    assert client.post(undo).url == f"/patients/{twin.public_id}/"
+
+
+@pytest.mark.parametrize("typed", ["brandvold teodor", "TEODOR", "brand", "P-00001", "8.6.1987", "teodor@example.org"])
+def test_find_lists_the_likeliest_first(teodor: Patient, ada: User, typed: str) -> None:
+    factories.patient(
+        by=ada,
+        given_name="Anna",
+        family_name="Teodorsen-Brandvold",
+        email="anna@example.org",
+        birth_date=date(1950, 1, 2),
+    )
+    found = find(ada, typed)
+    assert (found.patients[0], found.is_near) == (teodor, False)
+
+
+@pytest.mark.parametrize("typed", ["brandvolt", "teodro brandvold", "theodor brandwold"])
+def test_find_offers_near_spellings(teodor: Patient, ada: User, dan: User, typed: str) -> None:
+    found = find(ada, typed)
+    assert (found.patients, found.is_near) == ((teodor,), True)
+    assert find(dan, typed).patients == ()
+
+
+def test_duplicates_include_near_spellings(teodor: Patient, ada: User) -> None:
+    found = possible_duplicates(ada, given_name="Brandvolt", family_name="Teodor")
+    assert [duplicate.reasons for duplicate in found] == [("nearly the same name",)]
+
+
+def test_find_page_costs_the_same_at_three_and_forty(
+    sign_in: Any, teodor: Patient, ada: User, django_assert_num_queries: Any
+) -> None:
+    client = sign_in(ada)
+    url = reverse("patients:find")
+    client.post(url, {"q": "brand"})
+    for more in range(40):
+        factories.patient(by=ada, given_name=f"Nn{more}", email="")
+    with django_assert_num_queries(11):
+        page = client.post(url, {"q": "brandvold"}).content.decode()
+    assert page.count('role="option"') == 8
