@@ -20,12 +20,12 @@ from mesoclinic.accounts.models import User
 from mesoclinic.accounts.reauthentication import confirm_password
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
-from patients.intakes import InvalidAnswers, answered_never, case_of, checked_value, intake_vocabulary
+from patients.intakes import InvalidAnswers, checked_value, intake_vocabulary
 from patients.models import Patient, PatientStatus
 from patients.queries import latest_submitted_intake
 from protocols import transitions
+from protocols.computing import Computed, clinic_policy, compute, kept_edits, merged, verified
 from protocols.documents import prepare_prints
-from protocols.computing import Computed, clinic_policy, compute, merged, verified
 from protocols.engine import CaseError, canonical_json
 from protocols.engine.codes import without_sentences
 from protocols.engine.edits import EDIT_FIELDS
@@ -43,6 +43,7 @@ from protocols.permissions import (
 )
 from protocols.proposing import explain_fault
 from protocols.queries import (
+    documents_of,
     drafts_of,
     obstacles_to_signing,
     open_facts,
@@ -50,8 +51,9 @@ from protocols.queries import (
     unconfirmed_entries,
 )
 from protocols.signing import signature, signed_content
+from protocols.standing import case_from, intake_obstacles
+from protocols.what_if import Change, may_be_taken_over, recomputed
 
-NEVER_REASON = "Answered “never” in the intake."
 NOTE_LENGTH = 500
 LABEL = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._-]{0,19}$")
 
@@ -254,18 +256,19 @@ def _draft(
     edits: Sequence[Mapping[str, Any]],
     by: User,
 ) -> Plan:
+    patient = Patient.objects.select_for_update().get(pk=patient.pk)
     if patient.status != PatientStatus.ACTIVE:
         raise InvalidTransition(_("This patient is no longer in the clinic's care: no new plan."))
     if drafts_of(patient).exists():
         raise InvalidTransition(_("A draft of a plan is open already. Sign it or discard it first."))
     intake = latest_submitted_intake(patient)
-    if intake is None:
-        raise InvalidTransition(_("There is no submitted intake yet. Fill one in first: the plan is computed from it."))
     formulary = required_formulary()
     today = timezone.localdate(timezone=patient.site.tz)
-    case = case_of(intake, on=today)
-    # “Never” has no number of days: it is an answer all the same, so nobody has to be asked again.
-    case["waived"] = {fact: {"as": "not_applicable", "reason": NEVER_REASON} for fact in answered_never(intake)}
+    if refused := intake_obstacles(patient, intake, documents=documents_of(formulary), on=today):
+        raise InvalidTransition(" ".join(refused))
+    if intake is None:
+        raise InvalidTransition(_("There is no submitted intake yet. Fill one in first: the plan is computed from it."))
+    case = case_from(intake, on=today)
     computed = _compute_keeping(case=case, version=formulary, policy=clinic_policy(), language=by.language, edits=edits)
     try:
         with transaction.atomic():
@@ -309,14 +312,10 @@ def _compute(**inputs: Any) -> Computed:
 
 
 def _compute_keeping(*, edits: Sequence[Mapping[str, Any]], **inputs: Any) -> Computed:
-    """Compute with those of the edits that the facts and the formulary still allow; the others are left behind."""
-    computed = _compute(edits=(), **inputs)
-    kept: list[Mapping[str, Any]] = []
-    for edit in edits:
-        tried = _compute(edits=[*kept, edit], proposal=computed.proposal, **inputs)
-        if not tried.refusals:
-            computed, kept = tried, [*kept, edit]
-    return computed
+    try:
+        return kept_edits(edits=edits, **inputs)
+    except CaseError as error:
+        raise UnusableCase([explain_fault(fault) for fault in error.faults]) from error
 
 
 def _store(plan: Plan, computed: Computed, *, revision: int) -> None:
@@ -513,6 +512,38 @@ def _checked_answer(key: str, value: Any) -> Any:
 
 
 @transaction.atomic
+def take_over_what_if(*, plan: Plan, revision: int, change: Change, by: User) -> Plan:
+    """Make a “what if” so: answers of open questions, and limits that are tighter than the clinic's own."""
+    check_can_change_plan(plan, by=by)
+    if plan.revision != revision:
+        raise StaleRevision
+    if not may_be_taken_over(plan, change):
+        raise InvalidInput(
+            _("A fact changes through a new intake, the stock on the shelf, and a limit never beyond the clinic's own.")
+        )
+    if change.policy:
+        dropped = len(plan.edits)
+        computed = recomputed(plan, Change(policy=change.policy))
+        _store(plan, computed, revision=revision)
+        trail.record(
+            "plan.limits_tightened",
+            by=by,
+            target=plan,
+            patient=plan.patient,
+            details={"limits": sorted(change.policy), "edits_dropped": dropped - len(plan.edits)},
+        )
+    if change.facts:
+        answer_open_questions(
+            plan=plan,
+            answers=[
+                {"fact": fact, "kind": OpenAnswerKind.ANSWERED, "value": value} for fact, value in change.facts.items()
+            ],
+            by=by,
+        )
+    return plan
+
+
+@transaction.atomic
 def take_over_plan(*, plan: Plan, by: User) -> Plan:
     """Make a colleague's draft one's own. Its cautions have to be acknowledged anew by the person who will sign."""
     check_can_change_plan(plan, by=by)
@@ -552,6 +583,7 @@ def sign_plan(*, plan: Plan, revision: int, password: str, by: User) -> Plan:
 
 @transaction.atomic
 def _sign(*, plan: Plan, revision: int, by: User) -> Plan:
+    Patient.objects.select_for_update().get(pk=plan.patient_id)  # an intake or a merge comes before this or after it
     plan.refresh_from_db()
     check_can_sign_plan(plan, by=by)
     if plan.revision != revision:

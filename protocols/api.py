@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import Http404
+from django.utils import translation
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiParameter,
@@ -29,9 +31,10 @@ from protocols.actions import create_plan
 from protocols.catalogue import STATUS_NAMES, Catalogue, Row, matching
 from protocols.computing import clinic_policy, shown
 from protocols.engine import CaseError
+from protocols.engine.schema import ANSWER_SCHEMA
 from protocols.enums import PlanStatus
 from protocols.models import FormularyEntry, Plan
-from protocols.proposing import answer
+from protocols.proposing import COMPARISON_SCHEMA, answer, named_changes
 from protocols.queries import (
     built_formulary,
     formulary_in_force,
@@ -214,6 +217,58 @@ class ProposalView(APIView):
         except CaseError as error:
             return Response(faults_by_path(error), status=400)
         return Response(found)
+
+
+class ComparisonSerializer(serializers.Serializer[Any]):
+    """Two cases, for the schema; the engine itself reads them."""
+
+    old = CaseSerializer()
+    new = CaseSerializer()
+
+
+class ComparisonView(APIView):
+    """What if: the proposals for two cases side by side, and each difference named. Nothing is stored."""
+
+    access: ClassVar[dict[str, Permission]] = {"POST": Permission.PLAN_READ}
+
+    @extend_schema(
+        request=ComparisonSerializer,
+        responses={
+            200: OpenApiResponse(OpenApiTypes.OBJECT, description="old, new: answers; changes: [{code, params, text}]"),
+            400: OpenApiResponse(OpenApiTypes.OBJECT, description="{path: [sentence]}; a path begins with old or new"),
+        },
+        operation_id="proposals_compare",
+    )
+    def post(self, request: Request) -> Response:
+        try:
+            sent = request.data
+        except RecursionError:
+            raise ParseError("The cases are nested too deeply.") from None
+        formulary, policy = built_formulary(required_formulary()), clinic_policy()
+        if not isinstance(sent, Mapping) or set(sent) != {"old", "new"}:
+            return Response({"": ["Send two cases, as “old” and “new”."]}, status=400)
+        answers: dict[str, Any] = {}
+        faults: dict[str, list[str]] = {}
+        for side in ("old", "new"):
+            try:
+                answers[side] = answer(sent[side], formulary=formulary, policy=policy, language=request.user.language)
+            except CaseError as error:
+                faults |= {f"{side}.{path}".rstrip("."): said for path, said in faults_by_path(error).items()}
+        if faults:
+            return Response(faults, status=400)
+        with translation.override(request.user.language):
+            changes = named_changes(answers["old"], answers["new"], formulary)
+        return Response({**answers, "changes": changes})
+
+
+class AnswerSchemaView(APIView):
+    """The JSON Schema of an answer, and of a comparison of two."""
+
+    access: ClassVar[dict[str, Permission]] = {"GET": Permission.PLAN_READ}
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, operation_id="proposals_schema")
+    def get(self, request: Request) -> Response:
+        return Response({"answer": ANSWER_SCHEMA, "comparison": COMPARISON_SCHEMA})
 
 
 def faults_by_path(error: CaseError) -> dict[str, list[str]]:

@@ -1,9 +1,14 @@
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
-from protocols.api import IngredientViewSet, PlanViewSet, ProposalView
+from protocols.api import AnswerSchemaView, ComparisonView, IngredientViewSet, PlanViewSet, ProposalView
 
 router = SimpleRouter()
 router.register("ingredients", IngredientViewSet, basename="api-ingredient")
 router.register("plans", PlanViewSet, basename="api-plan")
-urlpatterns = [path("", include(router.urls)), path("proposals/", ProposalView.as_view(), name="api-proposals")]
+urlpatterns = [
+    path("", include(router.urls)),
+    path("proposals/", ProposalView.as_view(), name="api-proposals"),
+    path("proposals/compare/", ComparisonView.as_view(), name="api-proposals-compare"),
+    path("proposals/schema/", AnswerSchemaView.as_view(), name="api-proposals-schema"),
+]

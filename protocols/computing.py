@@ -72,6 +72,20 @@ def compute(
     )
 
 
+def kept_edits(*, edits: Sequence[Mapping[str, Any]], **inputs: Any) -> Computed:
+    """Compute with those of the edits that the facts and the formulary still allow; the others are left behind."""
+    computed = compute(edits=edits, **inputs)
+    if not computed.refusals:
+        return computed
+    computed = compute(edits=(), **inputs)
+    kept: list[Mapping[str, Any]] = []
+    for edit in edits:
+        tried = compute(edits=[*kept, edit], proposal=computed.proposal, **inputs)
+        if not tried.refusals:
+            computed, kept = tried, [*kept, edit]
+    return computed
+
+
 def bare_edits(edits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The edits as the engine reads them: why somebody made one is kept with the plan only."""
     return [{key: value for key, value in edit.items() if key != "reason"} for edit in edits]
@@ -122,4 +136,9 @@ def plain(value: Any) -> Any:
 
 
 def formulary_of(plan: Plan) -> Formulary:
-    return built_formulary(plan.formulary)
+    """Built from a published version, which never changes: asked for once per plan."""
+    version = plan.formulary
+    if "built" not in version.__dict__:
+        version.__dict__["built"] = built_formulary(version)
+    found: Formulary = version.__dict__["built"]
+    return found

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from protocols.catalogue import CLASS_NAMES, GRADE_NAMES, STATUS_NAMES
 from protocols.engine.edits import EDIT_FIELDS
 from protocols.enums import NOTE_NEEDED, AcknowledgementReason, EditReason, OpenAnswerKind
-from protocols.presentation import Question
+from protocols.presentation import Question, Reader
+from protocols.what_if import Change, checked_facts
 
 
 class CatalogueFilterForm(forms.Form):
@@ -64,6 +66,91 @@ class AcknowledgeForm(forms.Form):
         if data.get("reason_code") in NOTE_NEEDED and not data.get("note", "").strip():
             self.add_error("note", _("Say it in a few words."))
         return data
+
+
+class WhatIfForm(forms.Form):
+    """What is to be otherwise; every field left empty stays as it is in the plan."""
+
+    answer = forms.ChoiceField(label=_("Another answer"), required=False)
+    number_fact = forms.ChoiceField(label=_("Another measured value"), required=False)
+    number = forms.CharField(label=_("Value"), required=False, max_length=12)
+    vegan = forms.ChoiceField(label=_("Vegan only"), required=False)
+    alcohol_free = forms.ChoiceField(label=_("Alcohol-free"), required=False)
+    stock_of = forms.ChoiceField(label=_("Only so much in stock of"), required=False)
+    stock_ml = forms.DecimalField(
+        label=_("In stock, mL"), required=False, min_value=0, max_value=1000, decimal_places=2, localize=True
+    )
+    avoid = forms.ChoiceField(label=_("Leave out"), required=False)
+    budget = forms.DecimalField(
+        label=_("Ingredients of a session, at most (cost units)"),
+        required=False,
+        min_value=0,
+        max_value=100000,
+        decimal_places=2,
+        localize=True,
+    )
+    max_actives = forms.IntegerField(label=_("Active ingredients, at most"), required=False, min_value=1)
+    max_syringes = forms.IntegerField(label=_("Mixtures, at most"), required=False, min_value=1)
+    prescription = forms.ChoiceField(label=_("Prescription-only ingredients"), required=False)
+
+    def __init__(self, *args: Any, reader: Reader, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.reader = reader
+        limits, kept = reader.limits, [("", _("as it is"))]
+        yes_no = [*kept, ("yes", _("Yes")), ("no", _("No"))]
+        choices: dict[str, list[Any]] = {
+            "answer": [*kept, *reader.fact_choices()],
+            "number_fact": [*kept, *reader.number_choices()],
+            "vegan": yes_no,
+            "alcohol_free": yes_no,
+            "stock_of": [*kept, *reader.ingredient_choices()],
+            "avoid": [*kept, *reader.ingredient_choices()],
+            "prescription": [*kept, ("yes", _("may be proposed")), ("no", _("not proposed"))],
+        }
+        for name, options in choices.items():
+            self.fields[name].choices = options  # type: ignore[attr-defined]
+        for name, most in (("max_actives", "actives"), ("max_syringes", "syringes")):
+            field = self.fields[name]
+            field.max_value = int(limits[most])  # type: ignore[attr-defined]
+            field.validators.append(MaxValueValidator(int(limits[most])))
+            field.widget.attrs |= {"max": limits[most], "placeholder": limits[most]}
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        for one, other, words in (
+            ("number_fact", "number", _("Write the value.")),
+            ("stock_of", "stock_ml", _("Write how much there is.")),
+        ):
+            if data.get(one) and data.get(other) in (None, "") and other not in self.errors:
+                self.add_error(other, words)
+            elif data.get(other) not in (None, "") and not data.get(one) and one not in self.errors:
+                self.add_error(one, _("Choose which."))
+        return data
+
+    @property
+    def change(self) -> Change:
+        """What was chosen. Raises InvalidInput for an answer that its question does not take."""
+        data = self.cleaned_data
+        facts: dict[str, Any] = {}
+        if data["answer"]:
+            facts |= self.reader.fact_of_choice(data["answer"])
+        if data["number_fact"]:
+            facts[data["number_fact"]] = data["number"].replace(",", ".")
+        for name, fact in (("vegan", "vegan_preference"), ("alcohol_free", "alcohol_free")):
+            if data[name]:
+                facts[fact] = data[name] == "yes"
+        policy: dict[str, Any] = {key: data[key] for key in ("max_actives", "max_syringes") if data[key]}
+        if data["budget"] is not None:
+            policy["ingredient_budget"] = str(data["budget"])
+        if data["prescription"]:
+            policy["allow_prescription"] = data["prescription"] == "yes"
+        if data["avoid"]:
+            policy["avoid"] = [data["avoid"]]
+        return Change(
+            facts=checked_facts(facts, self.reader.vocabulary),
+            stock={data["stock_of"]: str(data["stock_ml"])} if data["stock_of"] else {},
+            policy=policy,
+        )
 
 
 # ------------------------------------------------------------------ a plan's own fields: one per line, one per question

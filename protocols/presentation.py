@@ -15,7 +15,8 @@ from protocols.catalogue import Catalogue, Source
 from protocols.computing import shown
 from protocols.enums import AcknowledgementReason, EditReason
 from protocols.models import Plan
-from protocols.queries import live_acknowledgements, live_open_answers
+from protocols.queries import live_acknowledgements, live_open_answers, open_facts
+from protocols.what_if import Change, looser
 
 SWAP_REASONS = frozenset({"adds_too_little", "not_chosen", "displaced", "removed_by_hand", "family_limit", "pair"})
 GROUPS: Mapping[str, Any] = {
@@ -183,6 +184,54 @@ class Reader:
                 label = labels.get(key, {}).get("label") or short_label(question_of(fact))
                 sections.setdefault(fact.section, []).append((str(_(label)), words))
         return [{"label": self.vocabulary.sections[key].label, "rows": rows} for key, rows in sections.items()]
+
+    def fact_choices(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Every answer that could be given instead, by question; an answer of a list is added to it or taken away."""
+        facts, groups = self.plan.case["facts"], []
+        for key, fact in self.vocabulary.facts.items():
+            now = facts.get(key)
+            options: list[tuple[str, str]] = []
+            if fact.type == "boolean":
+                words = [("yes", True, _("Yes")), ("no", False, _("No"))]
+                options = [(f"{key}:{word}", label) for word, value, label in words if value is not now]
+            elif fact.type == "enum":
+                options = [(f"{key}:{c.key}", c.label) for c in fact.values if c.key != now]
+            elif fact.type == "list" and not fact.values_from:
+                held = set(now or ())
+                options = [
+                    (f"{key}:{c.key}", _("without: %(x)s") % {"x": c.label} if c.key in held else c.label)
+                    for c in fact.values
+                ]
+            if options:
+                groups.append((short_label(question_of(fact)), options))
+        return groups
+
+    def fact_of_choice(self, choice: str) -> dict[str, Any]:
+        key, value = choice.split(":", 1)
+        fact = self.vocabulary.facts[key]
+        if fact.type == "boolean":
+            return {key: value == "yes"}
+        if fact.type == "enum":
+            return {key: value}
+        held = list(self.plan.case["facts"].get(key) or ())
+        return {key: [item for item in held if item != value] if value in held else [*held, value]}
+
+    def number_choices(self) -> list[tuple[str, str]]:
+        return [
+            (
+                key,
+                f"{short_label(question_of(fact))} ({_unit(fact)})" if _unit(fact) else short_label(question_of(fact)),
+            )
+            for key, fact in self.vocabulary.facts.items()
+            if fact.type in ("integer", "number")
+        ]
+
+    def ingredient_choices(self) -> list[tuple[str, str]]:
+        """Those that are switched on, the mixture's own first."""
+        mine = self.plan_ingredients()
+        on = self.contents.formulary.ingredients
+        others = sorted((k for k, item in on.items() if item.active and k not in mine), key=self.contents.name)
+        return [(key, short_label(self.contents.name(key))) for key in [*mine, *others]]
 
     def zones(self) -> list[dict[str, str]]:
         return [
@@ -437,6 +486,34 @@ class Reader:
             elif item == "package":
                 words.append((_("Course of %(n)s sessions") % {"n": key}, factor, True))
         return words
+
+    def in_brief(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """One side of a comparison: what would be in the mixture, and the figures people look at first."""
+        return {
+            "status": answer["status"],
+            "summary": answer["summary"],
+            "lines": [
+                (short_label(line["label"]), line["volume_ml"], line["role"] == "diluent")
+                for syringe in answer["syringes"]
+                for line in syringe["lines"]
+            ],
+            "blocks": [row["message"] for row in answer["blocks"]],
+            "value": answer["value"],
+            "volume": answer["total_volume_ml"],
+            "sessions": (answer["course"] or {}).get("sessions"),
+            "cost": answer["cost"],
+            "cautions": len(answer["cautions"]),
+        }
+
+    def why_not_taken_over(self, change: Change) -> str:
+        """Where what was asked has to be changed, if not here."""
+        if any(fact not in open_facts(self.plan) for fact in change.facts):
+            return _("A fact of the intake changes through a new intake; then make a new plan or amend this one.")
+        if change.stock:
+            return _("Stock is what stands on the shelf: remove or swap the ingredient by hand.")
+        if looser(self.plan, change.policy):
+            return _("This is wider than the clinic's own limit. The medical director changes those.")
+        return ""
 
     @property
     def limits(self) -> dict[str, Any]:

@@ -21,9 +21,35 @@ from protocols.engine import (
     propose,
 )
 from protocols.engine.canonical import json_safe
+from protocols.engine.schema import ANSWER_SCHEMA
 from protocols.formulary.loader import load_documents
 
 explain_fault = wording.explain_fault
+_ANSWER = {key: value for key, value in ANSWER_SCHEMA.items() if key != "$schema"}
+COMPARISON_SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Two answers and what differs",
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["changes", "new", "old"],
+    "properties": {
+        "old": _ANSWER,
+        "new": _ANSWER,
+        "changes": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["code", "params", "text"],
+                "properties": {
+                    "code": {"type": "string", "minLength": 1},
+                    "params": {"type": "object"},
+                    "text": {"type": "string", "minLength": 1},
+                },
+            },
+        },
+    },
+}
 
 
 @lru_cache(maxsize=1)
@@ -75,11 +101,22 @@ def what_if(
     used = formulary if formulary is not None else starter_formulary()
     old = answer(old_case, formulary=used, policy=policy, language=language)
     new = answer(new_case, formulary=used, policy=policy, language=language)
-    changes = compare(old, new)
     with translation.override(language):
-        for change in changes:
-            change["text"] = wording.explain_change(change, used)
-    return {"old": old, "new": new, "changes": changes}
+        return {"old": old, "new": new, "changes": named_changes(old, new, used)}
 
 
-__all__ = ["CaseError", "Fault", "answer", "explain_fault", "starter_formulary", "what_if"]
+def named_changes(old: Mapping[str, Any], new: Mapping[str, Any], formulary: Formulary) -> list[dict[str, Any]]:
+    """Each difference between two answers as a code, its parameters and a sentence."""
+    return [{**change, "text": wording.explain_change(change, formulary)} for change in compare(old, new)]
+
+
+__all__ = [
+    "COMPARISON_SCHEMA",
+    "CaseError",
+    "Fault",
+    "answer",
+    "explain_fault",
+    "named_changes",
+    "starter_formulary",
+    "what_if",
+]

@@ -24,6 +24,7 @@ urlpatterns = [
     path("intakes/screening/", screening_preview.screening_preview, name="screening_preview"),
     path("plans/<uuid:public_id>/", views.plan, name="plan"),
     path("plans/<uuid:public_id>/edit/", views.plan_edit, name="plan_edit"),
+    path("plans/<uuid:public_id>/what-if/", views.plan_what_if, name="plan_what_if"),
     path("plans/<uuid:public_id>/undo/", views.plan_undo, name="plan_undo"),
     path("plans/<uuid:public_id>/acknowledge/", views.plan_acknowledge, name="plan_acknowledge"),
     path("plans/<uuid:public_id>/answer/", views.plan_answer, name="plan_answer"),

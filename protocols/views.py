@@ -11,7 +11,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
@@ -22,6 +22,7 @@ from patients.intakes import InvalidAnswers
 from patients.models import Patient
 from patients.permissions import can_start_intake
 from patients.queries import latest_submitted_intake, patients_visible_to, strip
+from protocols import what_if
 from protocols.actions import (
     NotReadyToSign,
     RefusedEdits,
@@ -37,16 +38,19 @@ from protocols.actions import (
     set_entry_active,
     sign_plan,
     take_over_plan,
+    take_over_what_if,
     undo_edit,
 )
 from protocols.catalogue import Catalogue, matching
 from protocols.documents import request_plan_pdf, session_dates
+from protocols.engine import ENGINE_VERSION
 from protocols.enums import AcknowledgementReason, EditReason, FormularyStatus, PlanStatus
-from protocols.forms import AcknowledgeForm, CatalogueFilterForm, NewVersionForm, edit_from, read_answers
+from protocols.forms import AcknowledgeForm, CatalogueFilterForm, NewVersionForm, WhatIfForm, edit_from, read_answers
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan
 from protocols.permissions import can_amend_plan, can_change_formulary, can_change_plan, can_sign_plan
 from protocols.presentation import Reader, refusal_beside
 from protocols.queries import (
+    basis_obstacles,
     drafts_of,
     formulary_in_force,
     formulary_versions,
@@ -288,7 +292,6 @@ def _plan_page(
     may_change = can_change_plan(plan, by=request.user)
     group = request.GET.get("left", "")
     left = reader.left_out()
-    newest = latest_submitted_intake(plan.patient)
     context = {
         "plan": plan,
         "result": reader.result,
@@ -309,13 +312,14 @@ def _plan_page(
         "reasons": AcknowledgementReason.choices,
         "edit_reasons": EditReason.choices,
         "dates": session_dates(plan) if plan.is_signed else [],
-        "newer_intake": newest if plan.is_draft and newest and newest.pk != plan.intake_id else None,
+        "no_longer_stands": basis_obstacles(plan) if plan.is_draft else [],
         "open_cautions": len(unacknowledged_rules(plan)) if plan.is_draft else 0,
         "open_questions": len(unsettled_facts(plan)) if plan.is_draft else 0,
         "obstacles": obstacles_to_signing(plan) if plan.is_draft else [],
         "may_change": may_change,
         "may_sign": can_sign_plan(plan, by=request.user),
         "may_amend": can_amend_plan(plan, by=request.user),
+        "may_ask": plan.engine_version == ENGINE_VERSION,
         "mine": plan.responsible_id == request.user.pk,
         "refused": refused,
         "amended_by": plan.amendments.exclude(status=PlanStatus.DISCARDED).first(),
@@ -409,6 +413,52 @@ def plan_answer(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     if len(plan.edits) < edits:
         messages.warning(request, _("An edit of yours is no longer allowed with this answer and was taken back."))
     return _changed(request, plan, anchor="#before-signing")
+
+
+@requires(Permission.PLAN_READ)
+@require_http_methods(["GET", "POST"])
+def plan_what_if(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """The proposal under another answer, stock or limit, beside the plan. Nothing is kept unless it is taken over."""
+    plan = _plan(request, public_id)
+    reader = Reader(plan)
+    form = WhatIfForm(request.POST if request.method == "POST" else None, reader=reader)
+    context: dict[str, Any] = {"plan": plan, "form": form, "reader": reader}
+    status = 200
+    if request.method == "POST" and form.is_valid():
+        try:
+            change = form.change
+            if not change:
+                raise InvalidInput(_("Change at least one thing."))
+            if request.POST.get("take_over"):
+                revision = edit_from(request.POST)[0]
+                take_over_what_if(plan=plan, revision=revision, change=change, by=request.user)
+                tell(request, _("Taken over into the draft."))
+                return _leave(request, reverse("protocols:plan", args=[public_id]))
+            answered = what_if.ask(plan, change)
+        except DomainError as refusal:
+            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        else:
+            details = {"facts": sorted(change.facts), "stock": sorted(change.stock), "policy": sorted(change.policy)}
+            trail.record("plan.what_if_asked", by=request.user, target=plan, patient=plan.patient, details=details)
+            context |= {
+                "answered": answered,
+                "sides": [reader.in_brief(answered.old), reader.in_brief(answered.new)],
+                "may_take_over": can_change_plan(plan, by=request.user) and what_if.may_be_taken_over(plan, change),
+                "why_not": reader.why_not_taken_over(change),
+            }
+    if form.errors:
+        status = 400
+    if request.method == "GET":
+        trail.record("plan.viewed", by=request.user, target=plan, patient=plan.patient)
+    if request.htmx:
+        return render(request, "protocols/_what_if.html", context, status=status)
+    return render(request, "protocols/what_if.html", context | {"strip": strip(plan.patient)}, status=status)
+
+
+def _leave(request: ClinicRequest, url: str) -> HttpResponse:
+    if request.htmx:
+        return HttpResponse(status=204, headers={"HX-Redirect": url})
+    return redirect(url)
 
 
 @requires(Permission.PLAN_SIGN)

@@ -1,0 +1,142 @@
+"""What if a fact, a wish, the stock, a budget or the policy were otherwise: what would follow. Nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from mesoclinic.errors import InvalidInput
+from patients.intakes import checked_value
+from patients.vocabulary import Vocabulary
+from protocols import wording
+from protocols.computing import Computed, formulary_of, kept_edits, shown
+from protocols.engine import CaseError, compare
+from protocols.engine.codes import without_sentences
+from protocols.models import Plan
+from protocols.proposing import explain_fault
+from protocols.queries import open_facts
+
+TIGHTENING = ("max_actives", "max_syringes", "ingredient_budget", "allow_prescription", "avoid")
+"""What a practitioner may set in one draft, and only more narrowly than the clinic does."""
+
+AMPLE_ML = "1000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What is to be otherwise. ``policy`` holds the keys of TIGHTENING only."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    stock: Mapping[str, str] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.facts or self.stock or self.policy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    old: dict[str, Any]
+    new: dict[str, Any]
+    differences: list[str]
+    edits_dropped: int
+
+
+def checked_facts(facts: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+    """The answers as a case holds them; the first that cannot be one is refused."""
+    checked = {}
+    for key, value in facts.items():
+        fact = vocabulary.facts.get(key)
+        if fact is None:
+            raise InvalidInput(_("This question is not known."), field="answer")
+        try:
+            checked[key] = checked_value(fact, value)
+        except ValueError as refusal:
+            raise InvalidInput(str(refusal), field="number" if fact.type in ("integer", "number") else "answer") from (
+                refusal
+            )
+    return checked
+
+
+def changed_case(plan: Plan, change: Change) -> dict[str, Any]:
+    """The plan's case with the change laid over it."""
+    case = {**plan.case, "facts": {**plan.case["facts"], **change.facts}}
+    case["waived"] = {key: row for key, row in plan.case["waived"].items() if key not in change.facts}
+    if change.stock:
+        whole = dict.fromkeys(formulary_of(plan).ingredients, AMPLE_ML)  # one that a stock leaves out counts as none
+        case["stock"] = {**(plan.case["stock"] or whole), **change.stock}
+    if change.policy:
+        policy = dict(plan.case["policy"])
+        if "avoid" in change.policy:
+            before = policy.get("avoid", plan.policy.get("avoid", []))
+            policy["avoid"] = sorted({*before, *change.policy["avoid"]})
+        policy |= {key: value for key, value in change.policy.items() if key != "avoid"}
+        case["policy"] = policy
+    return case
+
+
+def recomputed(plan: Plan, change: Change) -> Computed:
+    """The draft under the change, with those of its edits that still hold. InvalidInput: the engine cannot read it."""
+    try:
+        return kept_edits(
+            case=changed_case(plan, change),
+            version=plan.formulary,
+            policy=plan.policy,
+            language=plan.language,
+            edits=plan.edits,
+        )
+    except CaseError as error:
+        fields = {"stock": "stock_ml", "policy": "policy"}
+        place = error.faults[0].path.replace("policy.", "").split(".")[0].split("[")[0]
+        raise InvalidInput(
+            " ".join(explain_fault(fault) for fault in error.faults), field=fields.get(place, place)
+        ) from error
+
+
+def ask(plan: Plan, change: Change) -> Answered:
+    """The plan as it stands beside the plan under the change, with each difference in words."""
+    computed = recomputed(plan, change)
+    formulary = formulary_of(plan)
+    new = wording.render(without_sentences(computed.result), formulary)
+    return Answered(
+        old=shown(plan),
+        new=new,
+        differences=in_words(plan.result, computed.result, plan),
+        edits_dropped=len(plan.edits) - len(computed.edits),
+    )
+
+
+def in_words(old: Mapping[str, Any], new: Mapping[str, Any], plan: Plan) -> list[str]:
+    """The differences between two answers, worded with the plan's formulary."""
+    formulary = formulary_of(plan)
+    return [wording.explain_change(change, formulary) for change in compare(old, new)]
+
+
+def looser(plan: Plan, policy: Mapping[str, Any]) -> str:
+    """The first of the limits that is wider than the clinic's own; empty where all are as narrow or narrower."""
+    formulary = formulary_of(plan)
+    clinic = {
+        "max_actives": plan.policy.get("max_actives", formulary.composition.max_actives),
+        "max_syringes": plan.policy.get("max_syringes", formulary.composition.max_syringes),
+    }
+    for key, most in clinic.items():
+        if policy.get(key) is not None and int(policy[key]) > most:
+            return key
+    if policy.get("allow_prescription") and not plan.policy.get("allow_prescription", True):
+        return "allow_prescription"
+    most_units, units = plan.policy.get("ingredient_budget"), policy.get("ingredient_budget")
+    if most_units is not None and units is not None and Decimal(str(units)) > Decimal(str(most_units)):
+        return "ingredient_budget"
+    return ""
+
+
+def may_be_taken_over(plan: Plan, change: Change) -> bool:
+    """Answers of open questions, and limits tighter than the clinic's. Other facts come from an intake."""
+    if not change or change.stock:
+        return False
+    asked = set(open_facts(plan))
+    return all(fact in asked for fact in change.facts) and not looser(plan, change.policy)
