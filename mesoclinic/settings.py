@@ -262,6 +262,7 @@ STORAGES = {
 # ------------------------------------------------------------------ What a lower app asks of a higher one, by name
 INGREDIENT_CHOICES_PROVIDER = "protocols.catalogue.ingredient_choices"
 PLAN_DATES_PROVIDER = "sessions.queries.session_dates_for_plan"
+DAY_FACTS_DAYS = env.whole_number("MESOCLINIC_DAY_FACTS_DAYS", 30)  # so long may a plan rest on fever, pregnancy …
 AFTER_PLAN_SIGNED = "sessions.followups.plan_signed"  # called in the transaction of the signature
 MESSAGE_GATE = "sessions.mails.unwanted"  # which of some messages must not leave any more, and why
 PERSON_PAGE = "sessions:patient"  # the page about a person, by public id

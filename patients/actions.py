@@ -430,6 +430,7 @@ def _read_list(text: str, facts: dict[str, Any]) -> list[dict[str, Any]]:
 @transaction.atomic
 def submit_intake(*, intake: Intake, by: User) -> Intake:
     """Close the draft as it stands in ``intake``. What was not answered stays so; from now on nothing changes."""
+    Patient.objects.select_for_update().get(pk=intake.patient_id)  # a signature waits for it, and sees it
     check_can_edit_intake(intake, by=by)
     vocabulary = vocabulary_for(intake)
     checked_answers(

@@ -11,9 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-from django.utils import timezone
-
-from patients.intakes import asked_facts, intake_vocabulary
+from patients.intakes import aged, asked_facts, days_since_answered, intake_vocabulary
 from patients.medicines import classes_of, read_medicines
 from patients.models import Intake, Patient
 from patients.vocabulary import load_vocabulary
@@ -121,17 +119,13 @@ def _together(previous: Intake, named: list[Any]) -> list[str]:
 def _aged(previous: Intake, *, on: date) -> dict[str, Any]:
     """The facts as of ``on``: days and months since something have gone by, and the day's own answers are gone."""
     vocabulary = load_vocabulary()
-    submitted = previous.submitted_at or timezone.now()
-    days = max((on - timezone.localdate(submitted, timezone=previous.patient.site.tz)).days, 0)
+    days = days_since_answered(previous, on=on)
     facts = {}
     for key, value in previous.facts.items():
         fact = vocabulary.facts.get(key)
         if fact is None or key in LEFT_OUT or key == "fever_or_acute_illness":
             continue
-        if fact.unit in ("days", "months") and isinstance(value, int) and fact.maximum is not None:
-            gone_by = days if fact.unit == "days" else days // 31
-            value = min(value + gone_by, int(fact.maximum))
-        facts[key] = value
+        facts[key] = aged(fact, value, days=days)
     return facts
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -291,6 +292,20 @@ def plain_number(number: Decimal) -> str:
 # ------------------------------------------------------------------ the engine's case
 
 
+def days_since_answered(intake: Intake, *, on: date) -> int:
+    """Days from the submission to ``on``, by the site's calendar; 0 for one that is being filled in."""
+    if intake.submitted_at is None:
+        return 0
+    return max((on - timezone.localdate(intake.submitted_at, timezone=intake.patient.site.tz)).days, 0)
+
+
+def aged(fact: Fact, value: Any, *, days: int) -> Any:
+    """An answer ``days`` later: days and months since something have gone by, whole months only."""
+    if fact.unit not in ("days", "months") or not isinstance(value, int) or fact.maximum is None:
+        return value
+    return min(value + (days if fact.unit == "days" else days // 31), int(fact.maximum))
+
+
 def case_of(intake: Intake, *, on: date) -> dict[str, Any]:
     """The answers in the engine's form, as of ``on``: what was not answered, not known or never is left out."""
     vocabulary = load_vocabulary()
@@ -298,10 +313,11 @@ def case_of(intake: Intake, *, on: date) -> dict[str, Any]:
         "age_years": intake.patient.age_on(on),
         "sex_at_birth": intake.patient.sex_at_birth,
     }
+    days = days_since_answered(intake, on=on)
     for fact in asked_facts(intake.patient, vocabulary):
         value = intake.facts.get(fact.key)
         if value is not None and not isinstance(value, dict):
-            facts[fact.key] = list(value) if isinstance(value, list) else value
+            facts[fact.key] = list(value) if isinstance(value, list) else aged(fact, value, days=days)
     return {
         "facts": facts,
         "concerns": [dict(entry) for entry in intake.concerns],

@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 from mesoclinic.accounts.models import User
 from mesoclinic.errors import DomainError
 from patients.models import Patient, PatientStatus
+from protocols import standing
 from protocols.engine import ENGINE_VERSION, Formulary, build_formulary
 from protocols.enums import FormularyStatus, PlanStatus
 from protocols.models import Acknowledgement, FormularyEntry, FormularyVersion, OpenAnswer, Plan
@@ -130,10 +131,16 @@ def unacknowledged_rules(plan: Plan) -> list[str]:
     return [row["rule"] for row in plan.result["cautions"] if row["rule"] not in done]
 
 
+def basis_obstacles(plan: Plan) -> list[str]:
+    """What a draft rests on and that no longer stands, one sentence each with the way on."""
+    formulary = built_formulary(plan.formulary)
+    return standing.obstacles(plan, formulary=formulary, documents=documents_of(plan.formulary))
+
+
 def obstacles_to_signing(plan: Plan) -> list[str]:
     """What still stands between a draft and its signature, one sentence each. Empty: it can be signed."""
     result = plan.result
-    found: list[str] = []
+    found = basis_obstacles(plan)
     if plan.patient.status != PatientStatus.ACTIVE:
         found.append(_("This patient is no longer in the clinic's care."))
     if result["status"] == "incomplete":

@@ -302,7 +302,7 @@ def test_an_amendment_and_its_plan_name_each_other(signed: Plan, ada: User, sign
 
 def test_a_newer_intake_is_pointed_out(draft: Plan, ada: User, sign_in) -> None:
     submitted_intake(patient=draft.patient, by=ada)
-    assert "There is a newer intake." in sign_in(ada).get(url(draft)).content.decode()
+    assert "There is a newer intake of " in sign_in(ada).get(url(draft)).content.decode()
 
 
 def test_a_discarded_draft_leads_back_to_the_patient(draft: Plan, ada: User, sign_in) -> None:

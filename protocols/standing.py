@@ -1,0 +1,91 @@
+"""Whether what a draft rests on still stands: its intake, the patient's record, and the day it was answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from django.conf import settings
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+
+from patients.intakes import ASKED_AFRESH, answered_never, case_of, days_since_answered
+from patients.models import Intake, Patient
+from patients.queries import latest_submitted_intake, newest_submitted_intake
+from protocols.engine import CaseError, Formulary, canonical_json, parse_case
+from protocols.enums import OpenAnswerKind
+from protocols.models import Plan
+
+NEVER_REASON = "Answered “never” in the intake."
+COMPARED = ("facts", "concerns", "zones", "waived")
+
+
+def case_from(intake: Intake, *, on: date) -> dict[str, Any]:
+    """The intake's case. “Never” has no number of days: it is an answer all the same, so nobody has to ask again."""
+    case = case_of(intake, on=on)
+    case["waived"] = {fact: {"as": "not_applicable", "reason": NEVER_REASON} for fact in answered_never(intake)}
+    return case
+
+
+def intake_obstacles(patient: Patient, intake: Intake | None, *, documents: Mapping[str, Any], on: date) -> list[str]:
+    """Why no plan may rest on this intake: somebody's other record knows more, or too much time has gone by."""
+    found = []
+    newest = newest_submitted_intake(patient) if patient.holds_merged_records else None
+    if newest is not None and not patient.intakes.filter(pk=newest.pk).exists():
+        found.append(_("These records were merged; fill in an intake for the whole person first."))
+    limits = documents["course"]["sessions"]["interval_limits"]
+    most = int(limits["interrupted_after"]["value"])
+    if intake is not None and days_since_answered(intake, on=on) > most:
+        cited = {row["id"]: row["citation"] for row in documents["sources"]["sources"]}
+        sources = "; ".join(cited.get(key, key) for key in limits["source_ids"])
+        found.append(
+            _("The intake is more than %(days)d days old; fill in a new one first. Source: %(source)s.")
+            % {"days": most, "source": sources.rstrip(".")}
+        )
+    return found
+
+
+def obstacles(plan: Plan, *, formulary: Formulary, documents: Mapping[str, Any]) -> list[str]:
+    """What no longer stands of a draft's basis, one sentence each with the way on."""
+    patient, intake = plan.patient, plan.intake
+    intake.patient = patient
+    today = timezone.localdate(timezone=patient.site.tz)
+    found = []
+    latest = latest_submitted_intake(patient)
+    if latest is not None and latest.pk != intake.pk:
+        found.append(
+            _("There is a newer intake of %(day)s. Discard this draft and make a new plan.")
+            % {"day": formats.date_format(timezone.localdate(latest.submitted_at, timezone=patient.site.tz), "j F Y")}
+        )
+    found += intake_obstacles(patient, intake, documents=documents, on=today)
+    if not _same_case(plan, formulary, today=today):
+        found.append(_("The patient's record or age has changed since this draft; make a new one."))
+    if days_since_answered(intake, on=today) > settings.DAY_FACTS_DAYS and ASKED_AFRESH & intake.facts.keys():
+        found.append(
+            _(
+                "Fever, pregnancy, the state of the scalp and blood tests were asked more than %(days)d days ago. "
+                "Fill in a new intake and make a new plan."
+            )
+            % {"days": settings.DAY_FACTS_DAYS}
+        )
+    return found
+
+
+def _same_case(plan: Plan, formulary: Formulary, *, today: date) -> bool:
+    """Whether intake, record and the draft's own answers still make the case that the draft was computed from."""
+    drafted = timezone.localdate(plan.created_at, timezone=plan.patient.site.tz)
+    case = case_from(plan.intake, on=drafted)
+    case["facts"]["age_years"] = plan.patient.age_on(today)
+    for answer in plan.open_answers.filter(superseded_at__isnull=True):
+        if answer.kind == OpenAnswerKind.ANSWERED:
+            case["facts"][answer.fact] = answer.value
+            case["waived"].pop(answer.fact, None)
+        else:
+            case["waived"][answer.fact] = {"as": answer.kind, "reason": answer.reason}
+    try:
+        rebuilt = json.loads(canonical_json(parse_case(case, formulary).canonical()))
+    except CaseError:
+        return False
+    return all(rebuilt[part] == plan.case[part] for part in COMPARED)
