@@ -16,6 +16,7 @@ from mesoclinic.accounts.models import Site, User
 from sessions.actions import BOOKED_AHEAD_DAYS, Injected
 from sessions.models import Lot, Room
 from sessions.planned import PlannedLine, PlannedSyringe
+from sessions.planner import instant
 from sessions.queries import practitioners_of, rooms_of
 
 SHORT_WEEKDAYS = [
@@ -203,3 +204,33 @@ class DayForm(forms.Form):
         """The day that was asked for, if it is one that has a page."""
         day: date | None = self.cleaned_data["on"] if self.is_valid() else None
         return day if day and 1900 <= day.year < 2200 else None
+
+
+class MoveForm(forms.Form):
+    """A new time for one visit. Read from the address to show what it does, then sent to do it."""
+
+    day = forms.DateField(label=_("Day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
+    time = forms.TimeField(label=_("Time"), widget=forms.TimeInput(attrs={"type": "time", "step": 900}, format="%H:%M"))
+    practitioner = PractitionerField(label=_("Practitioner"), queryset=User.objects.none(), to_field_name="public_id")
+    room = forms.ModelChoiceField(label=_("Room"), queryset=Room.objects.none(), to_field_name="public_id")
+    reason = forms.CharField(label=_("Reason, where the plan’s window is left"), required=False, max_length=300)
+
+    def __init__(self, *args: Any, site: Site, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.site = site
+        self.fields["practitioner"].queryset = practitioners_of(site)  # type: ignore[attr-defined]
+        self.fields["room"].queryset = rooms_of(site)  # type: ignore[attr-defined]
+
+    def clean_day(self) -> date:
+        day: date = self.cleaned_data["day"]
+        if abs((day - timezone.localdate()).days) > BOOKED_AHEAD_DAYS:
+            raise forms.ValidationError(_("Courses are booked up to two years ahead."))
+        return day
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        if given.get("day") and given.get("time"):
+            given["starts_at"] = instant(given["day"], given["time"], self.site.tz)
+            if given["starts_at"] is None:
+                self.add_error("time", _("The clocks skip this time on that day."))
+        return given

@@ -43,7 +43,7 @@ def calendar(appointments: Sequence[Appointment], *, method: str, at: datetime) 
 
 def attachment(appointments: Sequence[Appointment], *, method: str, at: datetime) -> dict[str, Any]:
     return {
-        "name": "appointments.ics" if len(appointments) > 1 else "appointment.ics",
+        "name": f"appointment-{appointments[0].number}.ics",
         "type": f"text/calendar; method={method}; charset=utf-8",
         "text": calendar(appointments, method=method, at=at),
     }

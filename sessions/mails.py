@@ -203,7 +203,8 @@ def _queue_visits(
 ) -> Message:
     first = appointments[0]
     with translation.override(first.patient.language):
-        invitation = attachment(appointments, method=method, at=timezone.now())
+        now = timezone.now()  # one calendar for each: a REQUEST or CANCEL is about one UID (RFC 5546, 3.2)
+        invitations = [attachment([appointment], method=method, at=now) for appointment in appointments]
     return queue_letter(
         purpose,
         patient=first.patient,
@@ -215,7 +216,7 @@ def _queue_visits(
         due_at=due_at,
         useful_until=useful_until,
         link_until=None if method == CANCEL else appointments[-1].starts_at,
-        attachments=[invitation],
+        attachments=invitations,
         hold=hold,
         by=by,
     )

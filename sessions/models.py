@@ -111,6 +111,7 @@ class Appointment(models.Model):
     ends_at = models.DateTimeField()
     status = models.CharField(max_length=10, choices=AppointmentStatus.choices, default=AppointmentStatus.BOOKED)
     sequence = models.PositiveSmallIntegerField(default=0)  # of the invitation; rises with each change
+    window_reason = models.CharField(max_length=300, blank=True)  # why it lies outside the plan's window
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
 

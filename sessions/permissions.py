@@ -58,6 +58,22 @@ def check_can_cancel(appointment: Appointment, *, by: User) -> None:
         raise InvalidTransition(_refused(appointment, _("cancelled")))
 
 
+def check_can_move(appointment: Appointment, *, by: User) -> None:
+    if not by.may(Permission.BOOKING_WRITE):
+        raise NotAllowed(_("Your role does not move appointments."))
+    _check_sees(appointment.patient, by)
+    if appointment.status != AppointmentStatus.BOOKED:
+        raise InvalidTransition(_refused(appointment, _("moved")))
+
+
+def can_move(appointment: Appointment, *, by: User) -> bool:
+    try:
+        check_can_move(appointment, by=by)
+    except DomainError:
+        return False
+    return True
+
+
 def can_cancel(appointment: Appointment, *, by: User) -> bool:
     try:
         check_can_cancel(appointment, by=by)

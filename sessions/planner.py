@@ -56,6 +56,7 @@ __all__ = [
     "Usual",
     "Wishes",
     "alternatives",
+    "closest_slot",
     "instant",
     "keeps_gaps",
     "open_slot",
@@ -385,6 +386,23 @@ def open_slot(
         if (slot.starts_at, slot.practitioner, slot.room) == (starts_at, practitioner, room):
             return slot
     return None
+
+
+def closest_slot(*, number: int, day: date, usual: Usual, minutes: int, calendar: Calendar) -> Slot | None:
+    """The free time of that day, with the usual practitioner, that is closest to the usual hour and room."""
+    search = _Search(
+        pacing=[Pacing()],
+        minutes=minutes,
+        calendar=calendar,
+        wishes=Wishes(earliest=_FIRST_DAY, practitioner=usual.practitioner),
+        kept=(),
+        usual=None,
+    )
+    return min(
+        search.slots_on(day, number),
+        key=lambda slot: (_apart(wall_of(slot, calendar.zone), usual.wall), slot.room != usual.room, slot.starts_at),
+        default=None,
+    )
 
 
 def usual_of(slot: Slot, zone: tzinfo) -> Usual:

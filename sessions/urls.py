@@ -2,7 +2,7 @@ from datetime import date
 
 from django.urls import path, register_converter
 
-from sessions import print_views, views
+from sessions import moving_views, print_views, views
 
 
 class DayConverter:
@@ -30,6 +30,7 @@ urlpatterns = [
     path("day/<day:day>/pack/", print_views.day_pack, name="day_pack"),
     path("appointments/<uuid:public_id>/document/", print_views.visit_document, name="visit_document"),
     path("appointments/<uuid:public_id>/dates/", print_views.visit_dates, name="visit_dates"),
+    path("appointments/<uuid:public_id>/move/", moving_views.appointment_move, name="appointment_move"),
     path("appointments/<uuid:public_id>/status/", views.appointment_status, name="appointment_status"),
     path("appointments/<uuid:public_id>/cancel/", views.appointment_cancel, name="appointment_cancel"),
     path("appointments/<uuid:public_id>/record/", views.session_record, name="session_record"),

@@ -26,9 +26,9 @@ CLINICAL = ("mesotherap", "inject", "hair", "scalp", "alopecia", "plan", "biotin
 
 
 def events(message: Message) -> tuple[icalendar.Calendar, list[icalendar.Event]]:
-    (file,) = message.attachments
-    parsed = icalendar.Calendar.from_ical(file["text"])
-    return parsed, list(parsed.walk("VEVENT"))
+    """The first calendar, and the one event of each: a REQUEST or CANCEL is about one appointment (RFC 5546)."""
+    parsed = [icalendar.Calendar.from_ical(file["text"]) for file in message.attachments]
+    return parsed[0], [event for calendar in parsed for (event,) in [calendar.walk("VEVENT")]]
 
 
 def booking(course) -> Message:

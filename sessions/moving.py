@@ -1,0 +1,358 @@
+"""Moving a visit: what a new time does to the gaps, the three ways to treat the rest of the course, and doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from mesoclinic.accounts.access import Permission
+from mesoclinic.accounts.models import User
+from mesoclinic.audit import trail
+from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.messaging.actions import cancel_messages
+from sessions import followups, mails
+from sessions.actions import check_in_reach, check_open, check_practitioner, in_words
+from sessions.gaps import check_days
+from sessions.locks import lock_time
+from sessions.models import Appointment, AppointmentStatus, Room
+from sessions.permissions import check_can_move
+from sessions.planner import Calendar, NoSeries, Slot, Usual, Wishes, alternatives, closest_slot, plan_series
+from sessions.proposing import usual_of_visit
+from sessions.queries import calendar_for, kept_appointments, rooms_of
+from sessions.terms import Terms, terms_of
+from sessions.wording import AlreadyTaken, day_words
+
+Rest = Literal["keep", "shift", "plan"]
+WAYS: tuple[Rest, ...] = ("keep", "shift", "plan")
+SUGGESTIONS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where a visit shall go."""
+
+    starts_at: datetime
+    practitioner: User
+    room: Room
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    visit: Appointment
+    starts_at: datetime
+    practitioner_id: int
+    room_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """Between one session and the next, after the move."""
+
+    number: int  # of the later session
+    starts_at: datetime
+    days: int
+    before: int  # how many it was
+    low: int
+    high: int
+
+    @property
+    def fits(self) -> bool:
+        return self.low <= self.days <= self.high
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One way to treat the rest: what it moves and what becomes of the gaps, or why it cannot be done."""
+
+    rest: Rest
+    moves: tuple[Move, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    outside: str = ""  # how the plan's windows would be left; a practitioner may, with a reason
+    refusal: str = ""
+
+
+def ways_of(visit: Appointment, target: Target, *, now: datetime) -> list[Way]:
+    """What each of the three ways would do. Nothing is changed."""
+    ways = []
+    for rest in WAYS:
+        try:
+            ways.append(way_of(visit, target, rest=rest, now=now))
+        except DomainError as refusal:
+            ways.append(Way(rest=rest, refusal=str(refusal)))
+    return ways
+
+
+def way_of(visit: Appointment, target: Target, *, rest: Rest, now: datetime) -> Way:
+    course = kept_appointments(visit.course)
+    later = [other for other in course if other.number > visit.number and other.status == AppointmentStatus.BOOKED]
+    moving = [visit] if rest == "keep" else [visit, *later]
+    terms = terms_of(visit.course.plan)
+    calendar = calendar_for(
+        practitioner=target.practitioner,
+        site=visit.site,
+        patient=visit.patient,
+        since=now,
+        colleagues=[other.practitioner for other in later],
+        without=moving,
+    )
+    _check_free(visit, target, calendar)
+    moves = [
+        Move(
+            visit=visit,
+            starts_at=target.starts_at,
+            practitioner_id=target.practitioner.pk,
+            room_id=target.room.pk,
+        )
+    ]
+    if rest == "shift":
+        moves += _shifted(visit, target, later, terms=terms, calendar=calendar)
+    elif rest == "plan":
+        moves += _planned(visit, target, course, later, terms=terms, calendar=calendar, now=now)
+    tz = visit.site.tz
+    was = {other.number: other.starts_at.astimezone(tz).date() for other in course}
+    starts = {other.number: other.starts_at for other in course} | {move.visit.number: move.starts_at for move in moves}
+    days = {number: at.astimezone(tz).date() for number, at in sorted(starts.items())}
+    outside = ""
+    try:
+        check_days(terms, days)
+    except InvalidInput as refusal:
+        outside = str(refusal)
+    return Way(rest=rest, moves=tuple(moves), gaps=tuple(_gaps(days, was, starts, terms)), outside=outside)
+
+
+def suggestions(visit: Appointment, *, now: datetime) -> list[Slot]:
+    """Other times for this visit that fit the plan while the rest stays."""
+    course = kept_appointments(visit.course)
+    numbers = [other.number for other in course]
+    if numbers != list(range(1, len(numbers) + 1)):
+        return []
+    tz, terms = visit.site.tz, terms_of(visit.course.plan)
+    calendar = calendar_for(
+        practitioner=visit.practitioner, site=visit.site, patient=visit.patient, since=now, without=[visit]
+    )
+    slots = [
+        Slot(
+            other.number,
+            other.starts_at,
+            other.ends_at,
+            other.room_id,
+            other.starts_at.astimezone(tz).date(),
+            other.practitioner_id,
+        )
+        for other in course
+    ]
+    found = alternatives(
+        slots,
+        pacing=terms.pacing[: len(slots)],
+        minutes=terms.minutes,
+        calendar=calendar,
+        wishes=Wishes(earliest=now.astimezone(tz).date(), practitioner=visit.practitioner_id),
+        count=SUGGESTIONS,
+    )
+    return found[visit.number]
+
+
+def move_appointment(
+    *,
+    appointment: Appointment,
+    target: Target,
+    rest: Rest,
+    by: User,
+    reason: str = "",
+) -> list[Appointment]:
+    """Give one visit a new time and treat the rest of the course as asked: all of it, or nothing.
+
+    Outside the plan's windows only a practitioner may, with a reason, which is kept with the visit and in the audit.
+    """
+    wanted: list[Appointment] = []
+
+    @transaction.atomic
+    def move() -> list[Appointment]:
+        wanted.clear()
+        later = appointment.course.appointments.filter(number__gt=appointment.number)
+        lock_time(
+            practitioner_ids=[target.practitioner.pk, *later.values_list("practitioner_id", flat=True)],
+            room_ids=rooms_of(appointment.site).values_list("pk", flat=True),
+            patient_id=appointment.patient_id,
+        )
+        visit = (
+            Appointment.objects.select_for_update(of=("self",))
+            .select_related("patient", "site", "practitioner", "room", "course__plan__patient")
+            .get(pk=appointment.pk)
+        )
+        if visit.sequence != appointment.sequence:
+            raise InvalidTransition(_("Somebody has just changed this appointment. Please look at it again."))
+        check_can_move(visit, by=by)
+        check_in_reach(target.starts_at)
+        check_practitioner(target.practitioner, site=visit.site, plan=visit.course.plan)
+        way = way_of(visit, target, rest=rest, now=timezone.now())
+        said = reason.strip()[:300]
+        if way.outside:
+            _check_may_leave_window(way.outside, reason=said, by=by)
+        for change in _in_order(way.moves):
+            wanted.append(_apply(change, reason=said if way.outside and change.visit.pk == visit.pk else ""))
+        wanted.sort(key=lambda moved: moved.number)
+        _write(wanted, by=by)
+        trail.record(
+            "appointment.moved",
+            by=by,
+            target=visit,
+            patient=visit.patient,
+            details={
+                "rest": rest,
+                "moved": [
+                    {"appointment": str(change.visit.public_id), "to": change.starts_at.isoformat()}
+                    for change in way.moves
+                ],
+                "outside": way.outside,
+                "reason": said if way.outside else "",
+            },
+        )
+        return list(wanted)
+
+    return in_words(move, wanted)
+
+
+# ------------------------------------------------------------------ the parts
+
+
+def _check_free(visit: Appointment, target: Target, calendar: Calendar) -> None:
+    ends_at = target.starts_at + (visit.ends_at - visit.starts_at)
+    if target.room.site_id != visit.site_id or not target.room.is_active:
+        raise InvalidInput(
+            _("%(room)s is not a room of %(site)s.") % {"room": target.room, "site": visit.site}, field="room"
+        )
+    check_open(target.starts_at, ends_at, practitioner=target.practitioner, site=visit.site)
+    for who, booked in (
+        (target.practitioner, calendar.practitioner),
+        (target.room, calendar.rooms[target.room.pk]),
+        (visit.patient, calendar.patient),
+    ):
+        if not booked.free(target.starts_at, ends_at):
+            raise AlreadyTaken(_("%(who)s is already taken at this time.") % {"who": who}, field="time")
+
+
+def _shifted(
+    visit: Appointment, target: Target, later: Sequence[Appointment], *, terms: Terms, calendar: Calendar
+) -> list[Move]:
+    tz = visit.site.tz
+    by_days = target.starts_at.astimezone(tz).date() - visit.starts_at.astimezone(tz).date()
+    moves = []
+    for other in later:
+        day = other.starts_at.astimezone(tz).date() + by_days
+        slot = closest_slot(
+            number=other.number, day=day, usual=usual_of_visit(other), minutes=terms.minutes, calendar=calendar
+        )
+        if slot is None:
+            raise AlreadyTaken(
+                _("Session %(n)s would move to %(day)s, where %(who)s has no free time. Plan the rest again instead.")
+                % {"n": other.number, "day": day_words(day), "who": other.practitioner}
+            )
+        moves.append(_to(other, slot))
+    return moves
+
+
+def _planned(
+    visit: Appointment,
+    target: Target,
+    course: Sequence[Appointment],
+    later: Sequence[Appointment],
+    *,
+    terms: Terms,
+    calendar: Calendar,
+    now: datetime,
+) -> list[Move]:
+    if not later:
+        return []
+    tz = visit.site.tz
+    before = [other for other in course if other.number < visit.number]
+    numbers = [*(other.number for other in before), visit.number, *(other.number for other in later)]
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise DomainError(_("A session of this course is missing, so the rest cannot be planned as a whole."))
+    local = target.starts_at.astimezone(tz)
+    try:
+        slots = plan_series(
+            pacing=terms.pacing[: len(numbers)],
+            minutes=terms.minutes,
+            calendar=calendar,
+            wishes=Wishes(earliest=now.astimezone(tz).date()),
+            kept=[*(other.starts_at.astimezone(tz).date() for other in before), local.date()],
+            usual=Usual(local.weekday(), local.time(), target.practitioner.pk, target.room.pk),
+        )
+    except NoSeries as error:
+        raise AlreadyTaken(_("After this time no complete rest of the course fits.")) from error
+    return [_to(other, slot) for other, slot in zip(later, slots, strict=True)]
+
+
+def _to(visit: Appointment, slot: Slot) -> Move:
+    return Move(visit=visit, starts_at=slot.starts_at, practitioner_id=slot.practitioner, room_id=slot.room)
+
+
+def _gaps(days: dict[int, date], was: dict[int, date], starts: dict[int, datetime], terms: Terms) -> list[Gap]:
+    return [
+        Gap(
+            number=number,
+            starts_at=starts[number],
+            days=(day - days[number - 1]).days,
+            before=(was[number] - was[number - 1]).days,
+            low=terms.gap(number).gap_min,
+            high=terms.gap(number).gap_max,
+        )
+        for number, day in days.items()
+        if number - 1 in days
+    ]
+
+
+def _check_may_leave_window(outside: str, *, reason: str, by: User) -> None:
+    if not by.may(Permission.PLAN_SIGN):
+        raise NotAllowed(outside + " " + _("Only a practitioner may leave the plan’s window."))
+    if not reason:
+        raise InvalidInput(outside + " " + _("Say why it should be so."), field="reason")
+
+
+def _in_order(moves: Sequence[Move]) -> list[Move]:
+    """So that none lands where another of them still is: the later ones first where they move later, and vice versa."""
+    up = [move for move in moves if move.starts_at >= move.visit.starts_at]
+    down = [move for move in moves if move.starts_at < move.visit.starts_at]
+    return [*sorted(up, key=lambda move: -move.visit.number), *sorted(down, key=lambda move: move.visit.number)]
+
+
+def _apply(change: Move, *, reason: str) -> Appointment:
+    visit = change.visit
+    ends_at: datetime = change.starts_at + timedelta(seconds=(visit.ends_at - visit.starts_at).total_seconds())
+    found = Appointment.objects.filter(pk=visit.pk, status=AppointmentStatus.BOOKED, sequence=visit.sequence)
+    if not found.update(
+        starts_at=change.starts_at,
+        ends_at=ends_at,
+        practitioner_id=change.practitioner_id,
+        room_id=change.room_id,
+        sequence=F("sequence") + 1,
+        window_reason=reason,
+    ):
+        raise InvalidTransition(_("Somebody has just changed this appointment. Please look at it again."))
+    return Appointment.objects.select_related("patient", "site", "practitioner", "room", "course__plan").get(
+        pk=visit.pk
+    )
+
+
+def _write(visits: Sequence[Appointment], *, by: User) -> None:
+    """What had not left is void and written anew with the new times; what had left is followed by an update."""
+    course = visits[0].course
+    for visit in visits:
+        cancel_messages(subject_id=visit.public_id, purposes=[mails.BOOKING], by=by)
+        followups.moved(visit, by=by)
+    told: Sequence[Appointment] = visits
+    if cancel_messages(subject_id=course.public_id, purposes=[mails.BOOKING], by=by):
+        told = list(
+            course.appointments.filter(status=AppointmentStatus.BOOKED)
+            .select_related("patient", "site", "practitioner", "room", "course__plan")
+            .order_by("starts_at")
+        )
+    mails.queue_confirmation(told, subject_id=course.public_id, by=by)
