@@ -113,6 +113,7 @@ class _Second:
         self._lines_and_left_out()
         if answer["status"] == "proposed":
             self._mixture()
+            self._requirements()
             self._value()
             self._course()
             self._cost()
@@ -337,6 +338,18 @@ class _Second:
             most = min(most, _fraction(self.stock.get(key, 0)))
         return _fraction(session["volume"]["min"]), most
 
+    def _usual(self, key: str) -> Fraction:
+        """The usual volume of an ingredient, in whole steps, inside its own limits and what is in stock."""
+        volume = self.things[key]["per_session"]["volume"]
+        strength = _fraction(self.things[key]["stock"]["concentration"])
+        ceiling = min(
+            _fraction(volume["max"]), _fraction(self.things[key]["per_session"]["max_dose"]["value"]) / strength
+        )
+        least, most = -(-_fraction(volume["min"]) // self.step), ceiling // self.step
+        usual = (_fraction(volume["usual"]) / self.step * 2 + 1) // 2  # halves rounded up
+        steps = max(least, min(most, usual))
+        return min(steps, self._bounds(key)[1] // self.step) * self.step
+
     def _mixture(self) -> None:
         answer = self.answer
         self._session("syringes", answer["syringes"])
@@ -480,6 +493,7 @@ class _Second:
         )
         self.number(f"{path}.volume_min_ml", line["volume_min_ml"], -(-least // self.step) * self.step if least else 0)
         self.number(f"{path}.volume_max_ml", line["volume_max_ml"], most // self.step * self.step)
+        self.number(f"{path}.volume_usual_ml", line["volume_usual_ml"], self._usual(key))
         serves = {
             address["concern"]: address
             for address in thing["concerns"]
@@ -607,6 +621,153 @@ class _Second:
                 return list(session["syringes"])
         return list(self.answer["syringes"])
 
+    # ------------------------------------------------------------------ first choices
+    def _before_edits(self, actives: Iterable[str]) -> set[str]:
+        """What the engine itself had chosen: the edits of who is in, undone from the last to the first."""
+        held = set(actives)
+        for edit in reversed(self.answer["edits"]):
+            came = edit["ingredient"] if edit["op"] == "add" else edit.get("with")
+            went = edit["ingredient"] if edit["op"] in ("remove", "swap") else None
+            if came is not None:
+                self.holds(f"edits.{edit['op']}", came in held, "edit_not_carried_out", found=came)
+                held.discard(came)
+            if went is not None:
+                self.holds(f"edits.{edit['op']}", went not in held, "edit_not_carried_out", found=went)
+                held.add(went)
+        return held
+
+    def _to_be_had(self, key: str) -> bool:
+        """Whether an ingredient could be in this plan at all: nothing about it alone stands against it."""
+        thing = self.things[key]
+        if thing["role"] == "diluent" or key not in self.active or key in self.excluded or key in self.policy.avoid:
+            return False
+        if thing["regulatory"]["prescription_only"] and not self.policy.allow_prescription:
+            return False
+        least = max(self._least(key), self.step)
+        if least > self._bounds(key)[1] or least > self.target:
+            return False
+        return any(
+            self._benefit(key, concern) * _fraction(self.policy.severity_weight[severity]) > 0
+            for concern, severity in self.severity.items()
+        )
+
+    def _least(self, key: str) -> Fraction:
+        return -(-_fraction(self.things[key]["per_session"]["volume"]["min"]) // self.step) * self.step
+
+    def _wanted(self) -> list[tuple[str, str, str | None, bool]]:
+        """Concern, first choice, the ingredient to have for it, and whether that one stands in."""
+        entries = {entry["key"]: entry["anchors"] for entry in self.documents["concerns"]["concerns"]}
+        found: list[tuple[str, str, str | None, bool]] = []
+        for concern in self.severity:
+            reserve = [key for key in entries[concern]["supporting"] if self._to_be_had(key)]
+            reserve.sort(key=lambda key: self._in_reserve(key, concern))
+            for first in entries[concern]["first_choice"]:
+                if self._to_be_had(first):
+                    found.append((concern, first, first, False))
+                elif reserve:
+                    found.append((concern, first, reserve.pop(0), True))
+                else:
+                    found.append((concern, first, None, False))
+        return found
+
+    def _in_reserve(self, key: str, concern: str) -> tuple[Fraction, Fraction, str]:
+        return -self._benefit(key, concern), _fraction(self.things[key]["relative_cost_per_ml"]), key
+
+    def _broken(self, keys: Sequence[str]) -> set[str]:
+        """Every limit that these ingredients together would break."""
+        broken = set()
+        if len(keys) > self.policy.max_actives:
+            broken.add("max_actives")
+        for a, b in combinations(keys, 2):
+            if any(p["scope"] == "session" and p["severity"] != "use_immediately" for p in self._pairs(a, b)):
+                broken.add("pair")
+        for family in self.mixing["same_family_limit"]:
+            kin, classes = family.get("ingredients", ()), family.get("classes", ())
+            if sum(1 for key in keys if key in kin or self.things[key]["class"] in classes) > family["max"]:
+                broken.add("family")
+        if sum((max(self._least(key), self.step) for key in keys), Fraction(0)) > self.target:
+            broken.add("volume")
+        if self.policy.ingredient_budget is not None:
+            units = sum(
+                (self._usual(key) * _fraction(self.things[key]["relative_cost_per_ml"]) for key in keys), Fraction(0)
+            )
+            price = units * _fraction(self.course["cost_model"]["ingredient_unit_value"])
+            if price > _fraction(self.policy.ingredient_budget):
+                broken.add("budget")
+        if not broken and self._fewest(keys) > self.policy.max_syringes:
+            broken.add("syringes")
+        return broken
+
+    def _requirements(self) -> None:
+        """The first choices: each is in, or stood in for, or a limit or an edit keeps it out, none without need."""
+        wanted = self._wanted()
+        actives = sorted(key for key in self._first_held() if self.things[key]["role"] != "diluent")
+        own = self._before_edits(actives)
+        said = {(row["concern"], row["first_choice"]): row for row in self.answer["requirements"]}
+        self.same("requirements", len(self.answer["requirements"]), len(wanted))
+        for concern, first, key, stand_in in wanted:
+            path, row = f"requirements.{concern}.{first}", said.get((concern, first))
+            if row is None:
+                self.holds(path, False, "requirement_missing", found=first)
+                continue
+            self.same(f"{path}.ingredient", row["ingredient"], key)
+            if key is None:
+                state = "no_substitute"
+            elif key in actives:
+                state = "substituted" if stand_in else "met"
+            else:
+                state = "removed" if key in own else "gave_way"
+            self.same(f"{path}.state", row["state"], state)
+            broken = self._broken([*actives, key]) if state == "gave_way" and key is not None else set()
+            agrees = row["limit"] in broken if broken else row["limit"] is None
+            self.holds(f"{path}.limit", agrees, "wrong_limit", broken, row["limit"])
+        for syringe in self.answer["syringes"]:
+            for line in syringe["lines"]:
+                for name, expected in (
+                    ("required_by", {c for c, _, key, other in wanted if key == line["ingredient"] and not other}),
+                    ("stands_in_for", {(c, f) for c, f, key, other in wanted if key == line["ingredient"] and other}),
+                ):
+                    rows = line[name]
+                    told = {(row["concern"], row["ingredient"]) for row in rows} if name == "stands_in_for" else rows
+                    self.same(f"{line['ingredient']}.{name}", set(told), expected)
+        self.own = own
+        self._none_without_need(wanted, own)
+
+    def _first_held(self) -> set[str]:
+        return {line["ingredient"] for syringe in self.answer["syringes"] for line in syringe["lines"]}
+
+    def _none_without_need(self, wanted: Sequence[tuple[str, str, str | None, bool]], own: set[str]) -> None:
+        """No other choice of required ingredients meets more of the severe concerns, then the moderate, then the mild.
+
+        Every limit that breaks for a set breaks for a larger one too, so that it is enough to try required ones alone.
+        """
+        counts: dict[str, list[int]] = {}
+        for concern, _first, key, _stand_in in wanted:
+            if key is not None:
+                counts.setdefault(key, [0, 0, 0])[LEVELS[self.severity[concern]]] += 1
+        keys = sorted(counts, key=lambda key: (counts[key], key), reverse=True)
+        if not set(keys) - own:
+            return
+
+        def met(chosen: Iterable[str]) -> list[int]:
+            rows = [counts[key] for key in chosen if key in counts]
+            return [sum(row[level] for row in rows) for level in range(3)]
+
+        best, standard = list[str](), met(own)
+
+        def search(chosen: list[str], place: int) -> None:
+            nonlocal best
+            if met(chosen) > max(met(best), standard):
+                best = list(chosen)
+            if best or place == len(keys) or met([*chosen, *keys[place:]]) <= standard:
+                return
+            if not self._broken([*chosen, keys[place]]):
+                search([*chosen, keys[place]], place + 1)
+            search(chosen, place + 1)
+
+        search([], 0)
+        self.holds("requirements", not best, "first_choice_left_out", best, sorted(own))
+
     # ------------------------------------------------------------------ value
     def _benefit(self, key: str, concern: str) -> Fraction:
         for address in self.things[key]["concerns"]:
@@ -649,15 +810,18 @@ class _Second:
             for key in row["ingredients"]:
                 usable = key in self.active and key not in self.excluded and key not in self.policy.avoid
                 self.holds(f"alternatives[{place}]", usable, "screened_out", found=key)
-        if not answer["edits"]:
-            self.number("value_cost", answer["value_cost"], 0)
+        self.number("value_cost", answer["value_cost"], self._worth(self.own) - worth)
 
     # ------------------------------------------------------------------ course
     def _course(self) -> None:
         said = self.answer["course"]
-        band = next(entry for entry in self.course["sessions"]["by_severity"] if entry["severity"] == self.worst)
+        band = self._band()
         days, gap = said["offsets_days"], band["interval"]
         floor = max(gap["min"], self.course["sessions"]["interval_limits"]["absolute_min"]["value"])
+        name, asked = self._schedule_asked_for(band)
+        self.same("course.sessions", said["sessions"], len(asked), "not_as_asked")
+        self.same("course.schedule", said["schedule"], name, "not_as_asked")
+        self.same("course.offsets_days", list(days), asked, "not_as_asked")
         self.same("course.sessions", said["sessions"], len(days))
         most = self.course["sessions"]["absolute_max_sessions_per_course"]
         self.holds("course.sessions", 1 <= len(days) <= most, "too_many_sessions", most, len(days))
@@ -695,6 +859,52 @@ class _Second:
         self.holds("course.points", each <= _fraction(self.needle["volume_per_point"]["max"]), "too_much_per_point")
         self._method(said)
         self._checkpoints(said, days)
+
+    def _schedule_asked_for(self, band: Mapping[str, Any]) -> tuple[str, list[int]]:
+        """The days of the sessions by the policy and the edits; where they ask for nothing, by the rule."""
+        named = self._named(band)
+        usual, limits = list(band["default_offsets"]["values"]), band["sessions"]
+        asked = self._asked(named)
+        count = limits["default"]
+        if asked.sessions is not None:
+            count = sorted((limits["min"], asked.sessions, limits["max"]))[1]
+        if asked.schedule in named and (asked.sessions is None or len(named[asked.schedule]) == count):
+            return asked.schedule, named[asked.schedule]
+        if len(usual) == count:
+            return "default", usual
+        for name, days in named.items():
+            if len(days) == count:
+                return name, days
+        if count == 1:
+            return "even", [0]
+        gap, span = band["interval"], band["span"]
+        fitting = [
+            each for each in range(gap["min"], gap["max"] + 1) if span["min"] <= each * (count - 1) <= span["max"]
+        ]
+        if not fitting:  # no even course keeps the rule: whatever is said will break one of the limits below
+            return "even", list(self.answer["course"]["offsets_days"])
+        each = min(fitting, key=lambda days: abs(days - gap["default"]))
+        return "even", [each * place for place in range(count)]
+
+    def _band(self) -> Mapping[str, Any]:
+        bands: Iterable[Mapping[str, Any]] = self.course["sessions"]["by_severity"]
+        return next(entry for entry in bands if entry["severity"] == self.worst)
+
+    def _named(self, band: Mapping[str, Any]) -> dict[str, list[int]]:
+        return {entry["name"]: list(entry["offsets"]) for entry in band.get("alternative_schedules", ())}
+
+    def _asked(self, named: Mapping[str, Sequence[int]]) -> Policy:
+        """The policy with what edits of the course have changed in it, the last word winning."""
+        policy = self.policy
+        for edit in self.answer["edits"]:
+            if edit["op"] == "set_sessions":
+                policy = replace(policy, sessions=edit["sessions"], schedule=None)
+            elif edit["op"] == "set_schedule":
+                days = named.get(edit["schedule"])
+                if days is None:
+                    raise ValueError("unknown schedule")
+                policy = replace(policy, sessions=len(days), schedule=edit["schedule"])
+        return policy
 
     def _own_intervals(self, days: Sequence[int], floor: int) -> None:
         """No ingredient comes back before its own shortest interval, neither at the planned days nor in the windows."""
@@ -812,22 +1022,12 @@ class _Second:
         expected = fingerprint(
             {
                 "case": self.case.canonical(),
-                "policy": self.policy_in_force(),
+                "policy": self._asked(self._named(self._band())).as_dict(),
                 "stock": None if self.stock is None else dict(self.stock),
                 "answer": rest,
             }
         )
         self.same("fingerprint", self.answer["fingerprint"], expected)
-
-    def policy_in_force(self) -> dict[str, Any]:
-        """The policy with what edits of the course have changed in it."""
-        policy = self.policy
-        for edit in self.answer["edits"]:
-            if edit["op"] == "set_sessions":
-                policy = replace(policy, sessions=edit["sessions"], schedule=None)
-            elif edit["op"] == "set_schedule":
-                policy = replace(policy, sessions=self.answer["course"]["sessions"], schedule=edit["schedule"])
-        return policy.as_dict()
 
 
 def _sorted(rows: Iterable[Mapping[str, Any]], key: str) -> list[str]:

@@ -87,6 +87,13 @@ PLANTED: dict[str, Plant] = {
     "volume below the minimum": lambda a: _change(_line(a), "volume_ml", "0.05"),
     "maximum volume": lambda a: _change(_line(a), "volume_max_ml", "5"),
     "minimum volume": lambda a: _change(_line(a), "volume_min_ml", "0.05"),
+    "usual volume": lambda a: _scaled(_line(a), "volume_usual_ml", "0.5"),
+    "a first choice said to be something else": lambda a: _change(a["requirements"][0], "ingredient", "biotin"),
+    "a first choice said to have given way": lambda a: _change(a["requirements"][0], "state", "gave_way"),
+    "a limit that does not bind": lambda a: _change(a["requirements"][0], "limit", "pair"),
+    "a first choice not told": lambda a: a["requirements"].pop(),
+    "why an ingredient is in": lambda a: _change(_line(a), "required_by", ["ageing_scalp"]),
+    "name of the schedule": lambda a: _change(a["course"], "schedule", "even"),
     "maximum dose": lambda a: _scaled(_line(a), "max_dose", "10"),
     "role": lambda a: _change(_line(a), "role", "carrier"),
     "name": lambda a: _change(_line(a), "name", "Something else"),
@@ -391,6 +398,78 @@ def test_second_calculation_agrees_where_sessions_differ() -> None:
     broken = copy.deepcopy(answer)
     broken["sessions"][1]["syringes"] = copy.deepcopy(broken["syringes"])
     assert "own_interval_broken" in {item.code for item in verify(broken, case, starter())}
+
+
+def _beside_the_fingerprint(answer: dict[str, Any], case: dict[str, Any]) -> set[str]:
+    return {item.code for item in verify(answer, case, starter()) if item.path != "fingerprint"}
+
+
+@pytest.mark.parametrize(
+    "edit", [{"op": "set_sessions", "sessions": 3}, {"op": "set_schedule", "schedule": "slow, 5 sessions"}]
+)
+def test_second_calculation_finds_a_course_that_an_edit_did_not_change(edit: dict[str, Any]) -> None:
+    case = by_id("C03") if edit["op"] == "set_sessions" else by_id("C05")
+    answer = copy.deepcopy(answer_of(case))
+    answer["edits"] = [edit]
+    done = apply_edits(case, starter(), None, [edit])
+
+    assert (done.refusals, verify(done.proposal.as_dict(), case, starter())) == ((), ())
+    assert "not_as_asked" in _beside_the_fingerprint(answer, case)
+
+
+def test_second_calculation_finds_a_course_that_the_policy_did_not_ask_for() -> None:
+    case = by_id("C03")
+    answer, asked = copy.deepcopy(answer_of(case)), {**case, "policy": {"sessions": 3}}
+    answer["trace"] = answer_of(asked)["trace"]
+
+    assert verify(answer_of(asked), asked, starter()) == ()
+    assert _beside_the_fingerprint(answer, asked) == {"not_as_asked"}
+
+
+def test_second_calculation_finds_a_first_choice_left_out_without_need() -> None:
+    """An answer without it that agrees with itself in all else, as an engine that forgot it would make it."""
+    case = by_id("C03")
+    missing = answer_of(case)["requirements"][0]["ingredient"]
+    answer = apply_edits(case, starter(), None, [{"op": "remove", "ingredient": missing}]).proposal.as_dict()
+    assert verify(answer, case, starter()) == ()
+    forged = copy.deepcopy(answer)
+    forged["edits"], forged["value_cost"] = [], "0"
+    for row in forged["requirements"]:
+        row["state"] = "gave_way" if row["state"] == "removed" else row["state"]
+
+    assert _beside_the_fingerprint(forged, case) == {"first_choice_left_out"}
+
+
+def test_second_calculation_finds_usual_volumes_bent_to_what_was_drawn() -> None:
+    case = by_id("C03")
+    answer = copy.deepcopy(answer_of(case))
+    for syringe in answer["syringes"]:
+        for line in syringe["lines"]:
+            line["volume_usual_ml"] = line["volume_ml"]
+    assert answer["syringes"] != answer_of(case)["syringes"], "the fault changes nothing"
+
+    assert _beside_the_fingerprint(answer, case) == {"differs"}
+
+
+def test_second_calculation_agrees_where_first_choices_had_to_give_way() -> None:
+    case = man(
+        policy={"max_actives": 1},
+        concerns=[{"concern": "androgenetic_alopecia", "severity": "severe"}],
+    )
+    answer = answer_of(case)
+
+    assert "gave_way" in {row["state"] for row in answer["requirements"]}
+    assert verify(answer, case, starter()) == ()
+
+
+def test_second_calculation_finds_what_an_edit_is_said_to_cost() -> None:
+    case = by_id("C03")
+    answer = copy.deepcopy(
+        apply_edits(case, starter(), None, [{"op": "remove", "ingredient": "pdrn"}]).proposal.as_dict()
+    )
+    _change(answer, "value_cost", "0")
+
+    assert "value_cost" in {item.path for item in verify(answer, case, starter())}
 
 
 def test_discrepancy_says_what_differs_in_one_line() -> None:
