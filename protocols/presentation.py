@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from django.utils import formats
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from patients.intakes import intake_vocabulary, question_of, short_label, unit_label, value_in_words
@@ -24,6 +26,26 @@ GROUPS: Mapping[str, Any] = {
     "adds_too_little": lambda: _("Adds too little"),
     "serves_no_concern": lambda: _("No concern"),
     "other": lambda: _("Other"),
+}
+
+
+ORIGINS: Mapping[tuple[str, str], tuple[str, Callable[[], str], str]] = {
+    ("area_cm2", ""): ("area", lambda: _("Treated area"), "cm²"),
+    ("target_volume_ml", ""): ("area", lambda: _("Target volume"), "mL"),
+    ("points", ""): ("area", lambda: _("Injection points"), ""),
+    ("course", "session_duration"): ("area", lambda: _("Injecting time"), "min"),
+    ("severity", "overall_severity_rule"): ("area", lambda: _("Overall severity"), ""),
+    ("select", "selection_weights"): ("mixture", lambda: _("Value of the set"), ""),
+    ("select", "max_active_ingredients_per_session"): ("mixture", lambda: _("Most actives in a session"), ""),
+    ("partition", ""): ("mixture", lambda: _("Mixtures"), ""),
+    ("dose", "scaling"): ("mixture", lambda: _("Total volume"), "mL"),
+    ("dose", "max_diluent_share_of_syringe"): ("mixture", lambda: _("Most diluent, share of a mixture"), ""),
+    ("dose", "max_total_volume_per_session"): ("mixture", lambda: _("Most volume in a session"), "mL"),
+    ("dose", "draw_step"): ("mixture", lambda: _("Step in which volumes are drawn"), "mL"),
+    ("course", "sessions"): ("course", lambda: _("Sessions"), ""),
+    ("course", "span"): ("course", lambda: _("Days from first to last"), ""),
+    ("course", "methods"): ("course", lambda: _("Technique"), ""),
+    ("cost", ""): ("cost", lambda: _("Expected price"), ""),
 }
 
 
@@ -70,6 +92,11 @@ class Line:
     swaps: list[tuple[str, str]] = field(default_factory=list)
     typed: str = ""
     error: str = ""
+
+    @property
+    def reason_missing(self) -> bool:
+        """Set by hand to another volume than the usual one, and nobody has said why yet."""
+        return self.set_by_hand and not self.reason_code and Decimal(self.volume_ml) != Decimal(self.usual_ml)
 
     @property
     def shown_volume(self) -> str:
@@ -443,6 +470,39 @@ class Reader:
             )
         return rows
 
+    @property
+    def value_cost(self) -> str:
+        """What the edits by hand cost in value; empty without edits."""
+        if not self.plan.edits or self.result["value_cost"] is None:
+            return ""
+        cost = Decimal(self.result["value_cost"])
+        if cost > 0:
+            return _("%(cost)s less than proposed") % {"cost": formats.number_format(cost)}
+        if cost < 0:
+            return _("%(gain)s more than proposed, first choices given up") % {"gain": formats.number_format(-cost)}
+        return _("as proposed")
+
+    @cached_property
+    def origins(self) -> dict[str, list[dict[str, Any]]]:
+        """Every figure with the rule that it came from and that rule's sources, by where it is shown."""
+        found: dict[str, list[dict[str, Any]]] = {"area": [], "mixture": [], "course": [], "cost": []}
+        for row in self.result["trace"]:
+            known = ORIGINS.get((row["step"], row["rule"].rpartition(".")[2])) or ORIGINS.get((row["step"], ""))
+            if known is None:
+                continue
+            place, label, unit = known
+            plainly = isinstance(row["value"], str | int)
+            value = str(row["value"]).replace("_", " ") + (f" {unit}" if unit else "") if plainly else ""
+            sources = self.contents.sources(rule_sources(self.contents.documents, row["rule"]))
+            found[place].append({"label": label(), "value": value, "rule": row["rule"], "sources": sources})
+        if self.result["course"]:
+            rule = f"course.sessions.by_severity.{self.result['severity']}"
+            sources = self.contents.sources(rule_sources(self.contents.documents, rule))
+            found["course"].append(
+                {"label": _("Windows of the sessions"), "value": "", "rule": rule, "sources": sources}
+            )
+        return found
+
     def plan_ingredients(self) -> list[str]:
         return [
             line["ingredient"]
@@ -555,6 +615,23 @@ class Reader:
                 text += f" ({EditReason(edit['reason']).label})"
             rows.append(text)
         return rows
+
+
+def rule_sources(documents: Mapping[str, Any], rule: str) -> list[str]:
+    """The sources of the part of the formulary that a rule's address names, or of the nearest part that has any."""
+    parts = rule.split(".")
+    if parts[0] == "composition":
+        parts = ["course", *parts]
+    node: Any = documents
+    found: list[str] = []
+    for part in parts:
+        if isinstance(node, list):
+            node = next((item for item in node if isinstance(item, Mapping) and item.get("key") == part), None)
+        else:
+            node = node.get(part) if isinstance(node, Mapping) else None
+        if isinstance(node, Mapping) and node.get("source_ids"):
+            found = list(node["source_ids"])
+    return found
 
 
 def refusal_beside(row: Mapping[str, Any], plan: Plan) -> str:

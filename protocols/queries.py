@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from decimal import Decimal
 from threading import Lock
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils.translation import ngettext
 from mesoclinic.accounts.models import User
 from mesoclinic.errors import DomainError
 from patients.models import Patient, PatientStatus
+from patients.queries import records_of
 from protocols import standing
 from protocols.engine import ENGINE_VERSION, Formulary, build_formulary
 from protocols.enums import FormularyStatus, PlanStatus
@@ -110,6 +112,16 @@ def drafts_of(patient: Patient) -> QuerySet[Plan]:
     return Plan.objects.filter(patient=patient, status=PlanStatus.DRAFT)
 
 
+def plan_in_force(patient: Patient, *, besides: int | None = None) -> Plan | None:
+    """The signed plan that is being carried out, also under a record that was merged into this one."""
+    found = Plan.objects.filter(patient__in=records_of(patient), status__in=(PlanStatus.SIGNED, PlanStatus.ACTIVE))
+    return found.exclude(pk=besides).defer("case", "policy", "proposal", "edits", "result").first()
+
+
+def in_force_sentence(plan: Plan) -> str:
+    return _("Plan %(number)s is in force; amend or stop it first.") % {"number": plan.display_number}
+
+
 def live_acknowledgements(plan: Plan) -> dict[str, Acknowledgement]:
     """By rule: what was acknowledged and not superseded since."""
     rows = plan.acknowledgements.filter(superseded_at__isnull=True).select_related("by")
@@ -137,12 +149,27 @@ def basis_obstacles(plan: Plan) -> list[str]:
     return standing.obstacles(plan, formulary=formulary, documents=documents_of(plan.formulary))
 
 
+def unexplained_volumes(plan: Plan) -> list[str]:
+    """The ingredients whose volume was set by hand away from the usual one without a coded reason."""
+    explained = {edit["ingredient"] for edit in plan.edits if edit["op"] == "set_volume" and edit.get("reason")}
+    return [
+        line["ingredient"]
+        for syringe in plan.result["syringes"]
+        for line in syringe["lines"]
+        if line["set_by_hand"]
+        and line["ingredient"] not in explained
+        and Decimal(line["volume_ml"]) != Decimal(line["volume_usual_ml"])
+    ]
+
+
 def obstacles_to_signing(plan: Plan) -> list[str]:
     """What still stands between a draft and its signature, one sentence each. Empty: it can be signed."""
     result = plan.result
     found = basis_obstacles(plan)
     if plan.patient.status != PatientStatus.ACTIVE:
         found.append(_("This patient is no longer in the clinic's care."))
+    if other := plan_in_force(plan.patient, besides=plan.supersedes_id):
+        found.append(in_force_sentence(other))
     if result["status"] == "incomplete":
         found.append(_("Answers are missing: there is no proposal yet."))
     elif result["status"] == "blocked":
@@ -162,6 +189,15 @@ def obstacles_to_signing(plan: Plan) -> list[str]:
         found.append(
             ngettext("%(n)d caution has to be acknowledged.", "%(n)d cautions have to be acknowledged.", cautions)
             % {"n": cautions}
+        )
+    if unexplained := len(unexplained_volumes(plan)):
+        found.append(
+            ngettext(
+                "%(n)d volume was set away from the usual: say why.",
+                "%(n)d volumes were set away from the usual: say why.",
+                unexplained,
+            )
+            % {"n": unexplained}
         )
     if questions := len(unsettled_facts(plan)):
         found.append(
