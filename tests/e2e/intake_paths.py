@@ -212,6 +212,7 @@ def review_and_submit(hand: Hand, intake: str) -> None:
 
 
 def search_by_keyboard(page: Page) -> None:
+    page.wait_for_load_state("networkidle")  # the keys are there once the scripts are
     page.locator("h1").first.click()
     page.keyboard.press("/")
     page.keyboard.type(FAMILY[:-1] + "x")  # a slip of the finger
