@@ -45,8 +45,10 @@ from protocols.proposing import explain_fault
 from protocols.queries import (
     documents_of,
     drafts_of,
+    in_force_sentence,
     obstacles_to_signing,
     open_facts,
+    plan_in_force,
     required_formulary,
     unconfirmed_entries,
 )
@@ -261,6 +263,8 @@ def _draft(
         raise InvalidTransition(_("This patient is no longer in the clinic's care: no new plan."))
     if drafts_of(patient).exists():
         raise InvalidTransition(_("A draft of a plan is open already. Sign it or discard it first."))
+    if other := plan_in_force(patient, besides=supersedes.pk if supersedes else None):
+        raise InvalidTransition(in_force_sentence(other))
     intake = latest_submitted_intake(patient)
     formulary = required_formulary()
     today = timezone.localdate(timezone=patient.site.tz)
@@ -599,6 +603,10 @@ def _sign(*, plan: Plan, revision: int, by: User) -> Plan:
             ]
         )
     now = timezone.now()
+    if plan.supersedes_id:  # first: one plan is in force at a time
+        older = Plan.objects.filter(pk=plan.supersedes_id, status__in=transitions.before(PlanStatus.SUPERSEDED))
+        if not older.update(status=PlanStatus.SUPERSEDED):
+            raise InvalidTransition(_("The plan that this one amends is finished by now. Discard this draft."))
     draft = Plan.objects.filter(pk=plan.pk, status=PlanStatus.DRAFT, revision=revision)
     if not draft.update(
         status=PlanStatus.SIGNED,
@@ -607,10 +615,6 @@ def _sign(*, plan: Plan, revision: int, by: User) -> Plan:
         signature_sha256=signature(signed_content(plan, by=by, at=now)),
     ):
         raise StaleRevision
-    if plan.supersedes_id:
-        older = Plan.objects.filter(pk=plan.supersedes_id, status__in=transitions.before(PlanStatus.SUPERSEDED))
-        if not older.update(status=PlanStatus.SUPERSEDED):
-            raise InvalidTransition(_("The plan that this one amends is finished by now. Discard this draft."))
     plan.refresh_from_db()
     import_string(settings.AFTER_PLAN_SIGNED)(plan, by=by)
     transaction.on_commit(lambda: prepare_prints(plan, by=by), robust=True)  # ahead of need

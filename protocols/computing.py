@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from mesoclinic.accounts.models import Clinic
 from protocols import wording
 from protocols.engine import ENGINE_VERSION, Formulary, Policy, canonical_json, parse_case, verify
@@ -112,7 +114,10 @@ def merged(edits: Sequence[Mapping[str, Any]], added: Sequence[Mapping[str, Any]
 
 def verified(plan: Plan) -> list[str]:
     """What the second, independent calculation finds wrong with the plan. Nothing: it agrees."""
-    return [str(found) for found in verify(plan.result, plan.case, formulary_of(plan), plan.policy)]
+    found = [str(row) for row in verify(plan.result, plan.case, formulary_of(plan), plan.policy)]
+    if bare_edits(plan.edits) != bare_edits(plan.result["edits"]):
+        found.insert(0, _("the result does not hold the edits that were made"))
+    return found
 
 
 def shown(plan: Plan) -> dict[str, Any]:

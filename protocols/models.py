@@ -163,6 +163,12 @@ class Plan(models.Model):
                 violation_error_message=_("A draft of a plan is open already."),
             ),
             models.UniqueConstraint(
+                fields=["patient"],
+                condition=Q(status__in=["signed", "active"]),
+                name="one_plan_in_force",
+                violation_error_message=_("Another plan of this patient is in force."),
+            ),
+            models.UniqueConstraint(
                 fields=["supersedes"],
                 condition=~Q(status="discarded"),
                 name="plan_amended_once",

@@ -554,6 +554,7 @@ def test_a_nurse_begins_a_course_but_does_not_stop_a_plan(signed: Plan, ben: Use
 
 
 def test_two_plans_of_one_patient_are_numbered(signed: Plan, ada: User) -> None:
+    change_plan_status(plan=signed, to=PlanStatus.STOPPED, by=ada)
     second = create_plan(patient=signed.patient, by=ada)
     assert (second.number, second.version) == (2, 1)
 

@@ -6,13 +6,15 @@ from datetime import date, timedelta
 from unittest.mock import patch
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.errors import InvalidTransition
 from patients.actions import merge_patients, update_patient
 from patients.models import Patient
-from protocols.actions import NotReadyToSign, create_plan, sign_plan
+from protocols.actions import NotReadyToSign, amend_plan, create_plan, edit_plan, sign_plan
+from protocols.computing import verified
 from protocols.enums import PlanStatus
 from protocols.models import FormularyVersion, Plan
 from protocols.queries import obstacles_to_signing
@@ -155,3 +157,60 @@ def test_the_page_says_what_no_longer_stands(ready: Plan, ada: User, sign_in) ->
     update_patient(patient=ready.patient, changes={"sex_at_birth": "female"}, by=ada)
     page = sign_in(ada).get(f"/plans/{ready.public_id}/").content.decode()
     assert page.count("record or age has changed since this draft; make a new one.") == 2  # above, and before signing
+
+
+# ------------------------------------------------------------------ one plan in force
+
+
+def test_beside_a_plan_in_force_there_is_no_other(ready: Plan, ada: User) -> None:
+    sign(ready, ada)
+    with pytest.raises(InvalidTransition, match="^Plan 1 is in force; amend or stop it first.$"):
+        create_plan(patient=ready.patient, by=ada)
+
+
+def test_a_draft_from_before_another_plan_was_signed_is_not_signed(ready: Plan, ada: User) -> None:
+    Plan.objects.filter(pk=ready.pk).update(status=PlanStatus.DISCARDED)
+    second = settled(create_plan(patient=ready.patient, by=ada), by=ada)
+    sign(second, ada)
+    Plan.objects.filter(pk=ready.pk).update(status=PlanStatus.DRAFT)
+    assert refused_for(ready, ada) == ["Plan 2 is in force; amend or stop it first."]
+
+
+def test_a_plan_in_force_under_a_merged_record_counts(ready: Plan, ada: User, dora: User) -> None:
+    sign(ready, ada)
+    kept = factories.patient(by=ada, given_name="Joe")
+    submitted_intake(patient=kept, by=ada)
+    merge_patients(merged=ready.patient, into=kept, reason="One person", by=dora)
+    with pytest.raises(InvalidTransition, match="is in force"):
+        create_plan(patient=kept, by=ada)
+
+
+def test_an_amendment_takes_the_place_of_the_plan_in_force(ready: Plan, ada: User) -> None:
+    signed = sign(ready, ada)
+    amended = sign(settled(amend_plan(plan=signed, by=ada), by=ada), ada)
+    signed.refresh_from_db()
+    assert (signed.status, amended.status) == (PlanStatus.SUPERSEDED, PlanStatus.SIGNED)
+
+
+def test_the_database_keeps_one_plan_in_force(ready: Plan, ada: User) -> None:
+    signed = sign(ready, ada)
+    amended = amend_plan(plan=signed, by=ada)
+    copied = {"signed_at": signed.signed_at, "signed_by": ada, "signature_sha256": "f" * 64}
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Plan.objects.filter(pk=amended.pk).update(status=PlanStatus.SIGNED, **copied)
+
+
+# ------------------------------------------------------------------ what is signed is what was edited
+
+
+def test_a_result_without_its_edits_is_not_signed(ready: Plan, ada: User) -> None:
+    plan = edit_plan(
+        plan=ready, revision=ready.revision, edits=[{"op": "remove", "ingredient": "pdrn", "reason": "other"}], by=ada
+    )
+    assert verified(plan) == []
+    Plan.objects.filter(pk=plan.pk).update(result=plan.proposal)
+    plan.refresh_from_db()
+    assert verified(plan)[0] == "the result does not hold the edits that were made"
+    plan = settled(plan, by=ada)
+    with pytest.raises(NotReadyToSign, match="does not hold the edits"):
+        sign(plan, ada)
