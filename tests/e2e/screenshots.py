@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from datetime import datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.e2e.support import ROOT, Failed, Hand, Watch, browser, check, server
@@ -122,7 +122,8 @@ def signing(hand: Hand) -> None:
 
 
 def record_session(hand: Hand) -> None:
-    from_record("Marguerite", VISIT)(hand)
+    """Of the visit whose time it is."""
+    hand.go("/")
     follow(hand, r"/record/$")
 
 
@@ -231,7 +232,8 @@ def main() -> int:
     if options.readme:
         (ROOT / "docs/img").mkdir(parents=True, exist_ok=True)
         for name, picture in README.items():
-            shutil.copy(target / f"{name}-1280-light-top.png", ROOT / "docs/img" / picture)
+            with Image.open(target / f"{name}-1280-light-top.png") as full:
+                full.convert("RGB").quantize(128).save(ROOT / "docs/img" / picture, optimize=True)
     print(f"{len(chosen)} pages, {len(faults)} faults, pictures in {target}")
     return 1 if faults else 0
 
