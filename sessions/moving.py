@@ -17,21 +17,24 @@ from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.actions import cancel_messages
+from protocols.models import Plan
 from sessions import followups, mails
-from sessions.actions import check_in_reach, check_open, check_practitioner, in_words
+from sessions.actions import book_appointment, check_in_reach, check_open, check_practitioner, in_words
 from sessions.gaps import check_days
 from sessions.locks import lock_time
-from sessions.models import Appointment, AppointmentStatus, Room
+from sessions.models import Appointment, AppointmentStatus, Course, Room
 from sessions.permissions import check_can_move
 from sessions.planner import Calendar, NoSeries, Slot, Usual, Wishes, alternatives, closest_slot, plan_series
 from sessions.proposing import usual_of_visit
-from sessions.queries import calendar_for, kept_appointments, rooms_of
+from sessions.queries import FREE_AGAIN, bookable_plans_visible_to, calendar_for, kept_appointments, rooms_of
 from sessions.terms import Terms, terms_of
 from sessions.wording import AlreadyTaken, day_words
 
 Rest = Literal["keep", "shift", "plan"]
 WAYS: tuple[Rest, ...] = ("keep", "shift", "plan")
 SUGGESTIONS = 6
+MISSING_REACH = 42  # days either side of the ideal one
+WAITING_READ = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,3 +359,91 @@ def _write(visits: Sequence[Appointment], *, by: User) -> None:
             .order_by("starts_at")
         )
     mails.queue_confirmation(told, subject_id=course.public_id, by=by)
+
+
+# ------------------------------------------------------------------ a missing session, a freed time
+
+
+def missing_numbers(course: Course) -> list[int]:
+    """Sessions before or between the booked ones that nothing is booked for."""
+    numbers = [visit.number for visit in kept_appointments(course)]
+    return [number for number in range(1, max(numbers, default=0)) if number not in numbers]
+
+
+def book_missing(*, course: Course, by: User) -> Appointment:
+    """Book the first missing session of a course at the best time that its booked neighbours leave."""
+    kept = kept_appointments(course)
+    missing = missing_numbers(course)
+    if not missing:
+        raise DomainError(_("No session of this course is missing."))
+    number, now = missing[0], timezone.now()
+    near = min(kept, key=lambda visit: (abs(visit.number - number), visit.number))
+    site, tz, terms = near.site, near.site.tz, terms_of(course.plan)
+    calendar = calendar_for(practitioner=near.practitioner, site=site, patient=course.plan.patient, since=now)
+    days = {visit.number: visit.starts_at.astimezone(tz).date() for visit in kept}
+    ideal = days[near.number] + timedelta(days=terms.offsets_days[number - 1] - terms.offsets_days[near.number - 1])
+    reach = sorted(range(-MISSING_REACH, MISSING_REACH + 1), key=lambda shift: (abs(shift), shift))
+    for day in (ideal + timedelta(days=shift) for shift in reach):
+        try:
+            check_days(terms, days | {number: day}, around=number)
+        except InvalidInput:
+            continue
+        slot = closest_slot(
+            number=number, day=day, usual=usual_of_visit(near), minutes=terms.minutes, calendar=calendar
+        )
+        if slot is not None:
+            return book_appointment(
+                plan=course.plan,
+                number=number,
+                site=site,
+                practitioner=near.practitioner,
+                room=Room.objects.get(pk=slot.room),
+                starts_at=slot.starts_at,
+                by=by,
+            )
+    raise AlreadyTaken(
+        _("Session %(n)s finds no free time between its booked neighbours. Move one of them first.") % {"n": number}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A plan whose next session would fit a time that has become free."""
+
+    plan: Plan
+    number: int
+
+
+def waiting_for(visit: Appointment, *, user: User, now: datetime, at_most: int = 5) -> list[Waiting]:
+    """Whose next unbooked session the time of a cancelled visit would suit, the longest signed first."""
+    if visit.status != AppointmentStatus.CANCELLED or visit.starts_at <= now or not user.may(Permission.BOOKING_WRITE):
+        return []
+    day = visit.starts_at.astimezone(visit.site.tz).date()
+    length = (visit.ends_at - visit.starts_at).total_seconds() / 60
+    plans = (
+        bookable_plans_visible_to(user)
+        .filter(patient__site=visit.site)
+        .exclude(patient=visit.patient)
+        .select_related("patient")
+        .prefetch_related("course__appointments")
+        .order_by("signed_at")[:WAITING_READ]
+    )
+    found: list[Waiting] = []
+    for plan in plans:
+        course = getattr(plan, "course", None)
+        days = {
+            other.number: other.starts_at.astimezone(visit.site.tz).date()
+            for other in (course.appointments.all() if course else ())
+            if other.status not in FREE_AGAIN
+        }
+        terms, number = terms_of(plan), len(days) + 1
+        if number > terms.sessions or sorted(days) != list(range(1, number)) or terms.minutes > length:
+            continue
+        try:
+            check_days(terms, days | {number: day}, around=number)
+        except InvalidInput:
+            continue
+        found.append(Waiting(plan=plan, number=number))
+        if len(found) == at_most:
+            break
+    return found

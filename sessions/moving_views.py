@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
@@ -21,9 +21,9 @@ from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from sessions.forms import MoveForm
 from sessions.models import Appointment
-from sessions.moving import WAYS, Target, move_appointment, suggestions, ways_of
+from sessions.moving import WAYS, Target, book_missing, move_appointment, suggestions, ways_of
 from sessions.permissions import check_can_move
-from sessions.queries import appointments_visible_to
+from sessions.queries import appointments_visible_to, courses_visible_to
 
 
 @requires(Permission.BOOKING_WRITE)
@@ -108,3 +108,12 @@ def _suggested(visit: Appointment, now: Any) -> list[dict[str, str]]:
         url = reverse("sessions:appointment_move", args=[visit.public_id])
         found.append({"url": f"{url}?{urlencode(query)}", "text": date_format(local, "D j M H:i")})
     return found
+
+
+@requires(Permission.BOOKING_WRITE)
+@require_POST
+def course_missing(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    course = get_object_or_404(courses_visible_to(request.user).select_related("plan__patient"), public_id=public_id)
+    visit = book_missing(course=course, by=request.user)
+    tell(request, _("Session %(n)s is booked.") % {"n": visit.number})
+    return redirect("sessions:appointment", public_id=visit.public_id)

@@ -26,6 +26,7 @@ urlpatterns = [
     path("patients/<uuid:public_id>/", views.patient, name="patient"),
     path("plans/<uuid:public_id>/book/", views.course_book, name="course_book"),
     path("courses/<uuid:public_id>/cancel/", views.course_cancel, name="course_cancel"),
+    path("courses/<uuid:public_id>/missing/", moving_views.course_missing, name="course_missing"),
     path("appointments/<uuid:public_id>/", views.appointment, name="appointment"),
     path("day/<day:day>/pack/", print_views.day_pack, name="day_pack"),
     path("appointments/<uuid:public_id>/document/", print_views.visit_document, name="visit_document"),

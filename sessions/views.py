@@ -37,6 +37,7 @@ from sessions.actions import (
 from sessions.forms import DayForm, RecordForm, WishesForm
 from sessions.mails import may_be_mailed
 from sessions.models import Appointment, AppointmentStatus, Course
+from sessions.moving import missing_numbers, waiting_for
 from sessions.permissions import can_cancel, can_move, can_record, check_can_book, check_can_record
 from sessions.planned import planned_syringes, planned_zones
 from sessions.proposing import Chosen, ProposalChanged, Series, propose_series, wishes_from
@@ -379,6 +380,8 @@ def _appointment_page(
             else [],
             "can_cancel": can_cancel(visit, by=user),
             "can_move": can_move(visit, by=user),
+            "missing": missing_numbers(visit.course)[:1] if user.may(Permission.BOOKING_WRITE) else [],
+            "waiting": waiting_for(visit, user=user, now=now),
             "later_count": len(numbers) - 1 if visit.status == AppointmentStatus.BOOKED else 0,
             "cancel_rest_url": _cancel_url(visit.course, numbers),
             "can_record": can_record(visit, by=user),

@@ -210,3 +210,44 @@ def test_page_refuses_in_words_and_keeps_what_was_typed(course, cleo, sign_in, a
 def test_visit_of_another_site_cannot_be_moved(course, dan, sign_in) -> None:
     url = reverse("sessions:appointment_move", args=[third(course).public_id])
     assert sign_in(dan).get(url).status_code == 404
+
+
+# ------------------------------------------------------------------ a missing session, a freed time
+
+
+def test_missing_session_is_booked_by_one_button(course, cleo, sign_in) -> None:
+    client = sign_in(cleo)
+    cancel_appointment(appointment=course.appointments.get(number=2), by=cleo)
+    page = client.get(reverse("sessions:appointment", args=[third(course).public_id])).content.decode()
+    assert "Session 2 is not booked" in page
+
+    done = client.post(reverse("sessions:course_missing", args=[course.public_id]), follow=True)
+    assert "Session 2 is booked." in done.content.decode()
+    assert wall(course) == ["0 09:00", "28 09:00", "56 09:00", "84 09:00"]
+    assert client.post(reverse("sessions:course_missing", args=[course.public_id])).status_code == 409
+
+
+def test_missing_session_of_another_site_does_not_exist(course, dan, sign_in) -> None:
+    assert sign_in(dan).post(reverse("sessions:course_missing", args=[course.public_id])).status_code == 404
+
+
+def test_freed_time_proposes_the_patients_whose_window_it_fits(course, cleo, ada, lyon, rooms, sign_in) -> None:
+    from sessions.actions import book_appointment
+
+    waiting_plan = make.plan(patient=make.patient(by=cleo, given_name="Amelia", family_name="Roy"), by=ada)
+    too_soon = make.plan(patient=make.patient(by=cleo, given_name="Noor", family_name="Ito"), by=ada)
+    freed = course.appointments.get(number=2)
+    book_appointment(
+        plan=too_soon,
+        number=1,
+        site=lyon,
+        practitioner=ada,
+        room=rooms[1],
+        starts_at=freed.starts_at - timedelta(days=7),
+        by=cleo,
+    )
+    cancel_appointment(appointment=freed, by=cleo)
+
+    page = sign_in(cleo).get(reverse("sessions:appointment", args=[freed.public_id]))
+    assert [(entry.plan, entry.number) for entry in page.context["waiting"]] == [(waiting_plan, 1)]
+    assert "This time is free again" in page.content.decode()
