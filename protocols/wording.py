@@ -272,6 +272,8 @@ def _requirement(row: Mapping[str, Any], words: Words) -> str:
         return _("%(ingredient)s stands in for %(first)s for %(concern)s.") % params
     if row["state"] == "no_substitute":
         return _("%(first)s is left out for %(concern)s and nothing can stand in for it.") % params
+    if row["state"] == "could_return" or (row["state"] == "gave_way" and not row["limit"]):
+        return _("%(ingredient)s, wanted for %(concern)s, would fit now; add it.") % params
     if row["state"] == "gave_way":
         return _("%(ingredient)s, wanted for %(concern)s, gave way to %(limit)s.") % params
     if row["state"] == "removed":
@@ -357,8 +359,12 @@ def _trade(trade: Mapping[str, Any], words: Words) -> str:
         "fewer_syringes": lambda: ngettext("%(count)s syringe fewer", "%(count)s syringes fewer", p["count"]) % p,
         "more_cautions": lambda: ngettext("%(count)s caution more", "%(count)s cautions more", p["count"]) % p,
         "fewer_cautions": lambda: ngettext("%(count)s caution fewer", "%(count)s cautions fewer", p["count"]) % p,
-        "dearer": lambda: _("dearer (cost index +%(cost_index)s)") % p,
-        "cheaper": lambda: _("cheaper (cost index −%(cost_index)s)") % p,
+        "dearer": lambda: (
+            _("higher list price per mL (sum of cost indexes +%(cost_index)s); the price of the course can differ") % p
+        ),
+        "cheaper": lambda: (
+            _("lower list price per mL (sum of cost indexes −%(cost_index)s); the price of the course can differ") % p
+        ),
     }
     return texts[trade["code"]]()
 
@@ -400,9 +406,8 @@ def explain_change(change: Mapping[str, Any], formulary: Formulary) -> str:
         texts = {"question_settled": _("No longer asked: %(q)s"), "question_new": _("Now asked: %(q)s")}
         return texts[code] % {"q": words.question(p["fact"])}
     if code.endswith(("_gone", "_new")):
-        message = words.rules[p["rule"]]["message"] if p["rule"] in words.rules else p["rule"]
         text = _("No longer: %(message)s") if code.endswith("_gone") else _("New: %(message)s")
-        return text % {"message": _(message)}
+        return text % {"message": words.rule_message(p)}
     label = _(CHANGES.get(code, code))
     return _("%(what)s: %(new)s instead of %(old)s.") % {
         "what": label,

@@ -19,9 +19,9 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, An
             found.append(_change(f"{name}_changed", old=old.get(name), new=new.get(name)))
     found += _ingredients(old, new)
     for group, code in (("blocks", "block"), ("cautions", "caution"), ("infos", "info")):
-        before, after = ([entry["rule"] for entry in answer[group]] for answer in (old, new))
-        found += [_change(f"{code}_gone", rule=rule) for rule in before if rule not in after]
-        found += [_change(f"{code}_new", rule=rule) for rule in after if rule not in before]
+        was, now = ({entry["rule"]: entry for entry in answer[group]} for answer in (old, new))
+        found += [_rule(f"{code}_gone", was[rule]) for rule in was if rule not in now]
+        found += [_rule(f"{code}_new", now[rule]) for rule in now if rule not in was]
     before, after = ([row["fact"] for row in answer["open_questions"]] for answer in (old, new))
     found += [_change("question_settled", fact=fact) for fact in before if fact not in after]
     found += [_change("question_new", fact=fact) for fact in after if fact not in before]
@@ -37,6 +37,11 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, An
 
 def _change(code: str, **params: Any) -> dict[str, Any]:
     return {"code": code, "params": params}
+
+
+def _rule(code: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule with what its sentence needs, where that is more than its name."""
+    return _change(code, rule=entry["rule"], **({"params": entry["params"]} if entry.get("params") else {}))
 
 
 def _ingredients(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -336,6 +336,7 @@ def _requirements(proposal: Proposal) -> list[dict[str, Any]]:
     problem = setting.problem
     rows = []
     for requirement in problem.requirements:
+        limit = None
         item = None if requirement.index < 0 else setting.formulary.by_index[requirement.index]
         if item is None:
             state = "no_substitute"
@@ -343,17 +344,18 @@ def _requirements(proposal: Proposal) -> list[dict[str, Any]]:
             state = "no_plan"
         elif proposal.mask >> requirement.index & 1:
             state = "substituted" if requirement.substitute else "met"
+        elif requirement.index in proposal.removed:
+            state = "removed"
         else:
-            state = "removed" if requirement.index in proposal.removed else "gave_way"
+            limit = problem.obstacle(proposal.mask | 1 << requirement.index) or None
+            state = "gave_way" if limit else "could_return"
         rows.append(
             {
                 "concern": requirement.concern,
                 "first_choice": requirement.first_choice,
                 "ingredient": None if item is None else item.key,
                 "state": state,
-                "limit": problem.obstacle(proposal.mask | 1 << requirement.index) or None
-                if state == "gave_way"
-                else None,
+                "limit": limit,
             }
         )
     return rows

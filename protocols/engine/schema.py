@@ -231,7 +231,17 @@ ANSWER_SCHEMA: dict[str, Any] = {
                         "concern": WORD,
                         "first_choice": WORD,
                         "ingredient": _maybe(WORD),
-                        "state": {"enum": ["met", "substituted", "no_substitute", "gave_way", "removed", "no_plan"]},
+                        "state": {
+                            "enum": [
+                                "met",
+                                "substituted",
+                                "no_substitute",
+                                "gave_way",
+                                "could_return",
+                                "removed",
+                                "no_plan",
+                            ]
+                        },
                         "limit": _maybe(WORD),
                     },
                     {"sentence": WORD},

@@ -716,9 +716,9 @@ class _Second:
             elif key in actives:
                 state = "substituted" if stand_in else "met"
             else:
-                state = "removed" if key in own else "gave_way"
-            self.same(f"{path}.state", row["state"], state)
-            broken = self._broken([*actives, key]) if state == "gave_way" and key is not None else set()
+                state = "removed" if key in own else ""
+            broken = self._broken([*actives, key]) if not state and key is not None else set()
+            self.same(f"{path}.state", row["state"], state or ("gave_way" if broken else "could_return"))
             agrees = row["limit"] in broken if broken else row["limit"] is None
             self.holds(f"{path}.limit", agrees, "wrong_limit", broken, row["limit"])
         for syringe in self.answer["syringes"]:

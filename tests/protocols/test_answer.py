@@ -15,7 +15,16 @@ import jsonschema
 import pytest
 from django.utils import translation
 
-from protocols.engine import ENGINE_VERSION, POLICY_SCHEMA, Dose, MixedUnits, apply_edits, canonical_json, propose
+from protocols.engine import (
+    ENGINE_VERSION,
+    POLICY_SCHEMA,
+    Dose,
+    MixedUnits,
+    apply_edits,
+    canonical_json,
+    propose,
+    verify,
+)
 from protocols.engine.codes import without_sentences
 from protocols.engine.compare import compare
 from protocols.engine.schema import ANSWER_SCHEMA
@@ -245,6 +254,55 @@ def test_every_change_between_random_patients_has_a_sentence() -> None:
             for change in compare(previous, current):
                 assert explain_change(change, starter())
             previous = current
+
+
+def test_what_if_says_a_caution_of_the_engine_in_words() -> None:
+    """Rules that the engine itself makes have sentences of their own: no key is shown."""
+    keys = ("volume_below_minimum", "session_without_mixture")
+    rng, seen = random.Random("cautions"), set()
+    plain_man = answer_of(man())
+    for _ in range(120):
+        for change in compare(plain_man, answer_of(random_patient(rng))):
+            if change["params"].get("rule") in keys or "referral_first" in str(change["params"].get("rule")):
+                text = explain_change(change, starter())
+                seen.add(change["params"]["rule"])
+                assert change["params"]["rule"] not in text, text
+    assert "volume_below_minimum" in seen
+
+
+def test_first_choice_that_would_fit_again_is_offered() -> None:
+    case = man(
+        concerns=[
+            {"concern": "androgenetic_alopecia", "severity": "severe"},
+            {"concern": "telogen_effluvium", "severity": "mild"},
+        ],
+        policy={"max_actives": 3},
+    )
+    before = answer_of(case)
+    waiting = next(row for row in before["requirements"] if row["state"] == "gave_way")
+    held = before["syringes"][0]["lines"][0]["ingredient"]
+
+    said = answer(case, edits=[{"op": "remove", "ingredient": held}])
+
+    row = next(row for row in said["requirements"] if row["ingredient"] == waiting["ingredient"])
+    assert (row["state"], row["limit"]) == ("could_return", None)
+    assert row["sentence"].endswith("would fit now; add it.")
+    assert verify(said, case, starter()) == ()
+    assert said["refusals"] == []
+
+
+def test_alternative_speaks_of_list_prices_and_promises_no_price_of_the_course() -> None:
+    texts = {
+        trade["code"]: trade["text"]
+        for case in worked_cases()
+        for row in answer(case)["alternatives"]
+        for trade in row["trades"]
+        if trade["code"] in ("dearer", "cheaper")
+    }
+
+    assert texts["dearer"].startswith("higher list price per mL (sum of cost indexes +")
+    assert texts["cheaper"].startswith("lower list price per mL (sum of cost indexes −")
+    assert {text.rpartition("; ")[2] for text in texts.values()} == {"the price of the course can differ"}
 
 
 # ---------------------------------------------------------------------- small things that matter

@@ -435,7 +435,7 @@ def test_second_calculation_finds_a_first_choice_left_out_without_need() -> None
     forged = copy.deepcopy(answer)
     forged["edits"], forged["value_cost"] = [], "0"
     for row in forged["requirements"]:
-        row["state"] = "gave_way" if row["state"] == "removed" else row["state"]
+        row["state"] = "could_return" if row["state"] == "removed" else row["state"]
 
     assert _beside_the_fingerprint(forged, case) == {"first_choice_left_out"}
 
