@@ -259,6 +259,7 @@ def look_at_everything(page: Page, address: str, patient: str, intake: str, show
 
     def found() -> None:
         page.goto(f"{address}/patients/")
+        page.wait_for_load_state("networkidle")
         page.keyboard.press("/")
         page.keyboard.type("mar")
         page.locator("#found").get_by_text(re.compile("found|matches")).first.wait_for()
