@@ -30,7 +30,7 @@ BASE_URL = "https://static.invalid/"
 MOST_HTML_BYTES = 2_000_000
 MOST_PDF_BYTES = 20_000_000
 MOST_PAGES = 120
-MOST_PAGES_OF_A_PACK = 600
+MOST_PAGES_OF_A_PACK = 200  # every page waits in memory, some 6 MB each, until the file is written
 PAPERS = {"A4": "A4", "Letter": "letter"}
 FONT_FOLDER = "vendor/inter-ttf"  # made by scripts/vendor.py
 
@@ -69,7 +69,7 @@ def render(document: Document, *, tell: Callable[[int], None] | None = None) -> 
 
 
 def _laid_out(name: str, title: str, language: str, context: dict[str, Any]) -> Any:
-    """The pages of one document. A kind that names ``fit`` is set smaller, in three steps at most, to come out on so many."""
+    """The pages of one document. A kind with ``fit`` is set smaller, in three steps at most, to come out on so many."""
     kind = settings.DOCUMENT_KINDS[name]
     zone = context.get("time_zone") or settings.TIME_ZONE
     paper = context.get("paper", "A4")

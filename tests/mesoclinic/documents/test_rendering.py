@@ -207,3 +207,42 @@ def test_without_the_engines_libraries_the_document_says_what_to_install(
 
 def test_markup_in_the_data_is_shown_as_text(ask: Ask) -> None:
     assert "<img src=x>" in text_of(made(ask(lead="<img src=x>")))
+
+
+def test_a_document_that_takes_too_long_fails_and_the_worker_lives_on(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from celery.exceptions import SoftTimeLimitExceeded
+
+    html = rendering._tools().weasyprint.HTML
+
+    def endless(*args: object, **given: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    with monkeypatch.context() as patched:
+        patched.setattr(html, "render", endless)
+        document = ask(lead="Endless.")
+        assert actions.render_document(document.pk) == "failed"
+        document.refresh_from_db()
+        assert document.last_error == "It took too long to make."
+    assert made(ask(lead="The next one."))
+
+
+def test_a_pack_that_grows_too_long_fails(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "MOST_PAGES_OF_A_PACK", 1)
+    document = ask()
+    part = {"kind": "probe", "title": "One", "language": "en", "context": document.context}
+    Document.objects.filter(pk=document.pk).update(context={"parts": [part, part]})
+
+    assert actions.render_document(document.pk) == "failed"
+
+    document.refresh_from_db()
+    assert document.last_error == "It has more than 1 pages."
+
+
+def test_a_qr_code_says_its_address_and_is_the_same_twice() -> None:
+    from mesoclinic.documents.templatetags.prints import qr
+
+    drawn = qr("https://clinic.example/v/abc/", "Check <this> print")
+    assert drawn == qr("https://clinic.example/v/abc/", "Check <this> print")
+    assert "<title>Check &lt;this&gt; print</title>" in drawn and "style=" not in drawn

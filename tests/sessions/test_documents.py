@@ -1,0 +1,280 @@
+"""Prints of visits: what may be prepared, the record, and packs with progress and a way to stop."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pikepdf
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from mesoclinic.accounts.models import Site, User
+from mesoclinic.audit.models import AuditEvent
+from mesoclinic.documents import actions, rendering, storage
+from mesoclinic.documents.models import Document, DocumentState
+from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from protocols.models import Ingredient, Plan, Product
+from sessions.actions import book_course
+from sessions.documents import pack_visible, request_pack, request_visit_pdf, visit_pdf_visible
+from sessions.models import Administration, Appointment, Lot, TreatmentSession
+from tests import factories
+from tests.factories_protocols import published_formulary, signed_plan
+from tests.sessions import factories as make
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def visit(ada: User, cleo: User, dora: User, lyon: Site) -> Appointment:
+    """The first of four booked sessions of a signed plan with four actives in one mixture."""
+    published_formulary(by=dora)
+    make.open_site(site=lyon, practitioner=ada, rooms=2)
+    plan = signed_plan(by=ada, facts={"medications": ["antiplatelet_single"]})
+    book_course(plan=plan, site=lyon, practitioner=ada, earliest=make.monday(), by=cleo)
+    return Appointment.objects.select_related("course__plan").get(number=1)
+
+
+def day_of(visit: Appointment) -> date:
+    return visit.starts_at.astimezone(visit.site.tz).date()
+
+
+def made(document: Document) -> bytes:
+    assert actions.render_document(document.pk) == DocumentState.READY, Document.objects.get(pk=document.pk).last_error
+    document.refresh_from_db()
+    return storage.read(document)
+
+
+def text_of(data: bytes) -> str:
+    done = subprocess.run(["pdftotext", "-layout", "-", "-"], input=data, capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+def test_the_preparation_sheet_says_what_to_draw_in_which_order(visit: Appointment, ben: User) -> None:
+    plan = visit.course.plan
+    stock = next(line for line in plan.result["syringes"][0]["lines"] if line["ingredient"] == "biochanin_a")
+    product = Product.objects.create(
+        ingredient=Ingredient.objects.get(key="biochanin_a"),
+        name="Biochanin",
+        concentration="0.2",
+        concentration_unit="mg/mL",
+        container="vial",
+        container_volume_ml="5",
+        supplier="House pharmacy",
+    )
+    for number, expires_on in (("LATE-2", date(2099, 5, 1)), ("SOON-1", date(2098, 5, 1))):
+        Lot.objects.create(product=product, site=visit.site, number=number, expires_on=expires_on, received_ml="50")
+
+    document = request_visit_pdf(appointment=visit, kind="preparation_sheet", by=ben)
+    text = text_of(made(document))
+
+    assert document.pages == 1
+    lines = document.context["syringes"][0]["lines"]
+    assert lines[0]["is_diluent"] and sum(line["is_diluent"] for line in lines) == 1
+    assert document.context["total_volume_ml"] == plan.result["total_volume_ml"]
+    assert "SOON-1, 1 May 2098" in text and "LATE-2" not in text
+    assert f"{stock['dose']}\xa0mg" in text or f"{stock['dose']} mg" in text
+    for words in (
+        "Prepared by, time",
+        "Checked by a second person",
+        "To be used by",
+        "Together",
+        "Allergies",
+        "1 of 2",
+    ):
+        assert words in text
+    assert f"session 1 of {plan.result['course']['sessions']}" in text
+    assert sum(zone["points"] for zone in document.context["zone_rows"]) == plan.result["course"]["points"]
+    assert made(request_visit_pdf(appointment=visit, kind="syringe_labels", by=ben))
+
+
+@pytest.mark.parametrize(("status", "said"), [("superseded", "is superseded"), ("stopped", "is stopped")])
+def test_nothing_is_prepared_from_a_plan_that_is_not_in_force(
+    visit: Appointment, ada: User, status: str, said: str
+) -> None:
+    Plan.objects.filter(pk=visit.course.plan_id).update(status=status)
+    visit = Appointment.objects.get(pk=visit.pk)
+    for kind in ("preparation_sheet", "syringe_labels"):
+        with pytest.raises(InvalidInput, match=said):
+            request_visit_pdf(appointment=visit, kind=kind, by=ada)
+    with pytest.raises(InvalidInput, match="Nobody is booked"):
+        request_pack(site=visit.site, first=day_of(visit), what="day", by=ada)
+
+
+def test_nothing_is_prepared_from_an_unsigned_plan(visit: Appointment, ada: User) -> None:
+    visit.course.plan.signed_at = None
+    with pytest.raises(InvalidInput, match="Only a signed plan"):
+        request_visit_pdf(appointment=visit, kind="preparation_sheet", by=ada)
+
+
+def test_the_session_record_shows_what_was_injected(visit: Appointment, ada: User) -> None:
+    with pytest.raises(InvalidInput, match="not been recorded"):
+        request_visit_pdf(appointment=visit, kind="session_record", by=ada)
+    done = TreatmentSession.objects.create(
+        appointment=visit,
+        plan=visit.course.plan,
+        nothing_changed=True,
+        tolerance=2,
+        note="A small bruise.",
+        performed_at=timezone.now(),
+        performed_by=ada,
+    )
+    Administration.objects.create(
+        session=done,
+        ingredient=Ingredient.objects.get(key="biochanin_a"),
+        syringe="A",
+        planned_volume_ml="1",
+        volume_ml="0.9",
+        dose="0.18",
+        dose_unit="mg",
+        deviation_reason="Spilled",
+    )
+    text = text_of(made(request_visit_pdf(appointment=visit, kind="session_record", by=ada)))
+    for words in ("0.90", "0.18", "Spilled", "A small bruise.", "Tolerance 2 of 5", "Recorded by Dr Ada Moreau"):
+        assert words in text
+
+
+def test_who_may_ask_for_prints_of_a_visit(visit: Appointment, ada: User, cleo: User, dan: User) -> None:
+    document = request_visit_pdf(appointment=visit, kind="preparation_sheet", by=ada)
+    pack = request_pack(site=visit.site, first=day_of(visit), what="day", by=ada)
+    for user, sees in ((ada, True), (cleo, False), (dan, False)):
+        assert (visit_pdf_visible(user, document), pack_visible(user, pack)) == (sees, sees)
+        if not sees:
+            with pytest.raises(NotAllowed):
+                request_visit_pdf(appointment=visit, kind="preparation_sheet", by=user)
+            with pytest.raises(NotAllowed):
+                request_pack(site=visit.site, first=day_of(visit), what="day", by=user)
+    with pytest.raises(InvalidInput):
+        request_visit_pdf(appointment=visit, kind="plan_record", by=ada)
+    with pytest.raises(InvalidInput):
+        request_pack(site=visit.site, first=day_of(visit), what="year", by=ada)
+
+
+@pytest.fixture
+def two_visits(visit: Appointment, ada: User, cleo: User, lyon: Site) -> list[Appointment]:
+    other = factories.patient(by=ada, given_name="Noor", family_name="Castellanos", email="")
+    plan = signed_plan(by=ada, patient=other)
+    book_course(plan=plan, site=lyon, practitioner=ada, earliest=make.monday(), by=cleo)
+    return [visit, Appointment.objects.get(course__plan=plan, number=1)]
+
+
+def test_a_day_pack_is_one_tagged_file_of_all_sheets(two_visits: list[Appointment], ada: User) -> None:
+    assert day_of(two_visits[0]) == day_of(two_visits[1])
+    pack = request_pack(site=two_visits[0].site, first=day_of(two_visits[0]), what="day", by=ada)
+    assert pack.parts == 2 and pack.person_id is None
+    told = AuditEvent.objects.filter(action="document.requested", target_id=pack.public_id)
+    assert {visit.patient.public_id for visit in two_visits} <= set(told.values_list("patient_id", flat=True))
+
+    data = made(pack)
+    pages = text_of(data).split("\f")[:-1]
+
+    assert (pack.parts_done, len(pages)) == (2, 2)
+    assert "Teodor Brandvold" in pages[0] and "Castellanos" not in pages[0] and "page 1 of 1" in pages[0]
+    assert "Noor Castellanos" in pages[1] and "Brandvold" not in pages[1]
+    with pikepdf.open(io.BytesIO(data)) as pdf:
+        assert bool(pdf.Root.MarkInfo.Marked) and str(pdf.Root.Lang) == "en"
+        assert str(pdf.docinfo["/Title"]).startswith("Day pack, Lyon")
+        assert len(pdf.Root.StructTreeRoot.K[0].K) >= 2
+    week = request_pack(site=two_visits[0].site, first=day_of(two_visits[0]), what="week", by=ada)
+    assert week.parts == 2 and week != pack
+
+
+def test_a_pack_of_quotations_holds_each_plan_without_a_course(visit: Appointment, ada: User) -> None:
+    with pytest.raises(InvalidInput, match="No plan waits"):
+        request_pack(site=visit.site, first=day_of(visit), what="quotations", by=ada)
+    for name in ("Noor", "Rasmus"):
+        signed_plan(by=ada, patient=factories.patient(by=ada, given_name=name, family_name="Zed", email=""))
+    pack = request_pack(site=visit.site, first=day_of(visit), what="quotations", by=ada)
+    assert text_of(made(pack)).count("Whole course") == 2
+
+
+def test_a_pack_can_be_stopped_while_it_is_made(
+    two_visits: list[Appointment], ada: User, sign_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = sign_in(ada)
+    answer = client.post(reverse("sessions:day_pack", args=[day_of(two_visits[0])]), {"what": "day"})
+    pack = Document.objects.get(kind="pack")
+    assert answer.url == reverse("documents:status", args=[pack.public_id])
+    assert "0 of 2 sheets" in client.get(answer.url).content.decode()
+    real = rendering._laid_out
+
+    def cancelled_meanwhile(*args: Any) -> Any:
+        if Document.objects.get(pk=pack.pk).parts_done == 1:
+            assert "1 of 2 sheets" in client.get(answer.url).content.decode()
+            client.post(reverse("documents:cancel", args=[pack.public_id]))
+        return real(*args)
+
+    monkeypatch.setattr(rendering, "_laid_out", cancelled_meanwhile)
+    assert actions.render_document(pack.pk) is None
+    pack.refresh_from_db()
+    assert (pack.state, str(pack.file)) == (DocumentState.CANCELLED, "")
+    with pytest.raises(InvalidTransition):
+        actions.cancel_document(document=pack, by=ada)
+
+    monkeypatch.setattr(rendering, "_laid_out", real)
+    client.post(reverse("documents:retry", args=[pack.public_id]))
+    assert made(Document.objects.get(pk=pack.pk))
+
+
+def test_the_buttons_lead_to_the_documents_progress(visit: Appointment, ada: User, cleo: User, sign_in: Any) -> None:
+    client = sign_in(ada)
+    page = client.get(reverse("sessions:appointment", args=[visit.public_id])).content.decode()
+    assert "Preparation sheet" in page and "Syringe labels" in page
+    url = reverse("sessions:visit_document", args=[visit.public_id])
+    answer = client.post(url, {"kind": "preparation_sheet"})
+    assert answer.url == reverse("documents:status", args=[Document.objects.get().public_id])
+    assert client.post(url, {"kind": "plan_record"}).status_code == 400
+
+    reception = sign_in(cleo)
+    assert reception.post(url).status_code == 403
+    dates = reverse("sessions:visit_dates", args=[visit.public_id])
+    assert reception.post(dates, {"kind": "course_schedule"}).status_code == 302
+    assert reception.post(dates, {"kind": "quotation"}).status_code == 400
+
+
+def test_the_same_plan_gives_the_same_bytes_on_two_workers(visit: Appointment, ada: User, tmp_path: Path) -> None:
+    """Two processes of their own, with other hash seeds, time zones and data folders."""
+    import hashlib
+    import json
+
+    from protocols.documents import request_plan_pdf
+
+    rows = [
+        request_plan_pdf(plan=visit.course.plan, kind="plan_patient", by=ada),
+        request_visit_pdf(appointment=visit, kind="preparation_sheet", by=ada),
+    ]
+    given = [{"kind": row.kind, "title": row.title, "language": row.language, "context": row.context} for row in rows]
+    script = (
+        "import django, sys, json, hashlib; django.setup()\n"
+        "from mesoclinic.documents import rendering\n"
+        "from mesoclinic.documents.models import Document\n"
+        "for row in json.load(sys.stdin):\n"
+        "    print(hashlib.sha256(rendering.render(Document(**row)).data).hexdigest())\n"
+    )
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
+            env=os.environ
+            | {
+                "DJANGO_SETTINGS_MODULE": "tests.settings",
+                "MESOCLINIC_DATA_DIR": str(tmp_path / seed),
+                "PYTHONHASHSEED": seed,
+                "TZ": zone,
+            },
+        )
+        for seed, zone in (("1", "Asia/Tokyo"), ("2", "America/Lima"))
+    ]
+    heard = [worker.communicate(json.dumps(given))[0].split() for worker in workers]
+
+    here = [hashlib.sha256(made(row)).hexdigest() for row in rows]
+    assert heard == [here, here]
