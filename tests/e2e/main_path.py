@@ -234,7 +234,7 @@ def download(hand: Hand) -> None:
     page.wait_for_url(re.compile(r"/documents/[0-9a-f-]+/$"))
     link = page.get_by_role("link", name="Download the PDF")
     alert = page.locator("#document-status").get_by_role("alert")
-    link.or_(alert).first.wait_for(timeout=60_000)
+    link.or_(alert).first.wait_for(timeout=180_000)  # the sample's own documents may stand before it in the queue
     check(not alert.count(), f"the PDF was not made: {alert.all_inner_texts()}")
     with page.expect_download() as pending:
         hand.click(link)
