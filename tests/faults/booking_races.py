@@ -1,11 +1,12 @@
 """Fifty people book the same time at once: one gets it, the others are told why not.
 
-    python tests/faults/booking_races.py [--threads 50] [--processes 50] [--rounds 1]
+    python tests/faults/booking_races.py [--threads 50] [--processes 50] [--rounds 1] [--crowd 24]
 
 On a scratch SQLite file, or with DATABASE_URL on a scratch database that is made on that server and dropped again.
 Every contest (same practitioner, same room, same slot, same patient, same course) runs with threads, then with
-processes. It fails unless each has exactly one booking, the rest clear refusals, and no overlap is left; a deadlock or
-a locked database that reaches a user fails it as well.
+processes; it fails unless each has exactly one booking, the rest clear refusals, and no overlap is left. Then a crowd
+books and moves at once over ten slots of three practitioners and two rooms: nobody may end without an answer, and no
+overlap may be left. A deadlock or a locked database that reaches a user fails it as well.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def scratch_database() -> Iterator[str]:
             connection.close()
 
 
-def main(threads: int, processes: int, rounds: int) -> int:
+def main(threads: int, processes: int, rounds: int, crowd: int) -> int:
     with scratch_database() as url:
         os.environ["DATABASE_URL"] = url
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
@@ -64,11 +65,11 @@ def main(threads: int, processes: int, rounds: int) -> int:
         from tests.sessions import races
 
         call_command("migrate", verbosity=0)
-        house = races.clinic(people=max(threads, processes))
+        house = races.clinic(people=max(threads, processes, crowd))
         print(f"{connection.vendor}: {threads} threads, {processes} processes, {rounds} round(s) of each contest")
         bad, number = 0, 0
         for kind, run, people in (("threads", races.in_threads, threads), ("processes", races.in_processes, processes)):
-            for contest, wanted in races.CONTESTS.items():
+            for contest, wanted in races.CONTESTS.items() if rounds else ():
                 booked, refused, failed = 0, Counter[str](), Counter[str]()
                 slowest, began = 0.0, time.monotonic()
                 for _round in range(rounds):
@@ -91,6 +92,21 @@ def main(threads: int, processes: int, rounds: int) -> int:
                 )
                 for text, count in refused.most_common(3):
                     print(f"            {count} x {text}")
+        for kind, run in (("threads", races.in_threads), ("processes", races.in_processes)):
+            began, at = time.monotonic(), races.slot(house.site, 20 * (number // 20 + 8))
+            number += 200
+            attempts = races.crowd(house, at)[:crowd]
+            outcome, left = run(attempts), races.overlaps()
+            answered = outcome.booked + len(outcome.refused)
+            print(
+                f"  {kind:<9} {len(attempts)} creates and moves over 10 slots: {outcome.booked} got through, "
+                f"{len(outcome.refused)} told why not, {len(outcome.failed)} failed, {left} overlaps, "
+                f"slowest answer {max(outcome.seconds):.2f} s, {time.monotonic() - began:.1f} s"
+            )
+            for text, count in Counter(outcome.refused).most_common(3) + Counter(outcome.failed).most_common(3):
+                print(f"            {count} x {text}")
+            bad += bool(left or outcome.failed or answered != len(attempts) or not outcome.booked)
+            races.clear(house)
         connections.close_all()
     print("Wrong rounds: " + str(bad) if bad else "Every time was booked exactly once.")
     return 1 if bad else 0
@@ -101,5 +117,6 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=50)
     parser.add_argument("--processes", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=20 if DEEP else 1)
+    parser.add_argument("--crowd", type=int, default=200 if DEEP else 24, help="creates and moves over ten slots")
     given = parser.parse_args()
-    sys.exit(main(given.threads, given.processes, given.rounds))
+    sys.exit(main(given.threads, given.processes, given.rounds, given.crowd))

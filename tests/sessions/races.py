@@ -176,6 +176,35 @@ def same_course(house: Clinic, at: datetime) -> list[Booking]:
     return [book(who) for who in house.practitioners]
 
 
+def crowd(house: Clinic, at: datetime) -> list[Booking]:
+    """Half of the people book, half move a visit they have, all onto ten slots of three practitioners and two rooms."""
+    from sessions.actions import book_appointment
+    from sessions.moving import Target, move_appointment
+
+    slots = [at + timedelta(hours=n) for n in range(10)]
+    bookings: list[Booking] = []
+
+    def move(visit: Any, target: Target) -> Booking:
+        return lambda: move_appointment(appointment=visit, target=target, rest="keep", by=house.reception)
+
+    for number, plan in enumerate(house.plans):
+        who, room, start = house.practitioners[number % 3], house.rooms[number % 2], slots[number % 10]
+        if number % 2:
+            bookings.append(_one(house, plan, who, room, start))
+            continue
+        visit = book_appointment(
+            plan=plan,
+            number=1,
+            site=house.site,
+            practitioner=house.practitioners[number],
+            room=house.rooms[number],
+            starts_at=at + timedelta(days=7),
+            by=house.reception,
+        )
+        bookings.append(move(visit, Target(starts_at=start, practitioner=who, room=room)))
+    return bookings
+
+
 CONTESTS: dict[str, Callable[[Clinic, datetime], list[Booking]]] = {
     "practitioner": same_practitioner,
     "room": same_room,
