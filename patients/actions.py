@@ -23,10 +23,12 @@ from patients import day_checks
 from patients.intakes import (
     NOTE_LENGTH,
     Change,
+    InvalidAnswers,
     changes_since,
     checked_answers,
     checked_details,
     checked_groups,
+    contradictions,
     facts_to_take_over,
     lacking,
     vocabulary_for,
@@ -440,6 +442,8 @@ def submit_intake(*, intake: Intake, by: User) -> Intake:
         patient=intake.patient,
         vocabulary=vocabulary,
     )
+    if found := contradictions(intake):
+        raise InvalidAnswers(found)
     for part, sentence in lacking(intake, vocabulary).items():
         raise InvalidInput(sentence, field=part)
     draft = Intake.objects.filter(pk=intake.pk, status=IntakeStatus.DRAFT, revision=intake.revision)

@@ -239,6 +239,18 @@ def lacking(intake: Intake, vocabulary: Vocabulary) -> dict[str, str]:
     return found
 
 
+def contradictions(intake: Intake) -> dict[str, str]:
+    """Answers that cannot stand together, each with a sentence for beside its question."""
+    facts, found = intake.facts, {}
+    if facts.get("anaphylaxis_history") == "known_cause_in_formulary" and not facts.get("allergy_ingredients"):
+        found["allergy_ingredients"] = _("Name the ingredient that caused the life-threatening reaction.")
+    if facts.get("pregnancy_status") == "not_applicable" and facts.get("could_become_pregnant") is True:
+        found["pregnancy_status"] = _(
+            "“Could become pregnant” is answered with yes, so this applies: ask and answer it."
+        )
+    return found
+
+
 def groups_to_settle(intake: Intake) -> list[str]:
     """Parts of a ticked list that nobody answered. The list would say “no” to them, and silence never does."""
     return [

@@ -515,6 +515,9 @@ def _submit(request: ClinicRequest, intake: Intake, form: IntakeForm) -> int:
     """Close the draft that was just saved; what it lacks is said beside the part that lacks it."""
     try:
         submit_intake(intake=intake, by=request.user)
+    except InvalidAnswers as refusal:
+        form.add_refusal(refusal)
+        return 422
     except InvalidInput as refusal:
         form.lacking = {refusal.field or "": str(refusal)}
         return 422

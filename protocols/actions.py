@@ -33,6 +33,7 @@ from protocols.enums import NOTE_NEEDED, AcknowledgementReason, FormularyStatus,
 from protocols.formulary.loader import load_documents
 from protocols.models import Acknowledgement, FormularyEntry, FormularyVersion, Ingredient, OpenAnswer, Plan
 from protocols.permissions import (
+    check_can_acknowledge,
     check_can_amend_plan,
     check_can_change_formulary,
     check_can_change_plan,
@@ -46,11 +47,14 @@ from protocols.queries import (
     documents_of,
     drafts_of,
     in_force_sentence,
+    intake_checks,
+    known_values,
     obstacles_to_signing,
     open_facts,
     plan_in_force,
     required_formulary,
     unconfirmed_entries,
+    values_given_on,
 )
 from protocols.signing import signature, signed_content
 from protocols.standing import case_from, intake_obstacles
@@ -273,10 +277,14 @@ def _draft(
     if intake is None:
         raise InvalidTransition(_("There is no submitted intake yet. Fill one in first: the plan is computed from it."))
     case = case_from(intake, on=today)
+    carried = values_given_on(intake, case)
+    for answer in carried:
+        case["facts"][answer.fact] = answer.value
+        case["waived"].pop(answer.fact, None)
     computed = _compute_keeping(case=case, version=formulary, policy=clinic_policy(), language=by.language, edits=edits)
     try:
         with transaction.atomic():
-            return Plan.objects.create(
+            plan = Plan.objects.create(
                 patient=patient,
                 intake=intake,
                 formulary=formulary,
@@ -293,6 +301,11 @@ def _draft(
                 created_by=by,
                 responsible=by,
             )
+            OpenAnswer.objects.bulk_create(
+                OpenAnswer(plan=plan, fact=row.fact, kind=row.kind, value=row.value, by=row.by, at=row.at)
+                for row in carried
+            )
+            return plan
     except IntegrityError as error:
         raise InvalidTransition(_("A draft of a plan is open already. Sign it or discard it first.")) from error
 
@@ -324,7 +337,7 @@ def _compute_keeping(*, edits: Sequence[Mapping[str, Any]], **inputs: Any) -> Co
 
 def _store(plan: Plan, computed: Computed, *, revision: int) -> None:
     """Keep a draft's new answer, unless it was changed meanwhile; acknowledgements of changed cautions fall."""
-    before = _coded_cautions(plan)
+    before, volumes = _coded_cautions(plan), _volumes(plan)
     draft = Plan.objects.filter(pk=plan.pk, status=PlanStatus.DRAFT, revision=revision)
     if not draft.update(
         case=computed.case,
@@ -337,13 +350,35 @@ def _store(plan: Plan, computed: Computed, *, revision: int) -> None:
         raise StaleRevision
     plan.refresh_from_db()
     after = _coded_cautions(plan)
-    changed = [rule for rule, row in before.items() if after.get(rule) != row]
+    poured = _volumes(plan)
+    changed = [
+        rule
+        for rule, row in before.items()
+        if after.get(rule) != row or any(volumes.get(key) != poured.get(key) for key in row["ingredients"])
+    ]
     _live_acknowledgements(plan).filter(rule__in=changed).update(superseded_at=timezone.now())
 
 
 def _coded_cautions(plan: Plan) -> dict[str, Any]:
     """By rule, without the sentences: another translation is no other caution."""
     return {row["rule"]: without_sentences(row) for row in plan.result["cautions"]}
+
+
+def _volumes(plan: Plan) -> dict[str, list[str]]:
+    """By ingredient: how much of it each mixture holds."""
+    volumes: dict[str, list[str]] = {}
+    for syringe in plan.result["syringes"]:
+        for line in syringe["lines"]:
+            volumes.setdefault(line["ingredient"], []).append(line["volume_ml"])
+    return volumes
+
+
+def _check_shown(plan: Plan, *, revision: int) -> None:
+    """What is acknowledged or answered is what the page showed; a draft that was changed since is refused."""
+    if not Plan.objects.select_for_update().filter(pk=plan.pk, status=PlanStatus.DRAFT, revision=revision).exists():
+        raise StaleRevision
+    if plan.revision != revision:
+        plan.refresh_from_db()
 
 
 def _live_acknowledgements(plan: Plan) -> QuerySet[Acknowledgement]:
@@ -400,15 +435,20 @@ def _named(edit: Mapping[str, Any]) -> str:
 
 
 @transaction.atomic
-def acknowledge(*, plan: Plan, rule: str, reason_code: str, note: str, by: User) -> Acknowledgement:
-    """A caution was read, and why the plan may go on all the same. Saying it again supersedes what was said."""
-    check_can_change_plan(plan, by=by)
-    if rule not in {row["rule"] for row in plan.result["cautions"]}:
+def acknowledge(*, plan: Plan, revision: int, rule: str, reason_code: str, note: str, by: User) -> Acknowledgement:
+    """A caution was read, and why the plan may go on all the same. Saying it again supersedes what was said.
+
+    Only the person who will sign reads it for the signature.
+    """
+    check_can_acknowledge(plan, by=by)
+    _check_shown(plan, revision=revision)
+    to_check = {check.rule for check in intake_checks(plan)}
+    if rule not in {row["rule"] for row in plan.result["cautions"]} | to_check:
         raise InvalidInput(_("This plan has no such caution."), field="rule")
     if reason_code not in AcknowledgementReason.values:
         raise InvalidInput(_("Choose a reason."), field="reason_code")
     note = " ".join(note.split())
-    if reason_code in NOTE_NEEDED and not note:
+    if (reason_code in NOTE_NEEDED or rule in to_check) and not note:
         raise InvalidInput(_("Say it in a few words."), field="note")
     if len(note) > NOTE_LENGTH:
         raise InvalidInput(_("Shorten the note to %(length)d characters.") % {"length": NOTE_LENGTH}, field="note")
@@ -426,11 +466,16 @@ def acknowledge(*, plan: Plan, rule: str, reason_code: str, note: str, by: User)
 
 
 @transaction.atomic
-def answer_open_question(*, plan: Plan, fact: str, kind: str, value: Any, reason: str, by: User) -> OpenAnswer:
+def answer_open_question(
+    *, plan: Plan, revision: int, fact: str, kind: str, value: Any, reason: str, by: User
+) -> OpenAnswer:
     """Settle one open question: a value, or not measured or not applicable with a reason."""
     try:
         rows = answer_open_questions(
-            plan=plan, answers=[{"fact": fact, "kind": kind, "value": value, "reason": reason}], by=by
+            plan=plan,
+            revision=revision,
+            answers=[{"fact": fact, "kind": kind, "value": value, "reason": reason}],
+            by=by,
         )
     except InvalidAnswers as refusal:
         raise InvalidInput(str(refusal), field="value" if kind == OpenAnswerKind.ANSWERED else "reason") from refusal
@@ -438,18 +483,24 @@ def answer_open_question(*, plan: Plan, fact: str, kind: str, value: Any, reason
 
 
 @transaction.atomic
-def answer_open_questions(*, plan: Plan, answers: Sequence[Mapping[str, Any]], by: User) -> list[OpenAnswer]:
+def answer_open_questions(
+    *, plan: Plan, revision: int, answers: Sequence[Mapping[str, Any]], by: User
+) -> list[OpenAnswer]:
     """Settle open questions together and compute the plan once: all of ``answers`` (fact, kind, value, reason) or none.
 
-    A fact is never refused because of an edit: an edit that it rules out goes instead.
+    A value that was given in this draft can be corrected in the same way. A fact is never refused because of an edit:
+    an edit that it rules out goes instead.
     """
     check_can_change_plan(plan, by=by)
+    _check_shown(plan, revision=revision)
+    known = known_values(plan)
     case = {**plan.case, "facts": dict(plan.case["facts"]), "waived": dict(plan.case["waived"])}
     settled, errors = [], {}
     for answer in answers:
         fact, kind = str(answer["fact"]), str(answer["kind"])
         try:
-            value, reason = _settle(case, plan, fact, kind, answer.get("value"), str(answer.get("reason") or ""))
+            said = str(answer.get("reason") or "")
+            value, reason = _settle(case, plan, fact, kind, answer.get("value"), said, known=known)
         except InvalidInput as refusal:
             errors[fact] = str(refusal)
         else:
@@ -483,12 +534,23 @@ def answer_open_questions(*, plan: Plan, answers: Sequence[Mapping[str, Any]], b
     return rows
 
 
-def _settle(case: dict[str, Any], plan: Plan, fact: str, kind: str, value: Any, reason: str) -> tuple[Any, str]:
+def _settle(
+    case: dict[str, Any],
+    plan: Plan,
+    fact: str,
+    kind: str,
+    value: Any,
+    reason: str,
+    *,
+    known: Mapping[str, OpenAnswer],
+) -> tuple[Any, str]:
     """Put one answer into the case; returns it as it is kept."""
-    if fact not in open_facts(plan):
+    if fact not in open_facts(plan) and fact not in known:
         raise InvalidInput(_("This question is not open in this plan."))
     if kind not in OpenAnswerKind.values:
         raise InvalidInput(_("Choose a value, not measured, or not applicable."))
+    if fact in known and kind != OpenAnswerKind.ANSWERED:
+        raise InvalidInput(_("There is a value already. Correct it if it is wrong; it cannot be left out."))
     case["waived"].pop(fact, None)
     if kind == OpenAnswerKind.ANSWERED:
         case["facts"][fact] = value = _checked_answer(fact, value)
@@ -539,6 +601,7 @@ def take_over_what_if(*, plan: Plan, revision: int, change: Change, by: User) ->
     if change.facts:
         answer_open_questions(
             plan=plan,
+            revision=plan.revision,
             answers=[
                 {"fact": fact, "kind": OpenAnswerKind.ANSWERED, "value": value} for fact, value in change.facts.items()
             ],

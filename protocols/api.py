@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django.http import Http404
 from django.utils import translation
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiParameter,
@@ -30,7 +31,7 @@ from patients.queries import patients_visible_to
 from protocols.actions import create_plan
 from protocols.catalogue import STATUS_NAMES, Catalogue, Row, matching
 from protocols.computing import clinic_policy, shown
-from protocols.engine import CaseError
+from protocols.engine import CaseError, Formulary, Policy, parse_case
 from protocols.engine.schema import ANSWER_SCHEMA
 from protocols.enums import PlanStatus
 from protocols.models import FormularyEntry, Plan
@@ -211,11 +212,13 @@ class ProposalView(APIView):
             case = request.data
         except RecursionError:
             raise ParseError("The case is nested too deeply.") from None
-        formulary = built_formulary(required_formulary())
+        formulary, policy = built_formulary(required_formulary()), clinic_policy()
         try:
-            found = answer(case, formulary=formulary, policy=clinic_policy(), language=request.user.language)
+            found = answer(case, formulary=formulary, policy=policy, language=request.user.language)
         except CaseError as error:
             return Response(faults_by_path(error), status=400)
+        if beyond := beyond_the_clinic(case, formulary=formulary, policy=policy):
+            return Response(beyond, status=400)
         return Response(found)
 
 
@@ -252,8 +255,10 @@ class ComparisonView(APIView):
         for side in ("old", "new"):
             try:
                 answers[side] = answer(sent[side], formulary=formulary, policy=policy, language=request.user.language)
+                found = beyond_the_clinic(sent[side], formulary=formulary, policy=policy)
             except CaseError as error:
-                faults |= {f"{side}.{path}".rstrip("."): said for path, said in faults_by_path(error).items()}
+                found = faults_by_path(error)
+            faults |= {f"{side}.{path}".rstrip("."): said for path, said in found.items()}
         if faults:
             return Response(faults, status=400)
         with translation.override(request.user.language):
@@ -277,6 +282,30 @@ def faults_by_path(error: CaseError) -> dict[str, list[str]]:
     for fault in error.faults:
         faults.setdefault(fault.path, []).append(fault_message(fault))
     return faults
+
+
+def beyond_the_clinic(case: Any, *, formulary: Formulary, policy: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What a sound case asks for beyond what the clinic allows: ingredients switched off, wider limits."""
+    read = parse_case(case, formulary)
+    found: dict[str, list[str]] = {}
+    if off := [key for key in read.activate if not formulary.ingredients[key].active]:
+        found["formulary_overrides.activate"] = [
+            _("The formulary in force has this switched off: %(names)s.") % {"names": ", ".join(off)}
+        ]
+    clinic = Policy.from_mapping(policy, formulary)
+    wished = clinic.overridden(read.policy, formulary)
+    wider = {
+        "allow_prescription": wished.allow_prescription and not clinic.allow_prescription,
+        "max_actives": wished.max_actives > clinic.max_actives,
+        "max_syringes": wished.max_syringes > clinic.max_syringes,
+        "ingredient_budget": clinic.ingredient_budget is not None
+        and (wished.ingredient_budget is None or wished.ingredient_budget > clinic.ingredient_budget),
+        "avoid": not set(clinic.avoid) <= set(wished.avoid),
+    }
+    for name, is_wider in wider.items():
+        if is_wider:
+            found[f"policy.{name}"] = [_("This is wider than the clinic's own limit.")]
+    return found
 
 
 # ------------------------------------------------------------------ plans

@@ -183,7 +183,7 @@ def read_answers(data: QueryDict, questions: Iterable[Question]) -> list[dict[st
         value = _typed(data, question)
         if value is not None:
             answers.append({"fact": question.fact, "kind": OpenAnswerKind.ANSWERED, "value": value})
-        elif kind and not question.waived:
+        elif kind and not question.waived and not question.given:
             answers.append({"fact": question.fact, "kind": kind, "reason": reason})
     return answers
 

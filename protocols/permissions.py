@@ -59,15 +59,25 @@ def can_change_plan(plan: Plan, *, by: User) -> bool:
     return _asks(check_can_change_plan, plan, by=by)
 
 
+def check_can_acknowledge(plan: Plan, *, by: User) -> None:
+    """Who signs has read every caution: nobody does that for another."""
+    check_can_change_plan(plan, by=by)
+    _check_responsible(plan, by=by)
+
+
+def _check_responsible(plan: Plan, *, by: User) -> None:
+    if plan.responsible_id != by.pk:
+        raise NotAllowed(
+            _("%(name)s drafts this plan. Take it over first; then you can sign it.") % {"name": plan.responsible.name}
+        )
+
+
 def check_can_sign_plan(plan: Plan, *, by: User) -> None:
     """People sign what they drafted or took over; what the plan itself still lacks is the action's business."""
     if not by.may(Permission.PLAN_SIGN):
         raise NotAllowed(_("Only a practitioner signs plans."))
     check_can_change_plan(plan, by=by)
-    if plan.responsible_id != by.pk:
-        raise NotAllowed(
-            _("%(name)s drafts this plan. Take it over first; then you can sign it.") % {"name": plan.responsible.name}
-        )
+    _check_responsible(plan, by=by)
 
 
 def can_sign_plan(plan: Plan, *, by: User) -> bool:

@@ -11,13 +11,13 @@ from django.utils import formats
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from patients.intakes import intake_vocabulary, question_of, short_label, unit_label, value_in_words
+from patients.intakes import answered_unknown, intake_vocabulary, question_of, short_label, unit_label, value_in_words
 from patients.vocabulary import Fact, Vocabulary
 from protocols.catalogue import Catalogue, Source
 from protocols.computing import shown
-from protocols.enums import AcknowledgementReason, EditReason
+from protocols.enums import AcknowledgementReason, EditReason, OpenAnswerKind
 from protocols.models import Plan
-from protocols.queries import live_acknowledgements, live_open_answers, open_facts
+from protocols.queries import intake_checks, live_acknowledgements, live_open_answers, open_facts
 from protocols.what_if import Change, looser
 
 SWAP_REASONS = frozenset({"adds_too_little", "not_chosen", "displaced", "removed_by_hand", "family_limit", "pair"})
@@ -125,6 +125,7 @@ class Finding:
     sources: tuple[Source, ...]
     acknowledged: Any = None
     reason: str = ""
+    note_needed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +140,8 @@ class Question:
     choices: list[tuple[str, str]]
     waived: dict[str, str] | None
     settled_by: Any = None
+    given: str = ""  # the value given in this draft, in words
+    not_known: bool = False  # the person was asked and does not know: the practitioner finds out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -423,11 +426,27 @@ class Reader:
                     reason=str(AcknowledgementReason(given.reason_code).label) if given else "",
                 )
             )
+        for check in intake_checks(self.plan) if kind == "cautions" else ():
+            given = done.get(check.rule)
+            rows.append(
+                Finding(
+                    rule=check.rule,
+                    message=check.message,
+                    until="",
+                    because="",
+                    ingredients="",
+                    sources=(),
+                    acknowledged=given,
+                    reason=str(AcknowledgementReason(given.reason_code).label) if given else "",
+                    note_needed=True,
+                )
+            )
         return rows
 
     def questions(self, kind: str) -> list[Question]:
         """``kind``: missing (no proposal without them) or open_questions (no signature without them)."""
         given = live_open_answers(self.plan) if kind == "open_questions" else {}
+        not_known = set(answered_unknown(self.plan.intake))
         rows = []
         for row in self.result[kind]:
             fact = self.vocabulary.facts.get(row["fact"])
@@ -443,9 +462,32 @@ class Reader:
                     choices=[(choice.key, choice.label) for choice in fact.values] if fact else [],
                     waived=row.get("waived"),
                     settled_by=given.get(row["fact"]),
+                    not_known=row["fact"] in not_known,
                 )
             )
+        asked = {row.fact for row in rows}
+        for key, answer in given.items():
+            fact = self.vocabulary.facts.get(key)
+            if fact and key not in asked and answer.kind == OpenAnswerKind.ANSWERED:
+                rows.append(self._given(fact, answer))
         return rows
+
+    @staticmethod
+    def _given(fact: Fact, answer: Any) -> Question:
+        """A question that was answered in this draft, so that a slip can be corrected."""
+        return Question(
+            fact=fact.key,
+            label=short_label(question_of(fact)),
+            text=short_label(question_of(fact)),
+            needed_by=[],
+            ingredients="",
+            input="number" if fact.type in ("integer", "number") else fact.type,
+            unit=_unit(fact),
+            choices=[(choice.key, choice.label) for choice in fact.values],
+            waived=None,
+            settled_by=answer,
+            given=value_in_words(fact, answer.value),
+        )
 
     def referrals(self) -> list[dict[str, str]]:
         return list({row["referral"]: row for row in self.result["referrals"]}.values())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from threading import Lock
 from typing import Any
@@ -13,11 +15,12 @@ from django.utils.translation import ngettext
 
 from mesoclinic.accounts.models import User
 from mesoclinic.errors import DomainError
-from patients.models import Patient, PatientStatus
+from patients.medicines import to_check
+from patients.models import Intake, Patient, PatientStatus
 from patients.queries import records_of
 from protocols import standing
 from protocols.engine import ENGINE_VERSION, Formulary, build_formulary
-from protocols.enums import FormularyStatus, PlanStatus
+from protocols.enums import FormularyStatus, OpenAnswerKind, PlanStatus
 from protocols.models import Acknowledgement, FormularyEntry, FormularyVersion, OpenAnswer, Plan
 
 # ------------------------------------------------------------------ formulary
@@ -100,6 +103,8 @@ def _keep(store: OrderedDict[Any, Any], key: Any, value: Any) -> None:
 
 # ------------------------------------------------------------------ plans
 
+INTAKE_TO_CHECK = "intake_to_check"  # no rule of a formulary: those have no colon
+
 
 def plans_visible_to(user: User) -> QuerySet[Plan]:
     """The plans of the patients of the person's own sites."""
@@ -123,8 +128,8 @@ def in_force_sentence(plan: Plan) -> str:
 
 
 def live_acknowledgements(plan: Plan) -> dict[str, Acknowledgement]:
-    """By rule: what was acknowledged and not superseded since."""
-    rows = plan.acknowledgements.filter(superseded_at__isnull=True).select_related("by")
+    """By rule: what the practitioner responsible acknowledged and was not superseded since."""
+    rows = plan.acknowledgements.filter(superseded_at__isnull=True, by=plan.responsible_id).select_related("by")
     return {row.rule: row for row in rows}
 
 
@@ -140,7 +145,34 @@ def unsettled_facts(plan: Plan) -> list[str]:
 def unacknowledged_rules(plan: Plan) -> list[str]:
     """The cautions that still need their own acknowledgement."""
     done = set(live_acknowledgements(plan))
-    return [row["rule"] for row in plan.result["cautions"] if row["rule"] not in done]
+    rules = [row["rule"] for row in plan.result["cautions"]] + [check.rule for check in intake_checks(plan)]
+    return [rule for rule in rules if rule not in done]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntakeCheck:
+    """Something that was typed in the intake and that no rule understands. ``rule`` names it among the cautions."""
+
+    rule: str
+    message: str
+
+
+def intake_checks(plan: Plan) -> list[IntakeCheck]:
+    """What a practitioner has to read and settle in words: it counts neither as a yes nor as a no."""
+    intake = plan.intake
+    messages = [
+        _("The intake names a medicine that was not understood: “%(text)s”. Find out what it is.") % {"text": text}
+        for text in to_check(intake.medicines)
+    ]
+    if intake.other_allergies.strip():
+        messages.append(
+            _("The intake names an allergy in the person's own words: “%(text)s”. Check every ingredient against it.")
+            % {"text": intake.other_allergies.strip()}
+        )
+    return [
+        IntakeCheck(rule=f"{INTAKE_TO_CHECK}:{number}", message=message)
+        for number, message in enumerate(messages, start=1)
+    ]
 
 
 def basis_obstacles(plan: Plan) -> list[str]:
@@ -204,6 +236,20 @@ def obstacles_to_signing(plan: Plan) -> list[str]:
             ngettext("%(n)d question is still open.", "%(n)d questions are still open.", questions) % {"n": questions}
         )
     return found
+
+
+def known_values(plan: Plan) -> dict[str, OpenAnswer]:
+    """By fact: the values given in this draft. They can be corrected, never left out again."""
+    return {fact: row for fact, row in live_open_answers(plan).items() if row.kind == OpenAnswerKind.ANSWERED}
+
+
+def values_given_on(intake: Intake, case: Mapping[str, Any]) -> list[OpenAnswer]:
+    """The newest value of each fact that a plan on this intake was given and the intake itself does not answer."""
+    rows = OpenAnswer.objects.filter(
+        plan__intake=intake, plan__patient=intake.patient, kind=OpenAnswerKind.ANSWERED, superseded_at__isnull=True
+    ).select_related("by")
+    newest = {row.fact: row for row in rows.order_by("at", "pk")}
+    return [row for fact, row in newest.items() if fact not in case["facts"]]
 
 
 def live_open_answers(plan: Plan) -> dict[str, OpenAnswer]:

@@ -18,15 +18,23 @@ from protocols.engine import CaseError, Formulary, canonical_json, parse_case
 from protocols.enums import OpenAnswerKind
 from protocols.models import Plan
 
-NEVER_REASON = "Answered “never” in the intake."
-COMPARED = ("facts", "concerns", "zones", "waived")
+NEVER_REASON = "Answered “never” in intake %(number)d, submitted by %(name)s on %(day)s."
+COMPARED = ("facts", "concerns", "zones")
 
 
 def case_from(intake: Intake, *, on: date) -> dict[str, Any]:
     """The intake's case. “Never” has no number of days: it is an answer all the same, so nobody has to ask again."""
     case = case_of(intake, on=on)
-    case["waived"] = {fact: {"as": "not_applicable", "reason": NEVER_REASON} for fact in answered_never(intake)}
+    case["waived"] = {fact: {"as": "not_applicable", "reason": never_reason(intake)} for fact in answered_never(intake)}
     return case
+
+
+def never_reason(intake: Intake) -> str:
+    """In one language and with one way of writing the day: it is part of the case, which never changes."""
+    at = intake.submitted_at
+    day = timezone.localdate(at, timezone=intake.patient.site.tz).isoformat() if at else ""
+    name = intake.submitted_by.name if intake.submitted_by else ""
+    return NEVER_REASON % {"number": intake.number, "name": name, "day": day}
 
 
 def intake_obstacles(patient: Patient, intake: Intake | None, *, documents: Mapping[str, Any], on: date) -> list[str]:
@@ -88,4 +96,7 @@ def _same_case(plan: Plan, formulary: Formulary, *, today: date) -> bool:
         rebuilt = json.loads(canonical_json(parse_case(case, formulary).canonical()))
     except CaseError:
         return False
-    return all(rebuilt[part] == plan.case[part] for part in COMPARED)
+    return all(rebuilt[part] == plan.case[part] for part in COMPARED) and (
+        {fact: row["as"] for fact, row in rebuilt["waived"].items()}
+        == {fact: row["as"] for fact, row in plan.case["waived"].items()}
+    )

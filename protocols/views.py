@@ -380,10 +380,12 @@ def plan_acknowledge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     rule = request.POST.get("rule", "")
     if form.is_valid():
         try:
-            acknowledge(plan=plan, by=request.user, **form.cleaned_data)
+            revision = edit_from(request.POST)[0]
+            acknowledge(plan=plan, revision=revision, by=request.user, **form.cleaned_data)
         except InvalidInput as refusal:
             form.add_error(refusal.field, str(refusal))
         except DomainError as refusal:
+            plan.refresh_from_db()
             return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
     if form.errors:
         return _plan_page(request, plan, refused=Refused(caution={rule: form}), status=400)
@@ -401,13 +403,14 @@ def plan_answer(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         return _plan_page(request, plan, refused=refused, status=400)
     edits = len(plan.edits)
     try:
-        answer_open_questions(plan=plan, answers=answers, by=request.user)
+        answer_open_questions(plan=plan, revision=edit_from(request.POST)[0], answers=answers, by=request.user)
     except InvalidAnswers as refusal:
         refused = Refused(answers=refusal.errors, typed=request.POST.dict())
         if request.POST.get("settle") and not request.POST.get("reason", "").strip():
             refused.answers = {"reason": _("Give a reason.")}
         return _plan_page(request, plan, refused=refused, status=refusal.status)
     except DomainError as refusal:
+        plan.refresh_from_db()
         return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
     plan.refresh_from_db()
     if len(plan.edits) < edits:

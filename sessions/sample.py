@@ -481,6 +481,7 @@ class Story:
         for question in plan.result["open_questions"]:
             planning.answer_open_question(
                 plan=plan,
+                revision=plan.revision,
                 fact=question["fact"],
                 kind="not_measured",
                 value=None,
@@ -489,7 +490,9 @@ class Story:
             )
             plan.refresh_from_db()
         for caution in plan.result["cautions"]:
-            planning.acknowledge(plan=plan, rule=caution["rule"], reason_code="explained", note="", by=by)
+            planning.acknowledge(
+                plan=plan, revision=plan.revision, rule=caution["rule"], reason_code="explained", note="", by=by
+            )
         plan.refresh_from_db()
         return planning.sign_plan(plan=plan, revision=plan.revision, password=house.PASSWORD, by=by)
 

@@ -18,7 +18,7 @@ from protocols.actions import (
     sign_plan,
 )
 from protocols.models import FormularyVersion, Plan
-from protocols.queries import formulary_in_force, unsettled_facts
+from protocols.queries import formulary_in_force, unacknowledged_rules, unsettled_facts
 from tests import factories
 
 # A healthy man of 39 with moderate pattern loss (Norwood IV) and mildly poor circulation: four actives.
@@ -123,12 +123,15 @@ def settled(plan: Plan, *, by: User) -> Plan:
     while waiting := unsettled_facts(plan):  # an answer can open another question
         answer_open_questions(
             plan=plan,
+            revision=plan.revision,
             answers=[{"fact": key, "kind": "not_measured", "reason": "Asked; not measured today."} for key in waiting],
             by=by,
         )
         plan.refresh_from_db()
-    for caution in plan.result["cautions"]:
-        acknowledge(plan=plan, rule=caution["rule"], reason_code="explained", note="", by=by)
+    for rule in unacknowledged_rules(plan):
+        acknowledge(
+            plan=plan, revision=plan.revision, rule=rule, reason_code="explained", note="Talked it over.", by=by
+        )
     plan.refresh_from_db()
     return plan
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from mesoclinic.accounts.models import Clinic, User
 from mesoclinic.accounts.reauthentication import FAILURES_AT_MOST, TooManyAttempts
@@ -109,9 +110,11 @@ def test_only_a_practitioner_of_the_site_writes_plans(request: pytest.FixtureReq
     attempts = (
         lambda: create_plan(patient=draft.patient, by=person),
         lambda: edit_plan(plan=draft, revision=0, edits=[volume("biochanin_a", "1.2")], by=person),
-        lambda: acknowledge(plan=draft, rule="antiplatelet_single", reason_code="explained", note="", by=person),
+        lambda: acknowledge(
+            plan=draft, revision=draft.revision, rule="antiplatelet_single", reason_code="explained", note="", by=person
+        ),
         lambda: answer_open_question(
-            plan=draft, fact="lab_inr", kind="not_measured", value=None, reason="x", by=person
+            plan=draft, revision=draft.revision, fact="lab_inr", kind="not_measured", value=None, reason="x", by=person
         ),
         lambda: sign_plan(plan=draft, revision=0, password=factories.PASSWORD, by=person),
         lambda: discard_plan(plan=draft, by=person),
@@ -133,7 +136,11 @@ def test_another_site_does_not_know_of_the_plan(draft: Plan, ada: User, ben: Use
 def test_never_in_the_intake_is_an_answer_for_the_plan(ada: User, formulary: FormularyVersion) -> None:
     plan = draft_plan(by=ada, facts={"days_since_hair_transplant": {"never": True}})
     waived = {row["fact"]: row["waived"] for row in plan.result["open_questions"]}
-    assert waived["days_since_hair_transplant"]["as"] == "not_applicable"
+    day = timezone.localdate(plan.intake.submitted_at, timezone=plan.patient.site.tz).isoformat()
+    assert waived["days_since_hair_transplant"] == {
+        "as": "not_applicable",
+        "reason": f"Answered “never” in intake 1, submitted by Dr Ada Moreau on {day}.",
+    }
     assert "days_since_hair_transplant" not in unsettled_facts(plan)
     assert "days_since_filler_head" in unsettled_facts(plan)
 
@@ -270,7 +277,9 @@ def test_fewer_sessions_inside_the_rule(draft: Plan, ada: User) -> None:
 
 def test_a_caution_is_acknowledged_with_a_reason_by_name(draft: Plan, ada: User) -> None:
     assert unacknowledged_rules(draft) == ["antiplatelet_single"]
-    row = acknowledge(plan=draft, rule="antiplatelet_single", reason_code="explained", note="", by=ada)
+    row = acknowledge(
+        plan=draft, revision=draft.revision, rule="antiplatelet_single", reason_code="explained", note="", by=ada
+    )
     assert (row.by, row.reason_code) == (ada, "explained")
     assert unacknowledged_rules(draft) == []
 
@@ -289,21 +298,27 @@ def test_an_acknowledgement_without_a_proper_reason_is_refused(
     draft: Plan, ada: User, rule: str, reason: str, note: str, field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        acknowledge(plan=draft, rule=rule, reason_code=reason, note=note, by=ada)
+        acknowledge(plan=draft, revision=draft.revision, rule=rule, reason_code=reason, note=note, by=ada)
     assert refused.value.field == field
     assert draft.acknowledgements.count() == 0
 
 
 def test_a_second_acknowledgement_supersedes_and_erases_nothing(draft: Plan, ada: User) -> None:
-    first = acknowledge(plan=draft, rule="antiplatelet_single", reason_code="explained", note="", by=ada)
-    second = acknowledge(plan=draft, rule="antiplatelet_single", reason_code="other", note="Rang the GP", by=ada)
+    first = acknowledge(
+        plan=draft, revision=draft.revision, rule="antiplatelet_single", reason_code="explained", note="", by=ada
+    )
+    second = acknowledge(
+        plan=draft, revision=draft.revision, rule="antiplatelet_single", reason_code="other", note="Rang the GP", by=ada
+    )
     first.refresh_from_db()
     assert first.superseded_at == second.at
     assert live_acknowledgements(draft) == {"antiplatelet_single": second}
 
 
 def test_a_value_is_computed_anew_and_can_open_a_caution(draft: Plan, ada: User) -> None:
-    answer_open_question(plan=draft, fact="bp_systolic", kind="answered", value="185", reason="", by=ada)
+    answer_open_question(
+        plan=draft, revision=draft.revision, fact="bp_systolic", kind="answered", value="185", reason="", by=ada
+    )
     assert draft.case["facts"]["bp_systolic"] == 185
     assert draft.result["status"] == "blocked"
     assert [row["rule"] for row in draft.result["blocks"]] == ["blood_pressure_very_high"]
@@ -311,9 +326,13 @@ def test_a_value_is_computed_anew_and_can_open_a_caution(draft: Plan, ada: User)
 
 def test_not_measured_needs_a_reason(draft: Plan, ada: User) -> None:
     with pytest.raises(InvalidInput) as refused:
-        answer_open_question(plan=draft, fact="lab_inr", kind="not_measured", value=None, reason=" ", by=ada)
+        answer_open_question(
+            plan=draft, revision=draft.revision, fact="lab_inr", kind="not_measured", value=None, reason=" ", by=ada
+        )
     assert refused.value.field == "reason"
-    answer_open_question(plan=draft, fact="lab_inr", kind="not_measured", value=None, reason="No need", by=ada)
+    answer_open_question(
+        plan=draft, revision=draft.revision, fact="lab_inr", kind="not_measured", value=None, reason="No need", by=ada
+    )
     assert "lab_inr" not in unsettled_facts(draft)
     assert draft.case["waived"]["lab_inr"] == {"as": "not_measured", "reason": "No need"}
     assert draft.open_answers.get().by == ada
@@ -322,7 +341,9 @@ def test_not_measured_needs_a_reason(draft: Plan, ada: User) -> None:
 @pytest.mark.parametrize("value", ["", "high", "5000", None])
 def test_a_value_that_cannot_be_is_refused_beside_its_field(draft: Plan, ada: User, value: Any) -> None:
     with pytest.raises(InvalidInput) as refused:
-        answer_open_question(plan=draft, fact="bp_systolic", kind="answered", value=value, reason="", by=ada)
+        answer_open_question(
+            plan=draft, revision=draft.revision, fact="bp_systolic", kind="answered", value=value, reason="", by=ada
+        )
     assert refused.value.field == "value"
     draft.refresh_from_db()
     assert draft.revision == 0
@@ -330,13 +351,18 @@ def test_a_value_that_cannot_be_is_refused_beside_its_field(draft: Plan, ada: Us
 
 def test_a_question_that_is_not_open_is_refused(draft: Plan, ada: User) -> None:
     with pytest.raises(InvalidInput):
-        answer_open_question(plan=draft, fact="allergies", kind="not_measured", value=None, reason="x", by=ada)
+        answer_open_question(
+            plan=draft, revision=draft.revision, fact="allergies", kind="not_measured", value=None, reason="x", by=ada
+        )
 
 
 def test_several_answers_are_computed_once(draft: Plan, ada: User) -> None:
     waiting = unsettled_facts(draft)
     answer_open_questions(
-        plan=draft, answers=[{"fact": f, "kind": "not_applicable", "reason": "Young, healthy"} for f in waiting], by=ada
+        plan=draft,
+        revision=draft.revision,
+        answers=[{"fact": f, "kind": "not_applicable", "reason": "Young, healthy"} for f in waiting],
+        by=ada,
     )
     assert (draft.revision, unsettled_facts(draft)) == (1, [])
     assert AuditEvent.objects.filter(action="plan.questions_answered").count() == 1
@@ -344,14 +370,16 @@ def test_several_answers_are_computed_once(draft: Plan, ada: User) -> None:
 
 def test_an_answer_is_never_refused_because_of_an_edit(draft: Plan, ada: User) -> None:
     edit_plan(plan=draft, revision=0, edits=[volume("arginine", "0.75"), volume("pdrn", "1.5")], by=ada)
-    answer_open_question(plan=draft, fact="bp_systolic", kind="answered", value="95", reason="", by=ada)
+    answer_open_question(
+        plan=draft, revision=draft.revision, fact="bp_systolic", kind="answered", value="95", reason="", by=ada
+    )
     assert "arginine" not in keys(draft)
     assert draft.edits == [volume("pdrn", "1.5")]
 
 
 def test_an_acknowledgement_falls_when_its_caution_changes(ada: User, formulary: FormularyVersion) -> None:
     plan = draft_plan(by=ada, facts={"medications": ["antiplatelet_single"]})
-    acknowledge(plan=plan, rule="antiplatelet_single", reason_code="explained", note="", by=ada)
+    acknowledge(plan=plan, revision=plan.revision, rule="antiplatelet_single", reason_code="explained", note="", by=ada)
     edit_plan(plan=plan, revision=0, edits=[volume("biochanin_a", "1.25")], by=ada)
     assert unacknowledged_rules(plan) == []  # the same caution as before
 
@@ -436,7 +464,7 @@ def test_a_tampered_number_does_not_pass_the_second_calculation(ready: Plan, ada
 
 def test_an_edited_plan_passes_the_second_calculation(ready: Plan, ada: User) -> None:
     edits: list[dict[str, Any]] = [
-        volume("biochanin_a", "1.35"),
+        volume("biochanin_a", "1.35") | {"reason": "experience"},
         {"op": "remove", "ingredient": "pdrn"},
         {"op": "set_sessions", "sessions": 3},
     ]
@@ -467,8 +495,12 @@ def test_a_real_install_signs_nothing_before_its_director_has_confirmed(ada: Use
 def test_a_signed_plan_takes_no_change(signed: Plan, ada: User) -> None:
     for attempt in (
         lambda: edit_plan(plan=signed, revision=signed.revision, edits=[volume("biochanin_a", "1.25")], by=ada),
-        lambda: acknowledge(plan=signed, rule="antiplatelet_single", reason_code="explained", note="", by=ada),
-        lambda: answer_open_question(plan=signed, fact="lab_inr", kind="not_measured", value=None, reason="x", by=ada),
+        lambda: acknowledge(
+            plan=signed, revision=signed.revision, rule="antiplatelet_single", reason_code="explained", note="", by=ada
+        ),
+        lambda: answer_open_question(
+            plan=signed, revision=signed.revision, fact="lab_inr", kind="not_measured", value=None, reason="x", by=ada
+        ),
         lambda: discard_plan(plan=signed, by=ada),
         lambda: sign_plan(plan=signed, revision=signed.revision, password=factories.PASSWORD, by=ada),
     ):
@@ -494,14 +526,19 @@ def test_an_amendment_supersedes_the_old_plan_when_it_is_signed(signed: Plan, ad
 
 
 def test_an_amendment_starts_from_the_edits_that_still_hold(ready: Plan, ada: User) -> None:
-    edit_plan(plan=ready, revision=ready.revision, edits=[volume("arginine", "0.75"), volume("pdrn", "1.5")], by=ada)
+    edit_plan(
+        plan=ready,
+        revision=ready.revision,
+        edits=[volume("arginine", "0.75") | {"reason": "experience"}, volume("pdrn", "1.5") | {"reason": "experience"}],
+        by=ada,
+    )
     plan = settled(ready, by=ada)
     plan = sign_plan(plan=plan, revision=plan.revision, password=factories.PASSWORD, by=ada)
     submitted_intake(patient=plan.patient, by=ada, facts={"medications": ["antiplatelet_single"], "bp_systolic": 95})
 
     amended = amend_plan(plan=plan, by=ada)
 
-    assert amended.edits == [volume("pdrn", "1.5")]
+    assert amended.edits == [volume("pdrn", "1.5") | {"reason": "experience"}]
     assert amended.intake != plan.intake
 
 

@@ -218,32 +218,33 @@ def test_undo_takes_the_last_edit_back(draft: Plan, ada: User, sign_in) -> None:
 
 def test_an_acknowledgement_without_a_reason_stays_beside_its_caution(draft: Plan, ada: User, sign_in) -> None:
     client = sign_in(ada)
-    refused = client.post(
-        url(draft, "plan_acknowledge"), {"rule": "antiplatelet_single", "reason_code": "", "note": "Rang <b>her</b> GP"}
-    )
+    typed = {"rule": "antiplatelet_single", "revision": draft.revision}
+    refused = client.post(url(draft, "plan_acknowledge"), typed | {"reason_code": "", "note": "Rang <b>her</b> GP"})
     text = refused.content.decode()
     assert refused.status_code == 400
     assert "Choose a reason." in text and "Rang &lt;b&gt;her&lt;/b&gt; GP" in text
 
-    client.post(url(draft, "plan_acknowledge"), {"rule": "antiplatelet_single", "reason_code": "explained", "note": ""})
+    client.post(url(draft, "plan_acknowledge"), typed | {"reason_code": "explained", "note": ""})
     assert unacknowledged_rules(draft) == []
 
 
 def test_answers_are_saved_together_and_the_rest_with_one_reason(draft: Plan, ada: User, sign_in) -> None:
     client = sign_in(ada)
-    client.post(url(draft, "plan_answer"), {"value-bp_systolic": "128", "value-bp_diastolic": "82"})
+    client.post(url(draft, "plan_answer"), {"revision": 0, "value-bp_systolic": "128", "value-bp_diastolic": "82"})
     draft.refresh_from_db()
     assert (draft.case["facts"]["bp_systolic"], draft.case["facts"]["bp_diastolic"]) == (128, 82)
 
-    without = client.post(url(draft, "plan_answer"), {"settle": "not_measured", "reason": " "})
+    without = client.post(url(draft, "plan_answer"), {"revision": 1, "settle": "not_measured", "reason": " "})
     assert without.status_code == 400 and "Give a reason." in without.content.decode()
-    client.post(url(draft, "plan_answer"), {"settle": "not_measured", "reason": "Never done"})
+    client.post(url(draft, "plan_answer"), {"revision": 1, "settle": "not_measured", "reason": "Never done"})
     draft.refresh_from_db()
     assert unsettled_facts(draft) == []
 
 
 def test_an_impossible_answer_stays_typed_beside_its_field(draft: Plan, ada: User, sign_in) -> None:
-    answer = sign_in(ada).post(url(draft, "plan_answer"), {"value-bp_systolic": "5000", "value-lab_inr": "1,1"})
+    answer = sign_in(ada).post(
+        url(draft, "plan_answer"), {"revision": 0, "value-bp_systolic": "5000", "value-lab_inr": "1,1"}
+    )
     text = answer.content.decode()
     assert answer.status_code == 400
     assert 'value="5000"' in text and 'value="1,1"' in text and "value-bp_systolic-err" in text

@@ -9,17 +9,29 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from mesoclinic.accounts.models import User
-from mesoclinic.errors import InvalidTransition
-from patients.actions import merge_patients, update_patient
+from mesoclinic.accounts.models import Clinic, User
+from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from patients.actions import merge_patients, save_intake, start_intake, submit_intake, update_patient
+from patients.intakes import InvalidAnswers
 from patients.models import Patient
-from protocols.actions import NotReadyToSign, amend_plan, create_plan, edit_plan, sign_plan
+from protocols.actions import (
+    NotReadyToSign,
+    StaleRevision,
+    acknowledge,
+    amend_plan,
+    answer_open_question,
+    answer_open_questions,
+    create_plan,
+    discard_plan,
+    edit_plan,
+    sign_plan,
+)
 from protocols.computing import verified
 from protocols.enums import PlanStatus
 from protocols.models import FormularyVersion, Plan
-from protocols.queries import obstacles_to_signing
+from protocols.queries import obstacles_to_signing, unacknowledged_rules
 from tests import factories
-from tests.factories_protocols import draft_plan, published_formulary, settled, submitted_intake
+from tests.factories_protocols import CONCERNS, FACTS, ZONES, draft_plan, published_formulary, settled, submitted_intake
 
 pytestmark = pytest.mark.django_db
 
@@ -164,7 +176,7 @@ def test_the_page_says_what_no_longer_stands(ready: Plan, ada: User, sign_in) ->
 
 def test_beside_a_plan_in_force_there_is_no_other(ready: Plan, ada: User) -> None:
     sign(ready, ada)
-    with pytest.raises(InvalidTransition, match="^Plan 1 is in force; amend or stop it first.$"):
+    with pytest.raises(InvalidTransition, match=r"^Plan 1 is in force; amend or stop it first\.$"):
         create_plan(patient=ready.patient, by=ada)
 
 
@@ -214,3 +226,181 @@ def test_a_result_without_its_edits_is_not_signed(ready: Plan, ada: User) -> Non
     plan = settled(plan, by=ada)
     with pytest.raises(NotReadyToSign, match="does not hold the edits"):
         sign(plan, ada)
+
+
+# ------------------------------------------------------------------ typed and not understood is not “no”
+
+
+def typed_plan(by: User) -> Plan:
+    patient = factories.patient(by=by)
+    intake = start_intake(patient=patient, by=by)
+    intake = save_intake(
+        intake=intake,
+        revision=intake.revision,
+        facts=FACTS,
+        concerns=CONCERNS,
+        zones=ZONES,
+        note="",
+        medicines="Blutverdunner vom Hausarzt",
+        other_allergies="salmon, collapsed in 2019",
+        by=by,
+    )
+    submit_intake(intake=intake, by=by)
+    return create_plan(patient=patient, by=by)
+
+
+def test_what_nobody_understood_is_acknowledged_in_words(ada: User, formulary: FormularyVersion, sign_in) -> None:
+    plan = typed_plan(ada)
+    rules = [rule for rule in unacknowledged_rules(plan) if rule.startswith("intake_to_check:")]
+    assert rules == ["intake_to_check:1", "intake_to_check:2"]
+    said = {"plan": plan, "revision": plan.revision, "reason_code": "explained", "by": ada}
+    with pytest.raises(InvalidInput, match="Say it in a few words"):
+        acknowledge(rule=rules[0], note=" ", **said)
+    acknowledge(rule=rules[0], note="A blood thinner: rang the GP, stopped in May", **said)
+    assert [rule for rule in unacknowledged_rules(plan) if rule in rules] == rules[1:]
+    assert "1 caution has to be acknowledged." in refused_for(plan, ada)
+    page = sign_in(ada).get(f"/plans/{plan.public_id}/").content.decode()
+    assert "“Blutverdunner vom Hausarzt”" in page and "“salmon, collapsed in 2019”" in page
+    signed = sign(settled(plan, by=ada), ada)
+    assert set(rules) <= set(signed.acknowledgements.values_list("rule", flat=True))
+
+
+@pytest.mark.parametrize(
+    ("sex", "facts", "place"),
+    [
+        ("male", {"anaphylaxis_history": "known_cause_in_formulary"}, "allergy_ingredients"),
+        ("female", {"pregnancy_status": "not_applicable", "could_become_pregnant": True}, "pregnancy_status"),
+    ],
+)
+def test_answers_that_contradict_each_other_are_not_submitted(ada: User, sex: str, facts: dict, place: str) -> None:
+    patient = factories.patient(by=ada, sex_at_birth=sex)
+    with pytest.raises(InvalidAnswers) as refusal:
+        submitted_intake(patient=patient, by=ada, facts=facts)
+    assert list(refusal.value.errors) == [place]
+
+
+# ------------------------------------------------------------------ a value that is known stays known
+
+
+def platelets(plan: Plan, value: str | None, by: User, kind: str = "answered") -> None:
+    answer_open_question(
+        plan=plan, revision=plan.revision, fact="lab_platelets", kind=kind, value=value, reason="x", by=by
+    )
+
+
+def test_a_slip_is_corrected_in_the_draft(ada: User, formulary: FormularyVersion, sign_in) -> None:
+    plan = draft_plan(by=ada)
+    platelets(plan, "30", ada)
+    assert plan.result["status"] == "blocked"
+    platelets(plan, "300", ada)
+    assert plan.result["status"] == "proposed"
+    assert [row.value for row in plan.open_answers.order_by("at", "pk")] == ["30", "300"]
+    assert "a new value corrects it" in sign_in(ada).get(f"/plans/{plan.public_id}/").content.decode()
+
+
+def test_a_value_is_not_given_up_for_not_measured(ada: User, formulary: FormularyVersion) -> None:
+    plan = draft_plan(by=ada)
+    platelets(plan, "30", ada)
+    with pytest.raises(InvalidInput, match="There is a value already"):
+        platelets(plan, None, ada, kind="not_measured")
+
+
+def test_the_next_draft_on_the_same_intake_keeps_the_value(ada: User, eve: User, formulary: FormularyVersion) -> None:
+    plan = draft_plan(by=eve)
+    platelets(plan, "30", eve)
+    given = plan.open_answers.get()
+    discard_plan(plan=plan, by=eve)
+    again = create_plan(patient=plan.patient, by=ada)
+    carried = again.open_answers.get()
+    assert again.result["status"] == "blocked"
+    assert (carried.fact, carried.value, carried.by, carried.at) == ("lab_platelets", "30", eve, given.at)
+    with pytest.raises(InvalidInput, match="There is a value already"):
+        platelets(again, None, ada, kind="not_measured")
+    submitted_intake(patient=plan.patient, by=ada)
+    discard_plan(plan=again, by=ada)
+    assert not create_plan(patient=plan.patient, by=ada).open_answers.exists()
+
+
+# ------------------------------------------------------------------ acknowledged is what was shown, by who signs
+
+
+@pytest.fixture
+def eve(ada: User) -> User:
+    return factories.user(given_name="Eve", family_name="Zorn", roles=["practitioner"], sites=list(ada.sites.all()))
+
+
+@pytest.fixture
+def cautioned(ada: User, formulary: FormularyVersion) -> Plan:
+    return draft_plan(by=ada, facts={"conditions": ["low_blood_pressure"]})
+
+
+def hypotension(plan: Plan, by: User, *, revision: int) -> None:
+    said = {"reason_code": "measure_taken", "note": "Lowest dose"}
+    acknowledge(plan=plan, revision=revision, rule="hypotension_coumarin", by=by, **said)
+
+
+def test_an_older_page_acknowledges_and_answers_nothing(cautioned: Plan, ada: User, sign_in) -> None:
+    shown = cautioned.revision
+    volume = {"op": "set_volume", "ingredient": "coumarin", "volume_ml": "0.5"}
+    plan = edit_plan(plan=cautioned, revision=shown, edits=[volume], by=ada)
+    with pytest.raises(StaleRevision):
+        hypotension(plan, ada, revision=shown)
+    with pytest.raises(StaleRevision):
+        answer_open_questions(plan=plan, revision=shown, answers=[], by=ada)
+    client, address = sign_in(ada), f"/plans/{plan.public_id}"
+    for action, typed in (
+        ("acknowledge", {"rule": "hypotension_coumarin", "reason_code": "explained"}),
+        ("answer", {"settle": "not_measured", "reason": "Asked"}),
+    ):
+        refused = client.post(f"{address}/{action}/", typed | {"revision": shown})
+        assert refused.status_code == 409 and "changed in another window" in refused.content.decode()
+    plan.refresh_from_db()
+    assert not plan.acknowledgements.exists() and not plan.open_answers.exists()
+
+
+def test_another_volume_asks_for_another_acknowledgement(cautioned: Plan, ada: User) -> None:
+    for volume, left in (("0.5", True), ("2", True)):
+        edit = {"op": "set_volume", "ingredient": "coumarin", "volume_ml": volume}
+        cautioned = edit_plan(plan=cautioned, revision=cautioned.revision, edits=[edit], by=ada)
+        assert ("hypotension_coumarin" in unacknowledged_rules(cautioned)) is left
+        hypotension(cautioned, ada, revision=cautioned.revision)
+        assert "hypotension_coumarin" not in unacknowledged_rules(cautioned)
+
+
+def test_nobody_acknowledges_for_the_person_who_signs(cautioned: Plan, ada: User, eve: User) -> None:
+    with pytest.raises(NotAllowed, match="Take it over first"):
+        hypotension(cautioned, eve, revision=cautioned.revision)
+    hypotension(cautioned, ada, revision=cautioned.revision)
+    Plan.objects.filter(pk=cautioned.pk).update(responsible=eve)
+    cautioned.refresh_from_db()
+    assert "hypotension_coumarin" in unacknowledged_rules(cautioned)
+
+
+# ------------------------------------------------------------------ proposals over the API
+
+
+@pytest.mark.parametrize(
+    ("asked", "place"),
+    [
+        ({"formulary_overrides": {"activate": ["minoxidil"]}}, "formulary_overrides.activate"),
+        ({"policy": {"allow_prescription": True}}, "policy.allow_prescription"),
+        ({"policy": {"max_actives": 4}}, "policy.max_actives"),
+        ({"policy": {"avoid": []}}, "policy.avoid"),
+        ({"policy": {"max_actives": 2}}, None),
+        ({"policy": {"allow_prescription": False}}, None),
+    ],
+)
+def test_a_proposal_never_goes_beyond_the_clinic(
+    ada: User, formulary: FormularyVersion, sign_in, asked: dict, place: str | None
+) -> None:
+    Clinic.objects.update(policy={"allow_prescription": False, "max_actives": 3, "avoid": ["pdrn"]})
+    case = {"facts": {**FACTS, "age_years": 39, "sex_at_birth": "male"}, "concerns": CONCERNS, "zones": ZONES, **asked}
+    client = sign_in(ada)
+    for address, body, prefix in (
+        ("/api/v1/proposals/", case, ""),
+        ("/api/v1/proposals/compare/", {"old": case, "new": case}, "old."),
+    ):
+        answer = client.post(address, body, content_type="application/json")
+        assert answer.status_code == (400 if place else 200)
+        if place:
+            assert f"{prefix}{place}" in answer.json()

@@ -47,7 +47,9 @@ def test_a_changed_translation_leaves_plan_and_signature_as_they_were(
 def test_a_changed_translation_takes_no_acknowledgement_back(
     draft: Plan, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    acknowledge(plan=draft, rule="antiplatelet_single", reason_code="explained", note="", by=ada)
+    acknowledge(
+        plan=draft, revision=draft.revision, rule="antiplatelet_single", reason_code="explained", note="", by=ada
+    )
     reworded(monkeypatch)
     edit = {"op": "set_volume", "ingredient": "biochanin_a", "volume_ml": "1.25", "reason": "experience"}
     edit_plan(plan=draft, revision=draft.revision, edits=[edit], by=ada)
