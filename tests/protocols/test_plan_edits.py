@@ -9,10 +9,11 @@ from django.urls import reverse
 
 from mesoclinic.accounts.models import User
 from protocols.actions import NotReadyToSign, edit_plan, sign_plan
-from protocols.models import Plan
+from protocols.models import FormularyVersion, Plan
 from protocols.presentation import Reader, rule_sources
-from protocols.queries import documents_of, obstacles_to_signing
+from protocols.queries import documents_of, obstacles_to_signing, unsettled_facts
 from tests import factories
+from tests.factories_protocols import draft_plan
 
 UNSAID = "1 volume was set away from the usual: say why."
 
@@ -59,7 +60,7 @@ def test_an_edit_shows_its_cost_in_value(draft: Plan, ada: User, sign_in) -> Non
 def test_the_card_of_the_plan_claims_no_best_value(draft: Plan, ada: User, sign_in) -> None:
     text = page(sign_in(ada), draft)
     assert "Best value" not in text
-    assert "Holds every first choice that may be used" in text
+    assert "An alternative can show a higher value where it gives up a first choice." in text
 
 
 def test_every_figure_says_where_it_comes_from(draft: Plan, ada: User, sign_in) -> None:
@@ -75,3 +76,13 @@ def test_every_figure_says_where_it_comes_from(draft: Plan, ada: User, sign_in) 
     assert rule_sources(documents_of(draft.formulary), "course.nothing.such") == rule_sources(
         documents_of(draft.formulary), "course"
     )
+
+
+def test_what_the_person_does_not_know_is_a_question_for_the_practitioner(
+    ada: User, formulary: FormularyVersion, sign_in
+) -> None:
+    plan = draft_plan(by=ada, facts={"days_since_filler_head": {"unknown": True}})
+    marked = [row.fact for row in Reader(plan).questions("open_questions") if row.not_known]
+    assert marked == ["days_since_filler_head"]
+    assert "The person did not know" in page(sign_in(ada), plan)
+    assert "days_since_filler_head" in unsettled_facts(plan)
