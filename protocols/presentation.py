@@ -140,7 +140,6 @@ class Question:
     choices: list[tuple[str, str]]
     waived: dict[str, str] | None
     settled_by: Any = None
-    not_known: bool = False  # the person was asked and does not know: the practitioner finds out
     given: str = ""  # the value given in this draft, in words
     not_known: bool = False  # the person was asked and does not know: the practitioner finds out
 
