@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from patients.models import Intake
+from protocols.enums import PlanStatus
 from protocols.models import FormularyVersion, Ingredient, Plan
 from tests import factories
 from tests.factories_protocols import CONCERNS, FACTS, submitted_intake
@@ -193,7 +194,7 @@ def test_the_list_costs_the_same_at_3_and_at_300_plans(signed: Plan, ada: User, 
         for number in range(first, last):
             row = Plan.objects.get(pk=signed.pk)
             row.pk, row.number, row._state.adding = None, number, True
-            row.public_id = __import__("uuid").uuid4()
+            row.public_id, row.status = __import__("uuid").uuid4(), PlanStatus.COMPLETED  # one is in force
             rows.append(row)
         Plan.objects.bulk_create(rows)
 
