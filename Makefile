@@ -34,18 +34,18 @@ format: setup ## let ruff mend and lay out the code
 	@$(PY) scripts/check.py --fix ruff format
 
 faults: setup ## races and kills at small counts, on SQLite and on throwaway services
-	@$(PY) scripts/faults.py $(ARGS)
+	@$(PY) scripts/each.py tests/faults --services $(ARGS)
 
 deep: setup ## randomised tests, races and kills at full count; takes long
 	@MESOCLINIC_DEEP=1 $(PY) -m pytest -n $(JOBS) $(ARGS)
-	@MESOCLINIC_DEEP=1 $(PY) scripts/faults.py
+	@MESOCLINIC_DEEP=1 $(PY) scripts/each.py tests/faults --services
 
 bench: setup ## each benchmark beside its reference
-	@$(PY) scripts/bench.py $(ARGS)
+	@$(PY) scripts/each.py benchmarks $(ARGS)
 
-browser: setup ## the main path in headless Chromium, clicks counted
+browser: setup ## what people do most, in headless Chromium, clicks counted; ARGS=main_path for one
 	@$(PY) scripts/bootstrap.py packages browser
-	@$(PY) -m tests.e2e.main_path $(ARGS)
+	@$(PY) scripts/each.py tests/e2e --except screenshots $(ARGS)
 
 screenshots: setup ## pictures of the main pages at 390 and 1280 px, light and dark, and axe on each
 	@$(PY) scripts/bootstrap.py packages browser
