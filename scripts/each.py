@@ -2,8 +2,8 @@
 
     python scripts/each.py tests/faults [--services] [--except name] [name ...]
 
-With --services each runs a second time on a throwaway PostgreSQL and Redis. A module that runs nothing, because it has no
-``__main__``, is left out.
+With --services each runs a second time on a throwaway PostgreSQL and Redis. A module without ``__main__`` runs nothing
+and is left out.
 """
 
 from __future__ import annotations

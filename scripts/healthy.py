@@ -1,4 +1,4 @@
-"""Asks the web server of this machine, or looks at the beat's schedule file, whether it is alive. For docker-compose.yml."""
+"""For docker-compose.yml: does the web server of this container answer, has the beat written its schedule lately?"""
 
 from __future__ import annotations
 
