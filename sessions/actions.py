@@ -17,15 +17,16 @@ from django.db.models import F, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.accounts.reauthentication import confirm_password
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, InvalidTransition
+from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
 from protocols.actions import change_plan_status
 from protocols.enums import PlanStatus
 from protocols.models import Ingredient, Plan
 from sessions import followups, mails
-from sessions.gaps import check_gaps
+from sessions.gaps import check_course_length, check_gaps, check_intervals
 from sessions.locks import lock_time, with_one_retry
 from sessions.models import (
     Administration,
@@ -47,7 +48,8 @@ from sessions.permissions import (
 from sessions.planned import PlannedLine, planned_lines
 from sessions.planner import Hours
 from sessions.proposing import Chosen, ProposalChanged, propose_series, wishes_from
-from sessions.queries import FREE_AGAIN, hours_of, practitioners_of, rooms_of
+from sessions.queries import FREE_AGAIN, hours_of, practitioners_of, rooms_of, usable_lots
+from sessions.screening import Against, screened_again
 from sessions.terms import terms_of
 from sessions.transitions import BY_HAND, before
 from sessions.wording import AlreadyTaken, day_words, overlap, plain, time_words
@@ -109,6 +111,9 @@ def book_course(
             raise ProposalChanged(
                 _("The times have changed since you saw them: somebody booked one of them. Please look again.")
             )
+        check_course_length(current, [slot.number for slot in series.slots], field="earliest")
+        days = {slot.number: slot.starts_at.astimezone(site.tz).date() for slot in series.slots}
+        check_intervals(current, days, site=site, field="earliest")
         course = _course_of(current, by=by)
         rooms = {room.pk: room for room in rooms_of(site)}
         for slot in series.slots:
@@ -173,7 +178,9 @@ def book_appointment(
         check_in_reach(starts_at)
         ends_at = starts_at + timedelta(minutes=terms.minutes)
         check_open(starts_at, ends_at, practitioner=practitioner, site=site)
+        check_course_length(current, [number], field="number")
         check_gaps(current, number=number, starts_at=starts_at, site=site)
+        check_intervals(current, {number: starts_at.astimezone(site.tz).date()}, site=site, field="starts_at")
         visit = Appointment(
             course=_course_of(current, by=by),
             number=number,
@@ -378,8 +385,12 @@ def record_session(
     note: str,
     password: str,
     by: User,
+    performed_on: date | None = None,
 ) -> TreatmentSession:
-    """Sign what was done at one visit. It happens once; the record never changes afterwards."""
+    """Sign what was done at one visit. It happens once; the record never changes afterwards.
+
+    ``performed_on`` is the day it was done: the appointment's where it is not said.
+    """
     check_can_record(appointment, by=by)
     confirm_password(by, password)
     return _record(
@@ -389,6 +400,7 @@ def record_session(
         tolerance=tolerance,
         note=note,
         by=by,
+        performed_on=performed_on,
     )
 
 
@@ -401,6 +413,7 @@ def _record(
     tolerance: int | None,
     note: str,
     by: User,
+    performed_on: date | None = None,
 ) -> TreatmentSession:
     if tolerance is not None and not 1 <= tolerance <= 5:
         raise InvalidInput(_("Tolerance goes from 1, very well, to 5, badly."), field="tolerance")
@@ -410,13 +423,31 @@ def _record(
     planned = planned_lines(plan, appointment.number)
     _check_lines(planned, administrations)
     now = timezone.now()
-    today = now.astimezone(appointment.site.tz).date()
+    performed_at = _performed_at(appointment, performed_on, now=now)
+    today = performed_at.astimezone(appointment.site.tz).date()
+    injected = {line.ingredient for line in administrations if line.volume_ml > 0}
+    if injected:
+        check_course_length(plan, [appointment.number])
+        check_intervals(
+            plan, {appointment.number: today}, site=appointment.site, field="performed_on", injected=injected
+        )
+    against = screened_again(plan, on=today)
+    _check_screened(against, planned, administrations, nothing_changed=nothing_changed, by=by)
+    known = {
+        lot.product.ingredient.key for lot in usable_lots(plan, appointment.number, site=appointment.site, today=today)
+    }
+    _check_lots_hold(planned, administrations)
     ingredients = Ingredient.objects.in_bulk([line.ingredient for line in planned], field_name="key")
     rows = []
     for line, done in zip(planned, _in_order(planned, administrations), strict=True):
         _check_volume(line, done)
         if done.lot is not None:
             _check_lot(line, done, site=appointment.site, today=today)
+        elif done.volume_ml > 0 and line.ingredient in known and not done.deviation_reason.strip():
+            raise InvalidInput(
+                _("%(name)s: choose its lot, or say why none is recorded.") % {"name": line.name},
+                field=f"lot-{line.key}",
+            )
         rows.append(
             Administration(
                 ingredient=ingredients[line.ingredient],
@@ -426,7 +457,7 @@ def _record(
                 dose=line.dose_in(done.volume_ml),
                 dose_unit=line.dose_unit,
                 lot=done.lot,
-                deviation_reason=done.deviation_reason.strip() if done.volume_ml != line.volume_ml else "",
+                deviation_reason=_reason_kept(line, done, against=against, lot_known=line.ingredient in known),
             )
         )
     open_ones = Appointment.objects.filter(pk=appointment.pk, status__in=before(AppointmentStatus.DONE))
@@ -438,8 +469,9 @@ def _record(
         nothing_changed=nothing_changed,
         tolerance=tolerance,
         note=note.strip(),
-        performed_at=now,
+        performed_at=performed_at,
         performed_by=by,
+        recorded_at=now,
     )
     for row in rows:
         row.session = session
@@ -457,6 +489,10 @@ def _record(
             "plan": str(plan.public_id),
             "deviations": sum(1 for row in rows if row.deviation_reason),
             "lots": [str(row.lot.public_id) for row in rows if row.lot],
+            "performed_on": today.isoformat(),
+            "against_screening": [
+                row.ingredient.key for row in rows if row.volume_ml > 0 and against.why(row.ingredient.key)
+            ],
         },
     )
     return session
@@ -501,6 +537,82 @@ def _check_volume(line: PlannedLine, done: Injected) -> None:
         )
 
 
+def _performed_at(appointment: Appointment, day: date | None, *, now: datetime) -> datetime:
+    """When it was done: now if that was today, else the time of the appointment on the day that is named."""
+    tz = appointment.site.tz
+    booked = appointment.starts_at.astimezone(tz)
+    day = day or booked.date()
+    if day < booked.date():
+        raise InvalidInput(
+            _("The appointment is on %(day)s; the session cannot have been done before it.")
+            % {"day": day_words(booked.date())},
+            field="performed_on",
+        )
+    if day > now.astimezone(tz).date():
+        raise InvalidInput(_("This day has not come yet."), field="performed_on")
+    if day == now.astimezone(tz).date():
+        return now
+    return datetime.combine(day, booked.time(), tzinfo=tz)
+
+
+def _check_screened(
+    against: Against,
+    planned: Sequence[PlannedLine],
+    done: Sequence[Injected],
+    *,
+    nothing_changed: bool,
+    by: User,
+) -> None:
+    """What a newer intake forbids is not injected. If it was, who may sign plans writes that down, with the reason."""
+    if not against or not (against.everything or any(against.why(line.ingredient) for line in planned)):
+        return
+    said = against.everything or next(against.why(line.ingredient) for line in planned if against.why(line.ingredient))
+    if nothing_changed:
+        raise InvalidInput(
+            _("Something has changed: the newest intake says “%(why)s” Say so and write a note.") % {"why": said},
+            field="nothing_changed",
+        )
+    for line, given in zip(planned, _in_order(planned, done), strict=True):
+        why = against.why(line.ingredient)
+        if given.volume_ml <= 0 or not why:
+            continue
+        names = {"name": line.name, "why": why}
+        if not by.may(Permission.PLAN_SIGN):
+            raise NotAllowed(
+                _("%(name)s must not be injected by the newest intake: %(why)s Only who signs plans records it.")
+                % names,
+                field=f"volume-{line.key}",
+            )
+        if not given.deviation_reason.strip():
+            raise InvalidInput(
+                _("%(name)s must not be injected by the newest intake: %(why)s If it was, say why.") % names,
+                field=f"reason-{line.key}",
+            )
+
+
+def _reason_kept(line: PlannedLine, done: Injected, *, against: Against, lot_known: bool) -> str:
+    """A reason is kept where one is due: another volume, a lot not recorded, or what the newest intake forbids."""
+    given = done.volume_ml > 0
+    due = done.volume_ml != line.volume_ml or (given and lot_known and done.lot is None)
+    return done.deviation_reason.strip() if due or (given and against.why(line.ingredient)) else ""
+
+
+def _check_lots_hold(planned: Sequence[PlannedLine], done: Sequence[Injected]) -> None:
+    """A lot that several lines are drawn from has to hold all of them together."""
+    drawn: dict[int, Decimal] = {}
+    for line, given in zip(planned, _in_order(planned, done), strict=True):
+        if given.lot is None:
+            continue
+        drawn[given.lot.pk] = drawn.get(given.lot.pk, Decimal(0)) + given.volume_ml
+        lot = Lot.objects.select_for_update(of=("self",)).get(pk=given.lot.pk)
+        used = lot.administrations.exclude(session__status="entered_in_error").aggregate(used=Sum("volume_ml"))["used"]
+        left = lot.received_ml - (used or Decimal(0))
+        if drawn[lot.pk] > left:
+            raise InvalidInput(
+                _("Lot %(lot)s has %(left)s mL left.") % {"lot": lot.number, "left": left}, field=f"lot-{line.key}"
+            )
+
+
 def _check_lot(line: PlannedLine, done: Injected, *, site: Site, today: date) -> None:
     lot = Lot.objects.select_for_update(of=("self",)).select_related("product__ingredient").get(pk=done.lot.pk)  # type: ignore[union-attr]
     field = f"lot-{line.key}"
@@ -531,7 +643,3 @@ def _check_lot(line: PlannedLine, done: Injected, *, site: Site, today: date) ->
             },
             field=field,
         )
-    used = lot.administrations.exclude(session__status="entered_in_error").aggregate(used=Sum("volume_ml"))["used"]
-    left = lot.received_ml - (used or Decimal(0))
-    if done.volume_ml > left:
-        raise InvalidInput(_("Lot %(lot)s has %(left)s mL left.") % {**names, "left": left}, field=field)

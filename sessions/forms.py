@@ -117,6 +117,9 @@ class RecordForm(forms.Form):
         required=False,
         widget=forms.RadioSelect,
     )
+    performed_on = forms.DateField(
+        label=_("Done on"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
     note = forms.CharField(label=_("Note"), required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
     password = forms.CharField(
         label=_("Your password"),

@@ -6,6 +6,7 @@ import uuid
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import Site, User
@@ -173,6 +174,7 @@ class TreatmentSession(models.Model):
     tolerance = models.PositiveSmallIntegerField(null=True, blank=True)  # 1 very well to 5 badly
     note = models.TextField(blank=True)
     performed_at = models.DateTimeField()
+    recorded_at = models.DateTimeField(default=timezone.now)  # signed; later than performed_at where it was late
     performed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
 
     class Meta:

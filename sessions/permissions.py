@@ -119,6 +119,14 @@ def check_can_record(appointment: Appointment, *, by: User, at: datetime | None 
             % {"status": plan.get_status_display()}
         )
     check_its_day_has_come(appointment, at=at or timezone.now())
+    waiting = appointment.course.appointments.filter(
+        number__lt=appointment.number, status__in=before(AppointmentStatus.DONE)
+    )
+    earlier = waiting.order_by("number").values_list("number", flat=True).first()
+    if earlier is not None:
+        raise InvalidTransition(
+            _("Session %(n)s of this course is still booked. Record or cancel it first.") % {"n": earlier}
+        )
 
 
 def can_record(appointment: Appointment, *, by: User) -> bool:

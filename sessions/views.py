@@ -449,6 +449,7 @@ def session_record(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     now = timezone.now()
     form = RecordForm(
         request.POST or None,
+        initial={"performed_on": visit.starts_at.astimezone(visit.site.tz).date()},
         syringes=planned_syringes(plan, visit.number),
         lots=usable_lots(plan, visit.number, site=visit.site, today=now.astimezone(visit.site.tz).date()),
     )
@@ -466,6 +467,7 @@ def session_record(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                     note=given["note"],
                     password=given["password"],
                     by=request.user,
+                    performed_on=given["performed_on"],
                 )
             except DomainError as refusal:
                 status = refusal.status
