@@ -120,7 +120,9 @@ def drafts_of(patient: Patient) -> QuerySet[Plan]:
 def plan_in_force(patient: Patient, *, besides: int | None = None) -> Plan | None:
     """The signed plan that is being carried out, also under a record that was merged into this one."""
     found = Plan.objects.filter(patient__in=records_of(patient), status__in=(PlanStatus.SIGNED, PlanStatus.ACTIVE))
-    return found.exclude(pk=besides).defer("case", "policy", "proposal", "edits", "result").first()
+    if besides is not None:
+        found = found.exclude(pk=besides)
+    return found.defer("case", "policy", "proposal", "edits", "result").first()
 
 
 def in_force_sentence(plan: Plan) -> str:
