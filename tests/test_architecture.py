@@ -71,7 +71,13 @@ BY_NOBODY = {
     "mesoclinic.documents.actions.input_hash": "makes a value and changes nothing",
     "mesoclinic.documents.actions.template_version": "makes a value and changes nothing",
     "mesoclinic.documents.actions.due_documents": "asked by the tick",
+    "mesoclinic.documents.actions.packs_among": "asked by the tick",
     "mesoclinic.documents.actions.render_document": "done by the worker, for whoever asked",
+    "sessions.actions.check_in_reach": "refuses and changes nothing",
+    "sessions.actions.check_open": "refuses and changes nothing",
+    "sessions.actions.check_practitioner": "refuses and changes nothing",
+    "sessions.actions.in_words": "says an overlap in words; the change and its by are inside",
+    "sessions.actions.reread": "reads and changes nothing",
 }
 
 

@@ -242,6 +242,6 @@ def due_documents(*, limit: int = 100) -> list[int]:
     return list(Document.objects.filter(_waiting()).order_by("pk").values_list("pk", flat=True)[:limit])
 
 
-def packs_among(document_ids: list[int]) -> frozenset[int]:
+def packs_among(*, document_ids: list[int]) -> frozenset[int]:
     """Those that hold many prints: they get a longer time limit."""
     return frozenset(Document.objects.filter(pk__in=document_ids, parts__gt=1).values_list("pk", flat=True))

@@ -33,6 +33,6 @@ def render_due() -> None:
     from mesoclinic.documents import actions
 
     due = actions.due_documents()
-    packs = actions.packs_among(due)
+    packs = actions.packs_among(document_ids=due)
     for document_id in due:
         send(document_id, pack=document_id in packs)
