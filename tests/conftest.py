@@ -1,7 +1,7 @@
 """The cast everybody knows, and what every test can ask for.
 
-Ada is a physician, Ben a nurse, Cleo at reception, Dora the director, all of Lyon. Dan is a physician of another site and
-must see nothing of theirs.
+Ada is a physician, Ben a nurse, Cleo at reception, Dora the director, all of Lyon. Dan is a physician of another site
+and must see nothing of theirs.
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ def lyon(db: None) -> Site:
 
 @pytest.fixture
 def ada(lyon: Site) -> User:
-    return factories.user(
-        given_name="Ada", family_name="Moreau", title="Dr", roles=["practitioner"], sites=[lyon]
-    )
+    return factories.user(given_name="Ada", family_name="Moreau", title="Dr", roles=["practitioner"], sites=[lyon])
 
 
 @pytest.fixture
@@ -78,17 +76,13 @@ def cleo(lyon: Site) -> User:
 
 @pytest.fixture
 def dora(lyon: Site) -> User:
-    return factories.user(
-        given_name="Dora", family_name="Lindgren", title="Dr", roles=["director"], sites=[lyon]
-    )
+    return factories.user(given_name="Dora", family_name="Lindgren", title="Dr", roles=["director"], sites=[lyon])
 
 
 @pytest.fixture
 def dan(db: None) -> User:
     elsewhere = factories.site(name="New York", time_zone="America/New_York")
-    return factories.user(
-        given_name="Dan", family_name="Ruiz", title="Dr", roles=["practitioner"], sites=[elsewhere]
-    )
+    return factories.user(given_name="Dan", family_name="Ruiz", title="Dr", roles=["practitioner"], sites=[elsewhere])
 
 
 @pytest.fixture
