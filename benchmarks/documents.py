@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks._measuring import beside, spread
 
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--plans", type=int, default=40)
     options.add_argument("--sheets", type=int, default=60)
     options.add_argument("--documents", type=int, default=60)
@@ -84,7 +85,7 @@ def run(asked: argparse.Namespace) -> None:
     print(f"resident after {asked.documents // 4} and {asked.documents} more  {marks[0]:8.0f} MB  {marks[-1]:.0f} MB")
 
 
-def clinic() -> tuple[object, object]:
+def clinic() -> tuple[Any, Any]:
     """A clinic with one signed plan of four actives, its course booked."""
     from django.core.management import call_command
 

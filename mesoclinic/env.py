@@ -37,9 +37,7 @@ def whole_number(name: str, default: int, *, at_least: int = 0) -> int:
     try:
         value = int(raw)
     except ValueError:
-        raise ImproperlyConfigured(
-            f"{name} is {raw!r}. Write a whole number, for example {default}."
-        ) from None
+        raise ImproperlyConfigured(f"{name} is {raw!r}. Write a whole number, for example {default}.") from None
     if value < at_least:
         raise ImproperlyConfigured(f"{name} is {value}. It cannot be less than {at_least}.")
     return value

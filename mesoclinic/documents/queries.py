@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -17,7 +18,8 @@ def document_visible_to(user: User, public_id: UUID) -> Document:
     document = Document.objects.filter(public_id=public_id).first()
     if document is None or document.kind not in settings.DOCUMENT_KINDS:
         raise Http404
-    visible = import_string(settings.DOCUMENT_KINDS[document.kind]["visible"])
+    kind: dict[str, Any] = settings.DOCUMENT_KINDS[document.kind]
+    visible = import_string(kind["visible"])
     if not visible(user, document):
         raise Http404
     return document
