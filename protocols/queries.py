@@ -126,7 +126,7 @@ def plan_in_force(patient: Patient, *, besides: int | None = None) -> Plan | Non
 
 
 def in_force_sentence(plan: Plan) -> str:
-    return _("Plan %(number)s is in force; amend or stop it first.") % {"number": plan.display_number}
+    return _("Plan %(number)s is in force; amend it instead of beginning another.") % {"number": plan.display_number}
 
 
 def live_acknowledgements(plan: Plan) -> dict[str, Acknowledgement]:

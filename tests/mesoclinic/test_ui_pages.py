@@ -221,6 +221,7 @@ def test_navigation_offers_what_one_may(sign_in, ada: User, dora: User) -> None:
         "Patients",
         "Formulary",
         "Messages",
+        "Inbox",
     ]
     assert _places(sign_in(dora).get(reverse("mfa_index")).content.decode())[-1] == "Audit"
 

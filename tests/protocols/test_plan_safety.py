@@ -176,7 +176,7 @@ def test_the_page_says_what_no_longer_stands(ready: Plan, ada: User, sign_in) ->
 
 def test_beside_a_plan_in_force_there_is_no_other(ready: Plan, ada: User) -> None:
     sign(ready, ada)
-    with pytest.raises(InvalidTransition, match=r"^Plan 1 is in force; amend or stop it first\.$"):
+    with pytest.raises(InvalidTransition, match=r"^Plan 1 is in force; amend it instead of beginning another\.$"):
         create_plan(patient=ready.patient, by=ada)
 
 
@@ -185,7 +185,7 @@ def test_a_draft_from_before_another_plan_was_signed_is_not_signed(ready: Plan, 
     second = settled(create_plan(patient=ready.patient, by=ada), by=ada)
     sign(second, ada)
     Plan.objects.filter(pk=ready.pk).update(status=PlanStatus.DRAFT)
-    assert refused_for(ready, ada) == ["Plan 2 is in force; amend or stop it first."]
+    assert refused_for(ready, ada) == ["Plan 2 is in force; amend it instead of beginning another."]
 
 
 def test_a_plan_in_force_under_a_merged_record_counts(ready: Plan, ada: User, dora: User) -> None:
