@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from mesoclinic.accounts.models import User
@@ -155,6 +156,6 @@ def test_find_page_costs_the_same_at_three_and_forty(
     client.post(url, {"q": "brand"})
     for more in range(40):
         factories.patient(by=ada, given_name=f"Nn{more}", email="")
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(11 if connection.vendor == "sqlite" else 12):  # PostgreSQL locks the trail
         page = client.post(url, {"q": "brandvold"}).content.decode()
     assert page.count('role="option"') == 8

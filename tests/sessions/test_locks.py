@@ -48,7 +48,10 @@ def test_inside_another_transaction_nothing_is_tried_again() -> None:
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_locks_are_taken_in_one_order_and_last_until_the_end_of_the_transaction() -> None:
-    held = "SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory' ORDER BY classid, objid"
+    held = (  # of this connection: other tests run at the same time
+        "SELECT classid, objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() "
+        "ORDER BY classid, objid"
+    )
     with connection.cursor() as cursor:
         with transaction.atomic():
             lock_time(practitioner_ids=[5], room_ids=[9, 2, 9], patient_id=7)
