@@ -1,9 +1,14 @@
 """The product's settings with what tests need: quick hashing, mail kept in memory, files in a throw-away folder."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
-os.environ.setdefault("MESOCLINIC_DATA_DIR", tempfile.mkdtemp(prefix="mesoclinic-test-"))
+if "MESOCLINIC_DATA_DIR" not in os.environ:
+    os.environ["MESOCLINIC_DATA_DIR"] = tempfile.mkdtemp(prefix="mesoclinic-test-")
+    # Whoever made it removes it; the processes of xdist are handed the same one.
+    atexit.register(shutil.rmtree, os.environ["MESOCLINIC_DATA_DIR"], ignore_errors=True)
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "x" * 40)
 
 from mesoclinic.settings import *  # noqa: F403
