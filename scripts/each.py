@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--services", action="store_true")
     parser.add_argument("--except", dest="without", action="append", default=[])
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # names may follow an option
     there = runnable(ROOT / options.folder)
     unknown = set(options.names) - {path.stem for path in there}
     if unknown:
