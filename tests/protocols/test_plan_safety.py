@@ -53,7 +53,8 @@ def ready(ada: User, formulary: FormularyVersion) -> Plan:
 
 
 def days_ago(days: int) -> patch:
-    then = timezone.now() - timedelta(days=days)
+    """The clock at this hour of the clinic's day, that many days back: a clock change between must not move the date."""
+    then = timezone.localtime() - timedelta(days=days)
     return patch("django.utils.timezone.now", lambda: then)
 
 
