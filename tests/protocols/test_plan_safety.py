@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from unittest.mock import patch
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -54,7 +55,7 @@ def ready(ada: User, formulary: FormularyVersion) -> Plan:
 
 def days_ago(days: int) -> patch:
     """The clock at this hour of the clinic's day, that many days back: a clock change between must not move the date."""
-    then = timezone.localtime() - timedelta(days=days)
+    then = timezone.localtime(timezone=ZoneInfo("Europe/Paris")) - timedelta(days=days)
     return patch("django.utils.timezone.now", lambda: then)
 
 
