@@ -54,7 +54,7 @@ def ready(ada: User, formulary: FormularyVersion) -> Plan:
 
 
 def days_ago(days: int) -> patch:
-    """The clock at this hour of the clinic's day, that many days back: a clock change between must not move the date."""
+    """The clock at this hour of the clinic’s day, that many dates back, whatever clock change lies between."""
     then = timezone.localtime(timezone=ZoneInfo("Europe/Paris")) - timedelta(days=days)
     return patch("django.utils.timezone.now", lambda: then)
 
