@@ -208,4 +208,5 @@ class Administration(models.Model):
         return f"{self.ingredient} {self.volume_ml} mL"
 
 
-import sessions.followup_models  # noqa: E402, F401 - its tables belong to this app as well
+import sessions.feed_models  # noqa: E402 - their tables belong to this app as well
+import sessions.followup_models  # noqa: E402, F401
