@@ -28,6 +28,7 @@ class Guard:
     postgresql: tuple[str, ...]
     sqlite_triggers: tuple[str, ...] = field(default=())
     postgresql_objects: tuple[str, ...] = field(default=())
+    columns: frozenset[str] = frozenset()  # that it speaks of: before they exist it cannot be made
 
     def broken_by(self, error: IntegrityError) -> bool:
         return self.name in str(error)
@@ -39,7 +40,11 @@ def register(*guards: Guard) -> None:
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Create what is missing of every registered guard whose table exists. Safe to repeat."""
+    """Create what is missing of every registered guard whose table and columns exist. Safe to repeat.
+
+    A database that is not migrated to the end may lack a guard's columns: the guard comes with the migration that
+    brings them.
+    """
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
         present = _present(connection)
@@ -47,10 +52,31 @@ def install(connection: BaseDatabaseWrapper) -> None:
             if guard.table not in tables:
                 continue
             wanted = set(guard.sqlite_triggers if connection.vendor == "sqlite" else guard.postgresql_objects)
-            if wanted <= present:
+            if wanted <= present or not _has_columns(connection, guard):
                 continue
             for statement in guard.sqlite if connection.vendor == "sqlite" else guard.postgresql:
                 cursor.execute(statement)
+
+
+def drop(connection: BaseDatabaseWrapper, *guards: Guard) -> None:
+    """Take guards away. For a migration that changes what they say: drop, change the table, install."""
+    with connection.cursor() as cursor:
+        if not {guard.table for guard in guards} <= set(connection.introspection.table_names(cursor)):
+            return
+        for guard in guards:
+            if connection.vendor == "sqlite":
+                for name in guard.sqlite_triggers:
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
+            else:
+                for name in guard.postgresql_objects:
+                    cursor.execute(f'ALTER TABLE "{guard.table}" DROP CONSTRAINT IF EXISTS {name}')
+                    cursor.execute(f'DROP TRIGGER IF EXISTS {name} ON "{guard.table}"')
+
+
+def _has_columns(connection: BaseDatabaseWrapper, guard: Guard) -> bool:
+    with connection.cursor() as cursor:
+        described = connection.introspection.get_table_description(cursor, guard.table)
+    return guard.columns <= {column.name for column in described}
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
@@ -166,18 +192,53 @@ def frozen(
         postgresql=postgresql,
         sqlite_triggers=(f"{name}_u", f"{name}_d", f"{name}_r"),
         postgresql_objects=(f"{name}_u", f"{name}_d", f"{name}_t"),
+        columns=frozenset(unique) | frozenset(columns or ()),
     )
 
 
-def no_overlap(*, name: str, table: str, column: str, live: str) -> Guard:
+def no_overlap(
+    *,
+    name: str,
+    table: str,
+    column: str,
+    live: str,
+    apart: tuple[str, ...] = (),
+    minutes_before: str = "",
+    minutes_after: str = "",
+) -> Guard:
     """No two rows that are ``live`` and share ``column`` overlap in [starts_at, ends_at).
 
     ``live`` is SQL over one row, its columns written ``{row}.column`` on SQLite and bare in PostgreSQL's constraint.
+    Rows that differ in one of the columns ``apart`` (numbers or truth values) may overlap. ``minutes_before`` and
+    ``minutes_after`` name columns of whole minutes, less than a day, that belong to the row's time as well.
     """
+
+    def begins(row: str) -> str:
+        return f"strftime('%Y-%m-%d %H:%M:%f', {row}.starts_at, '-' || {row}.{minutes_before} || ' minutes')"
+
+    def ends(row: str) -> str:
+        return f"strftime('%Y-%m-%d %H:%M:%f', {row}.ends_at, '+' || {row}.{minutes_after} || ' minutes')"
+
+    if minutes_before or minutes_after:
+        # The bare columns first: they leave few rows for which the minutes have to be counted.
+        overlaps = (
+            "o.starts_at < strftime('%Y-%m-%d %H:%M:%f', NEW.ends_at, '+2 days') "
+            "AND o.ends_at > strftime('%Y-%m-%d %H:%M:%f', NEW.starts_at, '-2 days') "
+            f"AND {begins('o')} < {ends('NEW')} AND {ends('o')} > {begins('NEW')}"
+        )
+        # Only over times without a zone is adding minutes immutable, which an index wants.
+        span = (
+            f"tsrange((starts_at AT TIME ZONE 'UTC') - {minutes_before} * interval '1 minute', "
+            f"(ends_at AT TIME ZONE 'UTC') + {minutes_after} * interval '1 minute', '[)')"
+        )
+    else:
+        overlaps = "o.starts_at < NEW.ends_at AND o.ends_at > NEW.starts_at"
+        span = "tstzrange(starts_at, ends_at, '[)')"
     collides = (
         f"SELECT RAISE(ABORT, '{name}') WHERE EXISTS "  # noqa: S608 - names are our own
         f'(SELECT 1 FROM "{table}" o WHERE o."{column}" = NEW."{column}" '
-        f"AND o.starts_at < NEW.ends_at AND o.ends_at > NEW.starts_at AND {live.format(row='o')}"
+        + "".join(f'AND o."{other}" = NEW."{other}" ' for other in apart)
+        + f"AND {overlaps} AND {live.format(row='o')}"
     )
     sqlite = (
         f'CREATE TRIGGER IF NOT EXISTS {name}_i BEFORE INSERT ON "{table}" WHEN {live.format(row="NEW")} '
@@ -190,7 +251,9 @@ def no_overlap(*, name: str, table: str, column: str, live: str) -> Guard:
         "CREATE EXTENSION IF NOT EXISTS btree_gist",
         f'ALTER TABLE "{table}" DROP CONSTRAINT IF EXISTS {name}',
         f'ALTER TABLE "{table}" ADD CONSTRAINT {name} EXCLUDE USING gist '
-        f"(\"{column}\" WITH =, tstzrange(starts_at, ends_at, '[)') WITH &&) WHERE ({bare})",
+        f'("{column}" WITH =, '
+        + "".join(f'("{other}"::int) WITH =, ' for other in apart)
+        + f"{span} WITH &&) WHERE ({bare})",
     )
     return Guard(
         name=name,
@@ -199,4 +262,5 @@ def no_overlap(*, name: str, table: str, column: str, live: str) -> Guard:
         postgresql=postgresql,
         sqlite_triggers=(f"{name}_i", f"{name}_u"),
         postgresql_objects=(name,),
+        columns=frozenset({column, "starts_at", "ends_at", *apart, minutes_before, minutes_after} - {""}),
     )

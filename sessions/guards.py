@@ -2,8 +2,20 @@ from mesoclinic.guards import frozen, no_overlap, register
 
 _TABLE = "treatment_sessions_appointment"
 _LIVE = "{row}.status <> 'cancelled'"
-PRACTITIONER_FREE = no_overlap(name="practitioner_booked_once", table=_TABLE, column="practitioner_id", live=_LIVE)
-ROOM_FREE = no_overlap(name="room_booked_once", table=_TABLE, column="room_id", live=_LIVE)
+_AROUND = {"minutes_before": "prepare_minutes", "minutes_after": "cleanup_minutes"}
+# An overbooked visit may lie over an ordinary one, never over another overbooked one: two at once are the most.
+PRACTITIONER_FREE = no_overlap(
+    name="practitioner_booked_once",
+    table=_TABLE,
+    column="practitioner_id",
+    live=_LIVE,
+    apart=("overbooked",),
+    **_AROUND,
+)
+ROOM_FREE = no_overlap(
+    name="room_booked_once", table=_TABLE, column="room_id", live=_LIVE, apart=("overbooked",), **_AROUND
+)
+# The patient is there for the visit itself, not while a room is prepared or cleaned; and never twice, whoever asks.
 PATIENT_FREE = no_overlap(name="patient_booked_once", table=_TABLE, column="patient_id", live=_LIVE)
 SESSION_PERFORMED = frozen(
     name="treatment_session_frozen",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import F, Q
@@ -29,6 +30,7 @@ class Room(models.Model):
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="rooms")
     name = models.CharField(max_length=60)
     is_active = models.BooleanField(default=True)
+    serves = models.JSONField(default=list)  # codes of sessions/abilities.py; empty: everything
 
     class Meta:
         ordering = ["site", "name"]
@@ -95,10 +97,20 @@ class AppointmentStatus(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
+class OverbookReason(models.TextChoices):
+    URGENT = "urgent", _("It cannot wait")
+    COMPLICATION = "complication", _("A complication has to be seen")
+    ASSISTED = "assisted", _("A second person assists")
+    OUR_MISTAKE = "our_mistake", _("We made a mistake with the date")
+    OTHER = "other", _("Another reason")
+
+
 class Appointment(models.Model):
     """A booked time for one patient with one practitioner in one room, [starts_at, ends_at) in UTC.
 
-    The database refuses an overlap of practitioner, room or patient between rows that are not cancelled.
+    Practitioner and room are taken for the minutes of preparation and clean-up as well. The database refuses an overlap
+    of practitioner, room or patient between rows that are not cancelled. An overbooked row may lie over one ordinary
+    row of the same practitioner or room, never over another overbooked one, and never over one of the same patient.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)  # also the UID of its invitation
@@ -113,6 +125,11 @@ class Appointment(models.Model):
     status = models.CharField(max_length=10, choices=AppointmentStatus.choices, default=AppointmentStatus.BOOKED)
     sequence = models.PositiveSmallIntegerField(default=0)  # of the invitation; rises with each change
     window_reason = models.CharField(max_length=300, blank=True)  # why it lies outside the plan's window
+    prepare_minutes = models.PositiveSmallIntegerField(default=0)  # before starts_at, without the patient
+    cleanup_minutes = models.PositiveSmallIntegerField(default=0)  # after ends_at
+    overbooked = models.BooleanField(default=False)  # deliberately, over a time that was taken
+    overbook_reason = models.CharField(max_length=20, choices=OverbookReason.choices, blank=True)
+    overbook_note = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
 
@@ -131,10 +148,29 @@ class Appointment(models.Model):
                 name="session_booked_once",
                 violation_error_message=_("This session of the course is booked already."),
             ),
+            models.CheckConstraint(
+                condition=Q(prepare_minutes__lte=60, cleanup_minutes__lte=60),
+                name="appointment_minutes_at_most_an_hour",
+            ),
+            models.CheckConstraint(
+                condition=Q(overbooked=False, overbook_reason="", overbook_note="")
+                | (Q(overbooked=True) & ~Q(overbook_reason="")),
+                name="overbooked_with_reason",
+                violation_error_message=_("An overbooked appointment says why."),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.patient}, session {self.number}"
+
+    @property
+    def taken_from(self) -> datetime:
+        """From when practitioner and room are taken: they prepare first."""
+        return self.starts_at - timedelta(minutes=self.prepare_minutes)
+
+    @property
+    def taken_until(self) -> datetime:
+        return self.ends_at + timedelta(minutes=self.cleanup_minutes)
 
 
 class Lot(models.Model):
@@ -209,4 +245,5 @@ class Administration(models.Model):
 
 
 import sessions.feed_models  # noqa: E402 - their tables belong to this app as well
-import sessions.followup_models  # noqa: E402, F401
+import sessions.followup_models  # noqa: E402
+import sessions.resource_models  # noqa: E402, F401
