@@ -18,18 +18,24 @@ of the last session kept.
 what is booked. A wall time that the clocks skip is not offered; of one that they repeat, the first is meant. Minutes
 are elapsed minutes: a visit that runs across a change lasts as long as any other.
 
-**The search is exact.** Dynamic programming over days (a state is the last day and the days that later sessions look
-back to) gives what the rest of a series costs at the least in criteria 2, 3, 4 and 6. Branch and bound over the first
-session's times and rooms then settles the others, and leaves out only what that bound proves to be no better.
+**The search is exact.** Each criterion adds up over sessions (or belongs to the last one), so the best rest of a series
+does not depend on what came before it: dynamic programming over days, where a state is the last day and the days that
+later sessions look back to. It goes criterion by criterion, and each step keeps only what is best by those before it:
+
+- the least days off, by days on which anybody is free at all;
+- then others' sessions and weekdays, for all practitioners at once: one bit each, so twenty cost little more than one;
+- then minutes and the last day, for each first day, practitioner and hour that is left;
+- then rooms and what is left over, from the first of those on.
+
+What is free on a day is worked out once, when it is first asked for, as one bit for each quarter of an hour.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from heapq import heappop, heappush
 from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
@@ -58,6 +64,7 @@ __all__ = [
     "alternatives",
     "closest_slot",
     "instant",
+    "is_barred",
     "keeps_gaps",
     "open_slot",
     "plan_series",
@@ -91,6 +98,7 @@ class Pacing:
     offset_min: int = 0  # from the first session
     offset_max: int = 10_000
     after: tuple[tuple[int, int], ...] = ()  # (number of an earlier session, days that have to lie between)
+    barred: tuple[tuple[date, date], ...] = ()  # from and to, both included: treated too shortly before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +127,13 @@ class Booked:
     def free(self, start: datetime, end: datetime) -> bool:
         after = bisect_right(self._ends, start)
         return after == len(self._starts) or self._starts[after] >= end
+
+    def between(self, start: datetime, end: datetime) -> Iterator[Interval]:
+        """What is busy in [start, end), in order."""
+        for place in range(bisect_right(self._ends, start), len(self._starts)):
+            if self._starts[place] >= end:
+                return
+            yield Interval(self._starts[place], self._ends[place])
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -329,49 +344,66 @@ def alternatives(
 ) -> dict[int, list[Slot]]:
     """For each session other times that fit while the rest stays: one of the same day, then the best of other days."""
     search = _Search(pacing=pacing, minutes=minutes, calendar=calendar, wishes=wishes, kept=kept, usual=None)
-    found: dict[int, list[Slot]] = {}
     days = [*kept, *(slot.day for slot in slots)]
+    found: dict[int, list[Slot]] = {}
     for place, slot in enumerate(slots):
-        index = len(kept) + place
         usual = usual_of(slots[0] if place else (slots[1] if len(slots) > 1 else slot), calendar.zone)
-        reach = range(-FORTNIGHT, FORTNIGHT + 1) if index == 0 else range(-_REACH, _REACH + 1)
-        options: list[tuple[tuple[object, ...], Slot]] = []
-        for shift in reach:
-            day = slot.day + timedelta(days=shift)
-            moved = [*days[:index], day, *days[index + 1 :]]
-            if day < wishes.earliest or not keeps_gaps(moved, pacing):
-                continue
-            off = sum(abs((moved[n] - moved[n - 1]).days - pacing[n].gap_ideal) for n in range(1, len(moved)))
-            for other in search.slots_on(day, index + 1):
-                if (other.starts_at, other.practitioner) == (slot.starts_at, slot.practitioner):
-                    continue
-                away = _apart(wall_of(other, calendar.zone), usual.wall)
-                order = (off, other.practitioner != usual.practitioner, day.weekday() != usual.weekday, away)
-                options.append(((*order, other.starts_at, other.room != slot.room), other))
-        options.sort(key=lambda option: option[0])
-        chosen: list[Slot] = []
-        for _order, other in options:  # one per day, so that they differ
-            if all(other.day != taken.day for taken in chosen):
-                chosen.append(other)
-            if len(chosen) == count:
-                break
-        for _order, other in options:
-            if len(chosen) == count:
-                break
-            if all(other.starts_at != taken.starts_at for taken in chosen):
-                chosen.append(other)
-        found[slot.number] = sorted(chosen, key=lambda other: other.starts_at)
+        found[slot.number] = _others(slot, search=search, days=days, index=len(kept) + place, usual=usual, count=count)
     return found
+
+
+def _others(slot: Slot, *, search: _Search, days: list[date], index: int, usual: Usual, count: int) -> list[Slot]:
+    """The best other times for the session of this index, the rest staying: one a day as long as there are days."""
+    pacing = search.pacing
+    reach = range(-FORTNIGHT, FORTNIGHT + 1) if index == 0 else range(-_REACH, _REACH + 1)
+    by_gap: dict[int, list[date]] = {}
+    for shift in reach:
+        day = slot.day + timedelta(days=shift)
+        moved = [*days[:index], day, *days[index + 1 :]]
+        if day >= search.wishes.earliest and keeps_gaps(moved, pacing):
+            off = sum(abs((moved[n] - moved[n - 1]).days - pacing[n].gap_ideal) for n in range(1, len(moved)))
+            by_gap.setdefault(off, []).append(day)
+
+    def options(day: date) -> list[tuple[tuple[object, ...], Slot]]:
+        found = []
+        for other in search.slots_on(day, slot.number):
+            if (other.starts_at, other.practitioner) != (slot.starts_at, slot.practitioner):
+                away = _apart(wall_of(other, search.calendar.zone), usual.wall)
+                order = (other.practitioner != usual.practitioner, day.weekday() != usual.weekday, away)
+                found.append(((*order, other.starts_at, other.room != slot.room, *search.place_of(other)), other))
+        return sorted(found)
+
+    chosen: list[Slot] = []
+    seen: list[tuple[tuple[object, ...], Slot]] = []
+    for off in sorted(by_gap):
+        here = [rows for day in by_gap[off] if (rows := options(day))]
+        chosen += [rows[0][1] for rows in sorted(here)][: count - len(chosen)]
+        seen += [((off, *order), other) for rows in here for order, other in rows]
+        if len(chosen) == count:
+            break
+    for _order, other in sorted(seen) if len(chosen) < count else ():
+        if all(other.starts_at != taken.starts_at for taken in chosen):
+            chosen.append(other)
+        if len(chosen) == count:
+            break
+    return sorted(chosen, key=lambda other: other.starts_at)
 
 
 def keeps_gaps(days: Sequence[date], pacing: Sequence[Pacing]) -> bool:
     """Whether the days of a whole series keep every window of the plan."""
     ordinals = [day.toordinal() for day in days]
-    for index in range(1, len(ordinals)):
-        low, high = _window(pacing[index], ordinals[:index])
-        if not low <= ordinals[index] <= high:
+    for index, day in enumerate(days):
+        if is_barred(pacing[index], day):
             return False
+        if index:
+            low, high = _window(pacing[index], ordinals[:index])
+            if not low <= ordinals[index] <= high:
+                return False
     return True
+
+
+def is_barred(pace: Pacing, day: date) -> bool:
+    return any(first <= day <= last for first, last in pace.barred)
 
 
 def open_slot(
@@ -413,6 +445,18 @@ def wall_of(slot: Slot, zone: tzinfo) -> time:
     return slot.starts_at.astimezone(zone).time()
 
 
+class _Grid(NamedTuple):
+    """The times at which a visit could start in one block of one day's hours. Bit n of a mask is time n."""
+
+    walls: tuple[time, ...]
+    starts: tuple[datetime, ...]
+    ends: tuple[datetime, ...]
+    past: int  # a mask: before the instant at which visits may start
+    patient: int  # masks of what is taken: by the patient's own visits, and by those in each room
+    rooms: Mapping[int, int]
+    no_room: int
+
+
 class _Free(NamedTuple):
     wall: time
     start: datetime
@@ -420,24 +464,37 @@ class _Free(NamedTuple):
     rooms: tuple[int, ...]
 
 
-class _Rest(NamedTuple):
-    """What the sessions still to be placed cost at the least."""
+class _Class(NamedTuple):
+    """Those practitioners (a mask) with whom the rest of a series costs this much at the least."""
 
-    gap: int
     people: int
     weekday: int
-    ends_on: int
-
-
-class _Cost(NamedTuple):
-    gap: int = 0
-    people: int = 0
-    weekday: int = 0
-    minutes: int = 0
-    rooms: int = 0
+    mask: int
 
 
 _Order = tuple[tuple[datetime, int, int], ...]
+_Days = tuple[int, ...]
+
+
+class _Last(NamedTuple):
+    """The best rest of a series for a given usual, where gaps, people and weekdays are at their least already."""
+
+    minutes: int
+    ends_on: int
+    rooms: int
+    order: _Order
+    slots: tuple[Slot, ...]
+
+
+class _Begin(NamedTuple):
+    """What the first session may be, in the order in which it is tried."""
+
+    ends_on: int  # at the earliest
+    start: datetime
+    place: int  # of the practitioner
+    day: int
+    who: int
+    free: _Free
 
 
 @dataclass(kw_only=True)
@@ -457,14 +514,30 @@ class _Search:
         agendas = self.calendar.agendas()
         self.people = {key: agenda for key, agenda in agendas.items() if wished is None or key == wished}
         self.order = {key: place for place, key in enumerate(agendas)}
+        self.bit = {key: 1 << place for place, key in enumerate(self.people)}
+        self.everybody = (2 << len(self.people)) - 1  # one bit more: a usual practitioner who is not among them
+        self.nobody = 1 << len(self.people)
         self.rooms = [key for key in self.calendar.rooms if self.wishes.room is None or key == self.wishes.room]
         self.room_order = {key: place for place, key in enumerate(self.calendar.rooms)}
         self.first_number = len(self.kept) + 1
+        self.earliest = self.wishes.earliest.toordinal()
         self.needed = sorted({number - 1 for pace in self.pacing for number, _days in pace.after} | {0})
-        self.free_on: dict[int, dict[int, list[_Free]]] = {}
+        self.barred = [
+            {day for first, last in pace.barred for day in range(first.toordinal(), last.toordinal() + 1)}
+            for pace in self.pacing
+        ]
+        self.open_on: dict[int, int] = {}
+        self.masks_on: dict[int, dict[int, list[tuple[_Grid, int]]]] = {}
+        self.grids: dict[tuple[int, time, time], _Grid] = {}
+        self.times_on: dict[tuple[int, int], list[_Free]] = {}
+        self.walls_on: dict[tuple[int, int], list[int]] = {}
         self.why_not: dict[int, dict[str, int]] = {}
-        self.rests: dict[tuple[object, ...], _Rest | None] = {}
-        self.found: tuple[tuple[object, ...], list[Slot]] | None = None
+        self.gaps: dict[_Days, int | None] = {}
+        self.next_days: dict[_Days, list[int]] = {}
+        self.classed: dict[tuple[int, _Days], tuple[_Class, ...]] = {}
+        self.ends: dict[_Days, int] = {}
+        self.followers: dict[tuple[int, int, _Days], list[int]] = {}
+        self.nearest: dict[tuple[int, int, int], int] = {}
 
     # -------------------------------------------------------------- whether it can be possible at all
 
@@ -503,220 +576,396 @@ class _Search:
                 last = self.kept[-1] + timedelta(days=self.pacing[len(kept)].gap_max)
                 raise NoSeries(Reason(WINDOW_PASSED, self.first_number, self.kept[-1], last))
             if self.usual:
-                if self._rest(kept, self.usual.practitioner, self.usual.weekday) is not None:
-                    self._descend(self.usual, kept, [], _Cost(), ())
-            else:
-                self._best_from(range(low, high + 1), kept)
-            return self.found[1] if self.found else None
-        start = self.wishes.earliest.toordinal()
-        for fortnight in range(start, start + HORIZON_DAYS + 1, FORTNIGHT):
-            self._best_from(range(fortnight, min(fortnight + FORTNIGHT, start + HORIZON_DAYS + 1)), ())
-            if self.found:
-                return self.found[1]
+                return self._best_for(self.usual, kept)
+            return self._best_from(range(low, high + 1), kept)
+        for fortnight in range(self.earliest, self.earliest + HORIZON_DAYS + 1, FORTNIGHT):
+            firsts = range(fortnight, min(fortnight + FORTNIGHT, self.earliest + HORIZON_DAYS + 1))
+            if series := self._best_from(firsts, ()):
+                return series
         return None
 
-    def _best_from(self, firsts: Iterable[int], kept: tuple[int, ...]) -> None:
-        """The best series that begins on one of these days. The most promising beginning is opened first."""
+    def _best_for(self, usual: Usual, kept: _Days) -> list[Slot] | None:
+        """The best series where the usual is known: that of a course that was begun."""
+        if self._gap(kept) is None:
+            return None
+        return list(self._last(usual, kept, {}).slots)
+
+    def _best_from(self, firsts: Iterable[int], kept: _Days) -> list[Slot] | None:
+        """The best series that begins on one of these days; its first session says what is usual."""
         index = len(kept)
-        heap: list[tuple[tuple[int, ...], int, int, int | None]] = []
-
-        def push(day: int, who: int | None) -> None:
-            rest = self._rest((*kept, day), who, _weekday(day))
-            if rest is not None:
-                gap = self._off(index, kept, day)
-                bound = (gap + rest.gap, rest.people, rest.weekday, 0, rest.ends_on, 0)
-                heappush(heap, (bound, day, -1 if who is None else self.order[who], who))
-
+        least: int | None = None
+        days: list[int] = []
         for day in firsts:
-            if self._free(day):
-                push(day, None)
-            else:
+            if not self._is_open(day, index):
                 self._note(day, index)
-        while heap:
-            bound, day, _place, who = heappop(heap)
-            if self.found and bound > self.found[0][:-1]:
-                return
-            if who is None:
-                for key in self._free(day):
-                    push(day, key)
                 continue
-            cost = _Cost(gap=self._off(index, kept, day))
-            for free in self._free(day)[who]:
-                for room in free.rooms:
-                    usual = Usual(_weekday(day), free.wall, who, room)
-                    slot = Slot(index + 1, free.start, free.end, room, date.fromordinal(day), who)
-                    order: _Order = ((free.start, self.order[who], self.room_order[room]),)
-                    if not self.found or (*bound, order) <= self.found[0]:
-                        self._descend(usual, (*kept, day), [slot], cost, order)
+            gap = self._gap((*kept, day))
+            if gap is None:
+                continue
+            gap += self._off(index, kept, day)
+            if least is None or gap < least:
+                least, days = gap, []
+            if gap == least:
+                days.append(day)
+        if not days:
+            return None
+        classes = [
+            (found.people, found.weekday, day, found.mask & self.open_on[day])
+            for day in days
+            for found in self._classes((*kept, day), _weekday(day))
+            if found.mask & self.open_on[day]
+        ]
+        cheapest = min(found[:2] for found in classes)
+        begins = sorted(
+            _Begin(self._earliest_end((*kept, day)), free.start, self.order[who], day, who, free)
+            for *cost, day, mask in classes
+            if tuple(cost) == cheapest
+            for who in self.people
+            if mask & self.bit[who]
+            for free in self._times(day, who)
+        )
+        # Which beginnings lead to the fewest minutes off, and of those to the earliest end.
+        best: tuple[int, int] | None = None
+        left: list[_Begin] = []
+        for begin in begins:
+            if best is not None and (0, begin.ends_on) > best:
+                break
+            cost_then = self._minutes((*kept, begin.day), begin.who, _minute(begin.free.wall), _weekday(begin.day), {})
+            if best is None or cost_then < best:
+                best, left = cost_then, []
+            if cost_then == best:
+                left.append(begin)
+        # Then the fewest other rooms, and of those the first in order.
+        found_last: tuple[int, _Order, list[Slot]] | None = None
+        for begin in sorted(left, key=lambda begin: (begin.start, begin.place)):
+            for room in begin.free.rooms:
+                if found_last is not None and found_last[0] == 0:
+                    return found_last[2]
+                usual = Usual(_weekday(begin.day), begin.free.wall, begin.who, room)
+                rest = self._last(usual, (*kept, begin.day), {})
+                first = (begin.start, begin.place, self.room_order[room])
+                if found_last is None or (rest.rooms, (first, *rest.order)) < found_last[:2]:
+                    on = date.fromordinal(begin.day)
+                    slot = Slot(index + 1, begin.start, begin.free.end, room, on, begin.who)
+                    found_last = rest.rooms, (first, *rest.order), [slot, *rest.slots]
+        return found_last[2] if found_last else None
 
-    def _descend(self, usual: Usual, days: tuple[int, ...], slots: list[Slot], cost: _Cost, order: _Order) -> None:
+    # Each of these is about the sessions after ``days``, and remembers its answers.
+
+    def _state(self, days: _Days) -> _Days:
+        index = len(days)
+        return (index, *(days[place] for place in self.needed if place < index), days[-1])
+
+    def _gap(self, days: _Days) -> int | None:
+        """The least days off the ideal gaps; None if not all can be placed."""
         index = len(days)
         if index == len(self.pacing):
-            key = (cost.gap, cost.people, cost.weekday, cost.minutes, days[-1], cost.rooms, order)
-            if self.found is None or key < self.found[0]:
-                self.found = (key, slots)
-            return
-        options = []
-        low, high = self._window(index, days)
-        for day in range(low, high + 1):
-            if not self._free(day):
-                continue
-            rest = self._rest((*days, day), usual.practitioner, usual.weekday)
-            if rest is None:
-                continue
-            (people, minutes, rooms, _start, person, _room), slot = self._closest(day, usual, index + 1)
-            now = _Cost(
-                cost.gap + self._off(index, days, day),
-                cost.people + people,
-                cost.weekday + (_weekday(day) != usual.weekday),
-                cost.minutes + minutes,
-                cost.rooms + rooms,
-            )
-            then = (*order, (slot.starts_at, person, self.room_order[slot.room]))
-            bound = (
-                now.gap + rest.gap,
-                now.people + rest.people,
-                now.weekday + rest.weekday,
-                now.minutes,
-                rest.ends_on,
-                now.rooms,
-                then,
-            )
-            options.append((bound, day, slot, now))
-        options.sort(key=lambda option: option[0])
-        for bound, day, slot, now in options:
-            if self.found and bound > self.found[0]:
-                return
-            self._descend(usual, (*days, day), [*slots, slot], now, bound[-1])
-
-    def _rest(self, days: tuple[int, ...], who: int | None, weekday: int) -> _Rest | None:
-        """The least that the sessions after ``days`` cost, None if they cannot all be placed. Exact, each state once.
-
-        Without ``who`` the practitioner is left out of account.
-        """
-        index = len(days)
-        if index == len(self.pacing):
-            return _Rest(0, 0, 0, days[-1])
-        state = (index, who, weekday, *(days[place] for place in self.needed if place < index), days[-1])
-        if state in self.rests:
-            return self.rests[state]
-        best: _Rest | None = None
+            return 0
+        state = self._state(days)
+        if state in self.gaps:
+            return self.gaps[state]
+        best: int | None = None
+        following: list[int] = []
         low, high = self._window(index, days)
         ideal = days[-1] + self.pacing[index].gap_ideal
-        for day in sorted(range(low, high + 1), key=lambda day: abs(day - ideal)):
+        for day in _outwards(low, high, ideal):
             off = abs(day - ideal)
-            if best is not None and off > best.gap:
+            if best is not None and off > best:
                 break
-            free = self._free(day)
-            if not free:
+            if not self._is_open(day, index):
                 self._note(day, index)
                 continue
-            rest = self._rest((*days, day), who, weekday)
+            rest = self._gap((*days, day))
             if rest is None:
                 continue
-            found = _Rest(
-                off + rest.gap,
-                rest.people + (who is not None and who not in free),
-                rest.weekday + (_weekday(day) != weekday),
-                rest.ends_on,
-            )
-            if best is None or found < best:
-                best = found
-        self.rests[state] = best
+            if best is None or off + rest < best:
+                best, following = off + rest, []
+            if off + rest == best:
+                following.append(day)
+        self.gaps[state] = best
+        self.next_days[state] = following
+        return best
+
+    def _classes(self, days: _Days, weekday: int) -> tuple[_Class, ...]:
+        """The fewest sessions with others, and of those the fewest on other weekdays, for each usual practitioner."""
+        if len(days) == len(self.pacing):
+            return (_Class(0, 0, self.everybody),)
+        state = (weekday, self._state(days))
+        if state not in self.classed:
+            found: list[_Class] = []
+            for day in self._next(days):
+                there, other = self.open_on[day], int(_weekday(day) != weekday)
+                for people, missed, mask in self._classes((*days, day), weekday):
+                    if mask & there:
+                        found.append(_Class(people, missed + other, mask & there))
+                    if mask & ~there:
+                        found.append(_Class(people + 1, missed + other, mask & ~there))
+            left, kept = self.everybody, []
+            for people, missed, mask in sorted(found):
+                if mask & left:
+                    kept.append(_Class(people, missed, mask & left))
+                    left &= ~mask
+            self.classed[state] = tuple(kept)
+        return self.classed[state]
+
+    def _next(self, days: _Days) -> list[int]:
+        """The days of the next session that keep the days off at their least."""
+        self._gap(days)
+        return self.next_days[self._state(days)]
+
+    def _earliest_end(self, days: _Days) -> int:
+        if len(days) == len(self.pacing):
+            return days[-1]
+        state = self._state(days)
+        if state not in self.ends:
+            self.ends[state] = min(self._earliest_end((*days, day)) for day in self._next(days))
+        return self.ends[state]
+
+    def _following(self, days: _Days, who: int, weekday: int) -> list[int]:
+        """The days of the next session that keep days off, people and weekdays at their least for this practitioner."""
+        bit = self.bit.get(who, self.nobody)
+        state = (bit, weekday, self._state(days))
+        if state not in self.followers:
+            (least,) = (found[:2] for found in self._classes(days, weekday) if found.mask & bit)
+            chosen = []
+            for day in self._next(days):
+                (rest,) = (found for found in self._classes((*days, day), weekday) if found.mask & bit)
+                people = rest.people + (not self.open_on[day] & bit)
+                if (people, rest.weekday + (_weekday(day) != weekday)) == least:
+                    chosen.append(day)
+            self.followers[state] = chosen
+        return self.followers[state]
+
+    def _minutes(
+        self, days: _Days, who: int, wall: int, weekday: int, known: dict[_Days, tuple[int, int]]
+    ) -> tuple[int, int]:
+        """The fewest minutes off this hour, and of those the earliest end."""
+        if len(days) == len(self.pacing):
+            return 0, days[-1]
+        state = self._state(days)
+        if state not in known:
+            best: tuple[int, int] | None = None
+            for day in self._following(days, who, weekday):
+                minutes, ends_on = self._minutes((*days, day), who, wall, weekday, known)
+                found = minutes + self._away(day, who, wall), ends_on
+                if best is None or found < best:
+                    best = found
+            assert best is not None  # noqa: S101 - the rest can be placed
+            known[state] = best
+        return known[state]
+
+    def _away(self, day: int, who: int, wall: int) -> int:
+        """Minutes from this hour to the closest free one; with others only where the usual one has none."""
+        there = who if self.open_on[day] & self.bit.get(who, 0) else -1
+        asked = (day, there, wall)
+        if asked not in self.nearest:
+            walls = self._walls(day, there)
+            place = bisect_left(walls, wall)
+            self.nearest[asked] = min(abs(walls[near] - wall) for near in (place - 1, place) if 0 <= near < len(walls))
+        return self.nearest[asked]
+
+    def _walls(self, day: int, who: int) -> list[int]:
+        """The hours that are free with this practitioner, or with ``who`` -1 with anybody, as minutes of the day."""
+        if (day, who) not in self.walls_on:
+            free = self.masks_on[day]
+            walls = {
+                _minute(wall)
+                for key in ([who] if who in free else free)
+                for grid, mask in free[key]
+                for place, wall in enumerate(grid.walls)
+                if mask >> place & 1
+            }
+            self.walls_on[day, who] = sorted(walls)
+        return self.walls_on[day, who]
+
+    def _last(self, usual: Usual, days: _Days, known: dict[_Days, _Last]) -> _Last:
+        if len(days) == len(self.pacing):
+            return _Last(0, days[-1], 0, (), ())
+        state = self._state(days)
+        if state not in known:
+            best: _Last | None = None
+            for day in self._following(days, usual.practitioner, usual.weekday):
+                rest = self._last(usual, (*days, day), known)
+                (minutes, rooms, start, person, room), slot = self._closest(day, usual, len(days) + 1)
+                found = _Last(
+                    minutes + rest.minutes,
+                    rest.ends_on,
+                    rooms + rest.rooms,
+                    ((start, person, room), *rest.order),
+                    (slot, *rest.slots),
+                )
+                if best is None or found[:4] < best[:4]:
+                    best = found
+            assert best is not None  # noqa: S101 - the rest can be placed
+            known[state] = best
+        return known[state]
+
+    def _closest(self, day: int, usual: Usual, number: int) -> tuple[tuple[int, int, datetime, int, int], Slot]:
+        """The slot of this day that is most like the usual one; with others only where the usual one has none."""
+        best: tuple[tuple[int, int, datetime, int, int], Slot] | None = None
+        wall = _minute(usual.wall)
+        away = self._away(day, usual.practitioner, wall)
+        free = self.masks_on[day]
+        for who in [usual.practitioner] if usual.practitioner in free else free:
+            for found in self._times(day, who):
+                if abs(_minute(found.wall) - wall) != away:
+                    continue
+                room = usual.room if usual.room in found.rooms else found.rooms[0]
+                key = (away, int(room != usual.room), found.start, self.order[who], self.room_order[room])
+                if best is None or key < best[0]:
+                    best = key, Slot(number, found.start, found.end, room, date.fromordinal(day), who)
+        assert best is not None  # noqa: S101 - the day has a free time
         return best
 
     def _window(self, index: int, days: Sequence[int]) -> tuple[int, int]:
         low, high = _window(self.pacing[index], days)
-        return max(low, self.wishes.earliest.toordinal()), high
+        return max(low, self.earliest), high
 
     def _off(self, index: int, days: Sequence[int], day: int) -> int:
         return abs(day - days[-1] - self.pacing[index].gap_ideal) if days else 0
 
-    def _closest(self, day: int, usual: Usual, number: int) -> tuple[tuple[int, int, int, datetime, int, int], Slot]:
-        """The slot of this day that is most like the usual one."""
-        best: tuple[tuple[int, int, int, datetime, int, int], Slot] | None = None
-        free = self._free(day)
-        for who in [usual.practitioner] if usual.practitioner in free else free:
-            for wall, start, end, rooms in free[who]:
-                room = usual.room if usual.room in rooms else rooms[0]
-                key = (
-                    int(who != usual.practitioner),
-                    _apart(wall, usual.wall),
-                    int(room != usual.room),
-                    start,
-                    self.order[who],
-                    self.room_order[room],
-                )
-                if best is None or key < best[0]:
-                    best = key, Slot(number, start, end, room, date.fromordinal(day), who)
-        assert best is not None  # noqa: S101 - the day has a free time
-        return best
-
     # -------------------------------------------------------------- what is free
 
     def slots_on(self, day: date, number: int) -> Iterator[Slot]:
-        for who, times in self._free(day.toordinal()).items():
-            for free in times:
+        ordinal = day.toordinal()
+        self._open(ordinal)
+        for who in self.masks_on[ordinal]:
+            for free in self._times(ordinal, who):
                 for room in free.rooms:
                     yield Slot(number, free.start, free.end, room, day, who)
 
-    def _free(self, day: int) -> dict[int, list[_Free]]:
-        """The free times of each practitioner who has any on this day."""
-        if day not in self.free_on:
+    def place_of(self, slot: Slot) -> tuple[int, int]:
+        return self.order[slot.practitioner], self.room_order[slot.room]
+
+    def _is_open(self, day: int, index: int) -> bool:
+        """Whether anybody is free on this day, and the session may lie on it."""
+        return day not in self.barred[index] and bool(self._open(day))
+
+    def _open(self, day: int) -> int:
+        """Who has a free time on this day: one bit each."""
+        if day not in self.open_on:
             counts: dict[str, int] = {}
-            self.free_on[day] = {}
+            self.masks_on[day] = {}
             on = date.fromordinal(day)
             if on in self.calendar.closures:
                 counts["closed"] = 1
             else:
                 for key, agenda in self.people.items():
-                    if times := list(self._free_times(on, agenda, counts)):
-                        self.free_on[day][key] = times
+                    if masks := self._free_masks(on, agenda, counts):
+                        self.masks_on[day][key] = masks
             self.why_not[day] = counts
-        return self.free_on[day]
+            self.open_on[day] = sum(self.bit[key] for key in self.masks_on[day])
+        return self.open_on[day]
 
-    def _free_times(self, day: date, agenda: Agenda, counts: dict[str, int]) -> Iterator[_Free]:
-        def no(why: str, by: int = 1) -> None:
-            counts[why] = counts.get(why, 0) + by
-
-        calendar, wishes = self.calendar, self.wishes
-        blocks = sorted(block for block in agenda.hours if block.weekday == day.weekday())
-        if not blocks:
-            counts["no_hours"] = 1
-            return
-        if day.weekday() not in wishes.weekdays:
-            counts["not_wished"] = 1
-            return
-        length = timedelta(minutes=self.minutes)
+    def _free_masks(self, day: date, agenda: Agenda, counts: dict[str, int]) -> list[tuple[_Grid, int]]:
+        weekday = day.weekday()
+        blocks = sorted(block for block in agenda.hours if block.weekday == weekday)
+        if not blocks or weekday not in self.wishes.weekdays:
+            counts["not_wished" if blocks else "no_hours"] = 1
+            return []
+        found = []
         for block in blocks:
-            until = _latest(day, min(block.ends, wishes.not_after), calendar.zone)
-            for wall in _grid(block):
-                if wall < wishes.not_before:
-                    continue
-                start = instant(day, wall, calendar.zone)
-                if start is None:
-                    continue
-                end = start + length
-                if end > until:
-                    break
-                if start < calendar.not_before:
-                    no("past")
-                elif not agenda.booked.free(start, end):
-                    no("practitioner")
-                elif not calendar.patient.free(start, end):
-                    no("patient")
-                elif not (rooms := tuple(key for key in self.rooms if calendar.rooms[key].free(start, end))):
-                    no("room")
-                else:
-                    yield _Free(wall, start, end, rooms)
+            grid = self._grid(day, block)
+            if not grid.starts:
+                continue
+            left = (1 << len(grid.starts)) - 1
+            taken = _taken(agenda.booked, grid.starts, grid.ends)
+            why = {"past": grid.past, "practitioner": taken, "patient": grid.patient, "room": grid.no_room}
+            for name, mask in why.items():
+                if lost := left & mask:
+                    counts[name] = counts.get(name, 0) + lost.bit_count()
+                    left &= ~mask
+            if left:
+                found.append((grid, left))
+        return found
+
+    def _grid(self, day: date, block: Hours) -> _Grid:
+        asked = (day.toordinal(), block.starts, block.ends)
+        if asked in self.grids:
+            return self.grids[asked]
+        calendar, wishes = self.calendar, self.wishes
+        length = timedelta(minutes=self.minutes)
+        until = _latest(day, min(block.ends, wishes.not_after), calendar.zone)
+        rows: list[tuple[time, datetime, datetime]] = []
+        for wall in _walls_of(block.starts, block.ends):
+            if wall < wishes.not_before:
+                continue
+            start = instant(day, wall, calendar.zone)
+            if start is None:
+                continue
+            if start + length > until:
+                break
+            rows.append((wall, start, start + length))
+        starts, ends = tuple(row[1] for row in rows), tuple(row[2] for row in rows)
+        rooms = {key: _taken(calendar.rooms[key], starts, ends) for key in self.rooms}
+        no_room = -1
+        for mask in rooms.values():
+            no_room &= mask
+        self.grids[asked] = _Grid(
+            walls=tuple(row[0] for row in rows),
+            starts=starts,
+            ends=ends,
+            past=(1 << bisect_left(starts, calendar.not_before)) - 1,
+            patient=_taken(calendar.patient, starts, ends),
+            rooms=rooms,
+            no_room=no_room,
+        )
+        return self.grids[asked]
+
+    def _times(self, day: int, who: int) -> list[_Free]:
+        """The free times of this practitioner on this day, with the rooms that are free then."""
+        if (day, who) not in self.times_on:
+            self.times_on[day, who] = [
+                _Free(
+                    grid.walls[place],
+                    grid.starts[place],
+                    grid.ends[place],
+                    tuple(key for key, taken in grid.rooms.items() if not taken >> place & 1),
+                )
+                for grid, mask in self.masks_on[day][who]
+                for place in range(len(grid.starts))
+                if mask >> place & 1
+            ]
+        return self.times_on[day, who]
 
     def _note(self, day: int, index: int) -> None:
         if index > self.deepest:
             self.deepest, self.days_tried, self.tally = index, set(), {}
         if index == self.deepest and day not in self.days_tried:
             self.days_tried.add(day)
-            for why, count in self.why_not[day].items():
-                self.tally[why] = self.tally.get(why, 0) + count
+            why = {"interval": 1} if day in self.barred[index] else self.why_not[day]
+            for name, count in why.items():
+                self.tally[name] = self.tally.get(name, 0) + count
+
+
+def _taken(booked: Booked, starts: Sequence[datetime], ends: Sequence[datetime]) -> int:
+    """Which of these visits would overlap what is booked: one bit each. Starts and ends rise."""
+    mask = 0
+    if starts:
+        for busy in booked.between(starts[0], ends[-1]):
+            first, after = bisect_right(ends, busy.start), bisect_left(starts, busy.end)
+            if first < after:
+                mask |= (1 << after) - (1 << first)
+    return mask
+
+
+def _outwards(low: int, high: int, middle: int) -> Iterator[int]:
+    """The days from ``low`` to ``high``, those closest to ``middle`` first, of two as close the earlier."""
+    middle_day = min(max(middle, low), high)
+    if low <= high:
+        yield middle_day
+    down, up = middle_day - 1, middle_day + 1
+    while down >= low or up <= high:
+        if down >= low and (up > high or middle - down <= up - middle):
+            yield down
+            down -= 1
+        else:
+            yield up
+            up += 1
+
+
+def _minute(wall: time) -> int:
+    return wall.hour * 60 + wall.minute
 
 
 def _window(pace: Pacing, days: Sequence[int]) -> tuple[int, int]:
@@ -733,10 +982,10 @@ def _weekday(ordinal: int) -> int:
     return (ordinal + 6) % 7
 
 
-def _grid(block: Hours) -> Iterator[time]:
-    """Wall times from the start of the block, one step apart. Counted on a day without a clock change."""
-    day = datetime.combine(date(2000, 1, 3), block.starts)
-    end = datetime.combine(date(2000, 1, 3), block.ends)
+def _walls_of(starts: time, ends: time) -> Iterator[time]:
+    """Wall times from the start of a block, one step apart. Counted on a day without a clock change."""
+    day = datetime.combine(date(2000, 1, 3), starts)
+    end = datetime.combine(date(2000, 1, 3), ends)
     while day < end:
         yield day.time()
         day += STEP
