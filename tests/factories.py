@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import itertools
 from datetime import date
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
 
 from mesoclinic.accounts.models import Clinic, RoleGrant, Site, User
 from patients.models import Patient
 
 _count = itertools.count(1)
 PASSWORD = "correct horse battery"
+
+
+def today() -> date:
+    """The day at the sample sites: late in the evening it is still yesterday in UTC, the zone that tests run with."""
+    return timezone.localdate(timezone=ZoneInfo("Europe/Paris"))
 
 
 def clinic(*, name: str = "Clinique des Tilleuls", currency: str = "EUR") -> Clinic:

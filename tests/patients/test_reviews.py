@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 from django.urls import reverse
-from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
@@ -14,6 +13,7 @@ from patients.actions import changed_since, confirm_unchanged, record_changes, r
 from patients.day_checks import Answers, intake_after
 from patients.models import Intake, IntakeReview, IntakeStatus, Patient
 from patients.queries import latest_day_check
+from tests import factories
 
 CALM = Answers(facts={"fever_or_acute_illness": False}, new_medicines="", new_illness="", new_allergy="")
 
@@ -99,14 +99,14 @@ def test_day_check_needs_an_intake_that_answered_the_list(teodor: Patient, ada: 
 
 def test_days_since_something_go_by(teodor: Patient, ada: User, fill: Any) -> None:
     intake = fill(teodor, by=ada, days_since_prp_scalp=10, fever_or_acute_illness=True, scalp_findings=[])
-    after = intake_after(intake, CALM, on=timezone.localdate() + timedelta(days=5))
+    after = intake_after(intake, CALM, on=factories.today() + timedelta(days=5))
     assert after.facts == {"days_since_prp_scalp": 15, "fever_or_acute_illness": False}
 
 
 def test_one_antiplatelet_more_is_two_together(teodor: Patient, ada: User, fill: Any) -> None:
     intake = fill(teodor, by=ada, medications=["antiplatelet_single"])
     answers = Answers(facts={}, new_medicines="clopidogrel", new_illness="", new_allergy="")
-    assert intake_after(intake, answers, on=timezone.localdate()).facts["medications"] == ["antiplatelet_dual"]
+    assert intake_after(intake, answers, on=factories.today()).facts["medications"] == ["antiplatelet_dual"]
 
 
 def test_day_check_page(sign_in: Any, teodor: Patient, cleo: User, ada: User, dora: User, fill: Any) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.utils import formats, timezone
+from django.utils import formats
 
 from mesoclinic.accounts.models import User
 from protocols.models import FormularyVersion, Plan
+from tests import factories
 from tests.factories_protocols import draft_plan, published_formulary, settled, signed_plan
 
 
@@ -44,7 +45,7 @@ def snapshot_text(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
     def compare(name: str, text: str) -> None:
         text = re.sub(r"(?:[0-9a-f]{8} ){3}[0-9a-f]{8}", "FINGERPRINT", text)
-        today = formats.date_format(timezone.localdate(), "j F Y")
+        today = formats.date_format(factories.today(), "j F Y")
         text = re.sub(rf"{today},(\s+)\d\d:\d\d", r"DAY,\1TIME", text).replace(today, "DAY")
         text = re.sub(r"^\s*\d\d:\d\d(?= \()", "TIME", text, flags=re.MULTILINE)
         lines = [" ".join(line.split()) for line in text.splitlines()]

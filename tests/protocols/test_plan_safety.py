@@ -89,7 +89,7 @@ def test_a_draft_is_not_signed_after_the_record_was_corrected(ready: Plan, ada: 
 
 
 def test_a_birthday_between_draft_and_signature_asks_for_a_new_draft(ada: User, formulary: FormularyVersion) -> None:
-    today = timezone.localdate()
+    today = factories.today()
     patient = factories.patient(by=ada, birth_date=today.replace(year=today.year - 40, day=1))
     with days_ago(today.day):
         plan = settled(draft_plan(by=ada, patient=patient), by=ada)
@@ -147,7 +147,7 @@ def test_an_old_intake_makes_no_plan(ada: User, formulary: FormularyVersion, day
 
 @pytest.mark.parametrize(("days", "obstacles"), [(30, 0), (31, 1), (71, 2)])
 def test_an_old_draft_is_not_signed(ada: User, formulary: FormularyVersion, days: int, obstacles: int) -> None:
-    patient = factories.patient(by=ada, birth_date=timezone.localdate() - timedelta(days=40 * 365 + 150))
+    patient = factories.patient(by=ada, birth_date=factories.today() - timedelta(days=40 * 365 + 150))
     with days_ago(days):
         plan = settled(draft_plan(by=ada, patient=patient, facts={"days_since_filler_head": 400}), by=ada)
     if not obstacles:
