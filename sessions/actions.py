@@ -26,33 +26,35 @@ from protocols.actions import change_plan_status
 from protocols.enums import PlanStatus
 from protocols.models import Ingredient, Plan
 from sessions import followups, mails
+from sessions.availability import availability_of
 from sessions.gaps import check_course_length, check_gaps, check_intervals
 from sessions.locks import lock_time, with_one_retry
 from sessions.models import (
     Administration,
     Appointment,
     AppointmentStatus,
-    Closure,
     Course,
     Lot,
     Room,
     TreatmentSession,
     TreatmentSessionStatus,
 )
+from sessions.overbooking import Overbook, settle, told_over
 from sessions.permissions import (
     check_can_book,
     check_can_cancel,
     check_can_record,
     check_can_set_status,
+    check_can_treat,
+    check_room_serves,
 )
 from sessions.planned import PlannedLine, planned_lines
-from sessions.planner import Hours
 from sessions.proposing import Chosen, ProposalChanged, propose_series, wishes_from
-from sessions.queries import FREE_AGAIN, hours_of, practitioners_of, rooms_of, usable_lots
+from sessions.queries import FREE_AGAIN, practitioners_of, rooms_of, turnover_for, usable_lots
 from sessions.screening import Against, screened_again
 from sessions.terms import terms_of
 from sessions.transitions import BY_HAND, before
-from sessions.wording import AlreadyTaken, day_words, overlap, plain, time_words
+from sessions.wording import AlreadyTaken, day_words, not_open, overlap, plain
 
 Result = TypeVar("Result")
 BOOKED_AHEAD_DAYS = 731
@@ -107,6 +109,7 @@ def book_course(
         )
         for key in {slot.practitioner for slot in series.slots}:
             check_practitioner(series.people[key], site=site, plan=current)
+        turnover = turnover_for(current, site)
         if expected is not None and [slot.starts_at for slot in series.slots] != list(expected):
             raise ProposalChanged(
                 _("The times have changed since you saw them: somebody booked one of them. Please look again.")
@@ -127,6 +130,8 @@ def book_course(
                     site=site,
                     starts_at=slot.starts_at,
                     ends_at=slot.ends_at,
+                    prepare_minutes=turnover.prepare,
+                    cleanup_minutes=turnover.cleanup,
                     created_by=by,
                 )
             )
@@ -157,8 +162,12 @@ def book_appointment(
     room: Room,
     starts_at: datetime,
     by: User,
+    overbook: Overbook | None = None,
 ) -> Appointment:
-    """Book one session of a signed plan at one time, inside the working hours and the plan's gaps."""
+    """Book one session of a signed plan at one time, inside the working hours and the plan's gaps.
+
+    With ``overbook`` it is deliberately booked over a time that is taken.
+    """
     wanted: list[Appointment] = []
 
     @transaction.atomic
@@ -168,8 +177,8 @@ def book_appointment(
         current = reread(plan)
         check_can_book(current, site=site, by=by)
         check_practitioner(practitioner, site=site, plan=current)
-        if room.site_id != site.pk or not room.is_active:
-            raise InvalidInput(_("%(room)s is not a room of %(site)s.") % {"room": room, "site": site}, field="room")
+        check_can_treat(practitioner, plan=current, site=site)
+        check_room_serves(room, plan=current, site=site)
         terms = terms_of(current)
         if not 1 <= number <= terms.sessions:
             raise InvalidInput(_("The plan has %(n)s sessions.") % {"n": terms.sessions}, field="number")
@@ -177,10 +186,11 @@ def book_appointment(
             raise AlreadyTaken(_("This session of the course is booked already."), field="number")
         check_in_reach(starts_at)
         ends_at = starts_at + timedelta(minutes=terms.minutes)
-        check_open(starts_at, ends_at, practitioner=practitioner, site=site)
+        check_open(starts_at, ends_at, practitioner=practitioner, site=site, plan=current)
         check_course_length(current, [number], field="number")
         check_gaps(current, number=number, starts_at=starts_at, site=site)
         check_intervals(current, {number: starts_at.astimezone(site.tz).date()}, site=site, field="starts_at")
+        turnover = turnover_for(current, site)
         visit = Appointment(
             course=_course_of(current, by=by),
             number=number,
@@ -190,8 +200,11 @@ def book_appointment(
             site=site,
             starts_at=starts_at,
             ends_at=ends_at,
+            prepare_minutes=turnover.prepare,
+            cleanup_minutes=turnover.cleanup,
             created_by=by,
         )
+        over = settle(visit, overbook=overbook, by=by)
         wanted.append(visit)
         visit.save(force_insert=True)
         mails.queue_confirmation([visit], subject_id=visit.public_id, by=by)
@@ -202,7 +215,7 @@ def book_appointment(
             by=by,
             target=visit,
             patient=current.patient,
-            details={"plan": str(current.public_id), "number": number},
+            details={"plan": str(current.public_id), "number": number} | told_over(visit, over),
         )
         return visit
 
@@ -249,30 +262,13 @@ def check_in_reach(starts_at: datetime) -> None:
         raise InvalidInput(_("Courses are booked up to two years ahead."), field="starts_at")
 
 
-def check_open(starts_at: datetime, ends_at: datetime, *, practitioner: User, site: Site) -> None:
-    local, until = starts_at.astimezone(site.tz), ends_at.astimezone(site.tz)
-    closure = Closure.objects.filter(site=site, day=local.date()).first()
-    if closure:
+def check_open(starts_at: datetime, ends_at: datetime, *, practitioner: User, site: Site, plan: Plan) -> None:
+    """The site is open and the practitioner is there, from preparing to cleaning up."""
+    known = availability_of(site, people=[practitioner.pk], since=starts_at.astimezone(site.tz).date())
+    obstacle = known.obstacle(starts_at, ends_at, person=practitioner.pk, turnover=turnover_for(plan, site))
+    if obstacle:
         raise InvalidInput(
-            _("%(site)s is closed on %(day)s: %(why)s.")
-            % {"site": site, "day": day_words(closure.day), "why": closure.reason},
-            field="starts_at",
-        )
-
-    def holds(block: Hours) -> bool:
-        same_day = block.weekday == local.weekday() and until.date() == local.date()
-        return same_day and block.starts <= local.time() and until.time() <= block.ends
-
-    if not any(holds(block) for block in hours_of(practitioner=practitioner, site=site)):
-        raise InvalidInput(
-            _("%(who)s does not work at %(site)s from %(start)s to %(end)s on that day.")
-            % {
-                "who": practitioner,
-                "site": site,
-                "start": time_words(starts_at, site),
-                "end": time_words(ends_at, site),
-            },
-            field="starts_at",
+            not_open(obstacle, starts_at=starts_at, ends_at=ends_at, who=practitioner, site=site), field="starts_at"
         )
 
 

@@ -288,7 +288,7 @@ def free_times(visit: Appointment, *, now: datetime) -> list[datetime]:
     """Up to six real free times for this session within the plan's gaps, one a day, mornings and afternoons in turn."""
     plan: Plan = visit.course.plan
     tz = visit.site.tz
-    calendar = calendar_for(practitioner=visit.practitioner, site=visit.site, patient=visit.patient, since=now)
+    calendar = calendar_for(plan=plan, practitioner=visit.practitioner, site=visit.site, since=now)
     minutes = terms_of(plan).minutes
     day = max(now.astimezone(tz).date() + timedelta(days=1), visit.starts_at.astimezone(tz).date() - timedelta(days=14))
     last = max(visit.starts_at.astimezone(tz).date(), day) + timedelta(days=42)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -20,13 +21,22 @@ from mesoclinic.messaging.actions import cancel_messages
 from protocols.models import Plan
 from sessions import followups, mails
 from sessions.actions import book_appointment, check_in_reach, check_open, check_practitioner, in_words
+from sessions.availability import Turnover
 from sessions.gaps import check_days
 from sessions.locks import lock_time
 from sessions.models import Appointment, AppointmentStatus, Course, Room
-from sessions.permissions import check_can_move
+from sessions.overbooking import Overbook, settle, told_over
+from sessions.permissions import check_can_move, check_can_treat, check_room_serves
 from sessions.planner import Calendar, NoSeries, Slot, Usual, Wishes, alternatives, closest_slot, plan_series
 from sessions.proposing import usual_of_visit
-from sessions.queries import FREE_AGAIN, bookable_plans_visible_to, calendar_for, kept_appointments, rooms_of
+from sessions.queries import (
+    FREE_AGAIN,
+    bookable_plans_visible_to,
+    calendar_for,
+    kept_appointments,
+    rooms_of,
+    turnover_for,
+)
 from sessions.terms import Terms, terms_of
 from sessions.wording import AlreadyTaken, day_words
 
@@ -92,20 +102,21 @@ def ways_of(visit: Appointment, target: Target, *, now: datetime) -> list[Way]:
     return ways
 
 
-def way_of(visit: Appointment, target: Target, *, rest: Rest, now: datetime) -> Way:
+def way_of(visit: Appointment, target: Target, *, rest: Rest, now: datetime, over: bool = False) -> Way:
+    """What one way would do. ``over``: the target's practitioner and room may be taken."""
     course = kept_appointments(visit.course)
     later = [other for other in course if other.number > visit.number and other.status == AppointmentStatus.BOOKED]
     moving = [visit] if rest == "keep" else [visit, *later]
     terms = terms_of(visit.course.plan)
     calendar = calendar_for(
+        plan=visit.course.plan,
         practitioner=target.practitioner,
         site=visit.site,
-        patient=visit.patient,
         since=now,
         colleagues=[other.practitioner for other in later],
         without=moving,
     )
-    _check_free(visit, target, calendar)
+    _check_free(visit, target, calendar, over=over)
     moves = [
         Move(
             visit=visit,
@@ -138,7 +149,7 @@ def suggestions(visit: Appointment, *, now: datetime) -> list[Slot]:
         return []
     tz, terms = visit.site.tz, terms_of(visit.course.plan)
     calendar = calendar_for(
-        practitioner=visit.practitioner, site=visit.site, patient=visit.patient, since=now, without=[visit]
+        plan=visit.course.plan, practitioner=visit.practitioner, site=visit.site, since=now, without=[visit]
     )
     slots = [
         Slot(
@@ -169,10 +180,12 @@ def move_appointment(
     rest: Rest,
     by: User,
     reason: str = "",
+    overbook: Overbook | None = None,
 ) -> list[Appointment]:
     """Give one visit a new time and treat the rest of the course as asked: all of it, or nothing.
 
     Outside the plan's windows only a practitioner may, with a reason, which is kept with the visit and in the audit.
+    With ``overbook`` the one visit is deliberately put over a time that is taken.
     """
     wanted: list[Appointment] = []
 
@@ -195,12 +208,17 @@ def move_appointment(
         check_can_move(visit, by=by)
         check_in_reach(target.starts_at)
         check_practitioner(target.practitioner, site=visit.site, plan=visit.course.plan)
-        way = way_of(visit, target, rest=rest, now=timezone.now())
+        way = way_of(visit, target, rest=rest, now=timezone.now(), over=overbook is not None)
+        turnover = turnover_for(visit.course.plan, visit.site)
+        over: list[Appointment] = []
         said = reason.strip()[:300]
         if way.outside:
             _check_may_leave_window(way.outside, reason=said, by=by)
         for change in _in_order(way.moves):
-            wanted.append(_apply(change, reason=said if way.outside and change.visit.pk == visit.pk else ""))
+            own = change.visit.pk == visit.pk
+            place = _placed(change, turnover=turnover)
+            over += settle(place, overbook=overbook if own else None, by=by)
+            wanted.append(_apply(place, reason=said if way.outside and own else ""))
         wanted.sort(key=lambda moved: moved.number)
         _write(wanted, by=by)
         trail.record(
@@ -216,6 +234,7 @@ def move_appointment(
                 ],
                 "outside": way.outside,
                 "reason": said if way.outside else "",
+                **told_over(next(moved for moved in wanted if moved.pk == visit.pk), over),
             },
         )
         return list(wanted)
@@ -226,18 +245,19 @@ def move_appointment(
 # ------------------------------------------------------------------ the parts
 
 
-def _check_free(visit: Appointment, target: Target, calendar: Calendar) -> None:
+def _check_free(visit: Appointment, target: Target, calendar: Calendar, *, over: bool) -> None:
     ends_at = target.starts_at + (visit.ends_at - visit.starts_at)
-    if target.room.site_id != visit.site_id or not target.room.is_active:
-        raise InvalidInput(
-            _("%(room)s is not a room of %(site)s.") % {"room": target.room, "site": visit.site}, field="room"
-        )
-    check_open(target.starts_at, ends_at, practitioner=target.practitioner, site=visit.site)
+    plan = visit.course.plan
+    check_room_serves(target.room, plan=plan, site=visit.site)
+    check_can_treat(target.practitioner, plan=plan, site=visit.site)
+    check_open(target.starts_at, ends_at, practitioner=target.practitioner, site=visit.site, plan=plan)
     for who, booked in (
         (target.practitioner, calendar.practitioner),
         (target.room, calendar.rooms[target.room.pk]),
         (visit.patient, calendar.patient),
     ):
+        if over and who != visit.patient:
+            continue
         if not booked.free(target.starts_at, ends_at):
             raise AlreadyTaken(_("%(who)s is already taken at this time.") % {"who": who}, field="time")
 
@@ -327,15 +347,28 @@ def _in_order(moves: Sequence[Move]) -> list[Move]:
     return [*sorted(up, key=lambda move: -move.visit.number), *sorted(down, key=lambda move: move.visit.number)]
 
 
-def _apply(change: Move, *, reason: str) -> Appointment:
-    visit = change.visit
-    ends_at: datetime = change.starts_at + timedelta(seconds=(visit.ends_at - visit.starts_at).total_seconds())
+def _placed(change: Move, *, turnover: Turnover) -> Appointment:
+    """The visit as it will be, not written yet. Its length stays; its preparation and clean-up are today's."""
+    visit = copy(change.visit)
+    length = timedelta(seconds=(visit.ends_at - visit.starts_at).total_seconds())
+    visit.starts_at, visit.ends_at = change.starts_at, change.starts_at + length
+    visit.practitioner_id, visit.room_id = change.practitioner_id, change.room_id
+    visit.prepare_minutes, visit.cleanup_minutes = turnover.prepare, turnover.cleanup
+    return visit
+
+
+def _apply(visit: Appointment, *, reason: str) -> Appointment:
     found = Appointment.objects.filter(pk=visit.pk, status=AppointmentStatus.BOOKED, sequence=visit.sequence)
     if not found.update(
-        starts_at=change.starts_at,
-        ends_at=ends_at,
-        practitioner_id=change.practitioner_id,
-        room_id=change.room_id,
+        starts_at=visit.starts_at,
+        ends_at=visit.ends_at,
+        practitioner_id=visit.practitioner_id,
+        room_id=visit.room_id,
+        prepare_minutes=visit.prepare_minutes,
+        cleanup_minutes=visit.cleanup_minutes,
+        overbooked=visit.overbooked,
+        overbook_reason=visit.overbook_reason,
+        overbook_note=visit.overbook_note,
         sequence=F("sequence") + 1,
         window_reason=reason,
     ):
@@ -379,7 +412,7 @@ def book_missing(*, course: Course, by: User) -> Appointment:
     number, now = missing[0], timezone.now()
     near = min(kept, key=lambda visit: (abs(visit.number - number), visit.number))
     site, tz, terms = near.site, near.site.tz, terms_of(course.plan)
-    calendar = calendar_for(practitioner=near.practitioner, site=site, patient=course.plan.patient, since=now)
+    calendar = calendar_for(plan=course.plan, practitioner=near.practitioner, site=site, since=now)
     days = {visit.number: visit.starts_at.astimezone(tz).date() for visit in kept}
     ideal = days[near.number] + timedelta(days=terms.offsets_days[number - 1] - terms.offsets_days[near.number - 1])
     reach = sorted(range(-MISSING_REACH, MISSING_REACH + 1), key=lambda shift: (abs(shift), shift))

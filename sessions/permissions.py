@@ -9,11 +9,12 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.errors import DomainError, InvalidTransition, NotAllowed
+from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from patients.models import Patient
 from protocols.enums import PlanStatus
 from protocols.models import Plan
-from sessions.models import Appointment, AppointmentStatus
+from sessions.abilities import demands_of, in_words, lacking, serves
+from sessions.models import Appointment, AppointmentStatus, Room
 from sessions.transitions import before
 from sessions.wording import day_words
 
@@ -48,6 +49,29 @@ def can_book(plan: Plan, *, site: Site, by: User) -> bool:
     except DomainError:
         return False
     return True
+
+
+def check_can_treat(practitioner: User, *, plan: Plan, site: Site) -> None:
+    """Whether the person may do, at this site, all that the plan asks of who injects it."""
+    short = lacking([practitioner], site=site, demands=demands_of(plan))[practitioner.pk]
+    if short:
+        raise InvalidInput(
+            _("%(who)s does not do this at %(site)s: %(what)s.")
+            % {"who": practitioner, "site": site, "what": in_words(short)},
+            field="practitioner",
+        )
+
+
+def check_room_serves(room: Room, *, plan: Plan, site: Site) -> None:
+    if room.site_id != site.pk or not room.is_active:
+        raise InvalidInput(_("%(room)s is not a room of %(site)s.") % {"room": room, "site": site}, field="room")
+    if not serves(room, demands_of(plan)):
+        raise InvalidInput(_("%(room)s is not used for what this plan asks for.") % {"room": room}, field="room")
+
+
+def check_can_overbook(by: User) -> None:
+    if not by.may(Permission.BOOKING_OVERBOOK):
+        raise NotAllowed(_("Your role does not book over a time that is taken."))
 
 
 def check_can_cancel(appointment: Appointment, *, by: User) -> None:

@@ -14,6 +14,7 @@ from mesoclinic.errors import DomainError
 from protocols.models import Plan
 from sessions.gaps import check_days
 from sessions.models import Appointment, Course, Room
+from sessions.permissions import check_can_treat
 from sessions.planner import (
     Calendar,
     NoSeries,
@@ -25,7 +26,7 @@ from sessions.planner import (
     plan_series,
     relax,
 )
-from sessions.queries import calendar_for, kept_appointments, practitioners_of
+from sessions.queries import able_practitioners, calendar_for, kept_appointments, practitioners_of
 from sessions.terms import Terms, terms_of
 from sessions.wording import no_series
 
@@ -93,11 +94,15 @@ def propose_series(
         raise DomainError(_("Every session of this course is booked already."))
     if numbers != list(range(1, len(numbers) + 1)):
         raise DomainError(_("A session between two booked ones is missing. Book it from the page of a booked one."))
-    able = list(practitioners_of(site))
+    able = able_practitioners(plan, site)
+    if practitioner:
+        check_can_treat(practitioner, plan=plan, site=site)
     first = practitioner or next((who for who in able if who.pk == plan.signed_by_id), able[0] if able else None)
+    if first is None and practitioners_of(site).exists():
+        raise DomainError(_("Nobody at %(site)s does what this plan asks for.") % {"site": site})
     if first is None:
         raise DomainError(_("Nobody has working hours at %(site)s.") % {"site": site})
-    calendar = calendar_for(practitioner=first, site=site, patient=plan.patient, since=now, colleagues=able)
+    calendar = calendar_for(plan=plan, practitioner=first, site=site, since=now, colleagues=able)
     wished = replace(
         wishes,
         earliest=max(wishes.earliest, now.astimezone(site.tz).date()),

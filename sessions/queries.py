@@ -14,19 +14,20 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from patients.models import Patient
 from protocols.models import Plan
+from sessions.abilities import demands_of, lacking, serves
+from sessions.availability import Turnover, availability_of, turnover_of
 from sessions.models import (
     Appointment,
     AppointmentStatus,
-    Closure,
     Course,
     Lot,
     Room,
     TreatmentSession,
     TreatmentSessionStatus,
-    WorkingHours,
 )
 from sessions.planned import planned_lines
-from sessions.planner import Agenda, Booked, Calendar, Hours
+from sessions.planner import Agenda, Booked, Calendar
+from sessions.resource_models import MOST_MINUTES
 
 FREE_AGAIN = (AppointmentStatus.CANCELLED, AppointmentStatus.NO_SHOW)  # this session of the course may be booked anew
 
@@ -83,13 +84,22 @@ def practitioners_of(site: Site) -> QuerySet[User]:
     )
 
 
-def hours_of(*, practitioner: User, site: Site) -> list[Hours]:
-    rows = WorkingHours.objects.filter(practitioner=practitioner, site=site)
-    return [Hours(row.weekday, row.starts, row.ends) for row in rows.order_by("weekday", "starts")]
+def able_practitioners(plan: Plan, site: Site) -> list[User]:
+    """Who has working hours at the site and may do all that the plan asks for."""
+    people = list(practitioners_of(site).prefetch_related("role_grants"))
+    short = lacking(people, site=site, demands=demands_of(plan))
+    return [who for who in people if not short[who.pk]]
 
 
-def closures_of(site: Site, *, since: date) -> frozenset[date]:
-    return frozenset(Closure.objects.filter(site=site, day__gte=since).values_list("day", flat=True))
+def rooms_for(plan: Plan, site: Site) -> list[Room]:
+    """The site's rooms that serve what the plan asks for."""
+    demands = demands_of(plan)
+    return [room for room in rooms_of(site).order_by("name", "pk") if serves(room, demands)]
+
+
+def turnover_for(plan: Plan, site: Site) -> Turnover:
+    """The minutes of preparation and clean-up around each visit of the plan at this site."""
+    return turnover_of(site, str(plan.result["course"].get("technique") or ""))
 
 
 def live_appointments() -> QuerySet[Appointment]:
@@ -99,45 +109,54 @@ def live_appointments() -> QuerySet[Appointment]:
 
 def calendar_for(
     *,
+    plan: Plan,
     practitioner: User,
     site: Site,
-    patient: Patient,
     since: datetime,
     colleagues: Iterable[User] = (),
     without: Iterable[Appointment] = (),
 ) -> Calendar:
-    """All that the planner has to know, in six queries, however many colleagues there are.
+    """All that the planner has to know for visits of this plan, in a fixed number of queries.
 
-    ``without`` are appointments that are about to be moved: they take up no time.
+    The minutes of preparation and clean-up, of the new visit and of those that are there, are part of the busy time of
+    people and rooms, so that the planner itself need not know of them. ``without`` are appointments that are about to
+    be moved: they take up no time.
     """
-    rooms = list(rooms_of(site).order_by("name", "pk"))
-    taken = live_appointments().filter(ends_at__gt=since).exclude(pk__in=[visit.pk for visit in without])
+    rooms, turnover = rooms_for(plan, site), turnover_for(plan, site)
+    taken = (
+        live_appointments()
+        .filter(ends_at__gt=since - timedelta(minutes=MOST_MINUTES))
+        .exclude(pk__in=[visit.pk for visit in without])
+        .order_by("starts_at")
+    )
     others = [who.pk for who in colleagues if who.pk != practitioner.pk]
-
-    def booked(rows: QuerySet[Appointment]) -> Booked:
-        return Booked(rows.order_by("starts_at").values_list("starts_at", "ends_at"))
-
     everybody = [practitioner.pk, *others]
-    blocks: dict[int, list[Hours]] = {key: [] for key in everybody}
-    for row in WorkingHours.objects.filter(practitioner__in=everybody, site=site).order_by("weekday", "starts"):
-        blocks[row.practitioner_id].append(Hours(row.weekday, row.starts, row.ends))
-    by_person: dict[int, list[tuple[datetime, datetime]]] = {key: [] for key in everybody}
-    of_people = taken.filter(practitioner__in=everybody).order_by("starts_at")
-    for key, starts_at, ends_at in of_people.values_list("practitioner_id", "starts_at", "ends_at"):
-        by_person[key].append((starts_at, ends_at))
+    known = availability_of(site, people=everybody, since=since.astimezone(site.tz).date())
+
+    def around(start: datetime, end: datetime, prepare: int = 0, cleanup: int = 0) -> tuple[datetime, datetime]:
+        """The time in which a new visit may not lie, its own preparation and clean-up included."""
+        return (
+            start - timedelta(minutes=prepare) - turnover.after,
+            end + timedelta(minutes=cleanup) + turnover.before,
+        )
+
+    times = ("starts_at", "ends_at", "prepare_minutes", "cleanup_minutes")
+    by_person = {key: [around(*span) for span in known.away(key)] for key in everybody}
+    for key, *span in taken.filter(practitioner__in=everybody).values_list("practitioner_id", *times):
+        by_person[key].append(around(*span))
     by_room: dict[int, list[tuple[datetime, datetime]]] = {room.pk: [] for room in rooms}
-    in_rooms = taken.filter(room__in=rooms).order_by("starts_at")
-    for room_id, starts_at, ends_at in in_rooms.values_list("room_id", "starts_at", "ends_at"):
-        by_room[room_id].append((starts_at, ends_at))
+    for key, *span in taken.filter(room__in=rooms).values_list("room_id", *times):
+        by_room[key].append(around(*span))
+    hours = {key: known.visiting_hours(key, turnover) for key in everybody}
     return Calendar(
         zone=site.tz,
         key=practitioner.pk,
-        hours=blocks[practitioner.pk],
-        colleagues={key: Agenda(hours=blocks[key], booked=Booked(by_person[key])) for key in others},
-        closures=closures_of(site, since=since.astimezone(site.tz).date()),
+        hours=hours[practitioner.pk],
+        colleagues={key: Agenda(hours=hours[key], booked=Booked(by_person[key])) for key in others},
+        closures=frozenset(known.closed),
         practitioner=Booked(by_person[practitioner.pk]),
-        patient=booked(taken.filter(patient=patient)),
-        rooms={key: Booked(intervals) for key, intervals in by_room.items()},
+        patient=Booked(taken.filter(patient_id=plan.patient_id).values_list("starts_at", "ends_at")),
+        rooms={key: Booked(spans) for key, spans in by_room.items()},
         not_before=since,
     )
 

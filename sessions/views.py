@@ -42,10 +42,10 @@ from sessions.permissions import can_cancel, can_move, can_record, check_can_boo
 from sessions.planned import planned_syringes, planned_zones
 from sessions.proposing import Chosen, ProposalChanged, Series, propose_series, wishes_from
 from sessions.queries import (
+    able_practitioners,
     appointments_visible_to,
     bookable_plans_visible_to,
     courses_visible_to,
-    practitioners_of,
     rooms_of,
     usable_lots,
 )
@@ -184,7 +184,7 @@ def _wishes(request: ClinicRequest, plan: Plan, site: Site) -> Any:
     given = request.POST if request.method == "POST" else request.GET
     if "practitioner" in given:
         return given
-    able = list(practitioners_of(site))
+    able = able_practitioners(plan, site)
     usual = next((who for who in able if who == plan.signed_by), able[0] if able else None)
     tomorrow = timezone.now().astimezone(site.tz).date() + timedelta(days=1)
     defaults = given.copy()

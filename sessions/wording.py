@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.errors import DomainError
 from sessions import planner
+from sessions.availability import Obstacle
 from sessions.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
 from sessions.models import Appointment
 from sessions.queries import live_appointments
@@ -255,7 +256,7 @@ def overlap(error: IntegrityError, wanted: Iterable[Appointment]) -> AlreadyTake
     if not visits:
         return None
     if any(guard.broken_by(error) for guard in (PRACTITIONER_FREE, ROOM_FREE, PATIENT_FREE)):
-        return _taken(visits)
+        return taken(visits)
     text = str(error)
     if "session_booked_once" in text or "treatment_sessions_appointment.number" in text:
         return AlreadyTaken(_("This session of the course is booked already."))
@@ -264,21 +265,62 @@ def overlap(error: IntegrityError, wanted: Iterable[Appointment]) -> AlreadyTake
     return None
 
 
-def _taken(visits: list[Appointment]) -> AlreadyTaken:
+def taken(visits: list[Appointment]) -> AlreadyTaken:
     """Who or what is taken, and when. Where several are, the same one on both engines: the practitioner first."""
     for column in ("practitioner", "room", "patient"):
         for visit in visits:
             who = getattr(visit, column)
-            clash = (
-                live_appointments()
-                .filter(**{column: who}, starts_at__lt=visit.ends_at, ends_at__gt=visit.starts_at)
-                .order_by("starts_at")
-                .first()
-            )
+            clash = _clash(visit, column)
             if clash is None:
                 continue
             words = {"who": who, "when": when_words(clash.starts_at, visit.site)}
+            if visit.starts_at >= clash.ends_at or clash.starts_at >= visit.ends_at:
+                return AlreadyTaken(
+                    _("%(who)s is taken around %(when)s: preparation and clean-up need the time between two visits.")
+                    % words,
+                    field="starts_at",
+                )
             if column == "room":
                 return AlreadyTaken(_("%(who)s is already taken on %(when)s.") % words, field="starts_at")
             return AlreadyTaken(_("%(who)s already has an appointment on %(when)s.") % words, field="starts_at")
     return AlreadyTaken(_("Somebody else was booking this time. Please look again."), field="starts_at")
+
+
+def _clash(visit: Appointment, column: str) -> Appointment | None:
+    """The first live visit that shares this with the wanted one; for all but the patient with the minutes around it."""
+    around = timedelta(0 if column == "patient" else 1)
+    near = (
+        live_appointments()
+        .filter(**{column: getattr(visit, column)})
+        .filter(starts_at__lt=visit.ends_at + around, ends_at__gt=visit.starts_at - around)
+        .exclude(pk=visit.pk)
+        .order_by("starts_at")
+    )
+    if column == "patient":
+        return near.first()
+    shared = (other for other in near if other.taken_from < visit.taken_until and visit.taken_from < other.taken_until)
+    return next(shared, None)
+
+
+# ------------------------------------------------------------------ what stands against a time
+
+
+def not_open(obstacle: Obstacle, *, starts_at: datetime, ends_at: datetime, who: User, site: Site) -> str:
+    """Why the site or the practitioner is not there at this time."""
+    words = {
+        "site": site,
+        "who": who,
+        "day": day_words(obstacle.day),
+        "why": obstacle.why,
+        "start": time_words(starts_at, site),
+        "end": time_words(ends_at, site),
+    }
+    if obstacle.code == "closed":
+        return _("%(site)s is closed on %(day)s: %(why)s.") % words
+    if obstacle.code == "away":
+        return _("%(who)s is not there on %(day)s at this time: %(why)s.") % words
+    if obstacle.code == "site_hours":
+        return (
+            _("%(site)s is not open on %(day)s from %(start)s to %(end)s, preparation and clean-up included.") % words
+        )
+    return _("%(who)s does not work at %(site)s from %(start)s to %(end)s on that day.") % words

@@ -36,6 +36,8 @@ class Permission(StrEnum):
     PLAN_SIGN = "plan.sign"  # only plans of one's own drafting or review; the action checks
     BOOKING_READ = "booking.read"
     BOOKING_WRITE = "booking.write"
+    BOOKING_OVERBOOK = "booking.overbook"  # deliberately, over a time that is taken, with a reason
+    RESOURCES_WRITE = "resources.write"  # opening hours, closures, rooms, people's hours, absences and abilities
     SESSION_EXISTS = "session.exists"
     SESSION_READ = "session.read"
     SESSION_WRITE = "session.write"
@@ -72,6 +74,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         _CLINICAL
         | {
             Permission.INTAKE_WRITE,
+            Permission.BOOKING_OVERBOOK,
             Permission.PLAN_WRITE,
             Permission.PLAN_SIGN,
             Permission.SESSION_WRITE,
@@ -79,7 +82,14 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         }
     ),
     Role.DIRECTOR: frozenset(
-        _CLINICAL | {Permission.FORMULARY_WRITE, Permission.AUDIT_READ, Permission.SETTINGS_WRITE}
+        _CLINICAL
+        | {
+            Permission.BOOKING_OVERBOOK,
+            Permission.RESOURCES_WRITE,
+            Permission.FORMULARY_WRITE,
+            Permission.AUDIT_READ,
+            Permission.SETTINGS_WRITE,
+        }
     ),
 }
 

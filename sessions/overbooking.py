@@ -1,0 +1,77 @@
+"""Booking deliberately over a time that is taken: who may, why, and how far it goes.
+
+The database keeps the rest: an overbooked visit may lie over ordinary visits of its practitioner and room, never over
+another overbooked one of either, and never over one of the same patient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from mesoclinic.accounts.models import User
+from mesoclinic.errors import InvalidInput
+from sessions.models import Appointment, OverbookReason
+from sessions.permissions import check_can_overbook
+from sessions.queries import live_appointments
+from sessions.resource_models import MOST_MINUTES
+from sessions.wording import AlreadyTaken, taken
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overbook:
+    reason: str  # one of OverbookReason
+    note: str = ""
+
+
+def clashes_of(visit: Appointment) -> list[Appointment]:
+    """The live visits whose practitioner or room this one would share, preparation and clean-up included."""
+    most = timedelta(minutes=MOST_MINUTES)
+    near = (
+        live_appointments()
+        .filter(Q(practitioner_id=visit.practitioner_id) | Q(room_id=visit.room_id))
+        .filter(starts_at__lt=visit.taken_until + most, ends_at__gt=visit.taken_from - most)
+        .exclude(pk=visit.pk)
+        .select_related("practitioner", "room", "site")
+        .order_by("starts_at", "pk")
+    )
+    return [other for other in near if other.taken_from < visit.taken_until and visit.taken_from < other.taken_until]
+
+
+def settle(visit: Appointment, *, overbook: Overbook | None, by: User) -> list[Appointment]:
+    """Refuse a time that is taken; or mark the visit as deliberately booked over what is there, and give that back.
+
+    To be asked under the locks of ``lock_time``, before the visit is written.
+    """
+    clashes = clashes_of(visit)
+    if overbook is None:
+        if clashes:
+            raise taken([visit])
+        visit.overbooked, visit.overbook_reason, visit.overbook_note = False, "", ""
+        return []
+    check_can_overbook(by)
+    if overbook.reason not in OverbookReason.values:
+        raise InvalidInput(_("Say why it has to be at this time."), field="overbook_reason")
+    note = overbook.note.strip()[:200]
+    if overbook.reason == OverbookReason.OTHER and not note:
+        raise InvalidInput(_("Write the reason."), field="overbook_note")
+    if not clashes:
+        raise InvalidInput(_("This time is free. Book it the usual way."), field="time")
+    if any(other.overbooked for other in clashes):
+        raise AlreadyTaken(_("This time is booked twice already. Two visits at once are the most."), field="time")
+    visit.overbooked, visit.overbook_reason, visit.overbook_note = True, overbook.reason, note
+    return clashes
+
+
+def told_over(visit: Appointment, clashes: list[Appointment]) -> dict[str, object]:
+    """For the audit event: the reason, and the visits it was booked over. Nothing for an ordinary visit."""
+    if not visit.overbooked:
+        return {}
+    return {
+        "overbooked": visit.overbook_reason,
+        "note": visit.overbook_note,
+        "over": [str(other.public_id) for other in clashes],
+    }
