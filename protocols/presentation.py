@@ -14,11 +14,12 @@ from django.utils.translation import gettext as _
 from patients.intakes import answered_unknown, intake_vocabulary, question_of, short_label, unit_label, value_in_words
 from patients.vocabulary import Fact, Vocabulary
 from protocols.catalogue import Catalogue, Source
-from protocols.computing import shown
+from protocols.computing import formulary_of, shown
 from protocols.enums import AcknowledgementReason, EditReason, OpenAnswerKind
 from protocols.models import Plan
 from protocols.queries import intake_checks, live_acknowledgements, live_open_answers, open_facts
 from protocols.what_if import Change, looser
+from protocols.wording import Words, words_of
 
 SWAP_REASONS = frozenset({"adds_too_little", "not_chosen", "displaced", "removed_by_hand", "family_limit", "pair"})
 GROUPS: Mapping[str, Any] = {
@@ -94,9 +95,17 @@ class Line:
     error: str = ""
 
     @property
+    def away_from_usual(self) -> bool:
+        return self.set_by_hand and Decimal(self.volume_ml) != Decimal(self.usual_ml)
+
+    @property
     def reason_missing(self) -> bool:
         """Set by hand to another volume than the usual one, and nobody has said why yet."""
-        return self.set_by_hand and not self.reason_code and Decimal(self.volume_ml) != Decimal(self.usual_ml)
+        return self.away_from_usual and not self.reason_code
+
+    @property
+    def reason_words(self) -> str:
+        return str(EditReason(self.reason_code).label) if self.reason_code else ""
 
     @property
     def shown_volume(self) -> str:
@@ -113,6 +122,7 @@ class Mixture:
     lines: list[Line]
     hurried: list[str]
     drawing: dict[str, Any]
+    flat: bool = False  # too few lines for a standing syringe beside them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +143,7 @@ class Question:
     fact: str
     label: str
     text: str
-    needed_by: list[str]
+    decides: list[tuple[str, str]]  # (rule, what it would say) of each rule that an answer could make fire
     ingredients: str
     input: str  # number | boolean | enum | list
     unit: str
@@ -174,6 +184,16 @@ class Reader:
         if self._vocabulary is None:
             self._vocabulary = intake_vocabulary(also=self.contents.raw)
         return self._vocabulary
+
+    @cached_property
+    def words(self) -> Words:
+        return words_of(formulary_of(self.plan))
+
+    def _rule_says(self, rule: str) -> str:
+        """A rule's sentence; one that the engine makes itself has none before it fires, so its name has to do."""
+        if rule in self.words.rules:
+            return self.words.rule_message({"rule": rule})
+        return rule.replace("_", " ").capitalize()
 
     # -------------------------------------------------------------- facts
     def concerns(self) -> list[dict[str, str]]:
@@ -272,7 +292,8 @@ class Reader:
     # -------------------------------------------------------------- mixtures
     def mixtures(self, syringes: list[dict[str, Any]] | None = None) -> list[Mixture]:
         found = []
-        for syringe in self.result["syringes"] if syringes is None else syringes:
+        shown_syringes = self.result["syringes"] if syringes is None else syringes
+        for syringe in shown_syringes:
             lines, number = [], 0
             for raw in syringe["lines"]:
                 diluent = raw["role"] == "diluent"
@@ -296,6 +317,7 @@ class Reader:
                         "copies": syringe["drawn_as"]["count"],
                         "lines": [{k: v for k, v in raw.items() if k != "dose" or v} for raw in syringe["lines"]],
                     },
+                    flat=len(lines) < 3 and len(shown_syringes) > 1,
                 )
             )
         return found
@@ -455,7 +477,7 @@ class Reader:
                     fact=row["fact"],
                     label=row["label"],
                     text=row["question"].removeprefix("Practitioner: "),
-                    needed_by=row["needed_by"],
+                    decides=[(rule, self._rule_says(rule)) for rule in row["needed_by"]],
                     ingredients=self.names(row.get("ingredients", [])),
                     input="number" if fact and fact.type in ("integer", "number") else fact.type if fact else "number",
                     unit=_unit(fact),
@@ -479,7 +501,7 @@ class Reader:
             fact=fact.key,
             label=short_label(question_of(fact)),
             text=short_label(question_of(fact)),
-            needed_by=[],
+            decides=[],
             ingredients="",
             input="number" if fact.type in ("integer", "number") else fact.type,
             unit=_unit(fact),
@@ -490,7 +512,10 @@ class Reader:
         )
 
     def referrals(self) -> list[dict[str, str]]:
-        return list({row["referral"]: row for row in self.result["referrals"]}.values())
+        """Each with what it is for, which is what its rule says."""
+        said = {row["rule"]: row["message"] for kind in ("blocks", "cautions", "infos") for row in self.result[kind]}
+        rows = {row["referral"]: row for row in self.result["referrals"]}
+        return [{**row, "why": said.get(row["rule"], "")} for row in rows.values()]
 
     # -------------------------------------------------------------- course, cost, alternatives
     def alternatives(self) -> list[dict[str, Any]]:

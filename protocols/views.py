@@ -292,13 +292,17 @@ def _plan_page(
     may_change = can_change_plan(plan, by=request.user)
     group = request.GET.get("left", "")
     left = reader.left_out()
+    shown_left = [row for row in left if not group or row.group == group]
+    beside = max(5, round(1.6 * sum(len(mixture.lines) for mixture in mixtures)))  # as many as the mixture is tall
     context = {
         "plan": plan,
         "result": reader.result,
         "reader": reader,
         "strip": strip(plan.patient),
         "mixtures": mixtures,
-        "left": [row for row in left if not group or row.group == group],
+        "left": shown_left,
+        "left_first": shown_left[:beside],
+        "left_rest": shown_left[beside:],
         "left_total": len(left),
         "left_groups": reader.left_groups(left),
         "left_group": group,

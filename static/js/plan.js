@@ -8,6 +8,29 @@ document.addEventListener("htmx:before:request", (event) => {
   if (shown && body instanceof URLSearchParams && body.has("revision")) body.set("revision", shown);
 });
 
+// A volume is sent a moment after it was changed, or at once with Enter; what was not changed is not sent.
+let waiting = 0;
+const volumeOf = (form) => form.querySelector("input[name=volume_ml]");
+document.addEventListener("change", (event) => {
+  const form = event.target.closest?.("form[data-volume]");
+  if (!form) return;
+  clearTimeout(waiting);
+  waiting = setTimeout(() => form.isConnected && form.requestSubmit(), 250);
+});
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches?.("form[data-volume]")) return;
+  clearTimeout(waiting);
+  const input = volumeOf(event.target);
+  if (input.value !== input.defaultValue || input.getAttribute("aria-invalid")) return;
+  event.preventDefault();
+  event.stopPropagation();
+}, true);
+
+// One click into a volume, and what is typed replaces it.
+document.addEventListener("focusin", (event) => {
+  if (event.target.matches?.("form[data-volume] input[name=volume_ml]")) setTimeout(() => event.target.select());
+});
+
 // A volume shows what the server has, unless somebody is typing in it just now.
 const settleVolumes = () => {
   for (const input of document.querySelectorAll("#plan-panes input[name=volume_ml]")) {

@@ -320,7 +320,7 @@ def test_a_plan_of_two_mixtures_shows_both(formulary: FormularyVersion, ada: Use
     plan = draft_plan(by=ada, concerns=concerns, facts={"norwood_stage": None})
     page = sign_in(ada).get(url(plan))
     assert len(page.context["mixtures"]) == len(plan.result["syringes"]) == 2
-    assert page.content.decode().count('class="mix"') == 2
+    assert page.content.decode().count('class="mix-draw"') == 2
 
 
 def test_the_page_carries_no_inline_script_or_style(draft: Plan, ada: User, sign_in) -> None:
