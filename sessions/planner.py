@@ -364,24 +364,25 @@ def _others(slot: Slot, *, search: _Search, days: list[date], index: int, usual:
             off = sum(abs((moved[n] - moved[n - 1]).days - pacing[n].gap_ideal) for n in range(1, len(moved)))
             by_gap.setdefault(off, []).append(day)
 
-    def options(day: date) -> list[tuple[tuple[object, ...], Slot]]:
+    def options(day: date, *, usual_only: bool) -> list[tuple[tuple[object, ...], Slot]]:
         found = []
-        for other in search.slots_on(day, slot.number):
-            if (other.starts_at, other.practitioner) != (slot.starts_at, slot.practitioner):
-                away = _apart(wall_of(other, search.calendar.zone), usual.wall)
-                order = (other.practitioner != usual.practitioner, day.weekday() != usual.weekday, away)
-                found.append(((*order, other.starts_at, other.room != slot.room, *search.place_of(other)), other))
+        for who, free in search.times_on_day(day):
+            if (free.start, who) == (slot.starts_at, slot.practitioner) or (usual_only and who != usual.practitioner):
+                continue
+            other = Slot(slot.number, free.start, free.end, free.room(slot.room), day, who)
+            away = _apart(free.wall, usual.wall)
+            order = (who != usual.practitioner, day.weekday() != usual.weekday, away, free.start)
+            found.append(((*order, other.room != slot.room, *search.place_of(other)), other))
         return sorted(found)
 
     chosen: list[Slot] = []
-    seen: list[tuple[tuple[object, ...], Slot]] = []
     for off in sorted(by_gap):
-        here = [rows for day in by_gap[off] if (rows := options(day))]
-        chosen += [rows[0][1] for rows in sorted(here)][: count - len(chosen)]
-        seen += [((off, *order), other) for rows in here for order, other in rows]
+        rows = [options(day, usual_only=True) or options(day, usual_only=False) for day in by_gap[off]]
+        chosen += [other for _order, other in sorted(row[0] for row in rows if row)][: count - len(chosen)]
         if len(chosen) == count:
-            break
-    for _order, other in sorted(seen) if len(chosen) < count else ():
+            return sorted(chosen, key=lambda other: other.starts_at)
+    more = [(off, row) for off in by_gap for day in by_gap[off] for row in options(day, usual_only=False)]
+    for _off, (_order, other) in sorted(more):
         if all(other.starts_at != taken.starts_at for taken in chosen):
             chosen.append(other)
         if len(chosen) == count:
@@ -462,6 +463,9 @@ class _Free(NamedTuple):
     start: datetime
     end: datetime
     rooms: tuple[int, ...]
+
+    def room(self, usual: int) -> int:
+        return usual if usual in self.rooms else self.rooms[0]
 
 
 class _Class(NamedTuple):
@@ -810,7 +814,7 @@ class _Search:
             for found in self._times(day, who):
                 if abs(_minute(found.wall) - wall) != away:
                     continue
-                room = usual.room if usual.room in found.rooms else found.rooms[0]
+                room = found.room(usual.room)
                 key = (away, int(room != usual.room), found.start, self.order[who], self.room_order[room])
                 if best is None or key < best[0]:
                     best = key, Slot(number, found.start, found.end, room, date.fromordinal(day), who)
@@ -827,12 +831,16 @@ class _Search:
     # -------------------------------------------------------------- what is free
 
     def slots_on(self, day: date, number: int) -> Iterator[Slot]:
+        for who, free in self.times_on_day(day):
+            for room in free.rooms:
+                yield Slot(number, free.start, free.end, room, day, who)
+
+    def times_on_day(self, day: date) -> Iterator[tuple[int, _Free]]:
         ordinal = day.toordinal()
         self._open(ordinal)
         for who in self.masks_on[ordinal]:
             for free in self._times(ordinal, who):
-                for room in free.rooms:
-                    yield Slot(number, free.start, free.end, room, day, who)
+                yield who, free
 
     def place_of(self, slot: Slot) -> tuple[int, int]:
         return self.order[slot.practitioner], self.room_order[slot.room]
