@@ -11,7 +11,16 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Clinic
 from protocols import wording
-from protocols.engine import ENGINE_VERSION, Formulary, Policy, canonical_json, parse_case, verify
+from protocols.engine import (
+    ENGINE_VERSION,
+    Formulary,
+    Policy,
+    apply_edits,
+    canonical_json,
+    parse_case,
+    propose,
+    verify,
+)
 from protocols.engine.codes import without_sentences
 from protocols.models import FormularyVersion, Plan
 from protocols.proposing import answer
@@ -115,6 +124,8 @@ def merged(edits: Sequence[Mapping[str, Any]], added: Sequence[Mapping[str, Any]
 def verified(plan: Plan) -> list[str]:
     """What the second, independent calculation finds wrong with the plan. Nothing: it agrees."""
     found = [str(row) for row in verify(plan.result, plan.case, formulary_of(plan), plan.policy)]
+    if plan.result["engine_version"] != plan.engine_version:
+        found.insert(0, _("the result is of another engine than the plan says"))
     if bare_edits(plan.edits) != bare_edits(plan.result["edits"]):
         found.insert(0, _("the result does not hold the edits that were made"))
     return found
@@ -130,9 +141,34 @@ def shown(plan: Plan) -> dict[str, Any]:
     return wording.render(without_sentences(plan.result), formulary_of(plan)) | {"refusals": []}
 
 
-def recompute(plan: Plan) -> Computed:
-    """The plan's answer from its stored inputs alone."""
-    return compute(case=plan.case, version=plan.formulary, policy=plan.policy, language=plan.language, edits=plan.edits)
+def recompute(plan: Plan) -> list[Computed]:
+    """The plan's answer from its stored inputs alone, as the engine that computed it said it.
+
+    More than one where that engine had several spellings; none where this release does not know that engine.
+    """
+    if plan.engine_version == ENGINE_VERSION:
+        inputs = {"case": plan.case, "version": plan.formulary, "policy": plan.policy, "language": plan.language}
+        return [compute(edits=plan.edits, **inputs)]
+    formulary = built_formulary(plan.formulary)
+    case, policy = parse_case(plan.case, formulary), Policy.from_mapping(plan.policy, formulary)
+    proposal = propose(case, formulary, policy)
+    edited = apply_edits(case, formulary, policy, bare_edits(plan.edits)) if plan.edits else None
+    result = proposal if edited is None else edited.proposal
+    refusals = [] if edited is None else [{"path": row.path, "code": row.code} for row in edited.refusals]
+    return [
+        Computed(
+            case=plain(case.canonical()),
+            policy=plain(policy.overrides),
+            proposal=own,
+            result=said,
+            edits=plan.edits,
+            refusals=refusals,
+            engine_version=plan.engine_version,
+        )
+        for own, said in zip(
+            proposal.as_said_by(plan.engine_version), result.as_said_by(plan.engine_version), strict=True
+        )
+    ]
 
 
 def plain(value: Any) -> Any:

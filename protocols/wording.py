@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from django.utils import formats
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
@@ -359,14 +360,15 @@ def _trade(trade: Mapping[str, Any], words: Words) -> str:
         "fewer_syringes": lambda: ngettext("%(count)s syringe fewer", "%(count)s syringes fewer", p["count"]) % p,
         "more_cautions": lambda: ngettext("%(count)s caution more", "%(count)s cautions more", p["count"]) % p,
         "fewer_cautions": lambda: ngettext("%(count)s caution fewer", "%(count)s cautions fewer", p["count"]) % p,
-        "dearer": lambda: (
-            _("higher list price per mL (sum of cost indexes +%(cost_index)s); the price of the course can differ") % p
-        ),
-        "cheaper": lambda: (
-            _("lower list price per mL (sum of cost indexes −%(cost_index)s); the price of the course can differ") % p
-        ),
+        "dearer": lambda: _("%(price)s more for the course") % {"price": _price(p)},
+        "cheaper": lambda: _("%(price)s less for the course") % {"price": _price(p)},
     }
     return texts[trade["code"]]()
+
+
+def _price(params: Mapping[str, Any]) -> str:
+    amount = formats.number_format(Decimal(params["amount"]), 2)
+    return f"{amount} {params['currency']}" if params["currency"] else _("%(amount)s cost units") % {"amount": amount}
 
 
 def _summary(said: Mapping[str, Any]) -> str:

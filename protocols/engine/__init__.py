@@ -6,6 +6,7 @@ Plain Python: no Django, no clock, no input or output. Same input, same bytes.
 from protocols.engine.canonical import canonical_json, fingerprint
 from protocols.engine.case import Case, parse_case
 from protocols.engine.compare import compare
+from protocols.engine.earlier import speaks
 from protocols.engine.edits import EditResult, Refusal, apply_edits
 from protocols.engine.formulary import Formulary, build_formulary
 from protocols.engine.model import CaseError, Dose, Fault, MixedUnits
@@ -16,5 +17,5 @@ from protocols.engine.verify import Discrepancy, verify
 __all__ = [
     "ENGINE_VERSION", "POLICY_SCHEMA", "Case", "CaseError", "Discrepancy", "Dose", "EditResult", "Fault", "Formulary",
     "MixedUnits", "Policy", "Proposal", "Refusal", "apply_edits", "build_formulary", "canonical_json", "compare",
-    "fingerprint", "parse_case", "propose", "verify",
+    "fingerprint", "parse_case", "propose", "speaks", "verify",
 ]  # fmt: skip

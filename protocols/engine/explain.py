@@ -11,7 +11,7 @@ from protocols.engine.cost import Estimate, estimate
 from protocols.engine.course import Schedule, minutes, technique
 from protocols.engine.dose import Mixture
 from protocols.engine.model import Address, Ingredient, bits
-from protocols.engine.propose import ENGINE_VERSION, Composition, Proposal
+from protocols.engine.propose import ENGINE_VERSION, Composition, Proposal, compose
 from protocols.engine.screen import Finding, OpenQuestion, open_questions, shown
 from protocols.engine.setting import Setting
 from protocols.engine.triggers import Reason
@@ -84,28 +84,24 @@ def explain(proposal: Proposal) -> dict[str, Any]:
     if composition is not None:
         answer |= _composed(proposal, composition, values)
     answer["trace"] = _trace(proposal, answer)
-    safe: dict[str, Any] = json_safe(answer)
-    safe["fingerprint"] = fingerprint(
-        {
-            "case": setting.case.canonical(),
-            "policy": setting.policy.as_dict(),
-            "stock": None if setting.stock is None else dict(setting.stock),
-        },
-        answer=dict(safe),
-    )
-    return safe
+    return sealed(json_safe(answer), setting)
+
+
+def sealed(answer: dict[str, Any], setting: Setting) -> dict[str, Any]:
+    """The answer, JSON-safe, with the fingerprint over itself and over everything that it was made from."""
+    made_from = {
+        "case": setting.case.canonical(),
+        "policy": setting.policy.as_dict(),
+        "stock": None if setting.stock is None else dict(setting.stock),
+    }
+    return {**answer, "fingerprint": fingerprint(made_from, answer=answer)}
 
 
 def _composed(proposal: Proposal, composition: Composition, values: _Values) -> dict[str, Any]:
     setting = proposal.setting
     total = setting.volume_ml(sum(mixture.total for mixture in composition.mixtures))
     numbers = range(1, len(composition.plan.offsets) + 1)
-    money = estimate(
-        setting.points,
-        [_ingredient_units(setting, composition.of_session(number)) for number in numbers],
-        setting.policy,
-        setting.formulary,
-    )
+    money = _estimate(setting, composition)
     composed: dict[str, Any] = {
         "total_volume_ml": total,
         "syringes": _syringes(proposal, composition.mixtures, values),
@@ -115,7 +111,7 @@ def _composed(proposal: Proposal, composition: Composition, values: _Values) -> 
         ]
         if composition.others
         else [],
-        "alternatives": alternatives(proposal, values),
+        "alternatives": alternatives(proposal, values, money),
         "course": _course(setting, composition, total),
         "cost": _cost(money),
         "value": setting.decimal_value(values.value(composition.mask)),
@@ -368,8 +364,28 @@ def left_out(proposal: Proposal, values: _Values, used_diluent: int) -> list[dic
     for item in proposal.setting.formulary.by_index:
         if item.active and not (proposal.mask | used_diluent) >> item.index & 1:
             code, params = _why(proposal, item, values)
-            rows.append({"ingredient": item.key, "name": item.name, "reason_code": code, "params": params})
+            rows.append(
+                {
+                    "ingredient": item.key,
+                    "name": item.name,
+                    "reason_code": code,
+                    "params": params,
+                    "range": _range(proposal.setting, item),
+                }
+            )
     return rows
+
+
+def _range(setting: Setting, item: Ingredient) -> dict[str, Any] | None:
+    """What an ingredient could be given at, were it added or swapped in; none where nothing would let it in."""
+    if not setting.problem.candidates >> item.index & 1:
+        return None
+    limits = setting.limits[item.index]
+    return {
+        "volume_min_ml": setting.volume_ml(limits.least),
+        "volume_usual_ml": setting.volume_ml(limits.usual),
+        "volume_max_ml": setting.volume_ml(limits.most),
+    }
 
 
 def _why(proposal: Proposal, item: Ingredient, values: _Values) -> tuple[str, dict[str, Any]]:
@@ -458,7 +474,7 @@ def _outweighed(proposal: Proposal, item: Ingredient, values: _Values) -> tuple[
 
 
 # ---------------------------------------------------------------------- alternatives
-def alternatives(proposal: Proposal, values: _Values) -> list[dict[str, Any]]:
+def alternatives(proposal: Proposal, values: _Values, money: Estimate) -> list[dict[str, Any]]:
     """Other sets one step away - one ingredient fewer, one more, one exchanged - ranked, with what each trades."""
     setting, problem, mask = proposal.setting, proposal.setting.problem, proposal.mask
     inside, outside = bits(mask), bits(problem.candidates & ~mask)
@@ -477,12 +493,15 @@ def alternatives(proposal: Proposal, values: _Values) -> list[dict[str, Any]]:
     if len(picked) < wanted:
         rest = sorted({other for kind in kinds for other in kind} - set(picked), key=rank)
         picked += rest[: wanted - len(picked)]
-    return [_alternative(proposal, other, values) for other in sorted(picked, key=rank)[:wanted]]
+    return [_alternative(proposal, other, values, money) for other in sorted(picked, key=rank)[:wanted]]
 
 
-def _alternative(proposal: Proposal, other: int, values: _Values) -> dict[str, Any]:
+def _alternative(proposal: Proposal, other: int, values: _Values, money: Estimate) -> dict[str, Any]:
+    """One alternative with its own doses and the price of its own course."""
     setting, problem, mask = proposal.setting, proposal.setting.problem, proposal.mask
     formulary = setting.formulary
+    composition = _composed_as_edited(proposal, other)
+    total = _estimate(setting, composition).total
     trades: list[dict[str, Any]] = []
     for code, part in (("without", mask & ~other), ("with", other & ~mask)):
         trades += [{"code": code, "params": {"ingredient": key}} for key in formulary.keys(part)]
@@ -511,16 +530,52 @@ def _alternative(proposal: Proposal, other: int, values: _Values) -> dict[str, A
         for name, change in changes
         if change
     ]
-    cost = Decimal(problem.cost(other) - problem.cost(mask)) / formulary.cost_scale
-    if cost:
-        trades.append({"code": "dearer" if cost > 0 else "cheaper", "params": {"cost_index": abs(cost)}})
+    more = total - money.total
+    if more:
+        params = {"amount": abs(more), "currency": money.currency}
+        trades.append({"code": "dearer" if more > 0 else "cheaper", "params": params})
     value = values.value(other)
     return {
         "ingredients": list(formulary.keys(other)),
         "value": setting.decimal_value(value),
         "value_difference": setting.decimal_value(value - values.value(mask)),
+        "lines": _amounts(setting, composition.mixtures),
+        "sessions": [
+            {"number": number, "lines": _amounts(setting, mixtures)}
+            for number, mixtures in sorted(composition.others.items())
+        ],
+        "cost_total": total,
+        "cost_difference": more,
         "trades": trades,
     }
+
+
+def _composed_as_edited(proposal: Proposal, other: int) -> Composition:
+    """Another set, dosed; volumes that were set by hand stay where they fit."""
+    setting, problem = proposal.setting, proposal.setting.problem
+    pinned = {i: steps for i, steps in proposal.pinned.items() if other >> i & 1}
+    if pinned:
+        kept = compose(setting, other, pinned)
+        steps = {i: amount for mixture in kept.mixtures for i, amount in mixture.steps.items()}
+        spent = sum(problem.cost_index[i] * amount for i, amount in steps.items())
+        if sum(steps.values()) <= setting.target_steps and (problem.budget is None or spent <= problem.budget):
+            return kept
+    return compose(setting, other)
+
+
+def _amounts(setting: Setting, mixtures: tuple[Mixture, ...]) -> list[dict[str, Any]]:
+    """How much of each ingredient a session holds, over all its mixtures; a diluent comes last."""
+    actives = {i: steps for mixture in mixtures for i, steps in mixture.steps.items()}
+    poured: dict[int, int] = {}
+    for mixture in mixtures:
+        if mixture.diluent_steps:
+            poured[mixture.diluent] = poured.get(mixture.diluent, 0) + mixture.diluent_steps
+    rows = []
+    for i, steps in [*sorted(actives.items()), *poured.items()]:
+        item, volume = setting.formulary.by_index[i], setting.volume_ml(steps)
+        amount = item.dose_of(volume)
+        rows.append({"ingredient": item.key, "volume_ml": volume, "dose": amount.amount, "dose_unit": amount.unit})
+    return rows
 
 
 def _served(table: Mapping[int, int], mask: int) -> int:
@@ -593,6 +648,12 @@ def _checkpoints(plan: Schedule) -> list[dict[str, Any]]:
         }
         for review in plan.reviews
     ]
+
+
+def _estimate(setting: Setting, composition: Composition) -> Estimate:
+    numbers = range(1, len(composition.plan.offsets) + 1)
+    units = [_ingredient_units(setting, composition.of_session(number)) for number in numbers]
+    return estimate(setting.points, units, setting.policy, setting.formulary)
 
 
 def _ingredient_units(setting: Setting, mixtures: tuple[Mixture, ...]) -> Decimal:

@@ -16,7 +16,7 @@ from protocols.engine.policy import Policy
 from protocols.engine.select import select
 from protocols.engine.setting import Setting, set_up
 
-ENGINE_VERSION = "1.0"
+ENGINE_VERSION = "1.1"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,6 +65,12 @@ class Proposal:
     def as_dict(self) -> dict[str, Any]:
         """The whole answer, JSON-safe: codes and parameters, no sentences."""
         return self._dict
+
+    def as_said_by(self, version: str) -> tuple[dict[str, Any], ...]:
+        """The answer as this or an earlier engine gave it; in each spelling, where one had several; none if unknown."""
+        from protocols.engine.earlier import as_said_by
+
+        return as_said_by(self, version)
 
 
 def propose(

@@ -6,6 +6,7 @@ from typing import Any
 
 DECIMAL: dict[str, Any] = {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}
 MONEY: dict[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d{1,2})?$"}
+SIGNED_MONEY: dict[str, Any] = {"type": "string", "pattern": r"^-?\d+(\.\d{1,2})?$"}
 TEXT: dict[str, Any] = {"type": "string"}
 WORD: dict[str, Any] = {"type": "string", "minLength": 1}
 COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
@@ -87,6 +88,7 @@ LINE = _row(
     },
     {"label": WORD, "reason": WORD},
 )
+AMOUNT = _row({"ingredient": WORD, "volume_ml": DECIMAL, "dose": DECIMAL, "dose_unit": WORD})
 SYRINGE = _row(
     {
         "label": WORD,
@@ -221,6 +223,9 @@ ANSWER_SCHEMA: dict[str, Any] = {
                         "name": WORD,
                         "reason_code": {"enum": list(LEFT_OUT_REASONS)},
                         "params": PARAMS,
+                        "range": _maybe(
+                            _row({"volume_min_ml": DECIMAL, "volume_usual_ml": DECIMAL, "volume_max_ml": DECIMAL})
+                        ),
                     },
                     {"reason": WORD},
                 )
@@ -254,6 +259,10 @@ ANSWER_SCHEMA: dict[str, Any] = {
                         "ingredients": _list(WORD),
                         "value": DECIMAL,
                         "value_difference": DECIMAL,
+                        "lines": _list(AMOUNT),
+                        "sessions": _list(_row({"number": COUNT, "lines": _list(AMOUNT)})),
+                        "cost_total": MONEY,
+                        "cost_difference": SIGNED_MONEY,
                         "trades": {**_list(_row({"code": WORD, "params": PARAMS}, {"text": WORD})), "minItems": 1},
                     },
                     {"names": _list(WORD), "summary": WORD},

@@ -22,6 +22,8 @@ from protocols.engine.model import CaseError, Fault
 from protocols.engine.policy import Policy
 
 LEVELS = {"severe": 0, "moderate": 1, "mild": 2}
+WITHOUT_ALTERNATIVE_DOSES = ("1.0",)
+"""Engines that gave their alternatives neither doses nor a price, and what they left out no range."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,8 +328,11 @@ class _Second:
         left = [row["ingredient"] for row in self.answer["left_out"]]
         self.same("left_out", sorted(left), sorted(self.active - mixed))
         for row in self.answer["left_out"]:
-            screened = row["ingredient"] in self.excluded
-            self.same(f"left_out.{row['ingredient']}", row["reason_code"] == "screened", screened, "wrong_reason")
+            key, path = row["ingredient"], f"left_out.{row['ingredient']}"
+            self.same(path, row["reason_code"] == "screened", key in self.excluded, "wrong_reason")
+            if self.answer["engine_version"] not in WITHOUT_ALTERNATIVE_DOSES:
+                said = row["range"] and {name: _fraction(value) for name, value in row["range"].items()}
+                self.same(f"{path}.range", said, self._range(key) if self._to_be_had(key) else None)
 
     def _bounds(self, key: str) -> tuple[Fraction, Fraction]:
         """The least and the most of an ingredient in a session, in mL, before rounding to what can be drawn."""
@@ -337,6 +342,14 @@ class _Second:
         if self.stock is not None:
             most = min(most, _fraction(self.stock.get(key, 0)))
         return _fraction(session["volume"]["min"]), most
+
+    def _range(self, key: str) -> dict[str, Fraction]:
+        """What an ingredient can be drawn at."""
+        return {
+            "volume_min_ml": self._least(key),
+            "volume_usual_ml": self._usual(key),
+            "volume_max_ml": self._bounds(key)[1] // self.step * self.step,
+        }
 
     def _usual(self, key: str) -> Fraction:
         """The usual volume of an ingredient, in whole steps, inside its own limits and what is in stock."""
@@ -615,6 +628,11 @@ class _Second:
             said = {n for row in self.answer["cautions"] if row["rule"] == rule for n in row["params"]["sessions"]}
             self.same(f"cautions.{rule}", said, expected)
 
+    def _planned(self) -> list[list[Mapping[str, Any]]]:
+        """The lines of each session."""
+        numbers = range(1, self.answer["course"]["sessions"] + 1)
+        return [[line for syringe in self._of_session(number) for line in syringe["lines"]] for number in numbers]
+
     def _of_session(self, number: int) -> Sequence[Mapping[str, Any]]:
         for session in self.answer["sessions"]:
             if session["number"] == number:
@@ -808,9 +826,69 @@ class _Second:
             self.number(f"alternatives[{place}].value", row["value"], other)
             self.number(f"alternatives[{place}].value_difference", row["value_difference"], other - worth)
             for key in row["ingredients"]:
-                usable = key in self.active and key not in self.excluded and key not in self.policy.avoid
-                self.holds(f"alternatives[{place}]", usable, "screened_out", found=key)
+                self.holds(f"alternatives[{place}]", self._to_be_had(key), "screened_out", found=key)
+            self.same(f"alternatives[{place}]", self._broken(row["ingredients"]), set(), "breaks_a_limit")
+            if answer["engine_version"] not in WITHOUT_ALTERNATIVE_DOSES:
+                self._alternative(f"alternatives[{place}]", row)
         self.number("value_cost", answer["value_cost"], self._worth(self.own) - worth)
+
+    def _alternative(self, path: str, row: Mapping[str, Any]) -> None:
+        """The doses of an alternative, session by session, and what its course would cost."""
+        days = self.answer["course"]["offsets_days"]
+        apart = {session["number"]: session["lines"] for session in row["sessions"]}
+        courses = [list(apart.get(number, row["lines"])) for number in range(1, len(days) + 1)]
+        given = sorted(
+            line["ingredient"] for line in row["lines"] if self.things[line["ingredient"]]["role"] != "diluent"
+        )
+        self.same(f"{path}.lines", given, sorted(row["ingredients"]))
+        last: dict[str, int] = {}
+        for number, (day, lines) in enumerate(zip(days, courses, strict=True), start=1):
+            where = f"{path}.session[{number}]"
+            held = [line["ingredient"] for line in lines]
+            self.holds(where, len(held) == len(set(held)), "ingredient_twice", found=held)
+            for key in set(row["ingredients"]) | set(held):
+                own = self.things[key]["per_session"]["min_interval_days"]
+                due = key not in last or day - last[key] >= own
+                if key in held:
+                    self.holds(f"{where}.{key}", due, "own_interval_broken", own)
+                    last[key] = day
+                elif key in row["ingredients"]:
+                    self.holds(f"{where}.{key}", not due, "left_out_of_a_session", own)
+            self._amounts(where, lines)
+        total = self._price_of(courses)[1]
+        self.number(f"{path}.cost_total", row["cost_total"], _cents(total))
+        mine = _cents(self._price_of(self._planned())[1])
+        self.number(f"{path}.cost_difference", row["cost_difference"], _cents(total) - mine)
+        amounts = [
+            _fraction(trade["params"]["amount"]) * (1 if trade["code"] == "dearer" else -1)
+            for trade in row["trades"]
+            if trade["code"] in ("dearer", "cheaper")
+        ]
+        self.same(f"{path}.trades", sum(amounts, Fraction(0)), _fraction(row["cost_difference"]))
+
+    def _amounts(self, path: str, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Volumes and doses of a session by its limits, whatever syringe they are in."""
+        volume = thinned = spent = Fraction(0)
+        for line in lines:
+            key, amount = line["ingredient"], _fraction(line["volume_ml"])
+            thing = self.things[key]
+            least, most = self._bounds(key)
+            self.holds(f"{path}.{key}", least <= amount <= most, "outside_its_range", found=amount)
+            self.holds(f"{path}.{key}", amount > 0 and (amount / self.step).denominator == 1, "not_drawable")
+            self.number(f"{path}.{key}.dose", line["dose"], amount * _fraction(thing["stock"]["concentration"]))
+            self.same(f"{path}.{key}.dose_unit", line["dose_unit"], thing["per_session"]["dose"]["unit"])
+            volume += amount
+            if thing["role"] == "diluent":
+                thinned += amount
+                self.holds(f"{path}.{key}", key in self.mixing["top_up_diluents"], "not_for_topping_up", found=key)
+            else:
+                spent += amount * _fraction(thing["relative_cost_per_ml"])
+        self.holds(path, volume <= self.target, "above_target", self.target, volume)
+        share = _fraction(self.mixing["max_diluent_share_of_syringe"])
+        self.holds(path, thinned <= share * volume, "diluted_too_far", share)
+        if self.policy.ingredient_budget is not None:
+            price = spent * _fraction(self.course["cost_model"]["ingredient_unit_value"])
+            self.holds(path, price <= _fraction(self.policy.ingredient_budget), "over_budget", found=price)
 
     # ------------------------------------------------------------------ course
     def _course(self) -> None:
@@ -985,9 +1063,9 @@ class _Second:
         self.same("course.checkpoints", {row["key"]: row["offset_days"] for row in said["checkpoints"]}, expected)
 
     # ------------------------------------------------------------------ cost
-    def _cost(self) -> None:
-        said, model = self.answer["cost"], self.course["cost_model"]
-        price = _fraction(self.policy.price_per_unit)
+    def _price_of(self, course: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[list[Fraction], Fraction]:
+        """What each session of a course costs, given its lines, and the course as a whole."""
+        model, price = self.course["cost_model"], _fraction(self.policy.price_per_unit)
 
         def factor(name: str, key: str) -> Fraction:
             return next(_fraction(entry["multiplier"]) for entry in model[name] if entry["key"] == key)
@@ -997,19 +1075,22 @@ class _Second:
         work = _fraction(model["base_session_units"]) * factor("region", self.policy.region)
         work *= factor("provider", self.policy.provider) * band
         sessions = []
-        for number in range(1, self.answer["course"]["sessions"] + 1):
+        for lines in course:
             units = sum(
                 (
                     _fraction(line["volume_ml"]) * _fraction(self.things[line["ingredient"]]["relative_cost_per_ml"])
-                    for syringe in self._of_session(number)
-                    for line in syringe["lines"]
+                    for line in lines
                 ),
                 Fraction(0),
             )
             sessions.append((work + _fraction(model["ingredient_unit_value"]) * units) * price)
         package = [_fraction(e["multiplier"]) for e in model["package"] if e["sessions"] == len(sessions)]
-        total = sum(sessions, Fraction(0)) * (package[0] if package else 1)
-        margin = model["estimate_range_percent"]
+        return sessions, sum(sessions, Fraction(0)) * (package[0] if package else 1)
+
+    def _cost(self) -> None:
+        said = self.answer["cost"]
+        sessions, total = self._price_of(self._planned())
+        margin = self.course["cost_model"]["estimate_range_percent"]
         self.same("cost.currency", said["currency"], self.policy.currency)
         self.number("cost.per_session", said["per_session"], _cents(sessions[0]))
         self.same("cost.sessions", [_fraction(each) for each in said["sessions"]], [_cents(each) for each in sessions])

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,14 @@ from protocols.engine import (
     propose,
     verify,
 )
+from protocols.engine.canonical import plain
 from protocols.engine.codes import without_sentences
 from protocols.engine.compare import compare
 from protocols.engine.schema import ANSWER_SCHEMA
 from protocols.proposing import answer, what_if
 from protocols.wording import FAULTS, REFUSALS, explain_change, explain_refusal
 from tests.protocols.patients_at_random import random_patient, random_policy
-from tests.protocols.worked_cases import answer_of, by_id, count, man, starter, woman, worked_cases
+from tests.protocols.worked_cases import actives, answer_of, by_id, count, man, starter, woman, worked_cases
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 ROOT = Path(__file__).resolve().parents[2]
@@ -291,24 +293,94 @@ def test_first_choice_that_would_fit_again_is_offered() -> None:
     assert said["refusals"] == []
 
 
-def test_alternative_speaks_of_list_prices_and_promises_no_price_of_the_course() -> None:
-    texts = {
-        trade["code"]: trade["text"]
-        for case in worked_cases()
-        for row in answer(case)["alternatives"]
-        for trade in row["trades"]
-        if trade["code"] in ("dearer", "cheaper")
-    }
+@pytest.mark.parametrize(
+    "case", [case for case in worked_cases() if answer_of(case)["alternatives"]], ids=lambda c: c["id"]
+)
+def test_alternative_says_its_own_doses_and_the_price_of_its_own_course(case: dict[str, Any]) -> None:
+    """What an alternative says is what comes out when it is taken."""
+    mine = answer_of(case)
+    for row in mine["alternatives"]:
+        taken = apply_edits(case, starter(), None, towards(mine, row)).proposal.as_dict()
 
-    assert texts["dearer"].startswith("higher list price per mL (sum of cost indexes +")
-    assert texts["cheaper"].startswith("lower list price per mL (sum of cost indexes −")
-    assert {text.rpartition("; ")[2] for text in texts.values()} == {"the price of the course can differ"}
+        assert row["cost_total"] == taken["cost"]["total"]
+        assert Decimal(row["cost_difference"]) == Decimal(taken["cost"]["total"]) - Decimal(mine["cost"]["total"])
+        assert row["lines"] == amounts(taken["syringes"])
+        assert row["sessions"] == [
+            {"number": session["number"], "lines": amounts(session["syringes"])}
+            for session in taken["sessions"]
+            if session["syringes"] != taken["syringes"]
+        ]
+
+
+def towards(answer: dict[str, Any], row: dict[str, Any]) -> list[dict[str, str]]:
+    mine, theirs = actives(answer), set(row["ingredients"])
+    out, into = sorted(mine - theirs), sorted(theirs - mine)
+    if out and into:
+        return [{"op": "swap", "ingredient": out[0], "with": into[0]}]
+    return [{"op": "remove", "ingredient": out[0]}] if out else [{"op": "add", "ingredient": into[0]}]
+
+
+def amounts(syringes: list[dict[str, Any]]) -> list[dict[str, str]]:
+    volumes: dict[str, Decimal] = {}
+    lines = [line for syringe in syringes for line in syringe["lines"]]
+    for line in sorted(lines, key=lambda line: (line["role"] == "diluent", line["ingredient"])):
+        volumes[line["ingredient"]] = volumes.get(line["ingredient"], Decimal(0)) + Decimal(line["volume_ml"])
+    return [
+        {
+            "ingredient": key,
+            "volume_ml": plain(volume),
+            "dose": plain(starter().ingredients[key].dose_of(volume).amount),
+            "dose_unit": starter().ingredients[key].dose_unit,
+        }
+        for key, volume in volumes.items()
+    ]
+
+
+def test_alternative_of_an_edited_plan_keeps_volumes_set_by_hand_where_they_fit() -> None:
+    case, edit = by_id("C03"), {"op": "set_volume", "ingredient": "pdrn", "volume_ml": "3"}
+    edited = apply_edits(case, starter(), None, [edit]).proposal.as_dict()
+    kept = [row for row in edited["alternatives"] if "pdrn" in row["ingredients"]]
+
+    assert kept
+    for row in edited["alternatives"]:
+        said = {line["ingredient"]: line["volume_ml"] for line in row["lines"]}
+        assert said.get("pdrn") == ("3" if row in kept else None)
+        steps = [edit, *towards(edited, row)] if row in kept else towards(edited, row)
+        assert row["cost_total"] == apply_edits(case, starter(), None, steps).proposal.as_dict()["cost"]["total"]
+    assert verify(edited, case, starter()) == ()
+
+
+@pytest.mark.parametrize(
+    ("policy", "language", "cheaper"),
+    [
+        ({}, "en", "145.83 cost units less for the course"),
+        ({"currency": "EUR"}, "en", "145.83 EUR less for the course"),
+        ({"currency": "CHF", "price_per_unit": "10"}, "en", "1458.24 CHF less for the course"),
+        ({"price_per_unit": 0}, "en", None),
+    ],
+)
+def test_alternative_says_the_price_of_the_course_in_the_clinics_currency(
+    policy: dict[str, Any], language: str, cheaper: str | None
+) -> None:
+    rows = answer({**by_id("C03"), "policy": policy}, language=language)["alternatives"]
+
+    without = next(row for row in rows if "pdrn" not in row["ingredients"] and len(row["ingredients"]) == 3)
+    texts = [trade["text"] for trade in without["trades"] if trade["code"] in ("dearer", "cheaper")]
+    assert texts == ([] if cheaper is None else [cheaper])
+
+
+def test_what_could_be_added_or_swapped_in_says_its_range() -> None:
+    said = answer(by_id("C03"))
+    ranges = {row["ingredient"]: row["range"] for row in said["left_out"]}
+    codes = {row["ingredient"]: row["reason_code"] for row in said["left_out"]}
+
+    assert ranges["hyaluronic_acid"] == {"volume_min_ml": "0.5", "volume_usual_ml": "1", "volume_max_ml": "2"}
+    for key, code in codes.items():
+        assert (ranges[key] is None) == (code in ("screened", "serves_no_concern", "diluent_for_reconstitution")), key
 
 
 # ---------------------------------------------------------------------- small things that matter
 def test_doses_of_different_units_cannot_be_added_or_compared() -> None:
-    from decimal import Decimal
-
     one = Dose(amount=Decimal("0.1"), unit="mg")
     assert one + one == Dose(amount=Decimal("0.2"), unit="mg")
     assert one <= one and not one < one

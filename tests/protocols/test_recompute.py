@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +15,16 @@ from django.utils import translation
 from mesoclinic.accounts.models import User
 from protocols import wording
 from protocols.actions import acknowledge, edit_plan
-from protocols.computing import shown
+from protocols.computing import bare_edits, formulary_of, shown, verified
+from protocols.engine import Policy, apply_edits, canonical_json, propose, verify
 from protocols.engine.codes import without_sentences
-from protocols.management.commands.recompute import differences
+from protocols.management.commands.recompute import Command, differences
 from protocols.models import Plan
 from protocols.queries import live_acknowledgements, obstacles_to_signing
 from protocols.signing import signature, signature_holds, signed_content
+from tests.protocols.worked_cases import man, starter, worked_cases
+
+GOLDEN = Path(__file__).resolve().parent / "golden"
 
 
 def run(*args: str) -> str:
@@ -80,20 +87,106 @@ def test_every_number_and_code_is_signed(signed: Plan, where: str) -> None:
     assert signature(signed_content(signed, by=signed.signed_by, at=signed.signed_at)) != before
 
 
-def test_a_plan_of_an_older_engine_stays_verifiable(signed: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("protocols.management.commands.recompute", "protocols.computing", "protocols.queries"):
-        monkeypatch.setattr(f"{place}.ENGINE_VERSION", "9.9")
+def as_signed_by(plan: Plan, version: str, spelling: int = 0) -> Plan:
+    """The plan as an earlier engine would have left it: its answers, its version, a signature over both."""
+    formulary = formulary_of(plan)
+    policy = Policy.from_mapping(plan.policy, formulary)
+    plan.proposal = propose(plan.case, formulary, policy).as_said_by(version)[spelling]
+    edited = apply_edits(plan.case, formulary, policy, bare_edits(plan.edits)).proposal
+    plan.result = edited.as_said_by(version)[spelling]
+    plan.engine_version = version
+    assert plan.signed_by and plan.signed_at
+    plan.signature_sha256 = signature(signed_content(plan, by=plan.signed_by, at=plan.signed_at))
+    return plan
+
+
+@pytest.mark.parametrize("case", worked_cases(), ids=lambda case: case["id"])
+def test_engine_1_0_is_still_spoken_to_the_byte(case: dict[str, Any]) -> None:
+    kept = json.loads((GOLDEN / "1.0" / f"{case['id']}.json").read_text(encoding="utf-8"))
+
+    said = propose(case, starter()).as_said_by("1.0")[0]
+
+    assert said == kept
+    assert canonical_json(said) == canonical_json(kept)
+    assert verify(kept, case, starter()) == ()
+
+
+def test_a_plan_of_engine_1_0_gives_the_same_bytes(signed: Plan) -> None:
+    old = as_signed_by(signed, "1.0")
+
+    assert without_sentences(old.result) != without_sentences(propose(old.case, formulary_of(old)).as_dict())
+    assert differences(old) == []
+    old.result["alternatives"][0]["trades"][-1]["params"]["cost_index"] = "9"
+    assert differences(old) == [
+        "result differs at alternatives[0].trades[2].params.cost_index",
+        "its signature does not belong to what is stored",
+    ]
+
+
+def test_a_plan_of_the_first_engine_1_0_gives_the_same_bytes() -> None:
+    """It said of a first choice that had room again that it had given way."""
+    case = man(
+        concerns=[
+            {"concern": "androgenetic_alopecia", "severity": "severe"},
+            {"concern": "telogen_effluvium", "severity": "mild"},
+        ],
+        policy={"max_actives": 3},
+    )
+    held = propose(case, starter()).as_dict()["syringes"][0]["lines"][0]["ingredient"]
+    edited = apply_edits(case, starter(), None, [{"op": "remove", "ingredient": held}]).proposal
+
+    later, first = edited.as_said_by("1.0")
+
+    assert [row["state"] for row in later["requirements"]].count("could_return") == 2
+    assert [row["state"] for row in first["requirements"]].count("could_return") == 0
+    assert later["fingerprint"] != first["fingerprint"]
+    assert {key for key in later if later[key] != first[key]} == {"requirements", "fingerprint"}
+
+
+def test_the_command_computes_plans_of_engine_1_0_again(signed: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Command, "_plans", lambda self, options: _Plans([as_signed_by(signed, "1.0")]))
 
     said = run("--all")
-    assert f"computed by engine {signed.engine_version}, this is 9.9: not computed again; its signature holds" in said
+
+    assert f"{signed.public_id}  the same bytes, as engine 1.0 gave them\n" in said
+    assert said.endswith("1 looked at, 1 computed again, 0 different.\n")
+
+
+class _Plans(list[Plan]):
+    def iterator(self, chunk_size: int) -> Iterator[Plan]:
+        return iter(self)
+
+
+def test_a_plan_of_an_unknown_engine_keeps_its_signature_verifiable(
+    signed: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Command, "_plans", lambda self, options: _Plans([as_from_elsewhere(signed)]))
+
+    said = run("--all")
+
+    assert "computed by engine 0.1, this is 1.1: not computed again; its signature holds" in said
     assert "1 looked at, 0 computed again, 0 different." in said
+    assert "1 of another engine: only their signatures were checked." in said
     assert shown(signed) == signed.result
+
+
+def as_from_elsewhere(plan: Plan) -> Plan:
+    plan.engine_version = "0.1"
+    assert plan.signed_by and plan.signed_at
+    plan.signature_sha256 = signature(signed_content(plan, by=plan.signed_by, at=plan.signed_at))
+    return plan
 
 
 def test_a_tampered_plan_of_an_older_engine_is_found(signed: Plan) -> None:
     signed.engine_version = "0.1"
     signed.result["value"] = "99"
     assert differences(signed) == ["its signature does not belong to what is stored"]
+
+
+def test_a_result_of_another_engine_than_the_plan_says_is_found(draft: Plan) -> None:
+    assert verified(draft) == []
+    draft.result["engine_version"] = "1.0"
+    assert "the result is of another engine than the plan says" in verified(draft)
 
 
 def test_a_draft_of_an_older_engine_cannot_be_signed(ready: Plan) -> None:

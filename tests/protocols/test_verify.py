@@ -73,6 +73,14 @@ def _scaled(row: dict[str, Any], name: str, factor: str) -> None:
     _change(row, name, format((Decimal(row[name]) * Decimal(factor)).normalize(), "f"))
 
 
+def _trade(answer: dict[str, Any], code: str) -> dict[str, Any]:
+    return next(trade for row in answer["alternatives"] for trade in row["trades"] if trade["code"] == code)
+
+
+def _with_range(answer: dict[str, Any]) -> dict[str, Any]:
+    return next(row["range"] for row in answer["left_out"] if row["range"])
+
+
 PLANTED: dict[str, Plant] = {
     "dose of one line ten times": lambda a: _scaled(_line(a), "dose", "10"),
     "dose of one line a hair off": lambda a: _scaled(_line(a), "dose", "1.0001"),
@@ -143,6 +151,33 @@ PLANTED: dict[str, Plant] = {
     "an alternative that is screened out": lambda a: _change(a["alternatives"][0], "ingredients", ["coumarin"]),
     "value of an alternative": lambda a: _scaled(a["alternatives"][0], "value", "1.5"),
     "difference of an alternative": lambda a: _scaled(a["alternatives"][0], "value_difference", "3"),
+    "price of an alternative": lambda a: _scaled(a["alternatives"][0], "cost_total", "1.01"),
+    "price difference of an alternative": lambda a: _scaled(a["alternatives"][0], "cost_difference", "-1"),
+    "price in the words of an alternative": lambda a: _scaled(_trade(a, "cheaper")["params"], "amount", "2"),
+    "direction of the price of an alternative": lambda a: _change(_trade(a, "cheaper"), "code", "dearer"),
+    "dose of an alternative": lambda a: _scaled(a["alternatives"][0]["lines"][0], "dose", "10"),
+    "dose unit of an alternative": lambda a: _change(a["alternatives"][0]["lines"][0], "dose_unit", "microgram"),
+    "volume of an alternative": lambda a: _change(a["alternatives"][0]["lines"][0], "volume_ml", "9"),
+    "volume of an alternative between two steps": lambda a: _change(
+        a["alternatives"][0]["lines"][0], "volume_ml", "0.52"
+    ),
+    "volume of an alternative below its minimum": lambda a: _change(
+        a["alternatives"][0]["lines"][0], "volume_ml", "0.05"
+    ),
+    "a line of an alternative dropped": lambda a: a["alternatives"][0]["lines"].pop(0),
+    "a line of an alternative twice": lambda a: a["alternatives"][0]["lines"].append(a["alternatives"][0]["lines"][0]),
+    "a session of an alternative without an ingredient": lambda a: a["alternatives"][0]["sessions"].append(
+        {"number": 2, "lines": a["alternatives"][0]["lines"][1:]}
+    ),
+    "an alternative thinned too far": lambda a: _change(a["alternatives"][0]["lines"][-1], "volume_ml", "6"),
+    "an alternative that breaks a limit": lambda a: a["alternatives"][0]["ingredients"].append("nucleotide_mix"),
+    "range of one left out": lambda a: _change(_with_range(a), "volume_max_ml", "9"),
+    "least of one left out": lambda a: _change(_with_range(a), "volume_min_ml", "0.05"),
+    "usual of one left out": lambda a: _change(_with_range(a), "volume_usual_ml", "0.05"),
+    "a range for one screened out": lambda a: _change(
+        next(row for row in a["left_out"] if row["reason_code"] == "screened"), "range", dict(_with_range(a))
+    ),
+    "engine version": lambda a: _change(a, "engine_version", "1.0"),
     "sessions": lambda a: _change(a["course"], "sessions", 5),
     "one offset": lambda a: a["course"]["offsets_days"].__setitem__(1, 29),
     "one offset too early": lambda a: a["course"]["offsets_days"].__setitem__(1, 20),
@@ -198,7 +233,7 @@ def test_second_calculation_finds_the_planted_fault(name: str) -> None:
         assert {item.path for item in found} - {"fingerprint"}, "only the fingerprint shows it"
 
 
-FINGERPRINT_ONLY = {"fingerprint", "a trace removed"}
+FINGERPRINT_ONLY = {"fingerprint", "a trace removed", "engine version"}
 
 
 def _replaced(answer: dict[str, Any], old: str, new: str) -> None:

@@ -8,8 +8,8 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import QuerySet
 
-from protocols.computing import recompute
-from protocols.engine import ENGINE_VERSION, CaseError, canonical_json
+from protocols.computing import Computed, recompute
+from protocols.engine import ENGINE_VERSION, CaseError, canonical_json, speaks
 from protocols.engine.codes import without_sentences
 from protocols.models import Plan
 from protocols.signing import signature_holds
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             total += 1
             problems = differences(plan)
             wrong += bool(problems)
-            older += plan.engine_version != ENGINE_VERSION
+            older += not speaks(plan.engine_version)
             self.stdout.write(f"{plan.public_id}  {'; '.join(problems) or _agreement(plan)}")
         self.stdout.write(f"{total} looked at, {total - older} computed again, {wrong} different.")
         if older:
@@ -55,17 +55,22 @@ class Command(BaseCommand):
 
 def differences(plan: Plan) -> list[str]:
     """What is not as it was, in words. Empty: the same codes, parameters and numbers, and the signature holds."""
-    problems = [] if plan.engine_version != ENGINE_VERSION else _computed_otherwise(plan)
+    problems = _computed_otherwise(plan)
     if plan.is_signed and not signature_holds(plan):
         problems.append("its signature does not belong to what is stored")
     return problems
 
 
 def _computed_otherwise(plan: Plan) -> list[str]:
+    """Where the plan computed again differs, in the spelling of its engine that is nearest."""
     try:
-        computed = recompute(plan)
+        spellings = recompute(plan)
     except CaseError as error:
         return [f"its case cannot be read any more: {error}"]
+    return min((_differs(plan, computed) for computed in spellings), key=len, default=[])
+
+
+def _differs(plan: Plan, computed: Computed) -> list[str]:
     problems = []
     for name in ("case", "policy", "proposal", "result"):  # edits: the engine never saw why they were made
         stored, new = getattr(plan, name), getattr(computed, name)
@@ -77,8 +82,9 @@ def _computed_otherwise(plan: Plan) -> list[str]:
 
 
 def _agreement(plan: Plan) -> str:
-    if plan.engine_version == ENGINE_VERSION:
-        return "the same bytes"
+    if speaks(plan.engine_version):
+        by = "" if plan.engine_version == ENGINE_VERSION else f", as engine {plan.engine_version} gave them"
+        return f"the same bytes{by}"
     held = "its signature holds" if plan.is_signed else "it cannot be signed any more"
     return f"computed by engine {plan.engine_version}, this is {ENGINE_VERSION}: not computed again; {held}"
 

@@ -1,0 +1,72 @@
+"""What earlier engines said to the same question, so that their plans can be computed again to the same bytes.
+
+Each entry undoes one change of the answer. An engine that calculated otherwise, not only said less, cannot be listed
+here; of its plans `recompute` checks the signature and the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from protocols.engine.canonical import json_safe
+from protocols.engine.explain import sealed
+from protocols.engine.propose import ENGINE_VERSION, Proposal
+
+Answer = dict[str, Any]
+
+
+def as_said_by(proposal: Proposal, version: str) -> tuple[Answer, ...]:
+    if version == ENGINE_VERSION:
+        return (proposal.as_dict(),)
+    return tuple(spelling(proposal) for spelling in SPELLINGS.get(version, ()))
+
+
+def speaks(version: str) -> bool:
+    """Whether plans of this engine can be computed again by this release."""
+    return version == ENGINE_VERSION or version in SPELLINGS
+
+
+def _as_1_0(proposal: Proposal) -> Answer:
+    """1.0 gave alternatives neither doses nor a price, only the sum of list prices; and what it left out no range."""
+    answer = dict(proposal.as_dict())
+    answer["engine_version"] = "1.0"
+    answer["left_out"] = [_without(row, "range") for row in answer["left_out"]]
+    answer["alternatives"] = [
+        {
+            **_without(row, "lines", "sessions", "cost_total", "cost_difference"),
+            "trades": [
+                *(trade for trade in row["trades"] if trade["code"] not in ("dearer", "cheaper")),
+                *_list_price(proposal, row["ingredients"]),
+            ],
+        }
+        for row in answer["alternatives"]
+    ]
+    del answer["fingerprint"]
+    return sealed(answer, proposal.setting)
+
+
+def _as_1_0_at_first(proposal: Proposal) -> Answer:
+    """The first 1.0 knew no `could_return`: a first choice that had room again was still said to have given way."""
+    answer = _as_1_0(proposal)
+    answer["requirements"] = [
+        {**row, "state": "gave_way"} if row["state"] == "could_return" else row for row in answer["requirements"]
+    ]
+    del answer["fingerprint"]
+    return sealed(answer, proposal.setting)
+
+
+SPELLINGS: dict[str, tuple[Callable[[Proposal], Answer], ...]] = {"1.0": (_as_1_0, _as_1_0_at_first)}
+
+
+def _without(row: Answer, *names: str) -> Answer:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _list_price(proposal: Proposal, ingredients: list[str]) -> list[Answer]:
+    problem, formulary = proposal.setting.problem, proposal.setting.formulary
+    cost = Decimal(problem.cost(formulary.mask(ingredients)) - problem.cost(proposal.mask)) / formulary.cost_scale
+    if not cost:
+        return []
+    return [{"code": "dearer" if cost > 0 else "cheaper", "params": json_safe({"cost_index": abs(cost)})}]
