@@ -44,6 +44,11 @@ def _forget(*, setting: str, **kwargs: Any) -> None:
         _engine.cache_clear()
 
 
+def load(template: str) -> Any:
+    """The template, compiled once per process."""
+    return _engine(template.endswith(".html")).get_template(template)
+
+
 def render(template: str, context: dict[str, Any]) -> str:
     """Render ``template`` strictly; HTML is escaped, text (``.txt``) is not."""
-    return _engine(template.endswith(".html")).get_template(template).render(context)
+    return str(load(template).render(context))

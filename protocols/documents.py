@@ -57,16 +57,7 @@ def request_plan_pdf(*, plan: Plan, by: User, kind: str = "plan_patient") -> Doc
         raise NotAllowed(_("Your role does not allow reading plans."))
     if kind not in KINDS:
         raise InvalidInput(_("There is no such document of a plan."))
-    part = plan_part(plan, kind=kind)
-    return request_document(
-        kind=kind,
-        subject_id=plan.public_id,
-        person_id=plan.patient.public_id,
-        title=part["title"],
-        language=part["language"],
-        context=part["context"],
-        by=by,
-    )
+    return request_document(**plan_part(plan, kind=kind), by=by)
 
 
 def prepare_prints(plan: Plan, *, by: User) -> None:
@@ -85,6 +76,8 @@ def plan_part(plan: Plan, *, kind: str) -> Data:
     with translation.override(language):
         return {
             "kind": kind,
+            "subject_id": plan.public_id,
+            "person_id": plan.patient.public_id,
             "title": _title(kind),
             "language": language,
             "context": plan_context(plan, kind=kind, language=language),

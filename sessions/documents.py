@@ -48,16 +48,7 @@ def request_visit_pdf(*, appointment: Appointment, kind: str, by: User) -> Docum
         raise NotAllowed(_("Your role does not allow reading plans."))
     if kind not in KINDS:
         raise InvalidInput(_("There is no such document of a visit."))
-    part = visit_part(appointment, kind=kind)
-    return request_document(
-        kind=kind,
-        subject_id=appointment.public_id,
-        person_id=appointment.patient.public_id,
-        title=part["title"],
-        language=part["language"],
-        context=part["context"],
-        by=by,
-    )
+    return request_document(**visit_part(appointment, kind=kind), by=by)
 
 
 @transaction.atomic
@@ -101,7 +92,8 @@ def _sheets(site: Site, first: date, *, what: str, by: User) -> tuple[list[Data]
         for visit in visits_on(first + timedelta(days=offset), site=site, user=by):
             plan = visit.course.plan
             if visit.status in COMING and plan.status in LIVE_PLANS:
-                parts.append(visit_part(visit, kind="preparation_sheet"))
+                part = visit_part(visit, kind="preparation_sheet")
+                parts.append(part | {"mark": f"{part['context']['at']} {visit.patient.name}, {part['title']}"})
                 patients.append(visit.patient)
     return parts, patients
 
@@ -112,7 +104,9 @@ def _quotations(site: Site) -> tuple[list[Data], list[Any]]:
         .select_related("patient__site", "formulary", "intake", "signed_by", "responsible")
         .order_by("patient__family_name", "patient__given_name", "pk")
     )
-    return [plan_part(plan, kind="quotation") for plan in plans], [plan.patient for plan in plans]
+    parts = [plan_part(plan, kind="quotation") for plan in plans]
+    marked = [part | {"mark": f"{plan.patient.name}, {part['title']}"} for part, plan in zip(parts, plans, strict=True)]
+    return marked, [plan.patient for plan in plans]
 
 
 # ------------------------------------------------------------------ contexts: data only
@@ -128,7 +122,14 @@ def visit_part(visit: Appointment, *, kind: str) -> Data:
             "syringe_labels": _("Syringe labels, session %(n)s of %(all)s"),
             "session_record": _("Session record, session %(n)s of %(all)s"),
         }[kind] % {"n": visit.number, "all": plan.result["course"]["sessions"]}
-    return {"kind": kind, "title": title, "language": plan.language, "context": context}
+    return {
+        "kind": kind,
+        "subject_id": visit.public_id,
+        "person_id": visit.patient.public_id,
+        "title": title,
+        "language": plan.language,
+        "context": context,
+    }
 
 
 def _of_visit(visit: Appointment) -> Data:

@@ -7,6 +7,7 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from importlib.metadata import version as installed_version
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
@@ -23,7 +25,7 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.documents import storage
+from mesoclinic.documents import rendering, storage
 from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.errors import InvalidTransition
 from mesoclinic.template_engine import MissingVariable
@@ -57,32 +59,43 @@ def request_document(
     """
     if kind not in settings.DOCUMENT_KINDS:
         raise ValueError(f"{kind} is not in settings.DOCUMENT_KINDS.")
-    data = json.loads(json.dumps(context, cls=DjangoJSONEncoder))
-    fingerprint = input_hash(kind=kind, title=title, language=language, context=data)
-    document = Document.objects.filter(input_hash=fingerprint).first()
-    if document is None:
-        document = Document(
-            kind=kind,
-            subject_id=subject_id,
-            person_id=person_id,
-            title=title[:200],
-            language=language,
-            context=data,
-            input_hash=fingerprint,
-            parts=len(data.get("parts", ())) or 1,
-        )
-        try:
-            with transaction.atomic():
-                document.save(force_insert=True)
-        except IntegrityError:  # the same request at the same instant: theirs is the one
-            document = Document.objects.get(input_hash=fingerprint)
-    elif document.state in (DocumentState.FAILED, DocumentState.CANCELLED):
+    document = _row(
+        kind=kind, subject_id=subject_id, person_id=person_id, title=title, language=language, context=context
+    )
+    if document.state in (DocumentState.FAILED, DocumentState.CANCELLED):
         _queue_again(document)
     if document.state == DocumentState.QUEUED:
         _send_to_worker(document)
     trail.record(
         "document.requested", by=by, target=document, patient=document.person_id, details={"kind": document.kind}
     )
+    return document
+
+
+def _row(
+    *, kind: str, subject_id: UUID, person_id: UUID | None, title: str, language: str, context: Mapping[str, Any]
+) -> Document:
+    """The one row of this content; made where there is none."""
+    data = json.loads(json.dumps(context, cls=DjangoJSONEncoder))
+    fingerprint = input_hash(kind=kind, title=title, language=language, context=data)
+    found = Document.objects.filter(input_hash=fingerprint).first()
+    if found is not None:
+        return found
+    document = Document(
+        kind=kind,
+        subject_id=subject_id,
+        person_id=person_id,
+        title=title[:200],
+        language=language,
+        context=data,
+        input_hash=fingerprint,
+        parts=len(data.get("parts", ())) or 1,
+    )
+    try:
+        with transaction.atomic():
+            document.save(force_insert=True)
+    except IntegrityError:  # the same request at the same instant: theirs is the one
+        return Document.objects.get(input_hash=fingerprint)
     return document
 
 
@@ -148,14 +161,13 @@ def input_hash(*, kind: str, title: str, language: str, context: Mapping[str, An
 @cache
 def template_version() -> str:
     """A hash over everything printed pages are made with: templates, components, drawings, the style sheet, fonts."""
-    from mesoclinic.documents import rendering
-
     base = Path(settings.BASE_DIR)
     folders = [
         base / "templates" / "documents",
         base / "templates" / "components",
         base / "mesoclinic" / "ui",
         base / "mesoclinic" / "documents" / "rendering.py",
+        base / "mesoclinic" / "documents" / "binding.py",
         base / "mesoclinic" / "documents" / "templatetags",
         base / "static" / "css" / "print.css",
     ]
@@ -175,8 +187,6 @@ def engine_version() -> str:
 
 def render_document(document_id: int) -> DocumentState | None:
     """Make one document, if nobody else is at it. None: there was nothing to do."""
-    from mesoclinic.documents import rendering
-
     lease = uuid.uuid4()
     now = timezone.now()
     claimed = Document.objects.filter(_waiting(), pk=document_id, attempts__lt=MOST_ATTEMPTS).update(
@@ -186,10 +196,12 @@ def render_document(document_id: int) -> DocumentState | None:
         return None
     document = Document.objects.get(pk=document_id)
     try:
-        pdf = rendering.render(document, tell=lambda done: _report(document, lease, done))
+        pdf = rendering.render(document, tell=lambda done: _report(document, lease, done), make=_made_part)
         name, content_hash = storage.keep(pdf.data)
     except LeaseLost:
         return None
+    except SoftTimeLimitExceeded:
+        return _fail(document, lease, reason=_("It took too long to make."), final=True)
     except (rendering.CannotRender, MissingVariable) as error:
         return _fail(document, lease, reason=str(error), final=True)
     except Exception as error:
@@ -209,6 +221,25 @@ def render_document(document_id: int) -> DocumentState | None:
         last_error="",
     )
     return DocumentState.READY if done else None
+
+
+def _made_part(part: dict[str, Any]) -> rendering.Pdf:
+    """One part of a pack: a document of its own, so that it is made once, whoever asks for it next."""
+    if "subject_id" not in part:  # a pack from before its parts were kept
+        return rendering.render_part(part)
+    named = {key: part[key] for key in ("kind", "subject_id", "person_id", "title", "language", "context")}
+    document = _row(**named)
+    if document.state in (DocumentState.FAILED, DocumentState.CANCELLED):
+        _queue_again(document)
+    if document.state != DocumentState.READY:
+        render_document(document.pk)
+        document.refresh_from_db()
+    if document.state == DocumentState.FAILED:
+        raise rendering.CannotRender(f"{document.title}: {document.last_error}")
+    if document.state == DocumentState.READY:
+        with suppress(storage.FileLost):
+            return rendering.Pdf(data=storage.read(document), pages=document.pages or 0)
+    return rendering.render(document)  # another worker is at it, or its file is lost
 
 
 class LeaseLost(Exception):

@@ -7,7 +7,8 @@ product still runs, and the document says what is missing.
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -23,6 +24,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from mesoclinic import template_engine
+from mesoclinic.documents import binding
 from mesoclinic.documents.models import Document
 
 # Relative addresses in a template lead here: never asked for by network, it stands for our own static files.
@@ -30,7 +32,8 @@ BASE_URL = "https://static.invalid/"
 MOST_HTML_BYTES = 2_000_000
 MOST_PDF_BYTES = 20_000_000
 MOST_PAGES = 120
-MOST_PAGES_OF_A_PACK = 200  # every page waits in memory, some 6 MB each, until the file is written
+MOST_PAGES_OF_A_PACK = 1000
+MOST_BYTES_OF_A_PACK = 100_000_000
 PAPERS = {"A4": "A4", "Letter": "letter"}
 FONT_FOLDER = "vendor/inter-ttf"  # made by scripts/vendor.py
 
@@ -45,27 +48,45 @@ class Pdf:
     pages: int
 
 
-def render(document: Document, *, tell: Callable[[int], None] | None = None) -> Pdf:
+def render(
+    document: Document,
+    *,
+    tell: Callable[[int], None] | None = None,
+    make: Callable[[dict[str, Any]], Pdf] | None = None,
+) -> Pdf:
     """The PDF of one document. The same row gives the same bytes.
 
-    A pack is its parts, laid out one after the other and written as one file; ``tell`` hears how many are done.
+    A pack is its parts, made one after the other by ``make`` and bound into one file; ``tell`` hears how many are done.
     """
     kind, context = settings.DOCUMENT_KINDS[document.kind], document.context
     if "parts" not in context:
         return _written(
             _laid_out(document.kind, document.title, document.language, context), kind=kind, context=context
         )
-    done: list[Any] = []
-    for part in context["parts"]:
-        done.append(_laid_out(part["kind"], part["title"], part["language"], part["context"]))
-        if sum(len(one.pages) for one in done) > MOST_PAGES_OF_A_PACK:
+    parts = _parts(context["parts"], make=make or render_part, tell=tell)
+    bound = binding.bind(parts, title=document.title, language=document.language)
+    if len(bound.data) > MOST_BYTES_OF_A_PACK:
+        raise CannotRender(_("The file is larger than 100 MB."))
+    return Pdf(data=bound.data, pages=bound.pages)
+
+
+def render_part(part: dict[str, Any]) -> Pdf:
+    """One part of a pack, by itself."""
+    return render(Document(**{key: part[key] for key in ("kind", "title", "language", "context")}))
+
+
+def _parts(
+    parts: list[dict[str, Any]], *, make: Callable[[dict[str, Any]], Pdf], tell: Callable[[int], None] | None
+) -> Iterator[binding.Part]:
+    pages = 0
+    for number, part in enumerate(parts, start=1):
+        pdf = make(part)
+        pages += pdf.pages
+        if pages > MOST_PAGES_OF_A_PACK:
             raise CannotRender(_("It has more than %(most)s pages.") % {"most": MOST_PAGES_OF_A_PACK})
         if tell:
-            tell(len(done))
-    whole = done[0].copy([page for one in done for page in one.pages])
-    whole.metadata.title = document.title
-    whole.metadata.lang = document.language
-    return _written(whole, kind=kind, context=context, most_bytes=MOST_PDF_BYTES * 5)
+            tell(number)
+        yield binding.Part(data=pdf.data, title=part.get("mark") or part["title"], language=part["language"])
 
 
 def _laid_out(name: str, title: str, language: str, context: dict[str, Any]) -> Any:
@@ -105,7 +126,7 @@ def lay_out(html: str, *, paper: str = "A4") -> Any:
     return laid_out
 
 
-def _written(laid_out: Any, *, kind: dict[str, Any], context: dict[str, Any], most_bytes: int | None = None) -> Pdf:
+def _written(laid_out: Any, *, kind: dict[str, Any], context: dict[str, Any]) -> Pdf:
     tools = _tools()
     variant = kind.get("variant", "pdf/ua-1")
     laid_out.metadata.attachments = [tools.attachment(one) for one in context.get("attachments", [])]
@@ -115,9 +136,20 @@ def _written(laid_out: Any, *, kind: dict[str, Any], context: dict[str, Any], mo
         raise CannotRender(str(error)) from None
     except SoftTimeLimitExceeded:
         raise CannotRender(_("It took too long to make.")) from None
-    if len(data) > (most_bytes or MOST_PDF_BYTES):
+    if len(data) > MOST_PDF_BYTES:
         raise CannotRender(_("The file is larger than 20 MB."))
     return Pdf(data=data, pages=len(laid_out.pages))
+
+
+def load_engine() -> None:
+    """What a worker does once, before it forks: importing the engine and compiling the templates cost more than a page.
+
+    No font is opened: Pango looks them up in a thread of its own, which the children would not have.
+    """
+    with suppress(OSError):  # its libraries are missing, which the documents themselves say
+        import weasyprint  # noqa: F401
+    for path in sorted((settings.BASE_DIR / "templates/documents").glob("*.html")):
+        template_engine.load(f"documents/{path.name}")
 
 
 class _Tools:

@@ -1,8 +1,16 @@
 import logging
 
 from celery import shared_task
+from celery.signals import worker_init
 
 log = logging.getLogger(__name__)
+
+
+@worker_init.connect
+def load_engine(**_: object) -> None:
+    from mesoclinic.documents import rendering
+
+    rendering.load_engine()
 
 
 def send(document_id: int, *, pack: bool) -> None:
