@@ -29,9 +29,16 @@ from protocols.documents import prepare_prints
 from protocols.engine import CaseError, canonical_json
 from protocols.engine.codes import without_sentences
 from protocols.engine.edits import EDIT_FIELDS
-from protocols.enums import NOTE_NEEDED, AcknowledgementReason, FormularyStatus, OpenAnswerKind, PlanStatus
+from protocols.enums import (
+    NOTE_NEEDED,
+    AcknowledgementReason,
+    FormularyStatus,
+    OpenAnswerKind,
+    PlanStatus,
+    StopReason,
+)
 from protocols.formulary.loader import load_documents
-from protocols.models import Acknowledgement, FormularyEntry, FormularyVersion, Ingredient, OpenAnswer, Plan
+from protocols.models import Acknowledgement, FormularyEntry, FormularyVersion, Ingredient, OpenAnswer, Plan, PlanStop
 from protocols.permissions import (
     check_can_acknowledge,
     check_can_amend_plan,
@@ -702,4 +709,31 @@ def change_plan_status(*, plan: Plan, to: PlanStatus, by: User) -> Plan:
         )
     plan.refresh_from_db()
     trail.record(f"plan.{to.value}", by=by, target=plan, patient=plan.patient)
+    return plan
+
+
+@transaction.atomic
+def stop_plan(*, plan: Plan, reason_code: str, note: str, cancel_visits: bool, by: User) -> Plan:
+    """End a signed plan before its course is complete, and say why. Its visits ahead are cancelled, or kept to talk.
+
+    What was done and what was signed stay as they are. An amendment that is being drafted can no longer be signed.
+    """
+    check_can_move_plan(plan, to=PlanStatus.STOPPED, by=by)
+    if reason_code not in StopReason.values:
+        raise InvalidInput(_("Choose a reason."), field="reason_code")
+    note = " ".join(note.split())
+    if reason_code == StopReason.OTHER and not note:
+        raise InvalidInput(_("Say it in a few words."), field="note")
+    if len(note) > NOTE_LENGTH:
+        raise InvalidInput(_("Shorten the note to %(length)d characters.") % {"length": NOTE_LENGTH}, field="note")
+    import_string(settings.AFTER_PLAN_STOPPED)(plan, cancel_visits=cancel_visits, by=by)
+    change_plan_status(plan=plan, to=PlanStatus.STOPPED, by=by)
+    PlanStop.objects.create(plan=plan, reason_code=reason_code, note=note, by=by, at=timezone.now())
+    trail.record(
+        "plan.stop_explained",
+        by=by,
+        target=plan,
+        patient=plan.patient,
+        details={"reason": reason_code, "visits_cancelled": cancel_visits},
+    )
     return plan

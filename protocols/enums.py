@@ -43,6 +43,17 @@ class EditReason(models.TextChoices):
     OTHER = "other", _("Other")
 
 
+class StopReason(models.TextChoices):
+    """Why a signed plan is not carried on."""
+
+    NOT_TOLERATED = "not_tolerated", _("Not tolerated")
+    NO_RESPONSE = "no_response", _("No response")
+    CONTRAINDICATED = "contraindicated", _("Something against it has come up")
+    PATIENT_WISH = "patient_wish", _("The patient's wish")
+    LEFT_CARE = "left_care", _("Has left the clinic's care")
+    OTHER = "other", _("Other, in words")
+
+
 class OpenAnswerKind(models.TextChoices):
     ANSWERED = "answered", _("Answered")
     NOT_MEASURED = "not_measured", _("Not measured")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from protocols.catalogue import CLASS_NAMES, GRADE_NAMES, STATUS_NAMES
 from protocols.engine.edits import EDIT_FIELDS
-from protocols.enums import NOTE_NEEDED, AcknowledgementReason, EditReason, OpenAnswerKind
+from protocols.enums import NOTE_NEEDED, AcknowledgementReason, EditReason, OpenAnswerKind, StopReason
 from protocols.presentation import Question, Reader
 from protocols.what_if import Change, checked_facts
 
@@ -64,6 +64,34 @@ class AcknowledgeForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if data.get("reason_code") in NOTE_NEEDED and not data.get("note", "").strip():
+            self.add_error("note", _("Say it in a few words."))
+        return data
+
+
+class StopForm(forms.Form):
+    """Why a plan is not carried on, and what becomes of its visits."""
+
+    reason_code = forms.ChoiceField(
+        label=_("Why"),
+        choices=StopReason.choices,
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Choose a reason.")},
+    )
+    note = forms.CharField(label=_("Note"), required=False, max_length=500)
+    visits = forms.ChoiceField(
+        label=_("Visits ahead"),
+        choices=[
+            ("cancel", _("Cancel them and tell the patient")),
+            ("keep", _("Keep them, to talk: nothing is injected")),
+        ],
+        widget=forms.RadioSelect,
+        initial="cancel",
+        required=False,
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("reason_code") == StopReason.OTHER and not data.get("note", "").strip():
             self.add_error("note", _("Say it in a few words."))
         return data
 

@@ -67,6 +67,14 @@ ANSWERED = frozen(
     columns=("plan_id", "fact", "kind", "value", "reason", "by_id", "at"),
 )
 
+# Why a plan was stopped is said once.
+STOPPED = frozen(
+    name="plan_stop_kept",
+    table="protocols_planstop",
+    when=None,
+    columns=("plan_id", "reason_code", "note", "by_id", "at"),
+)
+
 
 def parts_of_frozen(*, name: str, table: str, parent_table: str, parent_column: str, parent_frozen: str) -> Guard:
     """No row of ``table`` can be added to, changed under or taken from a parent for which ``parent_frozen`` holds.
@@ -137,6 +145,7 @@ OURS = (
     FORMULARY_PUBLISHED,
     ACKNOWLEDGED,
     ANSWERED,
+    STOPPED,
     ENTRIES_PUBLISHED,
     ACKNOWLEDGEMENTS_SIGNED,
     ANSWERS_SIGNED,

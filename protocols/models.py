@@ -237,6 +237,19 @@ class Acknowledgement(models.Model):
         return f"{self.rule}: {self.reason_code}"
 
 
+class PlanStop(models.Model):
+    """Why a signed plan was stopped. The plan itself never changes, so this stands beside it."""
+
+    plan = models.OneToOneField(Plan, on_delete=models.PROTECT, related_name="stop")
+    reason_code = models.CharField(max_length=40)
+    note = models.CharField(max_length=500, blank=True)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.plan}: {self.reason_code}"
+
+
 class OpenAnswer(models.Model):
     """How a practitioner settled one open question of a draft: a value, or why there is none."""
 

@@ -103,6 +103,12 @@ def check_can_move_plan(plan: Plan, *, to: PlanStatus, by: User) -> None:
         raise InvalidTransition(_("A plan is signed, amended or discarded; its state is not set by hand."))
 
 
+def can_stop_plan(plan: Plan, *, by: User) -> bool:
+    return may_become(plan.status, PlanStatus.STOPPED) and _asks(
+        check_can_move_plan, plan, to=PlanStatus.STOPPED, by=by
+    )
+
+
 def _asks(check: object, *args: object, **kwargs: object) -> bool:
     try:
         check(*args, **kwargs)  # type: ignore[operator]

@@ -494,6 +494,20 @@ class Reader:
                 rows.append(self._given(fact, answer))
         return rows
 
+    def answers_beside(self, answers: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+        """(what was typed, what the draft holds) for each of these answers, in words."""
+        open_now = {row.fact: row for row in self.questions("open_questions")}
+        wanted, now = [], []
+        for answer in answers:
+            fact = self.vocabulary.facts.get(answer["fact"])
+            label = short_label(question_of(fact)) if fact else answer["fact"]
+            said = answer.get("value") if answer["kind"] == OpenAnswerKind.ANSWERED else answer.get("reason", "")
+            wanted.append(f"{label}: {', '.join(said) if isinstance(said, list) else said}")
+            row = open_now.get(answer["fact"])
+            holds = row.given or (row.waived or {}).get("reason", "") if row else ""
+            now.append(f"{label}: {holds or (_('open') if row else _('not asked any more'))}")
+        return wanted, now
+
     @staticmethod
     def _given(fact: Fact, answer: Any) -> Question:
         """A question that was answered in this draft, so that a slip can be corrected."""
@@ -663,25 +677,43 @@ class Reader:
 
     def edits(self) -> list[str]:
         """What the practitioner changed, in words."""
+        return [self.edit_in_words(edit) for edit in self.plan.edits]
+
+    def edit_in_words(self, edit: Mapping[str, Any]) -> str:
+        key = str(edit.get("ingredient", ""))
+        name = self.contents.name(key)
+        if edit["op"] == "set_volume":
+            text = _("%(name)s set to %(volume)s mL") % {"name": name, "volume": edit["volume_ml"]}
+        elif edit["op"] == "remove":
+            text = _("%(name)s removed") % {"name": name}
+        elif edit["op"] == "add":
+            text = _("%(name)s added") % {"name": name}
+        elif edit["op"] == "swap":
+            text = _("%(name)s for %(old)s") % {"name": self.contents.name(str(edit["with"])), "old": name}
+        elif edit["op"] == "set_sessions":
+            text = _("%(n)s sessions") % {"n": edit["sessions"]}
+        else:
+            text = _("Schedule: %(name)s") % {"name": edit.get("schedule", "")}
+        if edit.get("reason"):
+            text += f" ({EditReason(edit['reason']).label})"
+        return text
+
+    def as_it_is(self, edit: Mapping[str, Any]) -> list[str]:
+        """What the draft holds now in the place that an edit aimed at, for beside what was wanted."""
+        if edit["op"] in ("set_sessions", "set_schedule"):
+            course = self.result["course"]
+            return [_("%(n)s sessions") % {"n": course["sessions"]}] if course else [_("There is no course.")]
+        volumes = {
+            line["ingredient"]: line["volume_ml"] for syringe in self.result["syringes"] for line in syringe["lines"]
+        }
         rows = []
-        for edit in self.plan.edits:
-            name = self.contents.name(str(edit.get("ingredient", "")))
-            if edit["op"] == "set_volume":
-                text = _("%(name)s set to %(volume)s mL") % {"name": name, "volume": edit["volume_ml"]}
-            elif edit["op"] == "remove":
-                text = _("%(name)s removed") % {"name": name}
-            elif edit["op"] == "add":
-                text = _("%(name)s added") % {"name": name}
-            elif edit["op"] == "swap":
-                text = _("%(name)s for %(old)s") % {"name": self.contents.name(edit["with"]), "old": name}
-            elif edit["op"] == "set_sessions":
-                text = _("%(n)s sessions") % {"n": edit["sessions"]}
+        for key in dict.fromkeys(str(edit[name]) for name in ("ingredient", "with") if edit.get(name)):
+            name = self.contents.name(key)
+            if key in volumes:
+                rows.append(_("%(name)s: %(volume)s mL") % {"name": name, "volume": volumes[key]})
             else:
-                text = _("Schedule: %(name)s") % {"name": edit.get("schedule", "")}
-            if edit.get("reason"):
-                text += f" ({EditReason(edit['reason']).label})"
-            rows.append(text)
-        return rows
+                rows.append(_("%(name)s: not in the mixture") % {"name": name})
+        return rows or [_("Look at the draft below.")]
 
 
 def rule_sources(documents: Mapping[str, Any], rule: str) -> list[str]:

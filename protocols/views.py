@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,13 +12,14 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
+from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.ui.toasts import tell
 from patients.intakes import InvalidAnswers
 from patients.models import Patient
@@ -26,6 +29,7 @@ from protocols import what_if
 from protocols.actions import (
     NotReadyToSign,
     RefusedEdits,
+    StaleRevision,
     acknowledge,
     amend_plan,
     answer_open_questions,
@@ -37,6 +41,7 @@ from protocols.actions import (
     publish_formulary,
     set_entry_active,
     sign_plan,
+    stop_plan,
     take_over_plan,
     take_over_what_if,
     undo_edit,
@@ -44,10 +49,20 @@ from protocols.actions import (
 from protocols.catalogue import Catalogue, matching
 from protocols.documents import request_plan_pdf, session_dates
 from protocols.engine import ENGINE_VERSION
-from protocols.enums import AcknowledgementReason, EditReason, FormularyStatus, PlanStatus
-from protocols.forms import AcknowledgeForm, CatalogueFilterForm, NewVersionForm, WhatIfForm, edit_from, read_answers
-from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan
-from protocols.permissions import can_amend_plan, can_change_formulary, can_change_plan, can_sign_plan
+from protocols.engine.edits import EDIT_FIELDS
+from protocols.enums import AcknowledgementReason, EditReason, FormularyStatus, PlanStatus, StopReason
+from protocols.forms import (
+    AcknowledgeForm,
+    CatalogueFilterForm,
+    NewVersionForm,
+    StopForm,
+    WhatIfForm,
+    edit_from,
+    read_answers,
+)
+from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan, PlanStop
+from protocols.permissions import can_amend_plan, can_change_formulary, can_change_plan, can_sign_plan, can_stop_plan
+from protocols.presence import Changed, last_change, mark_open
 from protocols.presentation import Reader, refusal_beside
 from protocols.queries import (
     basis_obstacles,
@@ -227,6 +242,36 @@ def version_publish(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 # ------------------------------------------------------------------ plans
 
 
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """The draft was changed since the page was shown: what was wanted, beside what it holds now."""
+
+    wanted: list[str]
+    now: list[str]
+    changed: Changed | None
+    url: str = ""
+    resend: list[tuple[str, str]] = field(default_factory=list)  # the same once more, with the present revision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """Why a plan was stopped, for its page; a plan from before reasons were asked has none."""
+
+    reason: str
+    note: str
+    name: str
+    at: datetime
+
+    @classmethod
+    def of(cls, plan: Plan) -> Stopped | None:
+        if plan.status != PlanStatus.STOPPED:
+            return None
+        row = PlanStop.objects.filter(plan=plan).select_related("by").first()
+        if row is None:
+            return None
+        return cls(reason=str(StopReason(row.reason_code).label), note=row.note, name=row.by.name, at=row.at)
+
+
 @dataclass(kw_only=True)
 class Refused:
     """What a request asked for and did not get, so that it stands beside its field with what was typed."""
@@ -238,6 +283,7 @@ class Refused:
     caution: dict[str, AcknowledgeForm] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
     typed: dict[str, Any] = field(default_factory=dict)
+    conflict: Conflict | None = None
 
 
 def _plan(request: ClinicRequest, public_id: UUID) -> Plan:
@@ -322,14 +368,28 @@ def _plan_page(
         "obstacles": obstacles_to_signing(plan) if plan.is_draft else [],
         "may_change": may_change,
         "may_sign": can_sign_plan(plan, by=request.user),
+        "may_stop": can_stop_plan(plan, by=request.user),
+        "stop": Stopped.of(plan),
         "may_amend": can_amend_plan(plan, by=request.user),
         "may_ask": plan.engine_version == ENGINE_VERSION,
         "mine": plan.responsible_id == request.user.pk,
         "refused": refused,
+        "present": mark_open(plan, user=request.user, writes=may_change) if plan.is_draft else [],
+        "seen_revision": plan.revision,
+        "changed_since": False,
+        "differences": _differences(plan),
         "amended_by": plan.amendments.exclude(status=PlanStatus.DISCARDED).first(),
     }
     template = "protocols/plan_swap.html" if request.htmx else "protocols/plan.html"
     return render(request, template, context, status=status)
+
+
+def _differences(plan: Plan) -> list[str] | None:
+    """What an amendment changes, in words; None where there is nothing to compare it with."""
+    before = plan.supersedes
+    if before is None or {plan.engine_version, before.engine_version} != {ENGINE_VERSION}:
+        return None
+    return what_if.in_words(before.result, plan.result, plan)
 
 
 def _changed(request: ClinicRequest, plan: Plan, *, anchor: str = "") -> HttpResponse:
@@ -358,10 +418,59 @@ def plan_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             else:
                 refused.top = said
         return _plan_page(request, plan, refused=refused, status=refusal.status)
+    except StaleRevision as refusal:
+        plan.refresh_from_db()
+        if edit.get("op") not in EDIT_FIELDS or not plan.is_draft:
+            return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+        reader = Reader(plan)
+        return _conflict(
+            request, plan, "plan_edit", wanted=[reader.edit_in_words(edit)], now=reader.as_it_is(edit), again=edit
+        )
     except DomainError as refusal:
         plan.refresh_from_db()
         return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
     return _changed(request, plan, anchor="#cocktail")
+
+
+def _conflict(
+    request: ClinicRequest,
+    plan: Plan,
+    name: str,
+    *,
+    wanted: list[str],
+    now: list[str],
+    again: Mapping[str, Any],
+    refused: Refused | None = None,
+) -> HttpResponse:
+    """The draft as it is now, with what was wanted above it and a button to do it all the same."""
+    refused = refused or Refused()
+    refused.conflict = Conflict(
+        wanted=wanted,
+        now=now,
+        changed=last_change(plan),
+        url=reverse(f"protocols:{name}", args=[plan.public_id]),
+        resend=[(key, str(value)) for key, value in again.items() if value not in (None, "")],
+    )
+    return _plan_page(request, plan, refused=refused, status=StaleRevision.status)
+
+
+@requires(Permission.PLAN_READ)
+@require_GET
+def plan_presence(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Who else has the draft open, and whether it was changed since the page was shown. The page asks each minute."""
+    plan = _plan(request, public_id)
+    seen = request.GET.get("revision", "")
+    seen_revision = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else plan.revision
+    changed_since = seen_revision != plan.revision or not plan.is_draft
+    writes = can_change_plan(plan, by=request.user)
+    context = {
+        "plan": plan,
+        "present": mark_open(plan, user=request.user, writes=writes) if plan.is_draft else [],
+        "seen_revision": seen_revision,
+        "changed_since": changed_since,
+        "changed": last_change(plan) if changed_since else None,
+    }
+    return render(request, "protocols/_presence.html", context)
 
 
 @requires(Permission.PLAN_WRITE)
@@ -388,6 +497,21 @@ def plan_acknowledge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             acknowledge(plan=plan, revision=revision, by=request.user, **form.cleaned_data)
         except InvalidInput as refusal:
             form.add_error(refusal.field, str(refusal))
+        except StaleRevision as refusal:
+            plan.refresh_from_db()
+            if not plan.is_draft:
+                return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+            said = AcknowledgementReason(form.cleaned_data["reason_code"]).label
+            found = next((row for row in Reader(plan).findings("cautions") if row.rule == rule), None)
+            return _conflict(
+                request,
+                plan,
+                "plan_acknowledge",
+                wanted=[": ".join(part for part in (str(said), form.cleaned_data["note"]) if part)],
+                now=[found.message if found else _("This caution does not stand any more.")],
+                again=form.cleaned_data if found else {},
+                refused=Refused(caution={rule: form}),
+            )
         except DomainError as refusal:
             plan.refresh_from_db()
             return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
@@ -413,6 +537,13 @@ def plan_answer(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         if request.POST.get("settle") and not request.POST.get("reason", "").strip():
             refused.answers = {"reason": _("Give a reason.")}
         return _plan_page(request, plan, refused=refused, status=refusal.status)
+    except StaleRevision as refusal:
+        plan.refresh_from_db()
+        if not plan.is_draft:
+            return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+        wanted, now = Reader(plan).answers_beside(answers)
+        refused = Refused(typed=request.POST.dict())
+        return _conflict(request, plan, "plan_answer", wanted=wanted, now=now, again={}, refused=refused)
     except DomainError as refusal:
         plan.refresh_from_db()
         return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
@@ -502,6 +633,40 @@ def plan_take_over(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     take_over_plan(plan=plan, by=request.user)
     tell(request, _("You are responsible for this draft now. Acknowledge its cautions yourself."))
     return redirect("protocols:plan", public_id)
+
+
+@requires(Permission.PLAN_WRITE)
+@require_http_methods(["GET", "POST"])
+def plan_stop(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Why the plan is not carried on, and what becomes of each visit ahead."""
+    plan = _plan(request, public_id)
+    form = StopForm(request.POST if request.method == "POST" else None)
+    if not can_stop_plan(plan, by=request.user):
+        raise InvalidTransition(_("Only a signed plan that is not finished can be stopped."))
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            stop_plan(
+                plan=plan,
+                reason_code=data["reason_code"],
+                note=data["note"],
+                cancel_visits=data["visits"] != "keep",
+                by=request.user,
+            )
+        except DomainError as refusal:
+            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        else:
+            tell(request, _("Plan %(number)s is stopped.") % {"number": plan.display_number})
+            return redirect("protocols:plan", public_id)
+    now = timezone.now()
+    context = {
+        "plan": plan,
+        "strip": strip(plan.patient),
+        "form": form,
+        "ahead": [date for date in session_dates(plan) if date["starts_at"] > now],
+        "amendment": plan.amendments.filter(status=PlanStatus.DRAFT).first(),
+    }
+    return render(request, "protocols/plan_stop.html", context, status=422 if form.errors else 200)
 
 
 @requires(Permission.PLAN_WRITE)

@@ -55,3 +55,9 @@ document.addEventListener("htmx:after:swap", () => {
 document.addEventListener("toggle", (event) => {
   if (event.newState === "open") event.target.querySelector?.("input[type=password]")?.focus();
 }, true);
+
+// Once a minute, while somebody looks at the page: who else has this draft open, and was it changed elsewhere.
+setInterval(() => {
+  const box = document.querySelector("[data-presence]");
+  if (box && document.visibilityState === "visible") box.dispatchEvent(new CustomEvent("presence-due"));
+}, 60_000);

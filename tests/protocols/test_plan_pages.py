@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
+from mesoclinic.errors import InvalidTransition
+from protocols import presence
+from protocols.actions import edit_plan, stop_plan
 from protocols.enums import PlanStatus
-from protocols.models import FormularyVersion, Plan
+from protocols.models import FormularyVersion, Plan, PlanStop
 from protocols.queries import unacknowledged_rules, unsettled_facts
 from tests import factories
 from tests.factories_protocols import draft_plan, settled, submitted_intake
@@ -343,3 +349,166 @@ def test_the_page_costs_the_same_however_long_the_history(draft: Plan, ada: User
     for _round in range(3):
         settled(draft, by=ada)
     assert count(draft) <= before
+
+
+# ------------------------------------------------------------------ two people, two tabs
+
+
+@pytest.fixture
+def grace(ada: User) -> User:
+    """A second practitioner of Ada's site."""
+    return factories.user(given_name="Grace", family_name="Lund", roles=["practitioner"], sites=list(ada.sites.all()))
+
+
+def test_whoever_opens_a_draft_second_is_told_of_the_first(draft: Plan, ada: User, grace: User, sign_in) -> None:
+    alone = sign_in(ada).get(url(draft))
+    second = sign_in(grace).get(url(draft))
+    first_again = sign_in(ada).get(url(draft, "plan_presence"), {"revision": draft.revision})
+
+    assert alone.context["present"] == []
+    assert [(row.name, row.writes) for row in second.context["present"]] == [(ada.name, True)]
+    assert f"{ada.name} has this draft open too, since" in second.content.decode()
+    assert [(row.name, row.writes) for row in first_again.context["present"]] == [(grace.name, True)]
+
+
+def test_a_reader_is_named_as_one_who_reads(draft: Plan, ada: User, ben: User, sign_in) -> None:
+    sign_in(ben).get(url(draft))
+    text = sign_in(ada).get(url(draft)).content.decode()
+    assert f"{ben.name} has this draft open too" in text and "to read it" in text
+
+
+def test_who_has_closed_the_draft_is_forgotten(
+    draft: Plan, ada: User, grace: User, sign_in, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(ada).get(url(draft))
+    later = timezone.now() + presence.STAYS + timedelta(seconds=1)
+    monkeypatch.setattr(presence.timezone, "now", lambda: later)
+    assert sign_in(grace).get(url(draft, "plan_presence"), {"revision": "0"}).context["present"] == []
+
+
+def test_a_page_that_is_behind_is_told_who_changed_the_draft(draft: Plan, ada: User, grace: User, sign_in) -> None:
+    client = sign_in(grace)
+    ask = lambda: client.get(url(draft, "plan_presence"), {"revision": "0"}).content.decode()  # noqa: E731
+    assert "changed this draft" not in ask()
+    edit_plan(plan=draft, revision=0, edits=[{"op": "remove", "ingredient": "pdrn"}], by=ada)
+    assert f"{ada.name} changed this draft at" in ask()
+
+
+@pytest.mark.parametrize("revision", ["", "x", "٣", "-1", "9" * 30, "<b>"])
+def test_presence_answers_nonsense_as_well(draft: Plan, ada: User, sign_in, revision: str) -> None:
+    assert sign_in(ada).get(url(draft, "plan_presence"), {"revision": revision}).status_code == 200
+
+
+def test_presence_is_for_whom_may_read_the_plan(draft: Plan, cleo: User, dan: User, sign_in) -> None:
+    assert sign_in(cleo).get(url(draft, "plan_presence")).status_code == 403
+    assert sign_in(dan).get(url(draft, "plan_presence")).status_code == 404
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["form", "htmx"])
+def test_the_second_tab_overwrites_nothing_and_shows_both(draft: Plan, ada: User, sign_in, headers) -> None:
+    client = sign_in(ada)
+    mine = edit(draft, op="set_volume", ingredient="biochanin_a", volume_ml="0.75", reason="experience")
+    edit_plan(
+        plan=draft, revision=0, edits=[{"op": "set_volume", "ingredient": "biochanin_a", "volume_ml": "1.25"}], by=ada
+    )
+
+    refused = client.post(url(draft, "plan_edit"), mine, headers=headers)
+
+    conflict = refused.context["refused"].conflict
+    assert refused.status_code == 409
+    assert conflict.wanted == ["Biochanin A set to 0.75 mL (Clinical judgement)"]
+    assert conflict.now == ["Biochanin A: 1.25 mL"]
+    assert conflict.changed.name == ada.name
+    text = refused.content.decode()
+    assert "What you wanted" in text and 'value="0.75"' in text and 'value="1.25"' in text
+    draft.refresh_from_db()
+    assert [row["volume_ml"] for row in draft.edits] == ["1.25"]
+
+    client.post(url(draft, "plan_edit"), {"revision": draft.revision, **dict(conflict.resend)})
+    draft.refresh_from_db()
+    assert [(row["volume_ml"], row["reason"]) for row in draft.edits] == [("0.75", "experience")]
+
+
+def test_answers_typed_in_a_second_tab_stay_typed(draft: Plan, ada: User, sign_in) -> None:
+    client = sign_in(ada)
+    client.post(url(draft, "plan_answer"), {"revision": 0, "value-bp_systolic": "128"})
+
+    refused = client.post(
+        url(draft, "plan_answer"), {"revision": 0, "value-bp_systolic": "141", "value-lab_inr": "1,1"}
+    )
+
+    text = refused.content.decode()
+    assert refused.status_code == 409
+    assert 'value="141"' in text and 'value="1,1"' in text
+    now = refused.context["refused"].conflict.now
+    assert [words for words in now if words.endswith("128 mmHg")] and "INR: open" in now
+    draft.refresh_from_db()
+    assert draft.case["facts"]["bp_systolic"] == 128
+
+
+def test_an_acknowledgement_in_a_second_tab_keeps_its_reason_and_note(draft: Plan, ada: User, sign_in) -> None:
+    client = sign_in(ada)
+    edit_plan(plan=draft, revision=0, edits=[{"op": "remove", "ingredient": "pdrn"}], by=ada)
+    said = {"rule": "antiplatelet_single", "reason_code": "other", "note": "Rang her <GP>", "revision": "0"}
+
+    refused = client.post(url(draft, "plan_acknowledge"), said)
+
+    assert refused.status_code == 409
+    assert unacknowledged_rules(draft) == ["antiplatelet_single"]
+    text = refused.content.decode()
+    assert "Rang her &lt;GP&gt;" in text and "<GP>" not in text
+    again = dict(refused.context["refused"].conflict.resend)
+    draft.refresh_from_db()
+    client.post(url(draft, "plan_acknowledge"), {**again, "revision": draft.revision})
+    assert unacknowledged_rules(draft) == []
+
+
+# ------------------------------------------------------------------ amendments and stopping
+
+
+def test_an_amendment_says_in_words_what_it_changes(signed: Plan, ada: User, sign_in) -> None:
+    client = sign_in(ada)
+    client.post(url(signed, "plan_amend"))
+    amended = Plan.objects.get(version=2)
+    same = client.get(url(amended))
+    assert same.context["differences"] == []
+    assert "the two would treat in the same way" in same.content.decode()
+
+    edit_plan(plan=amended, revision=0, edits=[{"op": "remove", "ingredient": "pdrn"}], by=ada)
+    page = client.get(url(amended))
+    assert "What plan 1.2 changes in plan 1" in page.content.decode()
+    assert any("PDRN" in words for words in page.context["differences"])
+    assert "Version 2 of plan 1" in page.content.decode()
+
+
+def test_stopping_asks_why_and_says_it_on_the_plan(signed: Plan, ada: User, sign_in) -> None:
+    client = sign_in(ada)
+    assert "None is booked" in client.get(url(signed, "plan_stop")).content.decode()
+
+    silent = client.post(url(signed, "plan_stop"), {"note": "typed <b>"})
+    assert silent.status_code == 422
+    assert "Choose a reason." in silent.content.decode() and "typed &lt;b&gt;" in silent.content.decode()
+
+    done = client.post(url(signed, "plan_stop"), {"reason_code": "not_tolerated", "note": "Pain for three days"})
+    assert done.url == url(signed)
+    signed.refresh_from_db()
+    assert (signed.status, signed.stop.reason_code, signed.stop.by) == (PlanStatus.STOPPED, "not_tolerated", ada)
+    text = client.get(url(signed)).content.decode()
+    assert f"Stopped by {ada.name}" in text and "Not tolerated: Pain for three days" in text
+    assert client.get(url(signed, "plan_stop")).status_code == 409
+
+
+@pytest.mark.parametrize("who", ["ben", "dora", "cleo"])
+def test_only_a_practitioner_stops_a_plan(request: pytest.FixtureRequest, signed: Plan, sign_in, who: str) -> None:
+    client = sign_in(request.getfixturevalue(who))
+    assert client.get(url(signed, "plan_stop")).status_code == 403
+    assert client.post(url(signed, "plan_stop"), {"reason_code": "no_response"}).status_code == 403
+
+
+def test_why_a_plan_was_stopped_is_said_once(signed: Plan, ada: User) -> None:
+    stop_plan(plan=signed, reason_code="no_response", note="", cancel_visits=True, by=ada)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        PlanStop.objects.filter(plan=signed).update(reason_code="other")
+    with pytest.raises(InvalidTransition):
+        stop_plan(plan=signed, reason_code="other", note="again", cancel_visits=True, by=ada)
+    assert PlanStop.objects.get().reason_code == "no_response"
