@@ -2,7 +2,7 @@ from datetime import date
 
 from django.urls import path, register_converter
 
-from sessions import moving_views, print_views, views
+from sessions import calendar_views, moving_views, print_views, views
 
 
 class DayConverter:
@@ -23,6 +23,11 @@ app_name = "sessions"
 urlpatterns = [
     path("", views.today, name="today"),
     path("day/<day:day>/", views.day, name="day"),
+    path("calendar/", calendar_views.calendar, name="calendar"),
+    path("calendar/free/", calendar_views.calendar_free, name="calendar_free"),
+    path("calendar/feed/", calendar_views.calendar_feed, name="calendar_feed"),
+    path("calendar/feed/<uuid:public_id>/revoke/", calendar_views.calendar_feed_revoke, name="calendar_feed_revoke"),
+    path("feeds/<str:secret>.ics", calendar_views.feed, name="feed"),
     path("patients/<uuid:public_id>/", views.patient, name="patient"),
     path("plans/<uuid:public_id>/book/", views.course_book, name="course_book"),
     path("courses/<uuid:public_id>/cancel/", views.course_cancel, name="course_cancel"),

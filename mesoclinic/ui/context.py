@@ -30,6 +30,12 @@ class Place:
 PLACES = (
     Place(label=_("Today"), url_name="sessions:today", prefixes=("/day/",)),
     Place(
+        label=_("Calendar"),
+        url_name="sessions:calendar",
+        prefixes=("/calendar/",),
+        permission=Permission.BOOKING_READ,
+    ),
+    Place(
         label=_("Patients"),
         url_name="patients:list",
         prefixes=("/patients/", "/intakes/", "/plans/", "/appointments/"),
