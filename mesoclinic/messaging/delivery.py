@@ -11,21 +11,23 @@ import logging
 import smtplib
 import uuid
 from datetime import datetime, timedelta
-from email.mime.text import MIMEText
-from email.utils import format_datetime, formataddr
+from types import TracebackType
+from typing import Any, Self
 from uuid import UUID
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
+from django.db import connection as database
 from django.db import transaction
 from django.db.models import F, Q
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from mesoclinic.accounts.models import Clinic
+from mesoclinic.messaging.commits import Commits
 from mesoclinic.messaging.models import Message, MessageState
+from mesoclinic.messaging.wire import to_email
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ MOST_BATCHES = 40  # of one run; the next tick takes the rest
 BACK_OFF = tuple(settings.MESSAGE_BACK_OFF * times for times in (1, 5, 30, 120, 360))  # minutes, as shipped
 MOST_FAILURES = len(BACK_OFF) + 1
 MOST_ATTEMPTS = 12  # a message during which the worker died so often is the reason why
+DURABLE_EVERY = 8  # of the results, each so many-th waits for the disk and covers those before it
 SERVER_DOWN_WAIT = settings.MESSAGE_BACK_OFF
 OUTBOX_ONLY = "mesoclinic.messaging.backends.OutboxOnlyBackend"
 
@@ -87,28 +90,63 @@ def give_up_on_crashers() -> int:
 def claim(lease: UUID, *, batch: int = BATCH) -> int:
     """Take up to ``batch`` due messages under ``lease``: those tried least first, then by when they were due."""
     now = timezone.now()
-    due = Message.objects.filter(_WAITING & Q(due_at__lte=now) | _lapsed(now)).exclude(useful_until__lte=now)
+    useful = Message.objects.exclude(useful_until__lte=now)
+    ready = Q(due_at__lte=now)
+    # Asked in two, since each is answered from the index, however long the queue is. Most are fresh.
+    fresh = useful.filter(ready, state=MessageState.QUEUED, attempts=0)
+    others = useful.filter(
+        ready & (Q(state=MessageState.HELD) | Q(state=MessageState.QUEUED, attempts__gt=0)) | _lapsed(now)
+    )
+    order = ("attempts", "due_at", "pk")
     with transaction.atomic():
-        # Where the database can, two workers step round each other's rows instead of waiting for them.
-        chosen = due.select_for_update(skip_locked=True).order_by("attempts", "due_at", "pk")[:batch]
-        keys = list(chosen.values_list("pk", flat=True))
-        return due.filter(pk__in=keys).update(
-            state=MessageState.SENDING, lease=lease, leased_until=now + settings.MESSAGE_LEASE
-        )
+        found: list[tuple[int, datetime, int]] = []
+        for kind in (fresh, others):
+            # Where the database can, two workers step round each other's rows instead of waiting for them.
+            rows = kind.select_for_update(skip_locked=True).order_by(*order)
+            found += rows.values_list(*order)[:batch]
+        keys = [pk for _attempts, _due_at, pk in sorted(found)[:batch]]
+        if not keys:
+            return 0
+        still = useful.filter(_WAITING & ready | _lapsed(now), pk__in=keys)
+        return still.update(state=MessageState.SENDING, lease=lease, leased_until=now + settings.MESSAGE_LEASE)
+
+
+# The two statements of each letter. The ORM would need longer to put them together than the letter to be sent.
+_BEGIN = """
+    UPDATE messaging_message
+    SET attempts = attempts + 1, first_tried_at = COALESCE(first_tried_at, %s), leased_until = %s
+    WHERE id = %s AND state = 'sending' AND lease = %s AND (useful_until IS NULL OR useful_until > %s)
+"""
+_SENT = """
+    UPDATE messaging_message
+    SET state = 'sent', sent_at = %s, lease = NULL, leased_until = NULL, last_error = ''
+    WHERE id = %s AND state = 'sending' AND lease = %s
+"""
+
+
+def _execute(statement: str, *values: object) -> bool:
+    """Whether it changed a row."""
+    adapted = [_adapted(value) for value in values]
+    with database.cursor() as cursor:
+        cursor.execute(statement, adapted)
+        return bool(cursor.rowcount)
+
+
+def _adapted(value: object) -> Any:
+    if isinstance(value, datetime):
+        return database.ops.adapt_datetimefield_value(value)
+    if isinstance(value, UUID):
+        return Message._meta.get_field("lease").get_db_prep_value(value, database)
+    return value
 
 
 def begin(message: Message, lease: UUID) -> bool:
     """Ask the row just before sending, and write down that a try begins. False: it is not ours, or not wanted."""
     now = timezone.now()
-    ours = Message.objects.filter(pk=message.pk, state=MessageState.SENDING, lease=lease)
-    begun = ours.exclude(useful_until__lte=now).update(
-        attempts=F("attempts") + 1,
-        first_tried_at=Coalesce("first_tried_at", now),
-        leased_until=now + settings.MESSAGE_LEASE,
-    )
+    begun = _execute(_BEGIN, now, now + settings.MESSAGE_LEASE, message.pk, lease, now)
     if begun and message.first_tried_at is None:
         message.first_tried_at = now
-    return bool(begun)
+    return begun
 
 
 def stop_unwanted(batch: list[Message], lease: UUID) -> set[int]:
@@ -123,11 +161,12 @@ def stop_unwanted(batch: list[Message], lease: UUID) -> set[int]:
 
 def record_sent(message: Message, lease: UUID) -> None:
     now = timezone.now()
-    done = {"state": MessageState.SENT, "sent_at": now, "lease": None, "leased_until": None, "last_error": ""}
-    if Message.objects.filter(pk=message.pk, state=MessageState.SENDING, lease=lease).update(**done):
+    if _execute(_SENT, now, message.pk, lease):
         return
     # Cancelled while it was on the wire: it did leave, and the row must say so.
-    if Message.objects.filter(pk=message.pk, state=MessageState.CANCELLED).update(**done):
+    if Message.objects.filter(pk=message.pk, state=MessageState.CANCELLED).update(
+        state=MessageState.SENT, sent_at=now, last_error=""
+    ):
         return
     log.warning("message %s was sent after its lease had run out; it may repeat", message.public_id)
 
@@ -163,6 +202,39 @@ def release(lease: UUID, *, reason: str) -> int:
 # ------------------------------------------------------------------ the wire
 
 
+class Ledger:
+    """Writes down what became of each letter, before the next one begins.
+
+    That one was accepted and that the next begins is one commit. So a worker that dies leaves at most one letter that
+    was accepted and is not recorded.
+    """
+
+    def __init__(self, lease: UUID) -> None:
+        self.lease = lease
+        self.accepted: Message | None = None
+        self.commits = Commits(wait_for_each=DURABLE_EVERY)
+
+    def __enter__(self) -> Self:
+        self.commits.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if self.accepted is not None:
+                with self.commits.one(wait=True):
+                    record_sent(self.accepted, self.lease)
+        finally:
+            self.commits.__exit__(kind, error, at)
+
+    def begin(self, message: Message) -> bool:
+        with self.commits.one():
+            if self.accepted is not None:
+                record_sent(self.accepted, self.lease)
+            begun = begin(message, self.lease)
+        self.accepted = None
+        return begun
+
+
 def _send_batch(lease: UUID, counts: dict[str, int]) -> None:
     clinic = Clinic.objects.first()
     connection = open_connection(clinic)
@@ -170,25 +242,26 @@ def _send_batch(lease: UUID, counts: dict[str, int]) -> None:
         held = Message.objects.filter(state=MessageState.SENDING, lease=lease)
         batch = list(held.order_by("attempts", "due_at", "pk"))
         stopped = stop_unwanted(batch, lease)
-        for message in batch:
-            if message.pk in stopped or not begin(message, lease):
-                continue
-            try:
-                connection.send_messages([to_email(message, clinic, connection)])
-            except (smtplib.SMTPException, OSError) as error:
-                permanent = _is_permanent(error)
-                state = record_failure(message, lease, reason=_sentence(error), permanent=permanent)
-                counts["failed" if state == MessageState.FAILED else "postponed"] += 1
-                if _hung_up(error):
-                    connection = _reopen(connection, clinic)
-            except Exception as error:
-                # One message that can't be built must not keep the others from leaving.
-                log.exception("message %s can't be built", message.public_id)
-                record_failure(message, lease, reason=f"It could not be built: {error}", permanent=True)
-                counts["failed"] += 1
-            else:
-                record_sent(message, lease)
-                counts["sent"] += 1
+        with Ledger(lease) as ledger:
+            for message in batch:
+                if message.pk in stopped or not ledger.begin(message):
+                    continue
+                try:
+                    connection.send_messages([to_email(message, clinic, connection)])
+                except (smtplib.SMTPException, OSError) as error:
+                    permanent = _is_permanent(error)
+                    state = record_failure(message, lease, reason=_sentence(error), permanent=permanent)
+                    counts["failed" if state == MessageState.FAILED else "postponed"] += 1
+                    if _hung_up(error):
+                        connection = _reopen(connection, clinic)
+                except Exception as error:
+                    # One message that can't be built must not keep the others from leaving.
+                    log.exception("message %s can't be built", message.public_id)
+                    record_failure(message, lease, reason=f"It could not be built: {error}", permanent=True)
+                    counts["failed"] += 1
+                else:
+                    ledger.accepted = message
+                    counts["sent"] += 1
     finally:
         _close(connection)
 
@@ -214,41 +287,6 @@ def _close(connection: BaseEmailBackend) -> None:
 def _reopen(connection: BaseEmailBackend, clinic: Clinic | None) -> BaseEmailBackend:
     _close(connection)
     return open_connection(clinic)
-
-
-def to_email(message: Message, clinic: Clinic | None, connection: BaseEmailBackend) -> EmailMultiAlternatives:
-    """The row as an e-mail: the same Message-ID and Date in every try."""
-    sender = formataddr((clinic.name, settings.DEFAULT_FROM_EMAIL)) if clinic else settings.DEFAULT_FROM_EMAIL
-    email = EmailMultiAlternatives(
-        subject=message.subject,
-        body=message.text,
-        from_email=sender,
-        to=[message.to_address],
-        connection=connection,
-        headers={
-            **message.headers,
-            "Message-ID": message.message_id,
-            "Date": format_datetime(message.first_tried_at or message.created_at),
-            "Auto-Submitted": "auto-generated",
-            "Content-Language": message.language,
-        },
-    )
-    if message.html:
-        email.attach_alternative(message.html, "text/html")
-    for file in message.attachments:
-        email.attach(_attachment(file))
-    return email
-
-
-def _attachment(file: dict[str, str]) -> MIMEText:
-    kind, *parameters = [part.strip() for part in file["type"].split(";")]
-    part = MIMEText(file["text"], kind.partition("/")[2], "utf-8")
-    for parameter in parameters:
-        name, _equals, value = parameter.partition("=")
-        if name.lower() != "charset":
-            part.set_param(name, value.strip('"'))
-    part.add_header("Content-Disposition", "attachment", filename=file["name"])
-    return part
 
 
 def _hung_up(error: Exception) -> bool:

@@ -85,7 +85,10 @@ class Message(models.Model):
 
     class Meta:
         ordering = ["-due_at", "-id"]
-        indexes = [models.Index(fields=["state", "due_at"])]
+        indexes = [
+            models.Index(fields=["state", "attempts", "due_at"], name="message_to_claim"),
+            models.Index(fields=["state", "useful_until"], name="message_to_expire"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["purpose", "subject_id", "version"], name="message_once"),
             models.CheckConstraint(

@@ -4,6 +4,7 @@ import smtplib
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -94,12 +95,12 @@ def test_deliver_due_takes_many_batches_over_one_connection_each(queue: Queue, s
     assert server.opened == 3
 
 
-def test_deliver_due_of_nothing_costs_three_statements(db: None) -> None:
+def test_deliver_due_of_nothing_costs_four_statements(db: None) -> None:
     with CaptureQueriesContext(connection) as asked:
         delivery.deliver_due()
 
     statements = [query["sql"] for query in asked if not query["sql"].startswith(("BEGIN", "SAVEPOINT", "RELEASE"))]
-    assert len(statements) == 3  # expire, give up, look for due ones
+    assert len(statements) == 4  # expire, give up, look for fresh ones and for others
 
 
 def test_message_on_the_wire_has_both_forms_and_stable_headers(queue: Queue) -> None:
@@ -142,7 +143,7 @@ def test_message_keeps_its_id_and_date_through_every_try(queue: Queue, server: t
 
     assert len(set(seen)) == 1
     assert message.state == "sent" and message.first_tried_at
-    assert mail.outbox[0].extra_headers["Date"] == delivery.format_datetime(message.first_tried_at)
+    assert mail.outbox[0].extra_headers["Date"] == format_datetime(message.first_tried_at)
 
 
 def test_refused_for_now_comes_again_with_growing_gaps_and_ends_failed(queue: Queue, server: type[Server]) -> None:
@@ -266,6 +267,38 @@ def test_message_cancelled_on_the_wire_and_refused_stays_cancelled(
 
     message.refresh_from_db()
     assert message.state == "cancelled"
+
+
+def test_letter_is_recorded_before_the_next_one_leaves(queue: Queue, server: type[Server]) -> None:
+    first, second, third = (queue() for _letter in range(3))
+    seen = []
+
+    def look() -> None:
+        seen.append(dict(Message.objects.values_list("pk", "state")))
+
+    server.answers = [look, look, look]
+    delivery.deliver_due()
+
+    assert seen == [
+        {first.pk: "sending", second.pk: "sending", third.pk: "sending"},
+        {first.pk: "sent", second.pk: "sending", third.pk: "sending"},
+        {first.pk: "sent", second.pk: "sent", third.pk: "sending"},
+    ]
+    assert list(Message.objects.order_by("pk").values_list("state", "attempts")) == [("sent", 1)] * 3
+
+
+def test_letter_that_left_is_recorded_though_the_next_one_breaks_the_run(queue: Queue, server: type[Server]) -> None:
+    first, second = queue(), queue()
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    server.answers = [None, stop]
+    with pytest.raises(KeyboardInterrupt):
+        delivery.deliver_due()
+
+    states = dict(Message.objects.values_list("pk", "state"))
+    assert (states[first.pk], states[second.pk]) == ("sent", "sending")
 
 
 def test_claim_leaves_a_live_lease_alone_and_takes_a_lapsed_one(queue: Queue) -> None:
