@@ -55,5 +55,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("protocols.urls")),
     path("a/", include("sessions.answers_urls")),
     path("", include("sessions.inbox_urls")),
+    path("", include("sessions.resource_urls")),
     path("", include("sessions.urls")),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
@@ -48,21 +49,26 @@ def abilities() -> list[Ability]:
 # ------------------------------------------------------------------ what a plan asks for
 
 
-def demands_of(plan: Plan) -> frozenset[str]:
-    """What whoever injects this plan has to be able to do, as codes."""
+def demands_of(plan: Plan, prescription: Mapping[int, frozenset[str]] | None = None) -> frozenset[str]:
+    """What whoever injects this plan has to be able to do, as codes. ``prescription``: see ``prescription_keys``."""
     asked = set()
     if technique := plan.result["course"].get("technique"):
         asked.add(technique_code(technique))
-    keys = {line.ingredient for line in planned_lines(plan, 1) if line.role != "diluent"}
-    of_sessions = plan.result.get("sessions") or []
-    for session in of_sessions:
-        keys |= {line.ingredient for line in planned_lines(plan, int(session["number"])) if line.role != "diluent"}
-    entries = FormularyEntry.objects.filter(
-        version_id=plan.formulary_id, prescription_only=True, ingredient__key__in=keys
-    )
-    if entries.exists():
+    numbers = [1, *(int(session["number"]) for session in plan.result.get("sessions") or ())]
+    keys = {line.ingredient for number in numbers for line in planned_lines(plan, number) if line.role != "diluent"}
+    known = prescription_keys([plan.formulary_id]) if prescription is None else prescription
+    if keys & known[plan.formulary_id]:
         asked.add(PRESCRIPTION_ONLY)
     return frozenset(asked)
+
+
+def prescription_keys(formularies: Iterable[int]) -> dict[int, frozenset[str]]:
+    """The keys of the prescription-only ingredients of each of these formulary versions."""
+    found: dict[int, set[str]] = {key: set() for key in formularies}
+    rows = FormularyEntry.objects.filter(version__in=found, prescription_only=True)
+    for version, key in rows.values_list("version_id", "ingredient__key"):
+        found[version].add(key)
+    return {version: frozenset(keys) for version, keys in found.items()}
 
 
 # ------------------------------------------------------------------ who and what can
@@ -71,6 +77,8 @@ def demands_of(plan: Plan) -> frozenset[str]:
 def lacking(people: Sequence[User], *, site: Site, demands: Iterable[str]) -> dict[int, list[str]]:
     """What each of these people may not do of what is asked, by primary key; empty for who may do it all."""
     wanted = sorted(demands)
+    if PRESCRIPTION_ONLY in wanted:
+        prefetch_related_objects(list(people), "role_grants")
     own: Mapping[int, list[str]] = dict(
         Abilities.objects.filter(person__in=people, site=site).values_list("person_id", "codes")
     )

@@ -32,7 +32,7 @@ from sessions.queries import (
     rooms_of,
     visits_on,
 )
-from sessions.wording import short_day
+from sessions.wording import overbooked_words, short_day
 
 INTAKE_FRESH_DAYS = 70  # course.yaml, interval_limits.interrupted_after: then the intake is repeated
 WAITING_AT_MOST = 6  # of each kind in "Needs you"; the rest is counted
@@ -191,6 +191,8 @@ def _states(visit: Appointment, intake_on: date | None, *, user: User, now: date
         states.append(State(kind="warn", text=words))
     else:
         states.append(State(kind="quiet", text=_("Booked")))
+    if visit.overbooked and visit.status != AppointmentStatus.CANCELLED:
+        states.append(State(kind="warn", text=overbooked_words(visit)))
     if visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED):
         if user.may(Permission.INTAKE_READ):
             states.append(_intake_state(intake_on, day))

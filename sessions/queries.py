@@ -86,7 +86,7 @@ def practitioners_of(site: Site) -> QuerySet[User]:
 
 def able_practitioners(plan: Plan, site: Site) -> list[User]:
     """Who has working hours at the site and may do all that the plan asks for."""
-    people = list(practitioners_of(site).prefetch_related("role_grants"))
+    people = list(practitioners_of(site))
     short = lacking(people, site=site, demands=demands_of(plan))
     return [who for who in people if not short[who.pk]]
 

@@ -49,7 +49,7 @@ from sessions.queries import (
     rooms_of,
     usable_lots,
 )
-from sessions.wording import proposal_rows
+from sessions.wording import overbooked_words, proposal_rows
 
 # ------------------------------------------------------------------ Today and any other day
 
@@ -389,6 +389,7 @@ def _appointment_page(
             and visit.starts_at.astimezone(visit.site.tz).date() <= now.astimezone(visit.site.tz).date(),
             "can_miss": visit.status == AppointmentStatus.BOOKED and visit.starts_at <= now,
             "mailable": may_be_mailed(visit.patient),
+            "overbooked": overbooked_words(visit),
             "refusal": refusal,
         }
         return render(request, "sessions/appointment.html", context, status=refusal.status if refusal else 200)

@@ -18,7 +18,7 @@ from mesoclinic.errors import DomainError
 from sessions import planner
 from sessions.availability import Obstacle
 from sessions.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
-from sessions.models import Appointment
+from sessions.models import Appointment, OverbookReason
 from sessions.queries import live_appointments
 
 if TYPE_CHECKING:
@@ -244,6 +244,15 @@ def _tally(tally: Iterable[tuple[str, int]]) -> str:
             parts.append(_("the rooms are taken"))
         elif code == "patient":
             parts.append(_("the patient has another appointment"))
+        elif code == "interval":
+            parts.append(
+                ngettext(
+                    "%(n)s day is too soon after an earlier treatment",
+                    "%(n)s days are too soon after an earlier treatment",
+                    count,
+                )
+                % {"n": count}
+            )
     return ", ".join(parts)
 
 
@@ -320,7 +329,15 @@ def not_open(obstacle: Obstacle, *, starts_at: datetime, ends_at: datetime, who:
     if obstacle.code == "away":
         return _("%(who)s is not there on %(day)s at this time: %(why)s.") % words
     if obstacle.code == "site_hours":
-        return (
-            _("%(site)s is not open on %(day)s from %(start)s to %(end)s, preparation and clean-up included.") % words
-        )
+        return _("%(site)s is not open from %(start)s to %(end)s on %(day)s, or not long enough around it.") % words
     return _("%(who)s does not work at %(site)s from %(start)s to %(end)s on that day.") % words
+
+
+def overbooked_words(visit: Appointment) -> str:
+    """That it was booked over a taken time on purpose, and why; empty for an ordinary visit."""
+    if not visit.overbooked:
+        return ""
+    why = str(visit.get_overbook_reason_display())
+    if visit.overbook_note:
+        why = visit.overbook_note if visit.overbook_reason == OverbookReason.OTHER else f"{why}, {visit.overbook_note}"
+    return _("Overbooked: %(why)s") % {"why": why}

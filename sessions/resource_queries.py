@@ -1,0 +1,152 @@
+"""What the director's pages of sites and people show, and which booked visits no longer fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from mesoclinic.accounts.access import Permission
+from mesoclinic.accounts.models import Site, User
+from protocols.models import Plan
+from sessions.abilities import demands_of, in_words, lacking, prescription_keys, serves
+from sessions.availability import Turnover, availability_of, public_holidays
+from sessions.models import Appointment, AppointmentStatus, Closure, WorkingHours
+from sessions.planner import Hours
+from sessions.queries import appointments_visible_to
+from sessions.resource_models import Absence, OpenedHoliday, OpeningHours
+from sessions.wording import not_open
+
+HOLIDAYS_SHOWN = timedelta(days=366)
+
+
+def sites_managed_by(user: User) -> QuerySet[Site]:
+    if not user.may(Permission.RESOURCES_WRITE):
+        return Site.objects.none()
+    return Site.objects.filter(pk__in=user.site_ids)
+
+
+def people_managed_by(user: User) -> QuerySet[User]:
+    """Who works at one of the user's sites."""
+    if not user.may(Permission.RESOURCES_WRITE):
+        return User.objects.none()
+    return User.objects.filter(is_active=True, sites__in=user.site_ids).distinct().order_by("family_name", "given_name")
+
+
+# ------------------------------------------------------------------ hours
+
+
+def opening_blocks(site: Site) -> list[Hours]:
+    rows = OpeningHours.objects.filter(site=site).order_by("weekday", "starts")
+    return [Hours(row.weekday, row.starts, row.ends) for row in rows]
+
+
+def working_blocks(person: User, site: Site) -> list[Hours]:
+    rows = WorkingHours.objects.filter(practitioner=person, site=site).order_by("weekday", "starts")
+    return [Hours(row.weekday, row.starts, row.ends) for row in rows]
+
+
+def minutes_a_week(blocks: Iterable[Hours]) -> int:
+    return sum((block.ends.hour - block.starts.hour) * 60 + block.ends.minute - block.starts.minute for block in blocks)
+
+
+# ------------------------------------------------------------------ closures and holidays
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Days on end for one reason."""
+
+    first: date
+    last: date
+    reason: str
+
+
+def closures_from(site: Site, *, since: date) -> list[Span]:
+    """The site's own closures that are not over, days on end with the same reason as one."""
+    spans: list[Span] = []
+    for day, reason in Closure.objects.filter(site=site, day__gte=since).order_by("day").values_list("day", "reason"):
+        if spans and spans[-1].last + timedelta(days=1) == day and spans[-1].reason == reason:
+            spans[-1] = Span(first=spans[-1].first, last=day, reason=reason)
+        else:
+            spans.append(Span(first=day, last=day, reason=reason))
+    return spans
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holiday:
+    day: date
+    name: str
+    opened: bool
+
+
+def holidays_from(site: Site, *, since: date) -> list[Holiday]:
+    """The public holidays of the coming year."""
+    found = public_holidays(site, first=since, last=since + HOLIDAYS_SHOWN)
+    opened = set(OpenedHoliday.objects.filter(site=site, day__gte=since).values_list("day", flat=True))
+    return [Holiday(day=day, name=name, opened=day in opened) for day, name in found.items()]
+
+
+def absences_from(person: User, *, since: date) -> list[Absence]:
+    return list(Absence.objects.filter(person=person, last_day__gte=since).select_related("site"))
+
+
+# ------------------------------------------------------------------ what no longer fits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misfit:
+    visit: Appointment
+    why: str
+
+
+def misfits(
+    *, site: Site, user: User, now: datetime, person: User | None = None, at_most: int | None = None
+) -> list[Misfit]:
+    """The booked visits still to come that today's hours, closures, absences, rooms or abilities would not allow."""
+    booked = appointments_visible_to(user).filter(site=site, status=AppointmentStatus.BOOKED, starts_at__gt=now)
+    if person is not None:
+        booked = booked.filter(practitioner=person)
+    visits = list(booked.select_related("patient", "practitioner", "room", "site", "course").order_by("starts_at"))
+    if not visits:
+        return []
+    people = {visit.practitioner_id: visit.practitioner for visit in visits}
+    known = availability_of(site, people=people, since=now.astimezone(site.tz).date())
+    plans = _demands({visit.course.plan_id for visit in visits})
+    everything = frozenset[str]().union(*plans.values())
+    short = {key: set(codes) for key, codes in lacking(list(people.values()), site=site, demands=everything).items()}
+    found = []
+    for visit in visits:
+        asked = plans[visit.course.plan_id]
+        turnover = Turnover(prepare=visit.prepare_minutes, cleanup=visit.cleanup_minutes)
+        obstacle = known.obstacle(visit.starts_at, visit.ends_at, person=visit.practitioner_id, turnover=turnover)
+        if obstacle:
+            why = not_open(
+                obstacle, starts_at=visit.starts_at, ends_at=visit.ends_at, who=visit.practitioner, site=site
+            )
+        elif not visit.room.is_active:
+            why = _("%(room)s is not in use.") % {"room": visit.room}
+        elif not serves(visit.room, asked):
+            why = _("%(room)s is not used for what this plan asks for.") % {"room": visit.room}
+        elif missing := asked & short[visit.practitioner_id]:
+            why = _("%(who)s does not do this at %(site)s: %(what)s.") % {
+                "who": visit.practitioner,
+                "site": site,
+                "what": in_words(sorted(missing)),
+            }
+        else:
+            continue
+        found.append(Misfit(visit=visit, why=why))
+        if at_most is not None and len(found) == at_most:
+            break
+    return found
+
+
+def _demands(plan_ids: Iterable[int]) -> dict[int, frozenset[str]]:
+    """What each of these plans asks for, in two queries."""
+    plans: Sequence[Plan] = list(Plan.objects.filter(pk__in=plan_ids).only("pk", "formulary_id", "result"))
+    known = prescription_keys({plan.formulary_id for plan in plans})
+    return {plan.pk: demands_of(plan, known) for plan in plans}
