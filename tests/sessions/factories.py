@@ -129,6 +129,8 @@ def _line(key: str, volume: str, dose: str | None, unit: str | None, *, role: st
 
 
 def formulary(*, by: User) -> FormularyVersion:
+    if there := FormularyVersion.objects.filter(status="published").first():
+        return there
     made, _created = FormularyVersion.objects.get_or_create(
         label="test",
         defaults={
