@@ -25,36 +25,41 @@ class Place:
     url_name: str
     prefixes: tuple[str, ...]
     permission: Permission | None = None
+    key: str = ""  # “g” and this letter go there
 
 
 PLACES = (
-    Place(label=_("Today"), url_name="sessions:today", prefixes=("/day/",)),
+    Place(label=_("Today"), url_name="sessions:today", key="t", prefixes=("/day/",)),
     Place(
         label=_("Calendar"),
         url_name="sessions:calendar",
+        key="c",
         prefixes=("/calendar/",),
         permission=Permission.BOOKING_READ,
     ),
     Place(
         label=_("Patients"),
         url_name="patients:list",
+        key="p",
         prefixes=("/patients/", "/intakes/", "/plans/", "/appointments/"),
         permission=Permission.PATIENT_READ,
     ),
     Place(
         label=_("Formulary"),
         url_name="protocols:catalogue",
+        key="f",
         prefixes=("/formulary/",),
         permission=Permission.FORMULARY_NAMES,
     ),
     Place(
         label=_("Messages"),
         url_name="messaging:list",
+        key="m",
         prefixes=("/messages/",),
         permission=Permission.MESSAGE_READ,
     ),
-    Place(label=_("Inbox"), url_name="inbox:list", prefixes=("/inbox/",), permission=Permission.MESSAGE_READ),
-    Place(label=_("Audit"), url_name="audit:list", prefixes=("/audit/",), permission=Permission.AUDIT_READ),
+    Place(label=_("Inbox"), url_name="inbox:list", key="i", prefixes=("/inbox/",), permission=Permission.MESSAGE_READ),
+    Place(label=_("Audit"), url_name="audit:list", key="a", prefixes=("/audit/",), permission=Permission.AUDIT_READ),
 )
 
 
@@ -96,5 +101,5 @@ def _nav(request: HttpRequest) -> list[dict[str, Any]]:
         except NoReverseMatch:
             continue
         here = request.path == url or request.path.startswith(place.prefixes)
-        entries.append({"label": place.label, "url": url, "current": here})
+        entries.append({"label": place.label, "url": url, "current": here, "key": place.key})
     return entries

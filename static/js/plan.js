@@ -21,6 +21,7 @@ document.addEventListener("submit", (event) => {
   if (!event.target.matches?.("form[data-volume]")) return;
   clearTimeout(waiting);
   const input = volumeOf(event.target);
+  if (event.submitter?.name === "reason") return; // why it was changed, chosen after it
   if (input.value !== input.defaultValue || input.getAttribute("aria-invalid")) return;
   event.preventDefault();
   event.stopPropagation();
