@@ -26,10 +26,10 @@ def json_safe(value: Any) -> Any:
         return value
     if kind is Decimal:
         return plain(value)
-    if isinstance(value, Mapping):
-        return {str(key): json_safe(item) for key, item in value.items()}
+    if kind is dict or isinstance(value, Mapping):
+        return {str(key): item if type(item) in PLAIN_TYPES else json_safe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [json_safe(item) for item in value]
+        return [item if type(item) in PLAIN_TYPES else json_safe(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 

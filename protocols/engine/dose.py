@@ -60,7 +60,7 @@ def dose(
     steps = {i: limits[i].usual for i in members}
     _scale_down(steps, limits, target)
     room = _Room(groups=groups, diluent=diluent, share=share)
-    while sum(steps.values()) + min(room.total(steps), max(0, target - sum(steps.values()))) < target:
+    while sum(steps.values()) + room.total(steps) < target:
         if not _raise_one(steps, limits, budget, cost):
             break
     return fill(groups, steps, target, diluent, share)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from heapq import heapify, heappop, heappush
+from itertools import islice
 from typing import Any
 
 from protocols.engine.canonical import fingerprint, json_safe
@@ -13,6 +15,7 @@ from protocols.engine.dose import Mixture
 from protocols.engine.model import Address, Ingredient, bits
 from protocols.engine.propose import ENGINE_VERSION, Composition, Proposal, compose
 from protocols.engine.screen import Finding, OpenQuestion, open_questions, shown
+from protocols.engine.select import Problem
 from protocols.engine.setting import Setting
 from protocols.engine.triggers import Reason
 
@@ -132,13 +135,19 @@ class _Values:
 
     def __init__(self, proposal: Proposal) -> None:
         self.problem = proposal.setting.problem
-        self.known: dict[int, int] = {}
+        self.benefits: dict[int, int] = {}
+
+    def benefit(self, mask: int) -> int:
+        found = self.benefits.get(mask)
+        if found is None:
+            found = self.benefits[mask] = self.problem.benefit(mask)
+        return found
 
     def value(self, mask: int) -> int:
-        found = self.known.get(mask)
-        if found is None:
-            found = self.known[mask] = self.problem.value(mask)
-        return found
+        return self.benefit(mask) - self.problem.penalty(mask)
+
+    def without_syringes(self, mask: int) -> int:
+        return self.benefit(mask) - self.problem.charges(mask)
 
 
 # ---------------------------------------------------------------------- findings
@@ -419,7 +428,7 @@ def _gain(proposal: Proposal, item: Ingredient, values: _Values) -> dict[str, An
     """What adding it would bring, gross, and what an ingredient has to earn here."""
     setting, problem, mask = proposal.setting, proposal.setting.problem, proposal.mask
     bit = 1 << item.index
-    gross = problem.benefit(mask | bit) - problem.benefit(mask)
+    gross = values.benefit(mask | bit) - values.benefit(mask)
     needed = problem.penalty(mask | bit) - problem.penalty(mask)
     return {
         "gain": setting.decimal_value(gross - needed),
@@ -448,7 +457,7 @@ def _outweighed(proposal: Proposal, item: Ingredient, values: _Values) -> tuple[
         )
         other_key = formulary.by_index[other].key
         return "pair", {"pair": pair.key, "with": other_key, "sources": list(pair.sources), "required_by": required}
-    gross = problem.benefit(mask | bit) - problem.benefit(mask)
+    gross = values.benefit(mask | bit) - values.benefit(mask)
     if obstacle and (gross > problem.simplicity or required):
         ranked = sorted(
             (i for i in bits(mask) if problem.feasible(mask & ~(1 << i) | bit)),
@@ -475,25 +484,42 @@ def _outweighed(proposal: Proposal, item: Ingredient, values: _Values) -> tuple[
 
 # ---------------------------------------------------------------------- alternatives
 def alternatives(proposal: Proposal, values: _Values, money: Estimate) -> list[dict[str, Any]]:
-    """Other sets one step away - one ingredient fewer, one more, one exchanged - ranked, with what each trades."""
+    """Other sets one step away - one ingredient fewer, one more, one exchanged - ranked, with what each trades.
+
+    The best of each kind, then the best of the rest.
+    """
     setting, problem, mask = proposal.setting, proposal.setting.problem, proposal.mask
     inside, outside = bits(mask), bits(problem.candidates & ~mask)
-    kinds: tuple[list[int], ...] = (
-        [mask & ~(1 << i) for i in inside],
-        [mask | 1 << j for j in outside if problem.feasible(mask | 1 << j)],
-        [mask & ~(1 << i) | 1 << j for j in outside for i in inside if problem.feasible(mask & ~(1 << i) | 1 << j)],
-    )
+    fewer = [mask & ~(1 << i) for i in inside]
+    kinds = (fewer, [mask | 1 << j for j in outside], [smaller | 1 << j for smaller in fewer for j in outside])
 
     def rank(other: int) -> tuple[Any, ...]:
         met = tuple(-count for count in problem.met(other))
         return met, -values.value(other), problem.cost(other), bits(other)
 
-    picked = [min(kind, key=rank) for kind in kinds if kind]
+    picked = [best for kind in kinds for best in islice(_ranked(kind, problem, values), 1)]
     wanted = setting.policy.alternatives
     if len(picked) < wanted:
-        rest = sorted({other for kind in kinds for other in kind} - set(picked), key=rank)
-        picked += rest[: wanted - len(picked)]
+        everything = _ranked([other for kind in kinds for other in kind], problem, values)
+        rest = (other for other in everything if other not in picked)
+        picked = [*picked, *islice(rest, wanted - len(picked))]
     return [_alternative(proposal, other, values, money) for other in sorted(picked, key=rank)[:wanted]]
+
+
+def _ranked(sets: list[int], problem: Problem, values: _Values) -> Iterator[int]:
+    """The feasible ones of the sets, best first. How many syringes a set needs is worked out only for those that are
+    near the top by what they are worth without that."""
+    waiting = []
+    for other in sets:
+        met = tuple(-count for count in problem.met(other))
+        waiting.append((met, -values.without_syringes(other), False, 0, (), other))
+    heapify(waiting)
+    while waiting:
+        met, _, settled, _, _, other = heappop(waiting)
+        if settled:
+            yield other
+        elif problem.feasible(other):
+            heappush(waiting, (met, -values.value(other), True, problem.cost(other), tuple(bits(other)), other))
 
 
 def _alternative(proposal: Proposal, other: int, values: _Values, money: Estimate) -> dict[str, Any]:

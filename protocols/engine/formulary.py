@@ -93,7 +93,10 @@ class Formulary:
         if not on and not off:
             return self
         by_index = tuple(
-            replace(item, active=(item.active or item.key in on) and item.key not in off) for item in self.by_index
+            replace(item, active=active)
+            if (active := (item.active or item.key in on) and item.key not in off) != item.active
+            else item
+            for item in self.by_index
         )
         return replace(
             self,

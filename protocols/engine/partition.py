@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 from protocols.engine.model import bits
+
+Groups = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,20 +24,23 @@ class SyringeRules:
     """Ingredients that a diluent for topping up could join."""
     counts: dict[int, int] = field(default_factory=dict, repr=False)
 
+    @cached_property
+    def clashes(self) -> tuple[int, ...]:
+        """For each ingredient, those that it cannot share a mixture with."""
+        return clashes_of(self.apart, self.ph_low, self.ph_high)
+
     def fits(self, mask: int) -> bool:
         """Whether the whole set may be one mixture."""
         if mask.bit_count() > self.per_syringe:
             return False
-        low, high = -1, 1 << 60
+        clashes = self.clashes
         rest = mask
         while rest:
             bit = rest & -rest
-            i = bit.bit_length() - 1
-            if self.apart[i] & mask:
+            if clashes[bit.bit_length() - 1] & mask:
                 return False
-            low, high = max(low, self.ph_low[i]), min(high, self.ph_high[i])
             rest ^= bit
-        return low <= high
+        return True
 
     def fewest(self, mask: int) -> int:
         """The fewest mixtures for the set; one more than allowed where it cannot be done."""
@@ -55,19 +61,21 @@ class SyringeRules:
         return self.most + 1
 
     def _assign(self, members: list[int], place: int, groups: list[int], used: int) -> bool:
+        """Whether the members from a place on fit into the groups, as far as those are filled, or into new ones."""
         if place == len(members):
             return True
-        bit = 1 << members[place]
+        i = members[place]
+        bit, clashing = 1 << i, self.clashes[i]
         for group in range(min(used + 1, len(groups))):
-            if self.fits(groups[group] | bit):
-                groups[group] |= bit
+            grown = groups[group] | bit
+            if not clashing & grown and grown.bit_count() <= self.per_syringe:
+                groups[group] = grown
                 if self._assign(members, place + 1, groups, max(used, group + 1)):
-                    groups[group] ^= bit
                     return True
                 groups[group] ^= bit
         return False
 
-    def best(self, mask: int) -> tuple[int, ...]:
+    def best(self, mask: int) -> Groups:
         """The chosen mixtures, as masks: the fewest; then the fewest hurried pairs within one; then the most
         ingredients that can be diluted; then the earliest syringe for each ingredient in key order."""
         if not mask:
@@ -75,28 +83,40 @@ class SyringeRules:
         count = self.fewest(mask)
         if count == 1:
             return (mask,)
-        members = bits(mask)
-        found: list[tuple[tuple[int, int, tuple[int, ...]], tuple[int, ...]]] = []
-        self._every(members, 0, [0] * count, (), found)
-        return min(found)[1]
+        found: list[tuple[tuple[int, int], Groups]] = []
+        self._every(bits(mask), 0, [0] * count, 0, found)
+        return found[-1][1]
 
     def _every(
-        self,
-        members: list[int],
-        place: int,
-        groups: list[int],
-        labels: tuple[int, ...],
-        found: list[tuple[tuple[int, int, tuple[int, ...]], tuple[int, ...]]],
+        self, members: list[int], place: int, groups: list[int], used: int, found: list[tuple[tuple[int, int], Groups]]
     ) -> None:
-        used = max(labels, default=-1) + 1
-        if place == len(members):  # no group is empty: there is no way with fewer
-            hurried = sum((self.hurried[i] & group).bit_count() for group in groups for i in bits(group))
-            undiluted = sum(group.bit_count() for group in groups if group & ~self.dilutable_mask)
-            found.append(((hurried, undiluted, labels), tuple(groups)))
+        """Every way, those with earlier syringes first; each one found is better than the one before.
+
+        Neither count falls when a mixture grows, so that a way begun is given up once it is no better than the last.
+        """
+        hurried = sum((self.hurried[i] & group).bit_count() for group in groups for i in bits(group))
+        undiluted = sum(group.bit_count() for group in groups if group & ~self.dilutable_mask)
+        if found and (hurried, undiluted) >= found[-1][0]:
             return
-        bit = 1 << members[place]
+        if place == len(members):  # no group is empty: there is no way with fewer
+            found.append(((hurried, undiluted), tuple(groups)))
+            return
+        i = members[place]
+        bit, clashing = 1 << i, self.clashes[i]
         for group in range(min(used + 1, len(groups))):
-            if self.fits(groups[group] | bit):
-                groups[group] |= bit
-                self._every(members, place + 1, groups, (*labels, group), found)
+            grown = groups[group] | bit
+            if not clashing & grown and grown.bit_count() <= self.per_syringe:
+                groups[group] = grown
+                self._every(members, place + 1, groups, max(used, group + 1), found)
                 groups[group] ^= bit
+
+
+@lru_cache(maxsize=32)
+def clashes_of(apart: tuple[int, ...], ph_low: tuple[int, ...], ph_high: tuple[int, ...]) -> tuple[int, ...]:
+    """Two that a pair keeps apart, or whose pH windows do not meet. Windows that meet two by two have one pH in common,
+    so that a set without a clash between two of it can be one mixture."""
+    places = range(len(apart))
+    return tuple(
+        sum(1 << j for j in places if apart[i] >> j & 1 or max(ph_low[i], ph_low[j]) > min(ph_high[i], ph_high[j]))
+        for i in places
+    )

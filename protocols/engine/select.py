@@ -90,15 +90,17 @@ class Problem:
         return ""
 
     def benefit(self, mask: int) -> int:
-        total = 0
+        total, members = 0, bits(mask)
         for table in self.benefits:
-            total += halving_sum(sorted((table[i] for i in bits(mask) if i in table), reverse=True))
+            total += halving_sum(sorted([table[i] for i in members if i in table], reverse=True))
         return total
 
+    def charges(self, mask: int) -> int:
+        """What the set costs in value, its further syringes apart."""
+        return self.simplicity * mask.bit_count() + self.caution * sum(1 for rule in self.caution_masks if rule & mask)
+
     def penalty(self, mask: int) -> int:
-        raised = sum(1 for rule in self.caution_masks if rule & mask)
-        extra = max(0, self.syringes.fewest(mask) - 1)
-        return self.simplicity * mask.bit_count() + self.caution * raised + self.syringe * extra
+        return self.charges(mask) + self.syringe * max(0, self.syringes.fewest(mask) - 1)
 
     def value(self, mask: int) -> int:
         return self.benefit(mask) - self.penalty(mask)

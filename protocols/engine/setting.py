@@ -15,8 +15,8 @@ from protocols.engine.case import Case
 from protocols.engine.course import points, target_volume
 from protocols.engine.dose import Diluent, Limits
 from protocols.engine.formulary import Formulary
-from protocols.engine.model import SEVERITY_LEVELS, Address, Ingredient, bits
-from protocols.engine.partition import SyringeRules
+from protocols.engine.model import SEVERITY_LEVELS, Address, Ingredient
+from protocols.engine.partition import SyringeRules, clashes_of
 from protocols.engine.policy import Policy
 from protocols.engine.screen import Screening, screen
 from protocols.engine.select import Problem, Requirement
@@ -87,11 +87,7 @@ class Setting:
 
 def compatible(rules: SyringeRules, group: int, bit: int) -> bool:
     """Whether a diluent may join a mixture: no pair keeps it out, and one pH lies in all ranges."""
-    i = bit.bit_length() - 1
-    if rules.apart[i] & group:
-        return False
-    members = bits(group | bit)
-    return max(rules.ph_low[j] for j in members) <= min(rules.ph_high[j] for j in members)
+    return not rules.clashes[bit.bit_length() - 1] & group
 
 
 def benefit_of(address: Address, policy: Policy) -> Decimal:
@@ -250,13 +246,8 @@ def _exponent(policy: Policy) -> int:
 def _dilutable(formulary: Formulary, diluent: int) -> int:
     if diluent < 0:
         return 0
-    low, high = formulary.ph_low[diluent], formulary.ph_high[diluent]
-    mask = 0
-    for item in formulary.by_index:
-        apart = formulary.apart[diluent] >> item.index & 1
-        if not apart and max(low, formulary.ph_low[item.index]) <= min(high, formulary.ph_high[item.index]):
-            mask |= 1 << item.index
-    return mask
+    clashing = clashes_of(formulary.apart, formulary.ph_low, formulary.ph_high)[diluent]
+    return ~clashing & (1 << len(formulary.by_index)) - 1
 
 
 def _requirements(

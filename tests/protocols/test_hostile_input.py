@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import random
+from collections.abc import Callable
 from typing import Any
 
+import jsonschema
 import pytest
+from django.test import Client
+from rest_framework.views import APIView
 
+from mesoclinic.accounts.models import User
 from protocols.engine import CaseError, apply_edits, parse_case, propose
-from protocols.proposing import answer, explain_fault
+from protocols.engine.schema import ANSWER_SCHEMA
+from protocols.models import FormularyVersion
+from protocols.proposing import COMPARISON_SCHEMA, answer, explain_fault
 from tests.protocols.patients_at_random import JUNK, damaged, random_patient
 from tests.protocols.worked_cases import by_id, count, man, starter
+
+ANSWER = jsonschema.Draft202012Validator(ANSWER_SCHEMA)
+COMPARISON = jsonschema.Draft202012Validator(COMPARISON_SCHEMA)
+SignIn = Callable[[User], Client]
 
 
 def outcome(case: Any) -> str:
@@ -36,6 +48,55 @@ def test_damaged_case_gives_an_answer_or_a_clear_error(block: int) -> None:
         verdict = outcome(damaged(rng, copy.deepcopy(random_patient(rng))))
         seen[verdict] = seen.get(verdict, 0) + 1
     assert seen["error"] > 0
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_hostile_body_gives_an_answer_or_a_clear_error_over_the_api(
+    block: int, formulary: FormularyVersion, ada: User, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test client raises what a view raises: no traceback, no 5xx, and an answer has its published shape."""
+    monkeypatch.setattr(APIView, "throttle_classes", [])
+    monkeypatch.setattr(logging.getLogger("django.request"), "disabled", True)
+    rng, client = random.Random(f"hostile body {block}"), sign_in(ada)
+    seen: dict[int, int] = {}
+    for _ in range(count(40, 25_000)):
+        path, validator = rng.choice([("proposals", ANSWER), ("proposals", ANSWER), ("proposals/compare", COMPARISON)])
+        body, kind = hostile_body(rng, pair=validator is COMPARISON)
+        said = client.generic("POST", f"/api/v1/{path}/", body, content_type=kind)
+        seen[said.status_code] = seen.get(said.status_code, 0) + 1
+        if said.status_code == 200:
+            assert validator.is_valid(said.json()), body
+        else:
+            assert said.status_code in (400, 415) and said.json(), (said.status_code, body)
+    assert {200, 400} <= set(seen), seen
+
+
+def hostile_body(rng: random.Random, *, pair: bool) -> tuple[bytes, str]:
+    """A request's body, one case or two, sound or damaged, sometimes no JSON at all; and what it is said to be."""
+    sides = []
+    for _ in range(2 if pair else 1):
+        case = random_patient(rng)
+        sides.append(damaged(rng, copy.deepcopy(case)) if rng.random() < 0.7 else case)
+    try:
+        sent = {"old": sides[0], "new": sides[1]} if pair else sides[0]
+        body = json.dumps(sent, default=repr, skipkeys=True).encode()
+    except ValueError:  # it holds itself
+        body = b"[" * rng.choice([10, 3000, 200_000])
+    if rng.random() < 0.2:
+        place = rng.randrange(len(body) + 1)
+        junk = rng.choice([b"", b"\x00", b"\xff\xfe", b"}", b'"', b"NaN", b"1e999", b"\xed\xa0\x80", rng.randbytes(9)])
+        body = rng.choice([body[:place], body[:place] + junk + body[place + rng.randrange(4) :], junk, body + junk])
+    if rng.random() < 0.9:
+        return body, "application/json"
+    return body, rng.choice(
+        [
+            "application/json; charset=utf-16",
+            "application/json; charset=x",
+            "application/xml",
+            "multipart/form-data",
+            "",
+        ]
+    )
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=lambda junk: type(junk).__name__)

@@ -318,16 +318,16 @@ def _session(syringes: list[dict[str, Any]], never: set[str]) -> list[str]:
     return problems
 
 
-@pytest.mark.parametrize("block", range(8))
+@pytest.mark.parametrize("block", range(40))
 def test_no_random_patient_gets_anything_unsafe(block: int) -> None:
     rng = random.Random(f"patients {block}")
     treated = 0
-    for _ in range(count(60, 125_000)):
+    for _ in range(count(12, 25_000)):
         case = random_patient(rng)
         answer = propose(case, starter()).as_dict()
         treated += answer["status"] == "proposed"
         assert not unsafe(case, answer), case
-    assert treated > count(60, 125_000) / 4, "the checker must have something to check"
+    assert treated > count(12, 25_000) / 2, "the checker must have something to check"
 
 
 def test_second_calculation_agrees_with_random_patients() -> None:
