@@ -509,7 +509,7 @@ def alternatives(proposal: Proposal, values: _Values, money: Estimate) -> list[d
 def _ranked(sets: list[int], problem: Problem, values: _Values) -> Iterator[int]:
     """The feasible ones of the sets, best first. How many syringes a set needs is worked out only for those that are
     near the top by what they are worth without that."""
-    waiting = []
+    waiting: list[tuple[Any, ...]] = []
     for other in sets:
         met = tuple(-count for count in problem.met(other))
         waiting.append((met, -values.without_syringes(other), False, 0, (), other))
