@@ -68,7 +68,7 @@ def main() -> None:
 
         from mesoclinic.accounts.models import Clinic
 
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_BACKEND = "mesoclinic.messaging.backends.SmtpBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
         Clinic.objects.update(is_sample=False)  # a sample sends nothing
         ours, bare = [], []

@@ -95,7 +95,9 @@ def email(name: str) -> dict[str, Any]:
     if not url:
         return {"EMAIL_BACKEND": "mesoclinic.messaging.backends.OutboxOnlyBackend"}
     _scheme(name, url, {"smtp", "smtps", "smtp+tls", "smtp+ssl"})
-    return dict(environ.Env.email_url_config(url))
+    found = dict(environ.Env.email_url_config(url))
+    found["EMAIL_BACKEND"] = "mesoclinic.messaging.backends.SmtpBackend"
+    return found
 
 
 def secret_key(name: str, *, data_dir: Path) -> str:

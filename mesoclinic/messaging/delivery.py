@@ -11,8 +11,7 @@ import logging
 import smtplib
 import uuid
 from datetime import datetime, timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -25,7 +24,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from mesoclinic.accounts.models import Clinic
-from mesoclinic.messaging.commits import Commits
+from mesoclinic.messaging.commits import not_waiting_for_the_disk
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.wire import to_email
 
@@ -36,7 +35,6 @@ MOST_BATCHES = 40  # of one run; the next tick takes the rest
 BACK_OFF = tuple(settings.MESSAGE_BACK_OFF * times for times in (1, 5, 30, 120, 360))  # minutes, as shipped
 MOST_FAILURES = len(BACK_OFF) + 1
 MOST_ATTEMPTS = 12  # a message during which the worker died so often is the reason why
-DURABLE_EVERY = 8  # of the results, each so many-th waits for the disk and covers those before it
 SERVER_DOWN_WAIT = settings.MESSAGE_BACK_OFF
 OUTBOX_ONLY = "mesoclinic.messaging.backends.OutboxOnlyBackend"
 
@@ -212,27 +210,20 @@ class Ledger:
     def __init__(self, lease: UUID) -> None:
         self.lease = lease
         self.accepted: Message | None = None
-        self.commits = Commits(wait_for_each=DURABLE_EVERY)
-
-    def __enter__(self) -> Self:
-        self.commits.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        try:
-            if self.accepted is not None:
-                with self.commits.one(wait=True):
-                    record_sent(self.accepted, self.lease)
-        finally:
-            self.commits.__exit__(kind, error, at)
 
     def begin(self, message: Message) -> bool:
-        with self.commits.one():
+        with transaction.atomic():
             if self.accepted is not None:
                 record_sent(self.accepted, self.lease)
             begun = begin(message, self.lease)
         self.accepted = None
         return begun
+
+    def settle(self) -> None:
+        """Write down the last one."""
+        if self.accepted is not None:
+            record_sent(self.accepted, self.lease)
+            self.accepted = None
 
 
 def _send_batch(lease: UUID, counts: dict[str, int]) -> None:
@@ -242,26 +233,30 @@ def _send_batch(lease: UUID, counts: dict[str, int]) -> None:
         held = Message.objects.filter(state=MessageState.SENDING, lease=lease)
         batch = list(held.order_by("attempts", "due_at", "pk"))
         stopped = stop_unwanted(batch, lease)
-        with Ledger(lease) as ledger:
-            for message in batch:
-                if message.pk in stopped or not ledger.begin(message):
-                    continue
-                try:
-                    connection.send_messages([to_email(message, clinic, connection)])
-                except (smtplib.SMTPException, OSError) as error:
-                    permanent = _is_permanent(error)
-                    state = record_failure(message, lease, reason=_sentence(error), permanent=permanent)
-                    counts["failed" if state == MessageState.FAILED else "postponed"] += 1
-                    if _hung_up(error):
-                        connection = _reopen(connection, clinic)
-                except Exception as error:
-                    # One message that can't be built must not keep the others from leaving.
-                    log.exception("message %s can't be built", message.public_id)
-                    record_failure(message, lease, reason=f"It could not be built: {error}", permanent=True)
-                    counts["failed"] += 1
-                else:
-                    ledger.accepted = message
-                    counts["sent"] += 1
+        ledger = Ledger(lease)
+        try:
+            with not_waiting_for_the_disk():
+                for message in batch:
+                    if message.pk in stopped or not ledger.begin(message):
+                        continue
+                    try:
+                        connection.send_messages([to_email(message, clinic, connection)])
+                    except (smtplib.SMTPException, OSError) as error:
+                        permanent = _is_permanent(error)
+                        state = record_failure(message, lease, reason=_sentence(error), permanent=permanent)
+                        counts["failed" if state == MessageState.FAILED else "postponed"] += 1
+                        if _hung_up(error):
+                            connection = _reopen(connection, clinic)
+                    except Exception as error:
+                        # One message that can't be built must not keep the others from leaving.
+                        log.exception("message %s can't be built", message.public_id)
+                        record_failure(message, lease, reason=f"It could not be built: {error}", permanent=True)
+                        counts["failed"] += 1
+                    else:
+                        ledger.accepted = message
+                        counts["sent"] += 1
+        finally:
+            ledger.settle()
     finally:
         _close(connection)
 

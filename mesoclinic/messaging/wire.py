@@ -20,11 +20,21 @@ from mesoclinic.accounts.models import Clinic
 from mesoclinic.messaging.models import Message
 
 _SHORT = 76  # a header up to this long is never folded
+_PLAIN_ADDRESS = re.compile(r"[\w.+%-]+@[\w.-]+", re.ASCII)
 _LONGEST_LINE = 998  # of a body (RFC 5322, 2.1.1)
 
 
 class Letter(EmailMultiAlternatives):
     """One letter. Its boundaries follow from its Message-ID, so that every try carries the same bytes."""
+
+    @property
+    def sender(self) -> str:
+        """Of the envelope."""
+        return settings.DEFAULT_FROM_EMAIL
+
+    @property
+    def has_plain_addresses(self) -> bool:
+        return _is_plain(self.sender) and all(map(_is_plain, self.to)) and not (self.cc or self.bcc)
 
     def message(self, **_policy: Any) -> Any:
         return Wire(self)
@@ -92,6 +102,10 @@ class Wire:
         if "\r" in whole:
             whole = whole.replace("\r\n", "\n").replace("\r", "\n")
         return whole.replace("\n", linesep).encode()
+
+
+def _is_plain(address: str) -> bool:
+    return address.isascii() and bool(_PLAIN_ADDRESS.fullmatch(address))
 
 
 def _header(name: str, value: str) -> str:

@@ -1,11 +1,11 @@
-"""Every few commits one waits for the disk; afterwards all do, as before."""
+"""On SQLite a batch does not wait for the disk at each letter; afterwards commits wait as before."""
 
 from __future__ import annotations
 
 import pytest
 from django.db import connection
 
-from mesoclinic.messaging.commits import Commits
+from mesoclinic.messaging.commits import not_waiting_for_the_disk
 
 
 def setting() -> str:
@@ -15,35 +15,30 @@ def setting() -> str:
         return str(cursor.fetchone()[0])
 
 
-@pytest.mark.django_db(transaction=True)
-def test_each_third_commit_waits_and_afterwards_all_do() -> None:
-    sqlite = connection.vendor == "sqlite"
-    if sqlite:
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA synchronous=FULL")
-    usual, quick = ("2", "1") if sqlite else ("on", "off")
-    seen = []
-    with Commits(wait_for_each=3) as commits:
-        for _commit in range(6):
-            with commits.one():
-                seen.append(setting())
-        with commits.one(wait=True):
-            seen.append(setting())
-
-    assert seen == [quick, quick, usual, quick, quick, usual, usual]
-    assert setting() == usual
+@pytest.fixture
+def full(transactional_db: None) -> str:
+    if connection.vendor != "sqlite":
+        return "on"
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous=FULL")
+    return "2"
 
 
-@pytest.mark.django_db(transaction=True)
-def test_setting_comes_back_when_something_breaks() -> None:
-    before = setting()
-    with pytest.raises(ValueError, match="broken"), Commits(wait_for_each=3) as commits, commits.one():
+def test_only_sqlite_does_not_wait_and_only_meanwhile(full: str) -> None:
+    with not_waiting_for_the_disk():
+        assert setting() == ("1" if connection.vendor == "sqlite" else "on")
+
+    assert setting() == full
+
+
+def test_commits_wait_again_after_something_broke(full: str) -> None:
+    with pytest.raises(ValueError, match="broken"), not_waiting_for_the_disk():
         raise ValueError("broken")
 
-    assert setting() == before
+    assert setting() == full
 
 
 def test_inside_a_transaction_nothing_changes(db: None) -> None:
     before = setting()
-    with Commits(wait_for_each=3) as commits, commits.one():
+    with not_waiting_for_the_disk():
         assert setting() == before

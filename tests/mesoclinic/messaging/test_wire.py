@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 from collections.abc import Callable
 from email import message_from_bytes, policy
 
@@ -9,6 +10,7 @@ import pytest
 from django.core.mail import BadHeaderError, get_connection
 
 from mesoclinic.accounts.models import Clinic
+from mesoclinic.messaging.backends import DjangoSmtpBackend, SmtpBackend
 from mesoclinic.messaging.models import Message
 from mesoclinic.messaging.wire import Letter, to_email
 
@@ -76,3 +78,28 @@ def test_header_with_a_line_end_is_refused(queue: Queue) -> None:
 
     with pytest.raises(BadHeaderError):
         letter(message).message().as_bytes()
+
+
+class Conversation:
+    """What the backend says to the mail server."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[object, ...]] = []
+
+    def sendmail(self, sender: str, *said: object) -> None:
+        self.said.append((smtplib.quoteaddr(sender), *said))
+
+
+@pytest.mark.parametrize("name", ["Clinique des Tilleuls", "Clinique de l’Été"])
+@pytest.mark.parametrize("to", ["teodor@example.org", "o'hara@example.org", '"a b"@example.org', "ted@exämple.org"])
+def test_our_backend_says_to_the_server_what_djangos_says(to: str, name: str, queue: Queue) -> None:
+    Clinic.objects.update(name=name)
+    message = queue()
+    message.to_address = to
+    told = []
+    for backend in (SmtpBackend(), DjangoSmtpBackend()):
+        backend.connection = conversation = Conversation()  # type: ignore[assignment]
+        assert backend._send(letter(message)) is True  # type: ignore[union-attr]
+        told += conversation.said
+
+    assert told[0] == told[1]
