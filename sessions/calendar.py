@@ -480,6 +480,7 @@ class Grid:
     keys: dict[str, list[str]]
     rows: tuple[Placed, ...] = ()  # the same as a list
     line_name: str = ""  # of the one whose week it is
+    missing: str = ""  # who has no column, because they are not there this day
 
     @property
     def has_free(self) -> bool:
@@ -491,10 +492,13 @@ def grid(found: Read) -> Grid:
     choice, tz = found.choice, found.choice.site.tz
     shown, lines = found.shown(), found.lines()
     days = _worked(found) if choice.view == "week" else choice.days
+    wanted = choice.practitioner if choice.by == "practitioner" else choice.room
     if choice.view == "week":
         slots = [(day, lines[0]) for day in days] if lines else []
+        missing: list[Line] = []
     else:
-        slots = [(choice.day, line) for line in lines]
+        slots = [(choice.day, line) for line in lines if wanted or _is_there(found, line, choice.day)]
+        missing = [line for line in lines if all(line is not other for _day, other in slots)]
     axis = _axis(found, days, single=choice.view == "day")
     keys = {"practitioner": [line.key for line in found.people], "room": [line.key for line in found.rooms]}
     columns = tuple(_column(found, axis, day, line, shown) for day, line in slots)
@@ -511,7 +515,15 @@ def grid(found: Read) -> Grid:
         keys=keys,
         rows=tuple(_placed(found, visit, "") for visit in shown) if choice.view == "day" else (),
         line_name=lines[0].name if choice.view == "week" and lines else "",
+        missing=", ".join(line.name for line in missing),
     )
+
+
+def _is_there(found: Read, line: Line, day: date) -> bool:
+    """A room always is. A practitioner who neither works that day nor has a visit gets no empty column."""
+    if found.choice.by == "room" or found.hours_on(day, line):
+        return True
+    return any(visit.practitioner == line.pk and visit.here for visit in found.visits)
 
 
 def _axis(found: Read, days: Sequence[date], *, single: bool) -> Axis:
