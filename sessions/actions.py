@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Sum
@@ -49,8 +49,9 @@ from sessions.permissions import (
     check_room_serves,
 )
 from sessions.planned import PlannedLine, planned_lines
-from sessions.proposing import Chosen, ProposalChanged, propose_series, wishes_from
-from sessions.queries import FREE_AGAIN, practitioners_of, rooms_of, turnover_for, usable_lots
+from sessions.planner import Wishes
+from sessions.proposing import Chosen, ProposalChanged, Series, propose_series, wishes_from
+from sessions.queries import FREE_AGAIN, rooms_of, turnover_for, usable_lots
 from sessions.screening import Against, screened_again
 from sessions.terms import terms_of
 from sessions.transitions import BY_HAND, before
@@ -58,6 +59,7 @@ from sessions.wording import AlreadyTaken, day_words, not_open, overlap, plain
 
 Result = TypeVar("Result")
 BOOKED_AHEAD_DAYS = 731
+TRIES = 3  # how often a series is worked out again where somebody else was faster, and nobody had seen it
 
 
 # ------------------------------------------------------------------ booking
@@ -82,15 +84,42 @@ def book_course(
     Without ``practitioner`` anybody at the site may treat. ``expected`` are the times that the person saw; if others
     would be booked now, nothing is. ``chosen`` are times that the person picked: those are booked, or nothing is.
     """
+    wishes = wishes_from(earliest=earliest, room=room, weekdays=weekdays, not_before=not_before, not_after=not_after)
+    for again in range(TRIES, -1, -1):
+        picked = chosen
+        if picked is None:
+            check_can_book(plan, site=site, by=by)
+            if practitioner:
+                check_practitioner(practitioner, site=site, plan=plan)
+            series = propose_series(plan=plan, site=site, practitioner=practitioner, wishes=wishes, now=timezone.now())
+            if expected is not None and [slot.starts_at for slot in series.slots] != list(expected):
+                raise ProposalChanged(
+                    _("The times have changed since you saw them: somebody booked one of them. Please look again.")
+                )
+            picked = [
+                Chosen(number=slot.number, starts_at=slot.starts_at, practitioner=slot.practitioner, room=slot.room)
+                for slot in series.slots
+            ]
+        try:
+            return _book_picked(picked, plan=plan, site=site, practitioner=practitioner, wishes=wishes, by=by)
+        except ProposalChanged:
+            if chosen is not None or expected is not None or not again:
+                raise
+    raise AssertionError  # the last try returns or raises
+
+
+def _book_picked(
+    picked: Sequence[Chosen], *, plan: Plan, site: Site, practitioner: User | None, wishes: Wishes, by: User
+) -> Course:
+    """Book these times, which were worked out without any lock, if under the locks they are still free; or nothing."""
     wanted: list[Appointment] = []
 
     @transaction.atomic
     def book() -> Course:
         wanted.clear()
-        able = [practitioner] if practitioner and chosen is None else list(practitioners_of(site))
         lock_time(
-            practitioner_ids=[who.pk for who in able],
-            room_ids=rooms_of(site).values_list("pk", flat=True),
+            practitioner_ids=[choice.practitioner for choice in picked],
+            room_ids=[choice.room for choice in picked],
             patient_id=plan.patient_id,
         )
         current = reread(plan)
@@ -98,22 +127,11 @@ def book_course(
         if practitioner:
             check_practitioner(practitioner, site=site, plan=current)
         series = propose_series(
-            plan=current,
-            site=site,
-            practitioner=practitioner,
-            wishes=wishes_from(
-                earliest=earliest, room=room, weekdays=weekdays, not_before=not_before, not_after=not_after
-            ),
-            now=timezone.now(),
-            chosen=chosen,
+            plan=current, site=site, practitioner=practitioner, wishes=wishes, now=timezone.now(), chosen=picked
         )
         for key in {slot.practitioner for slot in series.slots}:
             check_practitioner(series.people[key], site=site, plan=current)
         turnover = turnover_for(current, site)
-        if expected is not None and [slot.starts_at for slot in series.slots] != list(expected):
-            raise ProposalChanged(
-                _("The times have changed since you saw them: somebody booked one of them. Please look again.")
-            )
         check_course_length(current, [slot.number for slot in series.slots], field="earliest")
         days = {slot.number: slot.starts_at.astimezone(site.tz).date() for slot in series.slots}
         check_intervals(current, days, site=site, field="earliest")
@@ -135,22 +153,49 @@ def book_course(
                     created_by=by,
                 )
             )
+        untold = _take_over(series, course=course, by=by)
         for visit in wanted:
             visit.save(force_insert=True)
-        mails.queue_confirmation(wanted, subject_id=course.public_id, by=by)
+        told = sorted([*untold, *wanted], key=lambda visit: visit.starts_at)
+        mails.queue_confirmation(told, subject_id=course.public_id, by=by)
         for visit in wanted:
             mails.queue_reminder(visit, by=by)
         followups.booked(wanted, by=by)
-        trail.record(
-            "course.booked",
-            by=by,
-            target=course,
-            patient=current.patient,
-            details={"plan": str(current.public_id), "appointments": [str(visit.public_id) for visit in wanted]},
-        )
+        details: dict[str, Any] = {
+            "plan": str(current.public_id),
+            "appointments": [str(visit.public_id) for visit in wanted],
+        }
+        if series.carried or series.given_up:
+            details["taken_over"] = [str(visit.public_id) for visit in series.carried]
+            details["cancelled"] = [str(visit.public_id) for visit in series.given_up]
+        trail.record("course.booked", by=by, target=course, patient=current.patient, details=details)
         return course
 
     return in_words(book, wanted)
+
+
+def _take_over(series: Series, *, course: Course, by: User) -> list[Appointment]:
+    """What was booked under the plan before its amendment: part of it stays, as part of this course; the rest is off.
+
+    Returns those that stay and that the patient has not been told of yet.
+    """
+    untold = []
+    older = {visit.course for visit in (*series.carried, *series.given_up)}
+    for number, visit in enumerate(series.carried, start=1):
+        if not mails.told_time(visit):
+            untold.append(visit)
+        booked = Appointment.objects.filter(pk=visit.pk, status=AppointmentStatus.BOOKED, sequence=visit.sequence)
+        if not booked.update(course=course, number=number):
+            raise InvalidTransition(_("Somebody has just changed this appointment. Please look at it again."))
+        visit.course, visit.number = course, number
+    for replaced in older:
+        mails.void_confirmation(replaced, by=by)
+        off = [visit for visit in series.given_up if visit.course_id == replaced.pk]
+        if off:
+            _cancel(off)
+            mails.take_back(off, course=replaced, by=by)
+            followups.withdrawn(off, by=by)
+    return untold
 
 
 def book_appointment(

@@ -74,6 +74,11 @@ def cancelled(visits: Sequence[Appointment], *, by: User | None) -> None:
         _owe_unbooked(course.plan, why="appointment.cancelled", by=by)
 
 
+def withdrawn(visits: Sequence[Appointment], *, by: User | None) -> None:
+    """Dates gave way to those of an amended plan: nothing reminds of them, and nothing asks to book them anew."""
+    _void([visit.public_id for visit in visits], BEFORE_A_VISIT, "cancelled", by=by)
+
+
 def missed(visit: Appointment, *, by: User | None) -> None:
     """Somebody did not come. The mail waits out the hold, so that a wrong click can be undone."""
     now = timezone.now()

@@ -1,33 +1,39 @@
-"""Whether a session fits between its neighbours, by the plan's windows."""
+"""Whether a session fits between its neighbours, by the plan's windows, and after what was done under any plan."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site
-from mesoclinic.errors import InvalidInput
+from mesoclinic.errors import DomainError, InvalidInput
 from patients.queries import records_of
 from protocols.models import Plan
 from sessions.models import Administration, Course, TreatmentSession, TreatmentSessionStatus
 from sessions.planned import planned_lines
+from sessions.planner import Pacing
 from sessions.queries import kept_appointments
-from sessions.terms import SHORTEST_GAP_DAYS, Terms, terms_of
+from sessions.terms import SHORTEST_GAP_DAYS, Terms, most_sessions, terms_of
 from sessions.wording import day_words
-
-MOST_SESSIONS = 5  # course.yaml, absolute_max_sessions_per_course: for a formulary that says nothing
 
 
 def fits(plan: Plan, *, number: int, starts_at: datetime, site: Site) -> bool:
-    """Whether the plan's gaps allow this session at this time."""
+    """Whether this session may be at this time; ``check_fits`` says why not."""
     try:
-        check_gaps(plan, number=number, starts_at=starts_at, site=site)
+        check_fits(plan, number=number, starts_at=starts_at, site=site)
     except InvalidInput:
         return False
     return True
+
+
+def check_fits(plan: Plan, *, number: int, starts_at: datetime, site: Site) -> None:
+    """The plan's gaps, and the intervals since what was done under any plan: what the record would refuse."""
+    check_gaps(plan, number=number, starts_at=starts_at, site=site)
+    check_intervals(plan, {number: starts_at.astimezone(site.tz).date()}, site=site, field="starts_at")
 
 
 def check_gaps(plan: Plan, *, number: int, starts_at: datetime, site: Site) -> None:
@@ -46,6 +52,19 @@ def check_gaps(plan: Plan, *, number: int, starts_at: datetime, site: Site) -> N
 
 def check_days(terms: Terms, days: Mapping[int, date], *, around: int | None = None) -> None:
     """The plan's windows between these days of sessions, or only between session ``around`` and its neighbours."""
+    if terms.follows and terms.not_before and 1 in days and days[1] < terms.not_before and around in (None, 1):
+        raise InvalidInput(
+            _(
+                "The last session before the plan was amended was on %(before)s. The plan wants %(days)s days after "
+                "it: not before %(earliest)s."
+            )
+            % {
+                "before": day_words(terms.follows),
+                "days": terms.shortest_gap,
+                "earliest": day_words(terms.not_before),
+            },
+            field="starts_at",
+        )
     for later in sorted(days) if around is None else (around, around + 1):
         if later - 1 not in days or later not in days:
             continue
@@ -76,6 +95,58 @@ def check_days(terms: Terms, days: Mapping[int, date], *, around: int | None = N
 # ------------------------------------------------------------------ across all plans of the patient
 
 
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """When the patient was treated and with what, under any plan, and how far apart that has to be."""
+
+    shortest: int  # days between any two sessions
+    own: Mapping[str, int]  # days that an ingredient needs by itself
+    treated: tuple[date, ...]
+    given: Mapping[str, frozenset[date]]  # by ingredient
+
+
+def done_to(plan: Plan, *, site: Site) -> Done:
+    documents: Mapping[str, Any] = plan.formulary.documents
+    sessions = documents.get("course", {}).get("sessions", {})
+    done = TreatmentSession.objects.filter(
+        plan__patient__in=records_of(plan.patient), status=TreatmentSessionStatus.PERFORMED
+    )
+    given: dict[str, set[date]] = {}
+    rows = Administration.objects.filter(session__in=done, volume_ml__gt=0)
+    for key, at in rows.values_list("ingredient__key", "session__performed_at"):
+        given.setdefault(key, set()).add(at.astimezone(site.tz).date())
+    return Done(
+        shortest=int(sessions.get("interval_limits", {}).get("absolute_min", {}).get("value", SHORTEST_GAP_DAYS)),
+        own={
+            row["key"]: int(row["per_session"]["min_interval_days"])
+            for row in documents.get("ingredients", {}).get("ingredients", ())
+        },
+        treated=tuple(sorted(at.astimezone(site.tz).date() for at in done.values_list("performed_at", flat=True))),
+        given={key: frozenset(days) for key, days in given.items()},
+    )
+
+
+def paced(plan: Plan, terms: Terms, *, site: Site) -> tuple[Pacing, ...]:
+    """The plan's pacing with the days on which each session would be refused, so that none of them is offered."""
+    done = done_to(plan, site=site)
+    found = []
+    for number, pace in enumerate(terms.pacing, start=1):
+        barred = [_around(day, done.shortest) for day in done.treated]
+        for line in planned_lines(plan, number):
+            apart = done.own.get(line.ingredient, 0)
+            barred += [_around(day, apart) for day in sorted(done.given.get(line.ingredient, ())) if apart > 0]
+        if number == 1 and terms.follows and terms.not_before:
+            barred.append((terms.follows, terms.not_before - timedelta(days=1)))
+        found.append(replace(pace, barred=tuple(barred)))
+    return tuple(found)
+
+
+def _around(day: date, apart: int) -> tuple[date, date]:
+    """The days that are fewer than ``apart`` away."""
+    reach = timedelta(days=max(apart - 1, 0))
+    return day - reach, day + reach
+
+
 def check_intervals(
     plan: Plan, days: Mapping[int, date], *, site: Site, field: str, injected: Iterable[str] | None = None
 ) -> None:
@@ -83,36 +154,22 @@ def check_intervals(
 
     ``injected`` are the ingredients that are given; all that is planned where it is not said.
     """
-    documents: Mapping[str, Any] = plan.formulary.documents
-    sessions = documents.get("course", {}).get("sessions", {})
-    shortest = int(sessions.get("interval_limits", {}).get("absolute_min", {}).get("value", SHORTEST_GAP_DAYS))
-    own = {
-        row["key"]: int(row["per_session"]["min_interval_days"])
-        for row in documents.get("ingredients", {}).get("ingredients", ())
-    }
-    done = TreatmentSession.objects.filter(
-        plan__patient__in=records_of(plan.patient), status=TreatmentSessionStatus.PERFORMED
-    )
-    treated = [at.astimezone(site.tz).date() for at in done.values_list("performed_at", flat=True)]
-    given: dict[str, set[date]] = {}
-    rows = Administration.objects.filter(session__in=done, volume_ml__gt=0)
-    for key, at in rows.values_list("ingredient__key", "session__performed_at"):
-        given.setdefault(key, set()).add(at.astimezone(site.tz).date())
+    done = done_to(plan, site=site)
+    wanted = None if injected is None else set(injected)
     for number, day in days.items():
-        for before in treated:
-            if abs((day - before).days) < shortest:
+        for before in done.treated:
+            if abs((day - before).days) < done.shortest:
                 raise InvalidInput(
                     _(
                         "The patient was treated on %(before)s. Sessions of any plan need %(days)s days between them "
                         "(course, shortest interval): not before %(earliest)s."
                     )
-                    % {"before": day_words(before), "days": shortest, "earliest": _after(before, shortest)},
+                    % {"before": day_words(before), "days": done.shortest, "earliest": _after(before, done.shortest)},
                     field=field,
                 )
-        wanted = None if injected is None else set(injected)
         for line in planned_lines(plan, number):
-            apart = own.get(line.ingredient, 0)
-            for before in sorted(given.get(line.ingredient, ())):
+            apart = done.own.get(line.ingredient, 0)
+            for before in sorted(done.given.get(line.ingredient, ())):
                 if abs((day - before).days) < apart and (wanted is None or line.ingredient in wanted):
                     raise InvalidInput(
                         _(
@@ -133,32 +190,28 @@ def _after(before: date, days: int) -> str:
     return day_words(before + timedelta(days=days))
 
 
-def done_before(plan: Plan) -> int:
-    """How many sessions were done under the plans that this one supersedes: they belong to the same course."""
-    older, found = plan.supersedes, []
-    while older is not None:
-        found.append(older.pk)
-        older = older.supersedes
-    if not found:
-        return 0
-    return TreatmentSession.objects.filter(plan_id__in=found, status=TreatmentSessionStatus.PERFORMED).count()
-
-
 def check_course_length(plan: Plan, numbers: Iterable[int], *, field: str | None = None) -> None:
     """The sessions done before an amendment count against the most that a course may have."""
-    done = done_before(plan)
-    if not done:
-        return
-    sessions = plan.formulary.documents.get("course", {}).get("sessions", {})
-    most = int(sessions.get("absolute_max_sessions_per_course", MOST_SESSIONS))
+    terms = terms_of(plan)
     highest = max(numbers, default=0)
-    if done + highest > most:
+    if terms.left_out and highest > terms.sessions:
         raise InvalidInput(
             _(
                 "A course has at most %(most)s sessions (course, most sessions) and %(done)s were done before the plan "
-                "was amended: session %(number)s of this plan would be one too many. Up to session %(last)s may be "
-                "booked, one by one."
+                "was amended: session %(number)s of this plan would be one too many. Session %(last)s is its last."
             )
-            % {"most": most, "done": done, "number": highest, "last": max(0, most - done)},
+            % {"most": most_sessions(plan), "done": terms.done_before, "number": highest, "last": terms.sessions},
             field=field,
+        )
+
+
+def check_sessions_left(plan: Plan, terms: Terms) -> None:
+    """An amended plan whose course has had all its sessions has none left to book."""
+    if not terms.sessions:
+        raise DomainError(
+            _(
+                "A course has at most %(most)s sessions and %(done)s were done before the plan was amended: none is "
+                "left to book. Another course needs a new plan."
+            )
+            % {"most": most_sessions(plan), "done": terms.done_before}
         )

@@ -262,6 +262,7 @@ def _preview(request: ClinicRequest, kind: str, language: str, texts: letters.Wo
         "n": 2,
         "text": "…",
         "minutes": 40,
+        "was": letters.date_row(at - timedelta(days=4), site.tz, language),
         "day": day,
         "time": f"{at.astimezone(site.tz):%H:%M}",
     }

@@ -41,6 +41,15 @@ def calendar(appointments: Sequence[Appointment], *, method: str, at: datetime) 
     return cal.to_ical().decode()
 
 
+def start_in(text: str, *, uid: str) -> datetime | None:
+    """When the event with this UID begins, by this calendar file of ours; None where it is not in it."""
+    for event in Calendar.from_ical(text).walk("VEVENT"):
+        if str(event["uid"]) == uid:
+            start = event.decoded("dtstart")
+            return start.astimezone(UTC) if isinstance(start, datetime) else None
+    return None
+
+
 def attachment(appointments: Sequence[Appointment], *, method: str, at: datetime) -> dict[str, Any]:
     return {
         "name": f"appointment-{appointments[0].number}.ics",

@@ -38,6 +38,8 @@ _DATES = _TIME | {"n", "dates"}
 PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "booking": _DATES,
     "booking_one": _DATES,
+    "booking_moved": _DATES,
+    "booking_moved_one": _DATES | {"was"},
     "booking_cancelled": _DATES,
     "booking_cancelled_one": _DATES,
     "reminder_7d": _DATES,
@@ -54,7 +56,7 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
 }
 _BLOCKS = frozenset({"dates", "advice", "text"})  # only in the body: the first two as a paragraph of their own
 REQUIRED: Mapping[str, frozenset[str]] = {
-    kind: frozenset({"name"}) | (allowed & _BLOCKS) for kind, allowed in PLACEHOLDERS.items()
+    kind: frozenset({"name"}) | (allowed & (_BLOCKS | {"was"})) for kind, allowed in PLACEHOLDERS.items()
 }
 KINDS = tuple(PLACEHOLDERS)
 
@@ -144,6 +146,15 @@ def day_of(at: datetime, tz: tzinfo, language: str, *, year: bool = False) -> st
     formats = _DAY_YEAR if year else _DAY
     with translation.override(language):
         return date_format(at.astimezone(tz), formats.get(language, "l j F Y" if year else "l j F"))
+
+
+def date_row(at: datetime, tz: tzinfo, language: str, *, was: datetime | None = None) -> str:
+    """Day and time of a visit; where it moved, also those that it had before."""
+    row = f"{day_of(at, tz, language, year=True)}, {at.astimezone(tz):%H:%M}"
+    if was is None:
+        return row
+    words: str = shipped(language)["rows"]["moved"]
+    return words.format(new=row, old=date_row(was, tz, language))
 
 
 def compose(

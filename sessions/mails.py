@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -23,7 +23,7 @@ from mesoclinic.messaging.models import Message, MessageState
 from patients.models import Patient, PatientStatus
 from sessions import letters
 from sessions.followup_models import MailPreference
-from sessions.invitations import CANCEL, REQUEST, attachment
+from sessions.invitations import CANCEL, REQUEST, attachment, start_in, uid_of
 from sessions.links import choose_url_of, link_for, stop_url_of, url_of
 from sessions.models import Appointment, Course
 from sessions.planner import instant
@@ -98,8 +98,17 @@ def unwanted(messages: Iterable[Message]) -> dict[int, str]:
 # ------------------------------------------------------------------ booking, the day before, cancelled
 
 
-def queue_confirmation(appointments: Sequence[Appointment], *, subject_id: UUID, by: User | None) -> Message | None:
-    """One mail with all the dates, held a little so that it can still be undone."""
+def queue_confirmation(
+    appointments: Sequence[Appointment],
+    *,
+    subject_id: UUID,
+    by: User | None,
+    was: Mapping[int, datetime] | None = None,
+) -> Message | None:
+    """One mail with all the dates, held a little so that it can still be undone.
+
+    ``was`` holds, by primary key, the other time that the patient was told before.
+    """
     if not appointments or not may_be_mailed(appointments[0].patient):
         return None
     return _queue_visits(
@@ -111,8 +120,26 @@ def queue_confirmation(appointments: Sequence[Appointment], *, subject_id: UUID,
         due_at=timezone.now(),
         useful_until=appointments[-1].starts_at,
         hold=True,
+        was=was,
         by=by,
     )
+
+
+def queue_moved(appointments: Sequence[Appointment], *, course: Course, by: User | None) -> Message | None:
+    """One mail with the old and the new time of what moved. What had not left is void and told with it, as it is now.
+
+    Where no old time was ever told it is an ordinary confirmation.
+    """
+    moved = {visit.pk for visit in appointments}
+    for visit in appointments:
+        cancel_messages(subject_id=visit.public_id, purposes=[BOOKING], by=by)
+    if cancel_messages(subject_id=course.public_id, purposes=[BOOKING], by=by):
+        booked = course.appointments.filter(status="booked").order_by("starts_at")
+        appointments = list(booked.select_related("patient", "site", "practitioner", "room", "course__plan"))
+    was = {visit.pk: told_time(visit) for visit in appointments}
+    news = [visit for visit in appointments if visit.pk in moved or was[visit.pk] != visit.starts_at]
+    before = {visit.pk: at for visit in news if (at := was[visit.pk]) is not None and at != visit.starts_at}
+    return queue_confirmation(news, subject_id=course.public_id, was=before, by=by)
 
 
 def queue_reminder(appointment: Appointment, *, by: User | None) -> Message | None:
@@ -151,13 +178,13 @@ def take_back(appointments: Sequence[Appointment], *, course: Course, by: User |
 
     A confirmation that is still held would name dates that are off; it gives way to one with those that remain.
     """
-    told = [visit for visit in appointments if _was_told(visit)]
+    told = [visit for visit in appointments if told_time(visit)]
     for visit in appointments:
         cancel_messages(subject_id=visit.public_id, purposes=[REMINDER, BOOKING], by=by)
     if cancel_messages(subject_id=course.public_id, purposes=[BOOKING], by=by):
         rest = course.appointments.filter(status="booked").select_related("patient", "practitioner", "site", "room")
         queue_confirmation(
-            [visit for visit in rest.order_by("starts_at") if not _was_told(visit)], subject_id=course.public_id, by=by
+            [visit for visit in rest.order_by("starts_at") if not told_time(visit)], subject_id=course.public_id, by=by
         )
     if told and may_be_mailed(told[0].patient):
         subject_id = told[0].public_id if len(told) == 1 else course.public_id
@@ -174,14 +201,25 @@ def take_back(appointments: Sequence[Appointment], *, course: Course, by: User |
         )
 
 
-def _was_told(appointment: Appointment) -> bool:
-    """Whether a confirmation with this date has left, or may have."""
-    return Message.objects.filter(
-        purpose=BOOKING,
-        subject_id__in=[appointment.public_id, appointment.course.public_id],
-        state__in=_REACHED,
-        created_at__gte=appointment.created_at,
-    ).exists()
+def void_confirmation(course: Course, *, by: User | None) -> None:
+    """The course's confirmation that has not left does not leave any more."""
+    cancel_messages(subject_id=course.public_id, purposes=[BOOKING], by=by)
+
+
+def told_time(appointment: Appointment) -> datetime | None:
+    """The time that the patient was last told, or may have been; None where no confirmation of this visit has left.
+
+    It is read from the calendar file that was sent, so it holds whatever happened to the visit since.
+    """
+    uid = uid_of(appointment)
+    about = Q(person_id=appointment.patient.public_id)
+    about |= Q(subject_id__in=[appointment.public_id, appointment.course.public_id])
+    left = Message.objects.filter(about, purpose=BOOKING, state__in=_REACHED, created_at__gte=appointment.created_at)
+    for files in left.order_by("-created_at", "-pk").values_list("attachments", flat=True):
+        for file in files:
+            if at := start_in(file["text"], uid=uid):
+                return at
+    return None
 
 
 def next_version(purpose: str, subject_id: UUID) -> int:
@@ -200,6 +238,7 @@ def _queue_visits(
     useful_until: datetime,
     hold: bool,
     by: User | None,
+    was: Mapping[int, datetime] | None = None,
 ) -> Message:
     first = appointments[0]
     with translation.override(first.patient.language):
@@ -218,6 +257,7 @@ def _queue_visits(
         link_until=None if method == CANCEL else appointments[-1].starts_at,
         attachments=invitations,
         hold=hold,
+        was=was,
         by=by,
     )
 
@@ -243,6 +283,7 @@ def queue_letter(
     link_until: datetime | None = None,
     attachments: Sequence[Mapping[str, str]] = (),
     hold: bool = False,
+    was: Mapping[int, datetime] | None = None,
 ) -> Message:
     """Write one letter in the patient's language and the site's time, with its own link, and put it in the outbox."""
     cause: dict[str, Any] = {"purpose": purpose, "subject_id": subject_id, "version": version}
@@ -264,18 +305,20 @@ def queue_letter(
         "minutes": "",
         "day": "",
         "time": "",
+        "was": "",
     }
+    before = was or {}
     dates: list[str] = []
     if visits:
         first = visits[0]
         day = first.starts_at
         values["time"] = f"{first.starts_at.astimezone(tz):%H:%M}"
         values["minutes"] = int((first.ends_at - first.starts_at).total_seconds() // 60)
-        for visit in visits:
-            on = letters.day_of(visit.starts_at, tz, language, year=True)
-            dates.append(f"{on}, {visit.starts_at.astimezone(tz):%H:%M}")
+        dates = [letters.date_row(visit.starts_at, tz, language, was=before.get(visit.pk)) for visit in visits]
         if len(visits) == 1:
-            dates[0] += f", {house}, {site.address}"
+            dates = [f"{letters.date_row(first.starts_at, tz, language)}, {house}, {site.address}"]
+            if first.pk in before:
+                values["was"] = letters.date_row(before[first.pk], tz, language)
     if day is not None:
         values["day"] = letters.day_of(day, tz, language)
     category = CATEGORY[purpose]
@@ -302,7 +345,7 @@ def queue_letter(
                 "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             }
     subject, plain, html = letters.compose(
-        _wording_of(purpose, len(visits)),
+        _wording_of(purpose, len(visits), moved=bool(before)),
         language=language,
         tz=tz,
         values=values,
@@ -328,9 +371,9 @@ def queue_letter(
     )
 
 
-def _wording_of(purpose: str, visits: int) -> str:
-    if purpose in (BOOKING, CANCELLATION) and visits == 1:
-        return f"{purpose}_one"
+def _wording_of(purpose: str, visits: int, *, moved: bool) -> str:
+    if purpose in (BOOKING, CANCELLATION):
+        return purpose + ("_moved" if moved else "") + ("_one" if visits == 1 else "")
     return "maintenance" if purpose in MAINTENANCE else purpose
 
 

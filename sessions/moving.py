@@ -17,17 +17,16 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
-from mesoclinic.messaging.actions import cancel_messages
 from protocols.models import Plan
 from sessions import followups, mails
 from sessions.actions import book_appointment, check_in_reach, check_open, check_practitioner, in_words
 from sessions.availability import Turnover
-from sessions.gaps import check_days
+from sessions.gaps import check_days, check_intervals, fits, paced
 from sessions.locks import lock_time
 from sessions.models import Appointment, AppointmentStatus, Course, Room
 from sessions.overbooking import Overbook, settle, told_over
 from sessions.permissions import check_can_move, check_can_treat, check_room_serves
-from sessions.planner import Calendar, NoSeries, Slot, Usual, Wishes, alternatives, closest_slot, plan_series
+from sessions.planner import Calendar, NoSeries, Slot, Usual, Wishes, alternatives, closest_slot, is_barred, plan_series
 from sessions.proposing import usual_of_visit
 from sessions.queries import (
     FREE_AGAIN,
@@ -133,6 +132,9 @@ def way_of(visit: Appointment, target: Target, *, rest: Rest, now: datetime, ove
     was = {other.number: other.starts_at.astimezone(tz).date() for other in course}
     starts = {other.number: other.starts_at for other in course} | {move.visit.number: move.starts_at for move in moves}
     days = {number: at.astimezone(tz).date() for number, at in sorted(starts.items())}
+    check_intervals(
+        visit.course.plan, {move.visit.number: days[move.visit.number] for move in moves}, site=visit.site, field="day"
+    )
     outside = ""
     try:
         check_days(terms, days)
@@ -164,7 +166,7 @@ def suggestions(visit: Appointment, *, now: datetime) -> list[Slot]:
     ]
     found = alternatives(
         slots,
-        pacing=terms.pacing[: len(slots)],
+        pacing=paced(visit.course.plan, terms, site=visit.site)[: len(slots)],
         minutes=terms.minutes,
         calendar=calendar,
         wishes=Wishes(earliest=now.astimezone(tz).date(), practitioner=visit.practitioner_id),
@@ -302,7 +304,7 @@ def _planned(
     local = target.starts_at.astimezone(tz)
     try:
         slots = plan_series(
-            pacing=terms.pacing[: len(numbers)],
+            pacing=paced(visit.course.plan, terms, site=visit.site)[: len(numbers)],
             minutes=terms.minutes,
             calendar=calendar,
             wishes=Wishes(earliest=now.astimezone(tz).date()),
@@ -379,19 +381,10 @@ def _apply(visit: Appointment, *, reason: str) -> Appointment:
 
 
 def _write(visits: Sequence[Appointment], *, by: User) -> None:
-    """What had not left is void and written anew with the new times; what had left is followed by an update."""
-    course = visits[0].course
+    """What hung on the old times is void and planned anew; one mail tells old and new."""
     for visit in visits:
-        cancel_messages(subject_id=visit.public_id, purposes=[mails.BOOKING], by=by)
         followups.moved(visit, by=by)
-    told: Sequence[Appointment] = visits
-    if cancel_messages(subject_id=course.public_id, purposes=[mails.BOOKING], by=by):
-        told = list(
-            course.appointments.filter(status=AppointmentStatus.BOOKED)
-            .select_related("patient", "site", "practitioner", "room", "course__plan")
-            .order_by("starts_at")
-        )
-    mails.queue_confirmation(told, subject_id=course.public_id, by=by)
+    mails.queue_moved(visits, course=visits[0].course, by=by)
 
 
 # ------------------------------------------------------------------ a missing session, a freed time
@@ -415,11 +408,14 @@ def book_missing(*, course: Course, by: User) -> Appointment:
     calendar = calendar_for(plan=course.plan, practitioner=near.practitioner, site=site, since=now)
     days = {visit.number: visit.starts_at.astimezone(tz).date() for visit in kept}
     ideal = days[near.number] + timedelta(days=terms.offsets_days[number - 1] - terms.offsets_days[near.number - 1])
+    pace = paced(course.plan, terms, site=site)[number - 1]
     reach = sorted(range(-MISSING_REACH, MISSING_REACH + 1), key=lambda shift: (abs(shift), shift))
     for day in (ideal + timedelta(days=shift) for shift in reach):
         try:
             check_days(terms, days | {number: day}, around=number)
         except InvalidInput:
+            continue
+        if is_barred(pace, day):
             continue
         slot = closest_slot(
             number=number, day=day, usual=usual_of_visit(near), minutes=terms.minutes, calendar=calendar

@@ -360,7 +360,7 @@ def _others(slot: Slot, *, search: _Search, days: list[date], index: int, usual:
     for shift in reach:
         day = slot.day + timedelta(days=shift)
         moved = [*days[:index], day, *days[index + 1 :]]
-        if day >= search.wishes.earliest and keeps_gaps(moved, pacing):
+        if day >= search.wishes.earliest and not is_barred(pacing[index], day) and keeps_gaps(moved, pacing):
             off = sum(abs((moved[n] - moved[n - 1]).days - pacing[n].gap_ideal) for n in range(1, len(moved)))
             by_gap.setdefault(off, []).append(day)
 
@@ -393,13 +393,10 @@ def _others(slot: Slot, *, search: _Search, days: list[date], index: int, usual:
 def keeps_gaps(days: Sequence[date], pacing: Sequence[Pacing]) -> bool:
     """Whether the days of a whole series keep every window of the plan."""
     ordinals = [day.toordinal() for day in days]
-    for index, day in enumerate(days):
-        if is_barred(pacing[index], day):
+    for index in range(1, len(ordinals)):
+        low, high = _window(pacing[index], ordinals[:index])
+        if not low <= ordinals[index] <= high:
             return False
-        if index:
-            low, high = _window(pacing[index], ordinals[:index])
-            if not low <= ordinals[index] <= high:
-                return False
     return True
 
 

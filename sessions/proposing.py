@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -12,22 +12,25 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.errors import DomainError
 from protocols.models import Plan
-from sessions.gaps import check_days
-from sessions.models import Appointment, Course, Room
+from sessions.gaps import check_days, check_sessions_left, paced
+from sessions.models import Appointment, AppointmentStatus, Course, Room
 from sessions.permissions import check_can_treat
 from sessions.planner import (
     Calendar,
     NoSeries,
+    Pacing,
     Slot,
     Usual,
     Wishes,
     alternatives,
+    is_barred,
+    keeps_gaps,
     open_slot,
     plan_series,
     relax,
 )
 from sessions.queries import able_practitioners, calendar_for, kept_appointments, practitioners_of
-from sessions.terms import Terms, terms_of
+from sessions.terms import Terms, amended_by, terms_of
 from sessions.wording import no_series
 
 
@@ -36,6 +39,8 @@ class Series:
     terms: Terms
     slots: tuple[Slot, ...]
     kept: tuple[Appointment, ...]  # sessions of the course that are booked or done already
+    carried: tuple[Appointment, ...]  # booked under the plan that this one amends; they stay, as the first sessions
+    given_up: tuple[Appointment, ...]  # booked under it as well, but the amended plan has no use for them
     people: Mapping[int, User]  # everybody who could treat, by primary key
     options: Mapping[int, Sequence[Slot]]  # other times for each proposed session
 
@@ -87,6 +92,7 @@ def propose_series(
     they are, or refused.
     """
     terms = terms_of(plan)
+    check_sessions_left(plan, terms)
     course = Course.objects.filter(plan=plan).first()
     kept = kept_appointments(course) if course else []
     numbers = [visit.number for visit in kept]
@@ -102,23 +108,32 @@ def propose_series(
         raise DomainError(_("Nobody at %(site)s does what this plan asks for.") % {"site": site})
     if first is None:
         raise DomainError(_("Nobody has working hours at %(site)s.") % {"site": site})
-    calendar = calendar_for(plan=plan, practitioner=first, site=site, since=now, colleagues=able)
+    asked = able if chosen is None else [who for who in able if who.pk in {choice.practitioner for choice in chosen}]
+    pacing = paced(plan, terms, site=site)[: terms.sessions]
+    left = [visit for visit in still_booked(plan) if visit.starts_at > now]
+    fitting = [] if kept else _fitting(left, terms=terms, pacing=pacing, site=site)
+    calendar = calendar_for(
+        plan=plan, practitioner=first, site=site, since=now, colleagues=asked, without=left[len(fitting) :]
+    )
     wished = replace(
         wishes,
         earliest=max(wishes.earliest, now.astimezone(site.tz).date()),
         practitioner=practitioner.pk if practitioner else None,
     )
-    days = [visit.starts_at.astimezone(site.tz).date() for visit in kept]
+    staying = [*kept, *fitting]
+    days = [visit.starts_at.astimezone(site.tz).date() for visit in staying]
     given: dict[str, Any] = {
-        "pacing": terms.pacing,
+        "pacing": pacing,
         "minutes": terms.minutes,
         "calendar": calendar,
         "wishes": wished,
         "kept": days,
     }
-    usual = usual_of_visit(kept[-1]) if kept else None
+    usual = usual_of_visit(staying[-1]) if staying else None
     if chosen is not None:
         slots = _chosen(chosen, terms=terms, days=days, calendar=calendar)
+    elif len(days) == terms.sessions:
+        slots = []
     else:
         try:
             slots = plan_series(**given, usual=usual)
@@ -129,9 +144,34 @@ def propose_series(
         terms=terms,
         slots=tuple(slots),
         kept=tuple(kept),
+        carried=tuple(fitting),
+        given_up=tuple(left[len(fitting) :]),
         people={who.pk: who for who in [first, *able]},
-        options=alternatives(slots, **given) if options else {},
+        options=alternatives(slots, **given) if options and slots else {},
     )
+
+
+def still_booked(plan: Plan) -> list[Appointment]:
+    """What is booked under the plans that this one amends. It cannot be recorded any more: they are not in force."""
+    older = amended_by(plan)
+    if not older:
+        return []
+    rows = Appointment.objects.filter(course__plan__in=older, status=AppointmentStatus.BOOKED)
+    return list(rows.select_related("patient", "site", "practitioner", "room", "course__plan").order_by("starts_at"))
+
+
+def _fitting(visits: Sequence[Appointment], *, terms: Terms, pacing: Sequence[Pacing], site: Site) -> list[Appointment]:
+    """As many of these, from the first on, as can stay where they are as the first sessions of the amended plan."""
+    found: list[Appointment] = []
+    days: list[date] = []
+    for visit, pace in zip(visits, pacing, strict=False):
+        day = visit.starts_at.astimezone(site.tz).date()
+        as_long = visit.ends_at - visit.starts_at == timedelta(minutes=terms.minutes)
+        if visit.site_id != site.pk or not as_long or is_barred(pace, day) or not keeps_gaps([*days, day], pacing):
+            break
+        found.append(visit)
+        days.append(day)
+    return found
 
 
 def usual_of_visit(visit: Appointment) -> Usual:

@@ -1,30 +1,54 @@
-"""What a signed plan says of its course: how many sessions, how far apart, how long."""
+"""What a signed plan says of its course: how many sessions, how far apart, how long.
+
+An amended plan goes on with the same course. What was done under the plans before it counts against the most that a
+course may have, so its series is cut to what is left, and its first session keeps the plan's shortest gap from the last
+one done.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from protocols.models import Plan
+from sessions.models import TreatmentSession, TreatmentSessionStatus
 from sessions.planner import Pacing
 
 SHORTEST_GAP_DAYS = 14  # course.yaml, interval_limits: for a plan that names no interval of its own
 LONGEST_GAP_DAYS = 70
+MOST_SESSIONS = 5  # course.yaml, absolute_max_sessions_per_course: for a formulary that says nothing
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     sessions: int
     offsets_days: tuple[int, ...]  # ideal day of each session, from the first
-    pacing: tuple[Pacing, ...]
+    pacing: tuple[Pacing, ...]  # of every session that the plan names, those left out too
     treatment_minutes: int
     extra_minutes: int  # consent check, photographs, after-care
+    done_before: int = 0  # sessions done under the plans that this one amends
+    left_out: int = 0  # sessions of the plan that would be too many for one course
+    follows: date | None = None  # the day of the last of those done before
+    shortest_gap: int = SHORTEST_GAP_DAYS
 
     @property
     def minutes(self) -> int:
         """How long the appointment is."""
         return self.treatment_minutes + self.extra_minutes
+
+    @property
+    def not_before(self) -> date | None:
+        """The first day on which an amended plan may go on."""
+        return self.follows + timedelta(days=self.shortest_gap) if self.follows else None
+
+    @property
+    def ideal_start(self) -> date | None:
+        """The day on which an amended plan would best go on: its own ideal gap after the last session done."""
+        if self.follows is None:
+            return None
+        return self.follows + timedelta(days=self.pacing[1].gap_ideal if len(self.pacing) > 1 else self.shortest_gap)
 
     def gap(self, number: int) -> Pacing:
         """How session ``number`` may lie to the one before it."""
@@ -33,13 +57,15 @@ class Terms:
 
 def terms_of(plan: Plan) -> Terms:
     course: Mapping[str, Any] = plan.result["course"]
-    offsets = tuple(int(day) for day in course["offsets_days"])
+    planned = tuple(int(day) for day in course["offsets_days"])
+    before = done_before(plan)
+    offsets = planned[: max(most_sessions(plan) - len(before), 0)] if before else planned
     shortest = int(course.get("min_gap_days") or SHORTEST_GAP_DAYS)
     longest = int(course.get("max_gap_days") or LONGEST_GAP_DAYS)
     windows = {int(window["session"]): window for window in course.get("windows_days") or ()}
     pacing = [Pacing()]
-    for number in range(2, len(offsets) + 1):
-        ideal = offsets[number - 1] - offsets[number - 2]
+    for number in range(2, len(planned) + 1):
+        ideal = planned[number - 1] - planned[number - 2]
         window = windows.get(number)
         pacing.append(
             Pacing(
@@ -61,4 +87,36 @@ def terms_of(plan: Plan) -> Terms:
         pacing=tuple(pacing),
         treatment_minutes=int(course["duration_minutes"]),
         extra_minutes=int(course.get("appointment_minutes_extra") or 0),
+        done_before=len(before),
+        left_out=len(planned) - len(offsets),
+        follows=before[-1] if before else None,
+        shortest_gap=shortest,
+    )
+
+
+def most_sessions(plan: Plan) -> int:
+    sessions = plan.formulary.documents.get("course", {}).get("sessions", {})
+    return int(sessions.get("absolute_max_sessions_per_course", MOST_SESSIONS))
+
+
+def amended_by(plan: Plan) -> list[int]:
+    """The plans that this one supersedes, by primary key: their sessions belong to the same course."""
+    if plan.supersedes_id is None:
+        return []
+    older, found = plan.supersedes, []
+    while older is not None:
+        found.append(older.pk)
+        older = older.supersedes
+    return found
+
+
+def done_before(plan: Plan) -> list[date]:
+    """The days of the sessions done under the plans that this one supersedes."""
+    older = amended_by(plan)
+    if not older:
+        return []
+    done = TreatmentSession.objects.filter(plan_id__in=older, status=TreatmentSessionStatus.PERFORMED)
+    return sorted(
+        session.performed_at.astimezone(session.appointment.site.tz).date()
+        for session in done.select_related("appointment__site")
     )

@@ -49,6 +49,7 @@ from sessions.queries import (
     rooms_of,
     usable_lots,
 )
+from sessions.terms import terms_of
 from sessions.wording import overbooked_words, proposal_rows
 
 # ------------------------------------------------------------------ Today and any other day
@@ -169,7 +170,7 @@ def course_book(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             "form": form,
             "series": series,
             "rows": proposal_rows(series, site=site, names=_room_names(site)) if series else [],
-            "axis": _axis(plan, series, site) if series else None,
+            "axis": _axis(series, site) if series else None,
             "refusal": refusal,
             "relaxed_query": _relaxed_query(request, refusal),
             "mailable": may_be_mailed(plan.patient),
@@ -189,7 +190,7 @@ def _wishes(request: ClinicRequest, plan: Plan, site: Site) -> Any:
     tomorrow = timezone.now().astimezone(site.tz).date() + timedelta(days=1)
     defaults = given.copy()
     defaults["practitioner"] = str(usual.public_id) if usual else ""
-    defaults.setdefault("earliest", tomorrow.isoformat())
+    defaults.setdefault("earliest", max(tomorrow, terms_of(plan).ideal_start or tomorrow).isoformat())
     return defaults
 
 
@@ -302,21 +303,20 @@ def _room_names(site: Site) -> dict[int, str]:
     return dict(rooms_of(site).values_list("pk", "name"))
 
 
-def _axis(plan: Plan, series: Series, site: Site) -> dict[str, Any]:
-    course = plan.result["course"]
+def _axis(series: Series, site: Site) -> dict[str, Any]:
     kept = [
         {
-            "number": visit.number,
+            "number": number,
             "starts_at": visit.starts_at.astimezone(site.tz),
             "state": "done" if visit.status == AppointmentStatus.DONE else "booked",
         }
-        for visit in series.kept
+        for number, visit in enumerate([*series.kept, *series.carried], start=1)
     ]
     proposed = [
         {"number": slot.number, "starts_at": slot.starts_at.astimezone(site.tz), "state": "planned"}
         for slot in series.slots
     ]
-    return {"course": {"offsets_days": course["offsets_days"]}, "dates": [*kept, *proposed]}
+    return {"course": {"offsets_days": list(series.terms.offsets_days)}, "dates": [*kept, *proposed]}
 
 
 @requires(Permission.BOOKING_WRITE)

@@ -91,9 +91,10 @@ class ProposalRow:
 def proposal_rows(series: Series, *, site: Site, names: Mapping[int, str]) -> list[ProposalRow]:
     """Each proposed session with its gap and, where it is not simply as planned, why."""
     rows: list[ProposalRow] = []
-    previous = series.kept[-1].starts_at.astimezone(site.tz) if series.kept else None
-    usual = series.slots[0]
+    staying = [*series.kept, *series.carried]
+    previous = staying[-1].starts_at.astimezone(site.tz) if staying else None
     for slot in series.slots:
+        usual = series.slots[0]
         start = slot.starts_at.astimezone(site.tz)
         pace = series.terms.gap(slot.number)
         gap = (start.date() - previous.date()).days if previous else None

@@ -154,7 +154,11 @@ def plan(
     number: int | None = None,
     minutes: int = 18,
     extra: int = 20,
+    supersedes: Plan | None = None,
 ) -> Plan:
+    """A plan; with ``supersedes`` the amendment of another, which is then not in force any more."""
+    if supersedes is not None:
+        Plan.objects.filter(pk=supersedes.pk).update(status=PlanStatus.SUPERSEDED)
     for key, name in NAMES.items():
         Ingredient.objects.get_or_create(key=key, defaults={"name": name})
     now = timezone.now()
@@ -174,7 +178,9 @@ def plan(
         patient=patient,
         intake=intake,
         formulary=formulary(by=by),
-        number=number or patient.plans.count() + 1,
+        number=supersedes.number if supersedes else number or patient.plans.count() + 1,
+        version=supersedes.version + 1 if supersedes else 1,
+        supersedes=supersedes,
         status=status,
         case={"facts": {}, "concerns": intake.concerns, "zones": intake.zones},
         policy={},

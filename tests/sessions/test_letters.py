@@ -52,7 +52,7 @@ CLINICAL = (
 
 
 def composed(kind: str, language: str, lyon) -> letters.Composed:
-    from datetime import UTC, datetime
+    from datetime import UTC, datetime, timedelta
 
     at = datetime(2026, 10, 5, 7, tzinfo=UTC)
     tz = ZoneInfo("Europe/Paris")
@@ -66,14 +66,21 @@ def composed(kind: str, language: str, lyon) -> letters.Composed:
         "reason": letters.shipped(language)["frame"]["reason_appointment"],
     }
     day = letters.day_of(at, tz, language)
-    dates = [f"{letters.day_of(at, tz, language, year=True)}, 09:00"]
+    was = at - timedelta(days=4)
+    dates = [letters.date_row(at, tz, language, was=was if kind == "booking_moved" else None)]
     advice = [
         letters.shipped(language)["advice"].get(row["text"], row["text"])
         for row in load_documents()["course"]["aftercare"]
         if (row["when"] == "before the session") == (kind == "prepare")
     ]
     return letters.compose(
-        kind, language=language, tz=tz, values={**VALUES, "day": day}, frame=frame, dates=dates, advice=advice
+        kind,
+        language=language,
+        tz=tz,
+        values={**VALUES, "day": day, "was": letters.date_row(was, tz, language)},
+        frame=frame,
+        dates=dates,
+        advice=advice,
     )
 
 

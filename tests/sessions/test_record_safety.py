@@ -19,6 +19,7 @@ from protocols.models import Plan
 from sessions.actions import Injected, book_appointment, book_course, record_session
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession
 from sessions.planned import planned_lines
+from sessions.proposing import Chosen
 from sessions.wording import day_words
 from tests.factories import PASSWORD
 from tests.factories_protocols import CONCERNS, FACTS, ZONES, signed_plan
@@ -102,21 +103,39 @@ def test_session_of_another_plan_after_the_interval_is_recorded(visit, second, a
     assert record(second(visit.course.plan), by=ada).pk
 
 
-def test_course_of_another_plan_is_not_booked_too_soon(visit, ada, lyon) -> None:
+def test_course_of_another_plan_is_offered_from_the_first_day_that_the_record_accepts(visit, ada, lyon) -> None:
     record(visit, by=ada)
     other = next_plan(visit.course.plan, by=ada)
+    make.hours(practitioner=ada, site=lyon, weekdays=(5, 6))
+
+    tomorrow = timezone.now().astimezone(lyon.tz).date() + timedelta(days=1)
+    booked = book_course(plan=other, site=lyon, practitioner=ada, earliest=tomorrow, by=ada)
+
+    first = booked.appointments.get(number=1).starts_at.astimezone(lyon.tz).date()
+    assert (first - tomorrow).days == 13
+
+
+def test_chosen_time_too_soon_after_another_plan_books_nothing(visit, ada, lyon, rooms) -> None:
+    record(visit, by=ada)
+    other = next_plan(visit.course.plan, by=ada)
+    tomorrow = timezone.now().astimezone(lyon.tz).date() + timedelta(days=1)
+    make.hours(practitioner=ada, site=lyon, weekdays=(5, 6))
+    first = tomorrow + timedelta(days=12)
+    chosen = [
+        Chosen(
+            number=number,
+            starts_at=datetime.combine(first + timedelta(days=28 * (number - 1)), time(9), tzinfo=lyon.tz),
+            practitioner=ada.pk,
+            room=rooms[0].pk,
+        )
+        for number in range(1, 5)
+    ]
 
     with pytest.raises(InvalidInput) as refused:
-        book_course(
-            plan=other,
-            site=lyon,
-            practitioner=ada,
-            earliest=timezone.now().date() + timedelta(days=1),
-            by=ada,
-        )
+        book_course(plan=other, site=lyon, practitioner=ada, earliest=tomorrow, chosen=chosen, by=ada)
 
-    assert "not before" in str(refused.value)
-    assert refused.value.field == "earliest"
+    assert "need 14 days between them" in str(refused.value)
+    assert not Appointment.objects.filter(course__plan=other).exists()
 
 
 def test_single_session_of_another_plan_is_not_booked_too_soon(visit, ada, lyon, rooms) -> None:
@@ -162,29 +181,6 @@ def test_ingredient_with_an_interval_of_its_own_is_kept_apart_over_all_plans(vis
     assert str(refused.value).startswith("Biotin was injected on")
     assert str(refused.value).endswith(f"before the next time (its own interval): not before {earliest}.")
     assert record(later, by=ada, administrations=without).pk
-
-
-def test_amended_plan_counts_what_was_done_before(visit, plan, ada, lyon, rooms) -> None:
-    record(put(visit, ago(lyon, 60)), by=ada)
-    severe = next_plan(plan, by=ada, severity="severe")
-    severe.supersedes = plan  # as an amendment has it; the database lets nobody add it to a signed plan
-
-    with patch("sessions.actions.reread", lambda given: given):
-        with pytest.raises(InvalidInput) as refused:
-            book_course(plan=severe, site=lyon, practitioner=ada, earliest=make.monday(), by=ada)
-        first = book_appointment(
-            plan=severe,
-            number=1,
-            site=lyon,
-            practitioner=ada,
-            room=rooms[0],
-            starts_at=datetime.combine(make.monday(), time(10), tzinfo=lyon.tz),
-            by=ada,
-        )
-
-    assert "at most 5 sessions" in str(refused.value)
-    assert "1 were done before the plan was amended" in str(refused.value)
-    assert first.number == 1
 
 
 # ------------------------------------------------------------------ a newer intake
