@@ -67,6 +67,12 @@ SEVERITY_NAMES: Mapping[str, Any] = {
     "caution": _("Caution"),
     "info": _("Note"),
 }
+VERDICT_NAMES: Mapping[str, Any] = {
+    "supported": _("Supported"),
+    "partly_supported": _("Partly supported"),
+    "not_supported": _("Not supported"),
+    "incorrect": _("Incorrect"),
+}
 STATUS_NAMES: Mapping[str, Any] = {
     "on": _("Switched on"),
     "off": _("Switched off"),
@@ -171,6 +177,20 @@ class Row:
     @property
     def needs_confirmation(self) -> bool:
         return self.entry.is_active and self.entry.confirmation_required and self.entry.confirmed_at is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One statement of the web article that the product started from, and how far it can be trusted."""
+
+    id: str
+    statement: str
+    verdict: str
+    verdict_text: str
+    article_alone: bool
+    assessment: str
+    say_instead: str
+    sources: tuple[Source, ...]
 
 
 class Catalogue:
@@ -409,6 +429,22 @@ class Catalogue:
                 "sources": self.sources(item["source_ids"]),
             }
             for item in self.documents["ingredients"]["mixture_evidence"]
+        ]
+
+    def claims(self) -> list[Claim]:
+        """The web article's statements with their verdicts, in the article's order."""
+        return [
+            Claim(
+                id=item["id"],
+                statement=item["paraphrase"],
+                verdict=item["verdict"],
+                verdict_text=str(VERDICT_NAMES[item["verdict"]]),
+                article_alone=item["rests_on_article_alone"],
+                assessment=item["assessment"],
+                say_instead=item["product_wording"],
+                sources=self.sources(key for key in item["source_ids"] if key != "web_article"),
+            )
+            for item in self.documents["sources"]["article_claims"]
         ]
 
     def unproven_claim(self) -> dict[str, Any]:

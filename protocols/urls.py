@@ -6,6 +6,7 @@ app_name = "protocols"
 urlpatterns = [
     path("formulary/", views.catalogue, name="catalogue"),
     path("formulary/ingredients/<uuid:public_id>/", views.ingredient, name="ingredient"),
+    path("formulary/claims/", views.claims, name="claims"),
     path("formulary/versions/", views.versions, name="versions"),
     path("formulary/versions/new/", views.version_new, name="version_new"),
     path("formulary/versions/<uuid:public_id>/", views.version, name="version"),

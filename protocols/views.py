@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,7 +47,7 @@ from protocols.actions import (
     take_over_what_if,
     undo_edit,
 )
-from protocols.catalogue import Catalogue, matching
+from protocols.catalogue import VERDICT_NAMES, Catalogue, matching
 from protocols.documents import request_plan_pdf, session_dates
 from protocols.engine import ENGINE_VERSION
 from protocols.engine.edits import EDIT_FIELDS
@@ -135,6 +136,28 @@ def ingredient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             "may_change": can_change_formulary(version, by=request.user),
         },
     )
+
+
+@requires(Permission.FORMULARY_READ)
+@require_GET
+def claims(request: ClinicRequest) -> HttpResponse:
+    """What the web article says and how far each statement holds; for staff alone."""
+    version = formulary_in_force()
+    if version is None:
+        return redirect("protocols:catalogue")
+    contents = Catalogue(version)
+    everything = contents.claims()
+    verdict = request.GET.get("verdict", "")
+    counts = Counter(claim.verdict for claim in everything)
+    context = {
+        "version": version,
+        "claims": [claim for claim in everything if verdict not in VERDICT_NAMES or claim.verdict == verdict],
+        "total": len(everything),
+        "verdict": verdict if verdict in VERDICT_NAMES else "",
+        "verdicts": [(key, words, counts[key]) for key, words in VERDICT_NAMES.items() if counts[key]],
+        "traced": contents.unproven_claim(),
+    }
+    return render(request, "protocols/claims.html", context)
 
 
 # ------------------------------------------------------------------ versions

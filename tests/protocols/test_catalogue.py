@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.html import escape
 
 from mesoclinic.accounts.models import User
 from protocols.catalogue import Catalogue, ingredient_choices, matching, short_source
+from protocols.documents import plan_part
 from protocols.enums import FormularyStatus
 from protocols.models import FormularyVersion, Ingredient, Product
 from protocols.queries import formulary_in_force, unconfirmed_entries
-from tests.factories_protocols import draft_formulary, published_formulary
+from tests.factories_protocols import draft_formulary, published_formulary, signed_plan
 
 
 def of(key: str) -> str:
@@ -141,12 +147,69 @@ def test_a_claim_that_rests_on_the_article_or_on_habit_alone_is_labelled(formula
     assert ("acetyl_tetrapeptide_3", "Habit or marketing only") in labelled
 
 
-def test_the_marketing_figure_is_shown_to_staff_with_its_label_only(
+FIGURE = re.compile(r"\b(?:156|52)(?:\s|&nbsp;|\u00a0|\u202f)*(?:%|per ?cent|pour ?cent|por ?ciento)", re.IGNORECASE)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_each_claim_of_the_article_stands_with_its_verdict_and_what_to_say(
     formulary: FormularyVersion, ben: User, cleo: User, sign_in
 ) -> None:
-    text = sign_in(ben).get(reverse("protocols:catalogue")).content.decode()
-    assert "156%" in text and "must not be quoted" in text and "Unverified" in text
-    assert "156%" not in sign_in(cleo).get(reverse("protocols:catalogue")).content.decode()
+    page = sign_in(ben).get(reverse("protocols:claims"))
+
+    text = page.content.decode()
+    claims = page.context["claims"]
+    assert [claim.id for claim in claims] == [f"S{number:02}" for number in range(1, len(claims) + 1)]
+    for claim in claims:
+        assert escape(claim.statement) in text and escape(claim.say_instead) in text, claim.id
+    assert FIGURE.search(text) and "must not be quoted" in text and "Never to patients" in text
+    assert not FIGURE.search(sign_in(ben).get(reverse("protocols:catalogue")).content.decode())
+    assert sign_in(cleo).get(reverse("protocols:claims")).status_code == 403
+
+
+@pytest.mark.parametrize("verdict", ["partly_supported", "not_supported", "incorrect"])
+def test_claims_are_filtered_in_the_address(formulary: FormularyVersion, ben: User, sign_in, verdict: str) -> None:
+    everything = Catalogue(formulary).claims()
+    page = sign_in(ben).get(reverse("protocols:claims"), {"verdict": verdict})
+    wanted = [claim.id for claim in everything if claim.verdict == verdict]
+    assert 0 < len(wanted) < len(everything)
+    assert [claim.id for claim in page.context["claims"]] == wanted
+    nonsense = sign_in(ben).get(reverse("protocols:claims"), {"verdict": "<b>"})
+    assert len(nonsense.context["claims"]) == len(everything)
+
+
+def test_claims_without_a_formulary_lead_to_where_one_is_made(db: None, ben: User, sign_in) -> None:
+    assert sign_in(ben).get(reverse("protocols:claims")).url == reverse("protocols:catalogue")
+
+
+def test_no_text_for_patients_holds_the_marketing_figure() -> None:
+    """Every letter and print as it comes out, every page behind a link, every wording that a clinic starts from."""
+    letters = sorted((ROOT / "tests/sessions/letters").glob("*.txt"))
+    prints = sorted((ROOT / "tests/protocols/snapshots").glob("*.txt"))
+    pages = [path for kind in ("answers", "mail", "documents") for path in (ROOT / "templates" / kind).glob("*")]
+    words = sorted((ROOT / "sessions/texts").glob("*.yaml"))
+    assert len(letters) > 40 and len(prints) > 3 and len(pages) > 20 and len(words) > 2
+    found = [path.name for path in (*letters, *prints, *pages, *words) if FIGURE.search(path.read_text("utf-8"))]
+    assert found == []
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "es"])
+@pytest.mark.parametrize("kind", ["plan_patient", "consent", "aftercare", "quotation", "course_schedule"])
+def test_no_print_for_patients_holds_the_marketing_figure(
+    formulary: FormularyVersion, ada: User, kind: str, language: str
+) -> None:
+    """With the very ingredients that the figure is claimed for in the mixture."""
+    plan = signed_plan(by=ada)
+    assert {"biochanin_a", "acetyl_tetrapeptide_3"} <= {
+        line["ingredient"] for syringe in plan.result["syringes"] for line in syringe["lines"]
+    }
+    plan.patient.language = language
+    part = plan_part(plan, kind=kind)
+    assert not FIGURE.search(json.dumps(part["context"], ensure_ascii=False, default=str))
+
+
+@pytest.mark.parametrize("text", ["156%", "52\u00a0%", "52 per cent", "156 pour cent", "156&nbsp;%"])
+def test_the_search_for_the_figure_would_find_it(text: str) -> None:
+    assert FIGURE.search(f"hair grew {text} more") and not FIGURE.search("1156 mm, 52 weeks, 152%")
 
 
 def test_ingredient_choices_are_those_in_force(formulary: FormularyVersion) -> None:

@@ -1,0 +1,325 @@
+"""The builder in a browser: clicks counted, by keyboard alone, two people in one draft, and nothing lost on the way.
+
+    python -m tests.e2e.builder [--address http://127.0.0.1:8000] [--show FOLDER]
+
+Starts `make run` itself unless it gets the address of a server with the sample clinic. A plan without cautions is built
+and signed in at most 6 clicks on one screen; a volume is changed in 2, its reason included. The same is done by
+keyboard alone. Fails on any violation of the Content-Security-Policy and any error in the console.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import sys
+import time
+from contextlib import ExitStack
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page
+
+from tests.e2e.main_path import ANSWERS, NONE_OF_THESE, ZONES, at_step_of, revision, wait_for_revision
+from tests.e2e.support import PASSWORD, Failed, Hand, Watch, browser, check, server
+
+RANDOM = random.Random(time.time_ns())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--address", help="of a server that runs already, with the sample clinic")
+    parser.add_argument("--show", type=Path, help="a folder for a picture where it fails")
+    options = parser.parse_args()
+    began = time.monotonic()
+    with ExitStack() as stack:
+        address = options.address or stack.enter_context(server())
+        opened = stack.enter_context(browser())
+        watch = Watch()
+        hand = signed_in(opened, address, watch, "lena")
+        try:
+            walk(hand, opened, watch)
+        except Exception as error:
+            if options.show:
+                options.show.mkdir(parents=True, exist_ok=True)
+                hand.page.screenshot(path=options.show / "failed.png", full_page=True)
+            print(f"at {hand.page.url}\n{watch.faults}", file=sys.stderr)
+            if isinstance(error, Failed):
+                print(f"FAILED: {error}", file=sys.stderr)
+                return 1
+            raise
+        expected = ("status of 409", "status of 400", "409 ", "400 ")  # what is refused on purpose
+        faults = [fault for fault in watch.faults if not any(part in fault for part in expected)]
+        check(not faults, "the browser complained:\n  " + "\n  ".join(faults))
+    for task, clicks in hand.tally:
+        print(f"  {task:<52} {clicks:>3} clicks")
+    print(f"  {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def signed_in(opened: Browser, address: str, watch: Watch, who: str) -> Hand:
+    context = opened.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB", timezone_id="Europe/Paris")
+    context.set_default_timeout(15_000)
+    watch.follow(context, address)
+    hand = Hand(context.new_page(), address)
+    hand.sign_in(f"{who}@tilleuls.example")
+    return hand
+
+
+def walk(hand: Hand, opened: Browser, watch: Watch) -> None:
+    first = ready_for_a_plan(hand)
+    one_screen_six_clicks(hand, first)
+    second = ready_for_a_plan(hand)
+    keyboard_alone(hand.page, hand.address, second)
+    shortcuts(hand.page)
+    third = ready_for_a_plan(hand)
+    draft = new_draft(hand, third)
+    a_volume_in_two(hand, draft)
+    what_if(hand, draft)
+    two_tabs(hand, draft)
+    two_people(hand, draft, signed_in(opened, hand.address, watch, "ben"))
+
+
+# ------------------------------------------------------------------ a patient without a caution
+
+
+def ready_for_a_plan(hand: Hand) -> str:
+    """Somebody new with a submitted intake that gives no caution; registering and starting takes 3 clicks."""
+    page, before = hand.page, hand.clicks
+    given, family = ("".join(RANDOM.choices("bcdfghklmnprstvz", k=9)).capitalize() for _ in "12")
+    hand.go("/")
+    hand.press("Patients", within=page.locator("nav").first)
+    hand.press(re.compile("New patient"))
+    hand.type('input[name="given_name"]', given)
+    hand.type('input[name="family_name"]', family)
+    hand.type(
+        'input[name="birth_date"]', f"19{RANDOM.randrange(70, 95)}-0{RANDOM.randrange(1, 9)}-1{RANDOM.randrange(9)}"
+    )
+    page.locator('input[name="sex_at_birth"][value="male"]').focus()
+    page.keyboard.press("Space")
+    hand.type('input[name="email"]', f"{family.lower()}@patients.example")
+    hand.press("Save and start intake")
+    page.wait_for_url(re.compile(r"/intakes/[0-9a-f-]+/edit/"))
+    hand.task("register and start an intake", since=before)
+    check(hand.clicks - before == 3, f"registering and starting took {hand.clicks - before} clicks, not 3")
+    patient = page.locator(".mc-patient a.mc-pname").get_attribute("href") or ""
+    answers = {"concern-androgenetic_alopecia": "moderate"}
+    answers |= {f"fact-{fact}": "(none)" for fact in NONE_OF_THESE}
+    answers |= {f"fact-{fact}": value for fact, value in ANSWERS.items()}
+    asked = page.locator("form[data-intake] input").evaluate_all("inputs => [...new Set(inputs.map(i => i.name))]")
+    for name in sorted(answers, key=asked.index):
+        at_step_of(hand, name)
+        hand.choose(name, answers[name])
+    for fact, value in {"bp_systolic": "124", "bp_diastolic": "78"}.items():
+        at_step_of(hand, f"fact-{fact}")
+        hand.type(f'input[name="fact-{fact}"]', value)
+    at_step_of(hand, f"zone-{ZONES[0]}")
+    for zone in ZONES:
+        hand.click(page.locator(f'input[name="zone-{zone}"]').locator("xpath=ancestor::label[1]"))
+    hand.press("Review", within=page.locator(".mc-bar"))
+    page.wait_for_url(re.compile("/review/"))
+    hand.press("Submit intake")
+    page.wait_for_url(re.compile(r"/(patients|intakes)/[0-9a-f-]+/$"))
+    return patient
+
+
+def new_draft(hand: Hand, patient: str) -> str:
+    hand.go(patient)
+    hand.press("New plan")
+    hand.page.wait_for_url(re.compile(r"/plans/[0-9a-f-]+/$"))
+    return urlsplit(hand.page.url).path
+
+
+# ------------------------------------------------------------------ built and signed
+
+
+def one_screen_six_clicks(hand: Hand, patient: str) -> None:
+    """From the patient's page to the signature; only typing besides."""
+    page = hand.page
+    hand.go(patient)
+    before = hand.clicks
+    hand.press("New plan")
+    page.wait_for_url(re.compile(r"/plans/[0-9a-f-]+/$"))
+    screen = page.url
+    check(not page.locator('form[action$="/acknowledge/"]').count(), "this plan was to have no caution")
+    if page.locator("#open-reason").count():
+        hand.type("#open-reason", "Asked; not measured at this visit.")
+        hand.press("Rest not measured")
+    page.get_by_text("nothing open").wait_for()
+    hand.press(re.compile("^Sign plan"))
+    hand.type('#sign input[name="password"]', PASSWORD)
+    hand.click(page.locator('#sign button[type="submit"]'))
+    page.get_by_text(re.compile("Signed by Dr Lena Ortiz")).first.wait_for()
+    check(page.url == screen, "it was not one screen")
+    hand.task("a plan built and signed, no caution", since=before)
+    check(hand.clicks - before <= 6, f"building and signing took {hand.clicks - before} clicks")
+
+
+def keyboard_alone(page: Page, address: str, patient: str) -> str:
+    """The whole job without the mouse: the patient, a plan, a volume with its reason, what is open, the signature."""
+    page.goto(address + patient)
+    press_button(page, "New plan")
+    page.wait_for_url(re.compile(r"/plans/[0-9a-f-]+/$"))
+    page.wait_for_load_state("networkidle")
+    line = page.locator("li.ck:not(.ck-d)").first
+    volume = line.locator('input[name="volume_ml"]')
+    tab_to(page, f"#{volume.get_attribute('id')}")
+    before, was = revision(page), Decimal(volume.input_value())
+    wanted = was - Decimal(volume.get_attribute("step") or "0.05")
+    page.keyboard.type(str(wanted))  # what was there is selected: typing replaces it
+    page.keyboard.press("Enter")
+    wait_for_revision(page, before)
+    check(Decimal(volume.input_value()) == wanted, f"the volume is {volume.input_value()}, not {wanted}")
+    check(revision(page) == before + 1, "one change was sent more than once")
+    before = revision(page)
+    press_button(page, "Clinical judgement")
+    wait_for_revision(page, before)
+    if page.locator("#open-reason").count():
+        tab_to(page, "#open-reason")
+        page.keyboard.type("Asked; not measured at this visit.")
+        press_button(page, "Rest not measured")
+    page.get_by_text("nothing open").wait_for()
+    press_button(page, re.compile("^Sign plan"))
+    page.locator("#sign-password").wait_for()
+    page.wait_for_function("document.activeElement.id === 'sign-password'")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.get_by_text(re.compile("Signed by Dr Lena Ortiz")).first.wait_for()
+    print("  by keyboard alone: plan, volume, reason, open answers, signature")
+    return urlsplit(page.url).path
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Tab until the element has the focus, as somebody without a mouse does."""
+    page.locator(selector).wait_for()
+    for _ in range(220):
+        if page.evaluate("selector => document.activeElement?.matches(selector)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise Failed(f"{selector} is not reached by Tab")
+
+
+def press_button(page: Page, name: str | re.Pattern[str]) -> None:
+    """Tab to the button of that name and press it."""
+    button = (
+        page.get_by_role("button", name=name).or_(page.get_by_role("link", name=name)).locator("visible=true").first
+    )
+    button.wait_for()
+    for _ in range(220):
+        if button.evaluate("element => element === document.activeElement"):
+            page.keyboard.press("Enter")
+            return
+        page.keyboard.press("Tab")
+    raise Failed(f"“{name}” is not reached by Tab")
+
+
+def shortcuts(page: Page) -> None:
+    """“?” shows what the keys do, Escape closes it, and “g p” goes to the patients; none of it while one writes."""
+    page.wait_for_load_state("networkidle")
+    page.locator("h1").first.click()
+    page.keyboard.press("?")
+    sheet = page.locator("dialog#shortcuts[open]")
+    sheet.wait_for()
+    page.keyboard.press("Escape")
+    sheet.wait_for(state="detached")
+    page.keyboard.press("/")
+    page.keyboard.type("g?p/")
+    check(page.locator("#q").input_value() == "g?p/", "the keys are letters while one writes")
+    check(not page.locator("dialog#shortcuts[open]").count(), "the sheet opened while somebody was writing")
+    page.keyboard.press("Escape")
+    page.locator("h1").first.click()
+    page.keyboard.press("g")
+    page.keyboard.press("p")
+    page.wait_for_url(re.compile(r"/patients/$"))
+
+
+# ------------------------------------------------------------------ changing
+
+
+def a_volume_in_two(hand: Hand, draft: str) -> None:
+    """One click into the volume, type, Enter; one click on the reason."""
+    page = hand.page
+    hand.go(draft)
+    page.wait_for_load_state("networkidle")
+    line = page.locator("li.ck:not(.ck-d)").first
+    volume = line.locator('input[name="volume_ml"]')
+    before, was, clicks = revision(page), Decimal(volume.input_value()), hand.clicks
+    wanted = was - Decimal(volume.get_attribute("step") or "0.05")
+    hand.click(volume)
+    page.keyboard.type(str(wanted))
+    page.keyboard.press("Enter")
+    wait_for_revision(page, before)
+    hand.press("Clinical judgement", within=line)
+    wait_for_revision(page, before + 1)
+    hand.task("a volume changed, with its reason", since=clicks)
+    check(hand.clicks - clicks == 2, f"a volume took {hand.clicks - clicks} clicks")
+    check(Decimal(volume.input_value()) == wanted, "the volume did not stay")
+    check(
+        line.locator('button[aria-pressed="true"]').inner_text().strip() == "Clinical judgement", "the reason is shown"
+    )
+
+
+def what_if(hand: Hand, draft: str) -> None:
+    """Opened on the plan, asked, answered beside the plan; the draft stays as it was."""
+    page = hand.page
+    hand.go(draft)
+    page.wait_for_load_state("networkidle")
+    before = revision(page)
+    hand.press(re.compile("^What if"))
+    dialog = page.locator("#what-if")
+    field = dialog.locator('select[name="avoid"]')
+    field.wait_for()
+    field.select_option(index=1)
+    hand.press("Show what follows", within=dialog)
+    dialog.get_by_text("The plan now").wait_for()
+    check(dialog.locator(".wi-list li").count() > 0, "leaving out an ingredient makes no difference")
+    page.keyboard.press("Escape")
+    page.locator("#what-if[open]").wait_for(state="detached")
+    check(page.evaluate("document.activeElement.id") == "ask-what-if", "the focus does not come back to what opened it")
+    page.reload()
+    check(revision(page) == before, "asking changed the draft")
+
+
+def two_tabs(hand: Hand, draft: str) -> None:
+    """The tab that is behind overwrites nothing, keeps what was typed, and shows both."""
+    page = hand.page
+    hand.go(draft)
+    page.wait_for_load_state("networkidle")
+    other = page.context.new_page()
+    other.goto(hand.address + draft)
+    other.wait_for_load_state("networkidle")
+    key = "li.ck:not(.ck-d) >> nth=1"
+    volume = page.locator(key).locator('input[name="volume_ml"]')
+    step, was = Decimal(volume.get_attribute("step") or "0.05"), Decimal(volume.input_value())
+    before = revision(page)
+    volume.fill(str(was + step))
+    volume.press("Enter")
+    wait_for_revision(page, before)
+    late = other.locator(key).locator('input[name="volume_ml"]')
+    late.fill(str(was - step))
+    late.press("Enter")
+    conflict = other.locator("#conflict")
+    conflict.wait_for()
+    told = conflict.inner_text()
+    for words in (f"{was - step}", f"{was + step}", "Lena Ortiz"):
+        check(words in told, f"the refusal does not say {words}: {told}")
+    page.reload()
+    check(Decimal(volume.input_value()) == was + step, "the first tab's change was overwritten")
+    conflict.get_by_role("button", name=re.compile("Do mine")).click()
+    other.wait_for_function(
+        "before => Number(document.querySelector('#plan-panes').dataset.revision) > before", arg=before + 1
+    )
+    check(Decimal(late.input_value()) == was - step, "doing it all the same did nothing")
+    other.close()
+
+
+def two_people(hand: Hand, draft: str, colleague: Hand) -> None:
+    """Each is told that the other has the draft open."""
+    colleague.go(draft)
+    hand.go(draft)
+    hand.page.locator("#presence").get_by_text(re.compile("open too")).wait_for()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
