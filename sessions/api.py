@@ -19,7 +19,8 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
 from mesoclinic.errors import InvalidInput
 from sessions.actions import book_appointment, cancel_appointment
-from sessions.models import Appointment, AppointmentStatus, Room
+from sessions.models import Appointment, AppointmentStatus, OverbookReason, Room
+from sessions.overbooking import Overbook
 from sessions.queries import appointments_visible_to, bookable_plans_visible_to, practitioners_of
 
 
@@ -38,6 +39,9 @@ class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
     starts_at = serializers.SerializerMethodField()
     ends_at = serializers.SerializerMethodField()
     sequence = serializers.IntegerField(read_only=True, help_text="Of the invitation; rises with each change")
+    overbook_reason = serializers.ChoiceField(
+        OverbookReason.choices, read_only=True, allow_blank=True, help_text="Empty where it is not overbooked"
+    )
 
     class Meta:
         model = Appointment
@@ -54,8 +58,13 @@ class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
             "time_zone",
             "starts_at",
             "ends_at",
+            "prepare_minutes",
+            "cleanup_minutes",
             "status",
             "sequence",
+            "overbooked",
+            "overbook_reason",
+            "overbook_note",
         )
         read_only_fields = fields
 
@@ -76,6 +85,10 @@ class NewAppointmentSerializer(serializers.Serializer[Any]):
     practitioner = serializers.UUIDField()
     room = serializers.UUIDField()
     starts_at = serializers.DateTimeField(help_text="With its offset, for example 2026-12-01T09:00:00+01:00")
+    overbook_reason = serializers.ChoiceField(
+        OverbookReason.choices, required=False, help_text="Book it over a time that is taken; needs its own permission"
+    )
+    overbook_note = serializers.CharField(required=False, allow_blank=True, max_length=200)
 
     def validate_starts_at(self, value: datetime) -> datetime:
         given = self.initial_data.get("starts_at")
@@ -169,6 +182,9 @@ class AppointmentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, views
             practitioner=_practitioner(given["practitioner"], room.site),
             room=room,
             starts_at=given["starts_at"],
+            overbook=Overbook(reason=given["overbook_reason"], note=given.get("overbook_note", ""))
+            if "overbook_reason" in given
+            else None,
             by=request.user,
         )
         return Response(self.get_serializer(visit).data, status=201)

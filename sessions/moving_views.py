@@ -54,13 +54,15 @@ def appointment_move(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         except DomainError as error:
             refusal = error
         trail.record("appointment.viewed", by=request.user, target=visit, patient=visit.patient)
+        ways = ways_of(visit, target, now=now) if target else []
         context: dict[str, Any] = {
             "visit": visit,
             "patient": visit.patient,
             "strip": strip(visit.patient),
             "form": form,
             "target": target,
-            "ways": ways_of(visit, target, now=now) if target else [],
+            "ways": ways,
+            "overbook_url": _overbook_url(visit, form) if ways and all(way.refusal for way in ways) else "",
             "suggestions": _suggested(visit, now) if refusal is None or target else [],
             "refusal": refusal,
         }
@@ -82,6 +84,18 @@ def _move(request: ClinicRequest, visit: Appointment, target: Target, *, reason:
         ngettext("%(n)s visit has a new time.", "%(n)s visits have new times.", len(moved)) % {"n": len(moved)},
     )
     return redirect("sessions:appointment", public_id=visit.public_id)
+
+
+def _overbook_url(visit: Appointment, form: MoveForm) -> str:
+    """Where the same time can be taken on purpose, by who may."""
+    given = form.cleaned_data
+    query = {
+        "day": f"{given['day']:%Y-%m-%d}",
+        "time": f"{given['time']:%H:%M}",
+        "practitioner": str(given["practitioner"].public_id),
+        "room": str(given["room"].public_id),
+    }
+    return f"{reverse('resources:appointment_overbook', args=[visit.public_id])}?{urlencode(query)}"
 
 
 def _as_it_is(visit: Appointment) -> dict[str, Any]:

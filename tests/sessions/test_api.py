@@ -51,8 +51,13 @@ def test_list_gives_the_sites_appointments_with_their_offset(course, cleo, lyon,
         "time_zone": "Europe/Paris",
         "starts_at": visit.starts_at.astimezone(lyon.tz).isoformat(),
         "ends_at": visit.ends_at.astimezone(lyon.tz).isoformat(),
+        "prepare_minutes": 0,
+        "cleanup_minutes": 0,
         "status": "booked",
         "sequence": 0,
+        "overbooked": False,
+        "overbook_reason": "",
+        "overbook_note": "",
     }
     assert AuditEvent.objects.filter(action="appointments.listed").count() == 1
 
