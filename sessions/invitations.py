@@ -64,8 +64,11 @@ def _event(appointment: Appointment, *, method: str, at: datetime, house: str) -
     event.add("uid", uid_of(appointment))
     event.add("sequence", appointment.sequence)
     event.add("dtstamp", at.astimezone(UTC))
-    event.add("dtstart", appointment.starts_at.astimezone(site.tz))
-    event.add("dtend", appointment.ends_at.astimezone(site.tz))
+    times = [at.astimezone(site.tz) for at in (appointment.starts_at, appointment.ends_at)]
+    if any(at.fold for at in times):  # a wall time that comes twice means its first (RFC 5545, 3.3.5): say it in UTC
+        times = [at.astimezone(UTC) for at in times]
+    event.add("dtstart", times[0])
+    event.add("dtend", times[1])
     event.add("summary", _("Appointment at %(house)s") % {"house": house})
     event.add("location", f"{house}, {site.address}")
     event.add("description", _("To change or cancel, please call %(phone)s.") % {"phone": site.phone})
