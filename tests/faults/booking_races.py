@@ -5,14 +5,16 @@
 On a scratch SQLite file, or with DATABASE_URL on a scratch database that is made on that server and dropped again.
 Every contest (same practitioner, same room, same slot, same patient, same course) runs with threads, then with
 processes; it fails unless each has exactly one booking, the rest clear refusals, and no overlap is left. Then a crowd
-books and moves at once over ten slots of three practitioners and two rooms: nobody may end without an answer, and no
-overlap may be left. A deadlock or a locked database that reaches a user fails it as well.
+books and moves at once over ten slots of three practitioners and two rooms, some of them on purpose over what is there:
+nobody may end without an answer, and no overlap may be left that the rules forbid. A deadlock or a locked database that
+reaches a user fails it as well.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
@@ -100,10 +102,14 @@ def main(threads: int, processes: int, rounds: int, crowd: int) -> int:
             answered = outcome.booked + len(outcome.refused)
             print(
                 f"  {kind:<9} {len(attempts)} creates and moves over 10 slots: {outcome.booked} got through, "
-                f"{len(outcome.refused)} told why not, {len(outcome.failed)} failed, {left} overlaps, "
+                f"{races.overbooked()} of them overbooked on purpose, {len(outcome.refused)} told why not, "
+                f"{len(outcome.failed)} failed, {left} overlaps, "
                 f"slowest answer {max(outcome.seconds):.2f} s, {time.monotonic() - began:.1f} s"
             )
-            for text, count in Counter(outcome.refused).most_common(3) + Counter(outcome.failed).most_common(3):
+            sentences = Counter(
+                re.sub(r" \d+ |\d\d:\d\d|Ada Moreau \d+|Room \d+", " … ", text) for text in outcome.refused
+            )
+            for text, count in sentences.most_common(6) + Counter(outcome.failed).most_common(3):
                 print(f"            {count} x {text}")
             bad += bool(left or outcome.failed or answered != len(attempts) or not outcome.booked)
             races.clear(house)

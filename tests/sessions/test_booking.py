@@ -248,9 +248,11 @@ def test_number_beyond_the_course_is_refused(book_one) -> None:
 INSERT = """
     INSERT INTO treatment_sessions_appointment
         (public_id, course_id, number, patient_id, practitioner_id, room_id, site_id, starts_at, ends_at, status,
-         sequence, window_reason, created_at, created_by_id)
+         sequence, window_reason, prepare_minutes, cleanup_minutes, overbooked, overbook_reason, overbook_note,
+         created_at, created_by_id)
     SELECT {uuid}, course_id, number + 50, patient_id, practitioner_id, room_id, site_id, starts_at, ends_at, status,
-           0, window_reason, created_at, created_by_id
+           0, window_reason, prepare_minutes, cleanup_minutes, overbooked, overbook_reason, overbook_note,
+           created_at, created_by_id
     FROM treatment_sessions_appointment WHERE id = %s
 """
 

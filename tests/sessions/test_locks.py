@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from django.db import OperationalError, connection, transaction
 
@@ -59,3 +61,34 @@ def test_locks_are_taken_in_one_order_and_last_until_the_end_of_the_transaction(
             assert cursor.fetchall() == [(7301, 5), (7302, 2), (7302, 9), (7303, 7)]
         cursor.execute(held)
         assert cursor.fetchall() == []
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_victim_of_a_real_deadlock_gets_through_unseen() -> None:
+    """Two transactions take the same two locks in opposite order; PostgreSQL ends one, which is run once more."""
+    both_hold_one, runs, done = threading.Barrier(2), [0, 0], []
+
+    def book(place: int) -> None:
+        @transaction.atomic
+        def attempt() -> str:
+            runs[place] += 1
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(7399, %s)", [place])
+                if runs[place] == 1:
+                    both_hold_one.wait(10)
+                cursor.execute("SELECT pg_advisory_xact_lock(7399, %s)", [1 - place])
+            return "booked"
+
+        try:
+            done.append(with_one_retry(attempt))
+        finally:
+            connection.close()
+
+    people = [threading.Thread(target=book, args=(place,)) for place in (0, 1)]
+    for who in people:
+        who.start()
+    for who in people:
+        who.join(30)
+
+    assert (done, sorted(runs)) == (["booked", "booked"], [1, 2])
