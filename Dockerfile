@@ -13,7 +13,7 @@ RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
 COPY . .
 COPY --from=front /app/node_modules node_modules
 RUN /venv/bin/python scripts/vendor.py \
-    && if ls locale/*/LC_MESSAGES/*.po >/dev/null 2>&1; then /venv/bin/pybabel compile --directory locale --domain django; fi \
+    && /venv/bin/python scripts/messages.py compile \
     && rm -rf node_modules tests benchmarks
 
 FROM python:3.12-slim-bookworm

@@ -27,7 +27,7 @@ test: setup ## the test suite on SQLite, set-up included; ARGS="-k name" for som
 test-services: setup ## the same suite on a throwaway PostgreSQL and Redis
 	@$(PY) scripts/with_services.py $(PY) scripts/none_skipped.py -n $(JOBS) $(ARGS)
 
-check: setup ## style, types, import arrows, migrations, deployment settings, templates, locks
+check: setup ## style, types, import arrows, migrations, deployment settings, templates, translations, locks
 	@$(PY) scripts/check.py $(ARGS)
 
 format: setup ## let ruff mend and lay out the code
@@ -55,7 +55,7 @@ lock: setup ## pin every package anew, with hashes and without addresses
 	@sh scripts/lock.sh
 
 messages: setup ## collect the texts to translate into locale/
-	@$(PY) manage.py makemessages --all --no-location --ignore node_modules --ignore var --ignore .venv
+	@$(PY) scripts/messages.py collect
 
 clean: ## remove what set-up and runs made, the sample data included; asks first
 	@printf 'Remove .venv, node_modules, static/vendor and var (its database too)? [y/N] '; \

@@ -236,7 +236,7 @@ SPECTACULAR_SETTINGS = {
 # ------------------------------------------------------------------ Languages and time
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("fr", _("French")), ("es", _("Spanish"))]
-LOCALE_PATHS = [BASE_DIR / "locale"]
+LOCALE_PATHS = [BASE_DIR / "locale", BASE_DIR / "locale/clinical"]  # docs/reference/languages.md says which is which
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"  # stored and logged in UTC; people see their site's zone
@@ -268,6 +268,7 @@ AFTER_PLAN_SIGNED = "sessions.followups.plan_signed"  # called in the transactio
 AFTER_PLAN_STOPPED = "sessions.stopping.plan_stopped"  # called in the transaction that stops a plan
 MESSAGE_GATE = "sessions.mails.unwanted"  # which of some messages must not leave any more, and why
 PERSON_PAGE = "sessions:patient"  # the page about a person, by public id
+PERSON_LINKS = "inbox:links"  # the links in a person's mails, by public id
 PERSON_VISIBILITY = "patients.queries.visible_person_ids"  # whose messages a user may see: user -> public ids
 PRINT_STATE_PROVIDER = "protocols.documents.print_state"  # whether a print of a subject is current
 PAPER = env.text("MESOCLINIC_PAPER", "A4")  # of printed documents: A4 or Letter

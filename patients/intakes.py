@@ -12,6 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from mesoclinic.errors import InvalidInput
 from patients.groups import GROUPS, unsettled
@@ -20,6 +21,7 @@ from patients.groups import UNKNOWN as GROUP_UNKNOWN
 from patients.medicines import to_check
 from patients.models import Intake, Patient
 from patients.steps import STEP_OF
+from patients.texts import spoken_vocabulary
 from patients.vocabulary import SEVERITIES, Choice, Fact, Vocabulary, Zone, load_vocabulary
 
 UNKNOWN: dict[str, bool] = {"unknown": True}  # the person does not know
@@ -46,12 +48,15 @@ class InvalidAnswers(InvalidInput):
 
 
 def intake_vocabulary(*, also: Iterable[str] = ()) -> Vocabulary:
-    """The vocabulary with the names of the ingredients in force, and ``also`` those that an older answer named."""
+    """The vocabulary in the reader's language with the names of the ingredients in force.
+
+    ``also``: the ingredients that an older answer named.
+    """
     provider: Callable[[], list[tuple[str, str]]] = import_string(settings.INGREDIENT_CHOICES_PROVIDER)
     names = dict(provider())
     for key in also:
         names.setdefault(key, key)
-    return load_vocabulary().with_ingredients(Choice(key=key, label=name) for key, name in names.items())
+    return spoken_vocabulary().with_ingredients(Choice(key=key, label=_(name)) for key, name in names.items())
 
 
 def vocabulary_for(intake: Intake) -> Vocabulary:
@@ -353,20 +358,28 @@ _UNITS = {
     "mL/min/1.73m2": "mL/min/1.73 m²",
     "10^9/L": "10⁹/L",
     "microgram/L": "µg/L",
-    "x upper limit": "× upper limit",
+    "x upper limit": gettext_noop("× upper limit"),
+    "years": gettext_noop("years"),
+    "months": gettext_noop("months"),
+    "days": gettext_noop("days"),
     "ratio": "",
     "grade": "",
 }
 
 
 def unit_label(unit: str) -> str:
-    return _UNITS.get(unit, unit)
+    """The unit as people write it. A symbol is the same in every language; “days” is a word."""
+    return _(_UNITS.get(unit, unit))
 
 
 def question_of(fact: Fact) -> str:
     """The question without its “Practitioner:” mark, which the page shows apart."""
-    _mark, found, text = fact.question.partition("Practitioner: ")
-    return text[:1].upper() + text[1:] if found else fact.question
+    return without_mark(fact.question)
+
+
+def without_mark(question: str) -> str:
+    _before, found, text = question.partition(_("Practitioner: "))
+    return text[:1].upper() + text[1:] if found else question
 
 
 def short_label(label: str) -> str:

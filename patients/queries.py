@@ -18,7 +18,7 @@ from patients import search as searching
 from patients.intakes import UNKNOWN, intake_vocabulary, short_label
 from patients.medicines import to_check
 from patients.models import DayCheck, Intake, IntakeReview, IntakeStatus, Patient, PatientMerge, PatientStatus
-from patients.vocabulary import load_vocabulary
+from patients.texts import spoken_vocabulary
 
 
 def patients_visible_to(user: User) -> QuerySet[Patient]:
@@ -235,7 +235,7 @@ def allergy_chips(intake: Intake | None) -> list[Chip]:
     allergies, ingredients = facts.get("allergies"), facts.get("allergy_ingredients")
     named = []
     if isinstance(allergies, list) and allergies:
-        fact = load_vocabulary().facts["allergies"]
+        fact = spoken_vocabulary().facts["allergies"]
         named += [short_label(fact.label_of(key)) for key in allergies]
     if isinstance(ingredients, list) and ingredients:
         fact = intake_vocabulary(also=ingredients).facts["allergy_ingredients"]
@@ -274,7 +274,7 @@ _BLEEDING = frozenset(
 def alert_chips(intake: Intake | None) -> list[Chip]:
     if intake is None:
         return [Chip(kind="", text=_("No intake yet"))]
-    facts, vocabulary = intake.facts, load_vocabulary()
+    facts, vocabulary = intake.facts, spoken_vocabulary()
     chips = []
     if facts.get("pregnancy_status") in ("pregnant", "possible", "trying"):
         label = vocabulary.facts["pregnancy_status"].label_of(facts["pregnancy_status"])

@@ -72,7 +72,8 @@ from patients.queries import (
 )
 from patients.search import is_too_short
 from patients.steps import STEP_OF, STEPS, known_step
-from patients.vocabulary import Vocabulary, load_vocabulary
+from patients.texts import spoken_vocabulary
+from patients.vocabulary import Vocabulary
 
 PER_PAGE = 25
 
@@ -355,7 +356,7 @@ def medicines_read(request: ClinicRequest) -> HttpResponse:
 
 
 def _medicines_context(named: list[Named]) -> dict[str, Any]:
-    fact = load_vocabulary().facts["medications"]
+    fact = spoken_vocabulary().facts["medications"]
     rows = [(line, [intakes.short_label(fact.label_of(value)) for value in line.classes]) for line in named]
     counts_as = [intakes.short_label(fact.label_of(value)) for value in classes_of(named)]
     return {"named": rows, "counts_as": counts_as}

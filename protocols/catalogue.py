@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from protocols.engine import Formulary
 from protocols.engine.canonical import plain
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient
-from protocols.queries import built_formulary, documents_of, formulary_in_force
+from protocols.queries import built_formulary, formulary_in_force
+from protocols.texts import spoken_documents
 
 CLASS_NAMES: Mapping[str, Any] = {
     "isoflavone": _("Isoflavone"),
@@ -198,7 +199,7 @@ class Catalogue:
 
     def __init__(self, version: FormularyVersion) -> None:
         self.version = version
-        self.documents = documents_of(version)
+        self.documents = spoken_documents(version)  # in the reader's language
         self.formulary: Formulary = built_formulary(version)
         self.raw: dict[str, dict[str, Any]] = {
             item["key"]: item for item in self.documents["ingredients"]["ingredients"]
@@ -207,6 +208,7 @@ class Catalogue:
         self._concerns = {item["key"]: item for item in self.documents["vocabulary"]["concerns"]["concerns"]}
         self._anchors = {item["key"]: item["anchors"] for item in self.documents["concerns"]["concerns"]}
         self._rules = {item["key"]: item for item in self.documents["screening"]["rules"]}
+        self._pairs = {item["key"]: item for item in self.documents["screening"]["incompatibilities"]}
 
     # -------------------------------------------------------------- words
     def name(self, key: str) -> str:
@@ -322,11 +324,13 @@ class Catalogue:
             lines.append(
                 PairLine(
                     key=pair.key,
-                    name=str(_("Every other active ingredient")) if everything else ", ".join(o.name for o in others),
+                    name=str(_("Every other active ingredient"))
+                    if everything
+                    else ", ".join(self.name(o.key) for o in others),
                     verdict=str(PAIR_NAMES[(pair.severity, pair.scope)]),
                     severity=pair.severity,
                     scope=pair.scope,
-                    rationale=pair.rationale,
+                    rationale=self._pairs[pair.key]["rationale"],
                     sources=self.sources(pair.sources),
                 )
             )
@@ -341,7 +345,7 @@ class Catalogue:
             if family.mask >> ingredient.index & 1:
                 others = [self.name(other) for other in self.formulary.keys(family.mask) if other != key]
                 if others:
-                    found.append((", ".join(others), family.reason))
+                    found.append((", ".join(others), gettext(family.reason)))
         return found
 
     # -------------------------------------------------------------- one page

@@ -11,7 +11,15 @@ from django.utils import formats
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from patients.intakes import answered_unknown, intake_vocabulary, question_of, short_label, unit_label, value_in_words
+from patients.intakes import (
+    answered_unknown,
+    intake_vocabulary,
+    question_of,
+    short_label,
+    unit_label,
+    value_in_words,
+    without_mark,
+)
 from patients.vocabulary import Fact, Vocabulary
 from protocols.catalogue import Catalogue, Source
 from protocols.computing import formulary_of, shown
@@ -315,7 +323,11 @@ class Reader:
                     drawing={
                         "label": syringe["label"],
                         "copies": syringe["drawn_as"]["count"],
-                        "lines": [{k: v for k, v in raw.items() if k != "dose" or v} for raw in syringe["lines"]],
+                        "lines": [
+                            {k: v for k, v in raw.items() if k != "dose" or v}
+                            | {"name": self.contents.name(raw["ingredient"])}
+                            for raw in syringe["lines"]
+                        ],
                     },
                     flat=len(lines) < 3 and len(shown_syringes) > 1,
                 )
@@ -330,7 +342,7 @@ class Reader:
             number=number,
             key=raw["ingredient"],
             ingredient_id=self.ids.get(raw["ingredient"], ""),
-            name=raw["name"],
+            name=self.contents.name(raw["ingredient"]),
             is_diluent=diluent,
             stock=self.contents.stock_text(raw["ingredient"]),
             volume_ml=f"{Decimal(raw['volume_ml']):.2f}",
@@ -378,7 +390,7 @@ class Reader:
     def swaps(self) -> list[tuple[str, str]]:
         """What may take the place of a line, or be added: served, switched on and not screened out."""
         return [
-            (row["ingredient"], short_label(row["name"]))
+            (row["ingredient"], short_label(self.contents.name(row["ingredient"])))
             for row in self.result["left_out"]
             if row["reason_code"] in SWAP_REASONS
         ]
@@ -395,7 +407,7 @@ class Reader:
             rows.append(
                 LeftOut(
                     key=row["ingredient"],
-                    name=short_label(row["name"]),
+                    name=short_label(self.contents.name(row["ingredient"])),
                     group=group,
                     label=self._reason_label(code),
                     reason=row["reason"],
@@ -476,7 +488,7 @@ class Reader:
                 Question(
                     fact=row["fact"],
                     label=row["label"],
-                    text=row["question"].removeprefix("Practitioner: "),
+                    text=without_mark(row["question"]),
                     decides=[(rule, self._rule_says(rule)) for rule in row["needed_by"]],
                     ingredients=self.names(row.get("ingredients", [])),
                     input="number" if fact and fact.type in ("integer", "number") else fact.type if fact else "number",

@@ -117,7 +117,7 @@ class Words:
             if entry.get("values_from") == "ingredients":
                 return self.ingredient(value)
         text = plain(value) if isinstance(value, Decimal) else str(value)
-        return f"{text} {entry['unit']}" if entry.get("unit") else text
+        return f"{text} {_(entry['unit'])}" if entry.get("unit") else text
 
     def because(self, reasons: Iterable[Mapping[str, Any]]) -> list[str]:
         return [

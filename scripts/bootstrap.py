@@ -238,16 +238,12 @@ def front_end() -> None:
 
 
 def translations() -> None:
-    sources = sorted((ROOT / "locale").glob("*/LC_MESSAGES/*.po")) if (ROOT / "locale").is_dir() else []
-    if not sources:
-        return
+    sources = sorted((ROOT / "locale").rglob("*.po"))
     stamp = Stamp("translations", *sources)
     if stamp.fresh() and all(source.with_suffix(".mo").exists() for source in sources):
         say("Translations", "unchanged")
         return
-    babel = ["-m", "babel.messages.frontend", "compile"]
-    for domain in sorted({source.stem for source in sources}):
-        call("Translations", [PYTHON, *babel, "--directory", "locale", "--domain", domain])
+    call("Translations", [PYTHON, "scripts/messages.py", "compile"])
     stamp.set()
     say("Translations", f"compiled {len(sources)} files")
 

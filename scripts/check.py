@@ -1,4 +1,4 @@
-"""All that is checked without running the product: style, types, arrows, migrations, deployment, templates, locks.
+"""All that is checked without running the product: style, types, arrows, migrations, templates, translations, locks.
 
 python scripts/check.py [--fix] [name ...]
 """
@@ -142,6 +142,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "migrations": tool("manage.py", "makemigrations", "--check", "--dry-run"),
     "deploy": tool("manage.py", "check", "--deploy", "--fail-level", "WARNING", env=PRODUCTION),
     "templates": tool("-m", "djlint", "templates", "--lint", "--quiet"),
+    "messages": tool("scripts/messages.py", "check"),
     "registries": no_registry_address,
     "hashes": locks_carry_hashes,
     "locks": locks_are_current,

@@ -12,6 +12,7 @@ with the knowledge has read carries the comment “# to be reviewed”.
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import re
@@ -19,10 +20,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_python
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
@@ -34,10 +33,11 @@ TO_REVIEW = "to be reviewed"
 # Papers that a patient reads or signs: a clinician answers for their words.
 CLINICAL_TEMPLATES = ("consent", "aftercare", "plan_patient", "_advice", "_expect")
 PLURALS = {"fr": "nplurals=2; plural=(n > 1);", "es": "nplurals=2; plural=(n != 1);"}
-KEYWORDS: dict[str, Any] = {
-    "_": None, "_t": None, "gettext": None, "gettext_lazy": None, "gettext_noop": None,
-    "ngettext": (1, 2), "ngettext_lazy": (1, 2),
-    "pgettext": ((1, "c"), 2), "pgettext_lazy": ((1, "c"), 2), "npgettext": ((1, "c"), 2, 3),
+# Function: whether it begins with a context, and how many texts it takes.
+KEYWORDS: dict[str, tuple[int, int]] = {
+    "_": (0, 1), "_t": (0, 1), "gettext": (0, 1), "gettext_lazy": (0, 1), "gettext_noop": (0, 1),
+    "ngettext": (0, 2), "ngettext_lazy": (0, 2),
+    "pgettext": (1, 1), "pgettext_lazy": (1, 1), "npgettext": (1, 2),
 }  # fmt: skip
 Key = tuple[str, str | tuple[str, str]]  # context, and the text or its singular and plural
 
@@ -50,15 +50,19 @@ def po_file(kind: str, language: str) -> Path:
 
 
 def from_source(source: str) -> Iterator[Key]:
-    for _line, function, found, _comments in extract_python(
-        io.BytesIO(source.encode()), list(KEYWORDS), [], {"encoding": "utf-8"}
-    ):
-        given = list(found) if isinstance(found, list | tuple) else [found]
-        spec = KEYWORDS[function] or (1,)
-        context = next((given[at[0] - 1] for at in spec if isinstance(at, tuple)), "") or ""
-        texts = [given[at - 1] for at in spec if isinstance(at, int) and at <= len(given)]
-        if texts and all(isinstance(text, str) and text for text in texts):
-            yield (context, texts[0] if len(texts) == 1 else (texts[0], texts[1]))
+    """The texts that stand as such in a call; what is looked up by a variable is collected from where it is written."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        if function not in KEYWORDS:
+            continue
+        with_context, count = KEYWORDS[function]
+        given = [argument.value if isinstance(argument, ast.Constant) else None for argument in node.args]
+        texts = [text for text in given[with_context : with_context + count] if isinstance(text, str) and text.strip()]
+        if len(texts) == count:
+            context = str(given[0]) if with_context else ""
+            yield (context, texts[0] if count == 1 else (texts[0], texts[1]))
 
 
 STRING = r"""u?(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')"""
@@ -247,7 +251,7 @@ def compile_changed() -> int:
     for kind in FOLDERS:
         for language in LANGUAGES:
             source, target = po_file(kind, language), po_file(kind, language).with_suffix(".mo")
-            if not source.exists() or (target.exists() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns):
+            if not source.exists() or (target.exists() and target.stat().st_mtime_ns > source.stat().st_mtime_ns):
                 continue
             written = io.BytesIO()
             write_mo(written, read(kind, language))

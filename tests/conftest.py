@@ -13,7 +13,10 @@ from django.db import connection
 from django.test import Client
 
 from mesoclinic.accounts.models import Site, User
+from scripts import messages
 from tests import factories
+
+messages.compile_changed()  # before the first text is looked up; nothing to do where set-up has done it
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
