@@ -269,6 +269,7 @@ AFTER_PLAN_STOPPED = "sessions.stopping.plan_stopped"  # called in the transacti
 MESSAGE_GATE = "sessions.mails.unwanted"  # which of some messages must not leave any more, and why
 PERSON_PAGE = "sessions:patient"  # the page about a person, by public id
 PERSON_LINKS = "inbox:links"  # the links in a person's mails, by public id
+PERSON_LINKS = "inbox:links"  # the links in a person's mails, by public id
 PERSON_VISIBILITY = "patients.queries.visible_person_ids"  # whose messages a user may see: user -> public ids
 PRINT_STATE_PROVIDER = "protocols.documents.print_state"  # whether a print of a subject is current
 PAPER = env.text("MESOCLINIC_PAPER", "A4")  # of printed documents: A4 or Letter

@@ -16,6 +16,31 @@ _STAFF = "accounts.User"
 _PATIENT = "patients.Patient"
 
 
+# The mails by name, as the staff call them.
+KIND_LABELS = {
+    "booking": _("Dates booked, all of a course"),
+    "booking_one": _("Date booked, only one"),
+    "booking_moved": _("Dates moved"),
+    "booking_moved_one": _("Date moved, only one"),
+    "booking_cancelled": _("Dates cancelled"),
+    "booking_cancelled_one": _("Date cancelled, only one"),
+    "reminder_7d": _("Reminder, 7 days before"),
+    "reminder_24h": _("Reminder, 24 hours before"),
+    "prepare": _("Prepare for your session"),
+    "aftercare": _("After-care"),
+    "checkin_48h": _("Check-in after 48 hours"),
+    "checkin_7d": _("Check-in after 7 days"),
+    "checkpoint": _("Review is due"),
+    "missed": _("Missed session"),
+    "unbooked": _("Course not booked"),
+    "maintenance": _("Maintenance, after 3, 6 and 12 months"),
+    "maintenance_3m": _("Maintenance, after 3 months"),
+    "maintenance_6m": _("Maintenance, after 6 months"),
+    "maintenance_12m": _("Maintenance, after 12 months"),
+    "reply": _("Reply to an answer"),
+}
+
+
 class FollowUpState(models.TextChoices):
     PLANNED = "planned", _("Its message is in the outbox")
     SKIPPED = "skipped", _("Not owed to this patient, or too late")

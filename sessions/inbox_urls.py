@@ -1,6 +1,7 @@
 from django.urls import path
 
 from sessions import inbox_views as views
+from sessions import links_views
 
 app_name = "inbox"
 urlpatterns = [
@@ -9,6 +10,8 @@ urlpatterns = [
     path("inbox/<uuid:public_id>/reply/", views.inbox_reply, name="reply"),
     path("inbox/<uuid:public_id>/hand-over/", views.inbox_hand_over, name="hand_over"),
     path("inbox/<uuid:public_id>/close/", views.inbox_close, name="close"),
+    path("patients/<uuid:public_id>/links/", links_views.patient_links, name="links"),
+    path("patients/<uuid:public_id>/links/close/", links_views.patient_links_close, name="links_close"),
     path("settings/mails/", views.wording_list, name="wordings"),
     path("settings/mails/test/", views.mail_test, name="mail_test"),
     path("settings/mails/<slug:kind>/<slug:language>/", views.wording_edit, name="wording"),

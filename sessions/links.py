@@ -9,18 +9,24 @@ import base64
 import binascii
 import hashlib
 import hmac
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
+from mesoclinic.errors import NotAllowed
+from mesoclinic.messaging.models import Message, MessageState
 from patients.models import Patient
-from sessions.followup_models import AnswerLink
+from sessions.followup_models import KIND_LABELS, AnswerLink
 
 _SALT = b"mesoclinic.answers.1"
 _LENGTH = 43  # 16 bytes of id and 16 of signature, in base64 without padding
@@ -77,10 +83,62 @@ def is_open(link: AnswerLink, *, at: datetime) -> bool:
     return link.revoked_at is None and at < link.expires_at
 
 
+# ------------------------------------------------------------------ closing what left
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One link, for the staff's list."""
+
+    link: AnswerLink
+    kind: str
+    state: str  # open | waiting | closed | over
+    answered: int
+
+
+def rows_of(patient: Patient, *, at: datetime) -> list[Row]:
+    """Every link of the patient, the newest first."""
+    found = AnswerLink.objects.filter(patient=patient).annotate(waits=Exists(_unsent()), answered=Count("answers"))
+    return [
+        Row(
+            link=link,
+            kind=str(KIND_LABELS.get(link.purpose, link.purpose)),
+            state=_state(link, at=at, waits=link.waits),
+            answered=link.answered,
+        )
+        for link in found.order_by("-created_at", "-pk")
+    ]
+
+
+def _state(link: AnswerLink, *, at: datetime, waits: bool) -> str:
+    if link.revoked_at is not None:
+        return "closed"
+    if at >= link.expires_at:
+        return "over"
+    return "waiting" if waits else "open"
+
+
+def _unsent() -> QuerySet[Message]:
+    """The mail of a link, as long as nobody can have read it."""
+    return Message.objects.filter(
+        purpose=OuterRef("purpose"),
+        subject_id=OuterRef("subject_id"),
+        version=OuterRef("version"),
+        state__in=[MessageState.HELD, MessageState.QUEUED],
+        attempts=0,
+    )
+
+
 @transaction.atomic
 def revoke_links(*, patient: Patient, by: User) -> int:
-    """Close every open link of a patient, for example when a mail went to the wrong address."""
-    count = AnswerLink.objects.filter(patient=patient, revoked_at__isnull=True).update(revoked_at=timezone.now())
+    """Close every link of a patient that left the house, for example when a mail went to the wrong address.
+
+    A mail that still waits keeps its own link, which nobody has seen: it would be of no use without.
+    """
+    if not by.may(Permission.MESSAGE_WRITE) or patient.site_id not in by.site_ids:
+        raise NotAllowed(_("Your role does not close links of patients."))
+    seen = AnswerLink.objects.filter(~Exists(_unsent()), patient=patient, revoked_at__isnull=True)
+    count = seen.update(revoked_at=timezone.now())
     if count:
         trail.record("links.revoked", by=by, patient=patient, details={"count": count})
     return count

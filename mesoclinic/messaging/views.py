@@ -127,6 +127,7 @@ def _detail(request: ClinicRequest, message: Message) -> dict[str, object]:
         "can_retry": can_retry(message, by=request.user),
         "mail_leaves": mail_leaves(request),
         "person_page": settings.PERSON_PAGE,
+        "person_links": settings.PERSON_LINKS if message.person_id != request.user.public_id else "",
     }
 
 
