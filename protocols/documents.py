@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -12,9 +12,11 @@ from django.conf import settings
 from django.utils import formats, translation
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Clinic, User
+from mesoclinic.audit.queries import events_matching
 from mesoclinic.documents.actions import request_document
 from mesoclinic.documents.checking import print_token
 from mesoclinic.documents.models import Document
@@ -23,7 +25,7 @@ from mesoclinic.ui.templatetags.ui import quantity
 from patients.queries import allergy_chips
 from protocols.computing import compute
 from protocols.engine import canonical_json
-from protocols.enums import PlanStatus
+from protocols.enums import EditReason, PlanStatus
 from protocols.models import Plan
 from protocols.presentation import Reader
 from protocols.queries import documents_of, live_open_answers
@@ -236,6 +238,10 @@ def zone_shares(zones: list[Data], *, points: int, volume_ml: Any) -> list[Data]
     return rows
 
 
+def _local(plan: Plan, at: datetime) -> datetime:
+    return at.astimezone(plan.patient.site.tz)
+
+
 def _day(value: Any) -> str:
     return formats.date_format(value, "j F Y")
 
@@ -379,23 +385,30 @@ def _for_patient(reader: Reader, texts: Data) -> Data:
 
 
 def _how_long(duration: Data) -> str:
-    words = {"hours": _("hours"), "days": _("days"), "minutes": _("minutes")}
-    unit = words.get(duration["unit"], duration["unit"])
+    last = duration["max"]
+    counted = {
+        "minutes": ngettext("%(n)s minute", "%(n)s minutes", last),
+        "hours": ngettext("%(n)s hour", "%(n)s hours", last),
+        "days": ngettext("%(n)s day", "%(n)s days", last),
+    }
     if "min" in duration:
-        return _("%(low)s to %(high)s %(unit)s") % {"low": duration["min"], "high": duration["max"], "unit": unit}
-    return _("up to %(high)s %(unit)s") % {"high": duration["max"], "unit": unit}
+        span = _("%(low)s to %(high)s") % {"low": duration["min"], "high": last}
+        return counted[duration["unit"]] % {"n": span}
+    return _("up to %(time)s") % {"time": counted[duration["unit"]] % {"n": last}}
 
 
 def _for_record(plan: Plan, reader: Reader) -> Data:
     result = plan.result
-    answers = live_open_answers(plan)
+    acknowledged = {row.acknowledged for row in reader.findings("cautions") if row.acknowledged}
+    answered_by = {f"{given.by.name}, {_day(_local(plan, given.at))}" for given in acknowledged}
+    alone = answered_by.pop() if len(answered_by) == 1 else ""  # said once for all, rather than in every row
     screening = [
         {
             "tier": tier,
             "rule": row.rule,
             "message": row.message,
             "because": row.because,
-            "answered": _acknowledged(row) if tier == "caution" else "",
+            "answered": _acknowledged(row, plan, name=not alone) if tier == "caution" else "",
         }
         for tier, kind in (("absolute", "blocks"), ("caution", "cautions"), ("info", "infos"))
         for row in reader.findings(kind)
@@ -412,7 +425,7 @@ def _for_record(plan: Plan, reader: Reader) -> Data:
                 "answered": _("applied"),
             },
         )
-        entry.setdefault("names", []).append(row["name"])
+        entry.setdefault("names", []).append(reader.contents.name(row["ingredient"]))
     for row in reader.referrals():
         screening.append(
             {
@@ -424,24 +437,19 @@ def _for_record(plan: Plan, reader: Reader) -> Data:
             }
         )
     return {
-        "intake_on": _day(plan.intake.submitted_at) if plan.intake.submitted_at else "",
+        "intake_on": _day(plan.intake.submitted_at.astimezone(plan.patient.site.tz))
+        if plan.intake.submitted_at
+        else "",
         "facts": [
             {"label": section["label"], "rows": [{"question": q, "answer": a} for q, a in section["rows"]]}
             for section in reader.answers()
         ],
         "screening": screening + list(excluded.values()),
-        "open": [
-            {
-                "label": row["label"],
-                "how": _("not measured") if row["waived"]["as"] == "not_measured" else _("not applicable"),
-                "reason": row["waived"]["reason"],
-                "by": answers[row["fact"]].by.name if row["fact"] in answers else "",
-            }
-            for row in result["open_questions"]
-            if row["waived"]
-        ],
-        "left_out": [{"name": row.name, "label": row.label, "reason": row.reason} for row in reader.left_out()],
-        "edits": reader.edits(),
+        "answered_by": alone,
+        "open": _open_rows(plan),
+        "left_out": _left_out(reader),
+        "left_out_count": len(result["left_out"]),
+        "edits": _edits(plan, reader),
         "alternatives": [
             {"title": row["title"], "value": row["value"], "trades": "; ".join(row["trades"])}
             for row in reader.alternatives()
@@ -451,16 +459,91 @@ def _for_record(plan: Plan, reader: Reader) -> Data:
         "engine_version": plan.engine_version,
         "signature": plan.signature_sha256,
         "gap": result["course"]["ideal_gap_days"],
+        "replaces": plan.supersedes.display_number if plan.supersedes else "",
     }
+
+
+def _open_rows(plan: Plan) -> list[Data]:
+    """The questions left open, those with one answer, reason and name together in a row."""
+    answers = live_open_answers(plan)
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for row in plan.result["open_questions"]:
+        if not row["waived"]:
+            continue
+        how = _("not measured") if row["waived"]["as"] == "not_measured" else _("not applicable")
+        name = answers[row["fact"]].by.name if row["fact"] in answers else ""
+        rows.setdefault((how, row["waived"]["reason"], name), []).append(row["label"])
+    return [
+        {"label": "; ".join(labels), "how": how, "reason": reason, "by": name}
+        for (how, reason, name), labels in rows.items()
+    ]
+
+
+def _left_out(reader: Reader) -> list[Data]:
+    """Each ingredient once; those with the same reason, word for word, together."""
+    rows: dict[str, list[str]] = {}
+    for row in reader.left_out():
+        rows.setdefault(row.reason, []).append(row.name)
+    return [{"name": ", ".join(names), "reason": reason} for reason, names in rows.items()]
+
+
+def _edits(plan: Plan, reader: Reader) -> list[Data]:
+    """What was changed by hand: what the engine proposed, what it is now, why, and by whom."""
+    before, after = _amounts(plan.proposal), _amounts(plan.result)
+    none, rows = _("not in the mixture"), []
+    for edit in plan.edits:
+        keys = [str(edit[name]) for name in ("ingredient", "with") if edit.get(name)]
+        if edit["op"] in ("set_sessions", "set_schedule"):
+            was, now = (
+                ngettext("%(n)s session", "%(n)s sessions", n) % {"n": n}
+                for n in (plan.proposal["course"]["sessions"], plan.result["course"]["sessions"])
+            )
+        else:
+            named = len(keys) > 1
+            was, now = (
+                "; ".join((f"{reader.contents.name(key)}: " if named else "") + amounts.get(key, none) for key in keys)
+                for amounts in (before, after)
+            )
+        rows.append(
+            {
+                "what": reader.edit_in_words({key: value for key, value in edit.items() if key != "reason"}),
+                "was": was,
+                "now": now,
+                "why": str(EditReason(edit["reason"]).label) if edit.get("reason") else _("no reason given"),
+                "by": _editor(plan, edit),
+            }
+        )
+    return rows
+
+
+def _amounts(answer: Data) -> dict[str, str]:
+    """Volume and dose of each ingredient of an answer of the engine, in words."""
+    rows: dict[str, list[str]] = {}
+    for syringe in answer["syringes"]:
+        for line in syringe["lines"]:
+            dose = "" if line["role"] == "diluent" else f" ({quantity(line['dose'], line['dose_unit'])})"
+            rows.setdefault(line["ingredient"], []).append(f"{line['volume_ml']} mL{dose}")
+    return {key: " + ".join(parts) for key, parts in rows.items()}
+
+
+def _editor(plan: Plan, edit: Data) -> str:
+    """Who made an edit, as the trail tells; one taken over by an amendment was made in the version before."""
+    named, version = " ".join(str(edit[key]) for key in ("op", "ingredient") if key in edit), plan
+    while version is not None:
+        for event in events_matching(action="plan.edited", target=version.public_id):
+            if named in event.details.get("edits", ()):
+                return event.actor_label
+        version = version.supersedes  # type: ignore[assignment]
+    return (plan.signed_by or plan.responsible).name
 
 
 def _cost_lines(reader: Reader) -> list[Data]:
     return [{"words": words, "figure": figure, "factor": factor} for words, figure, factor in reader.cost_lines()]
 
 
-def _acknowledged(row: Any) -> str:
+def _acknowledged(row: Any, plan: Plan, *, name: bool) -> str:
     if row.acknowledged is None:
         return _("not acknowledged yet")
     given = row.acknowledged
     note = f" “{given.note}”" if given.note else ""
-    return f"{row.reason}.{note} {given.by.name}, {_day(given.at)}"
+    return f"{row.reason}.{note}" + (f" {given.by.name}, {_day(_local(plan, given.at))}" if name else "")

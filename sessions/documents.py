@@ -192,7 +192,7 @@ def _preparation_context(visit: Appointment) -> Data:
                 for holds, words in (
                     (line["last"], _("use at once")),
                     (storage.get("protect_from_light"), _("no light")),
-                    ((storage.get("temperature_max") or 99) <= 8, _("from the fridge")),
+                    ((storage.get("temperature_max") or 99) <= 8, _("fridge")),
                 )
                 if holds
             ]
