@@ -427,9 +427,14 @@ def stamp(choice: Choice, *, user: User, now: datetime) -> str:
 class Placed:
     visit: Visit
     classes: str
-    when: str
+    start: str
+    end: str
     practitioner: int  # index among the page's keys
     room: int
+
+    @property
+    def when(self) -> str:
+        return f"{self.start} – {self.end}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -629,7 +634,8 @@ def _placed(found: Read, visit: Visit, classes: str) -> Placed:
     return Placed(
         visit=visit,
         classes=classes,
-        when=f"{wall(visit.starts_at, tz)} – {wall(visit.ends_at, tz)}",
+        start=wall(visit.starts_at, tz),
+        end=wall(visit.ends_at, tz),
         practitioner=next((at for at, line in enumerate(found.people) if line.pk == visit.practitioner), -1),
         room=next((at for at, line in enumerate(found.rooms) if line.pk == visit.room), -1),
     )

@@ -45,7 +45,7 @@ const minutesOf = (item) => {
   return { top: read("t") * 60 + read("u"), length: read("l") * 60 + read("k") };
 };
 const dayWords = (day) =>
-  new Intl.DateTimeFormat(document.documentElement.lang, { weekday: "short", day: "numeric", month: "short" })
+  new Intl.DateTimeFormat(document.documentElement.lang.replace(/^en$/, "en-GB"), { weekday: "short", day: "numeric", month: "short" })
     .format(new Date(`${day}T12:00:00`));
 
 // ---------------------------------------------------------------- where a visit would go
@@ -95,7 +95,7 @@ const pick = (link, { pointer = null, grab = 0 } = {}) => {
   const place = link.closest("[data-lane], [data-cell]");
   held = {
     link,
-    name: link.dataset.visit || link.childNodes[1]?.textContent.trim() || "",
+    name: link.dataset.visit || link.querySelector("span")?.textContent.trim() || "",
     minutes: length,
     grab,
     pointer,
@@ -121,8 +121,8 @@ const letGo = () => {
 };
 
 const drop = () => {
-  const { link, spot, from } = held;
-  const same = !spot || (spot.target === from.target && (spot.minute === undefined || Math.abs(spot.minute - from.minute) < SNAP / 2));
+  const { link, spot, from, pointer } = held;
+  const same = !spot || (spot.target === from.target && (spot.minute === undefined || Math.abs(spot.minute - from.minute) < (pointer === null ? 1 : SNAP / 2)));
   letGo();
   if (same) return say(words.left);
   if (spot.time === null) return say(words.repeated);
@@ -249,6 +249,7 @@ if (root) {
       return;
     }
     const link = event.target.closest?.("[data-visit]");
+    if (document.documentElement.hasAttribute("data-keys-off")) return;
     if (link && event.key.toLowerCase() === "m" && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
       if (link.dataset.p === undefined) say(words.fixed);
@@ -277,6 +278,10 @@ if (root) {
     if (event.target === body() && (held || pressed || document.hidden)) event.preventDefault();
   });
   document.addEventListener("htmx:after:swap", walk);
+  // What a person has opened stays open.
+  document.addEventListener("htmx:before:morph:attr", (event) => {
+    if (event.detail.attrName === "open" && body()?.contains(event.target)) event.preventDefault();
+  });
 
   // A day begins at the present, or at its first visit, not at an empty morning.
   const scroller = document.querySelector("[data-scroller]");
