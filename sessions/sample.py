@@ -30,8 +30,12 @@ from patients.vocabulary import load_vocabulary
 from protocols import actions as planning
 from protocols.models import FormularyVersion, Ingredient, Plan, Product
 from sessions import actions as booking
+from sessions import resource_actions as resources
+from sessions.availability import Turnover, public_holidays
 from sessions.models import Appointment, AppointmentStatus, Course, Lot, Room, WorkingHours
 from sessions.planned import planned_lines
+from sessions.planner import Hours
+from sessions.resource_models import AbsenceKind
 
 FORMULARY_LABEL = "2026.1-sample"
 
@@ -272,6 +276,7 @@ PEOPLE = (
     ),
 )
 
+PLACES = {"Lyon": ("FR", ""), "New York": ("US", "NY")}  # for the public holidays
 ROOMS = {"Lyon": ("Room 1", "Room 2"), "New York": ("Room A",)}
 HOURS = {
     # practitioner: site, morning and afternoon, seven days a week so that Today is never empty
@@ -351,6 +356,8 @@ class Story:
             self._draft("noor")
         with self.on(day=-2, at="09:00", site="New York"):
             self._book(self._sign("anselm"), first_day=0, not_before=self._soon("New York"))
+        with self.on(day=-1, at="17:00", site="New York"):
+            self._away()
         self._what_has_passed_is_done()
         self._deliver(until=self.now)
         return {
@@ -387,6 +394,36 @@ class Story:
                     WorkingHours.objects.create(
                         practitioner=self.staff[key], site=self.sites[site], weekday=weekday, starts=starts, ends=ends
                     )
+        director = self.staff["dora"]
+        for name, (country, region) in PLACES.items():
+            site = self.sites[name]
+            week = [Hours(weekday, time(8), time(20, 30)) for weekday in range(7)]
+            resources.set_opening_hours(site=site, blocks=week, by=director)
+            resources.set_holidays(site=site, country=country, region=region, by=director)
+            resources.set_turnover(site=site, usual=Turnover(prepare=5, cleanup=10), of_techniques={}, by=director)
+            # Whatever day it is loaded on, the story's days are working days; holidays close the clinic later on.
+            today = self.now.astimezone(site.tz).date()
+            for day in public_holidays(site, first=today - timedelta(days=62), last=today + timedelta(days=1)):
+                resources.open_on_holiday(site=site, day=day, opened=True, by=director)
+        works = self.today("Lyon") + timedelta(days=262)
+        resources.close_site(
+            site=self.sites["Lyon"],
+            first=works,
+            last=works + timedelta(days=4),
+            reason="The ventilation is renewed",
+            by=director,
+        )
+
+    def _away(self) -> None:
+        """Told after the course was booked: a visit falls into it, so that the list of such visits shows one."""
+        first = self.today("New York") + timedelta(days=83)
+        resources.add_absence(
+            person=self.staff["sam"],
+            first_day=first,
+            last_day=first + timedelta(days=4),
+            kind=AbsenceKind.TRAINING,
+            by=self.staff["dora"],
+        )
 
     def _formulary(self) -> None:
         """As in a real clinic: the director confirms what is flagged, one by one, then publishes."""

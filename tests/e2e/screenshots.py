@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, time
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from PIL import Image
@@ -145,6 +146,26 @@ def elsewhere(hand: Hand) -> None:
     hand.go(hand.page.url.removeprefix(hand.address).removesuffix("book/"))
 
 
+def refused_hours(hand: Hand) -> None:
+    """Hours that end before they start, as they come back."""
+    first_of("/clinic/sites/", r"/clinic/sites/[0-9a-f-]{36}/$")(hand)
+    hand.type('input[name="hours-0-0-until"]', "07:00")
+    hand.press(re.compile("Save the hours"))
+
+
+def overbook(hand: Hand) -> None:
+    from_record("Teodor", VISIT)(hand)
+    hand.go(urlsplit(hand.page.url).path + "overbook/")
+
+
+def refused_overbook(hand: Hand) -> None:
+    """Over another patient's visit of the same day, without the reason in words."""
+    overbook(hand)
+    hand.type('input[name="time"]', "13:45")
+    hand.page.locator('select[name="overbook_reason"]').select_option("other")
+    hand.press("Book it all the same")
+
+
 SHOTS = (
     Shot("sign-in", "", at("/accounts/login/")),
     Shot("today", "lena", at("/")),
@@ -181,6 +202,13 @@ SHOTS = (
     Shot("audit", "dora", at("/audit/")),
     Shot("staff", "dora", at("/staff/")),
     Shot("staff-new", "dora", at("/staff/new/")),
+    Shot("sites", "dora", at("/clinic/sites/")),
+    Shot("site", "dora", first_of("/clinic/sites/", r"/clinic/sites/[0-9a-f-]{36}/$")),
+    Shot("site-refused", "dora", refused_hours, 400),
+    Shot("people", "dora", at("/clinic/people/")),
+    Shot("person", "dora", first_of("/clinic/people/", r"/clinic/people/[0-9a-f-]{36}/$")),
+    Shot("overbook", "lena", overbook),
+    Shot("overbook-refused", "lena", refused_overbook, 400),
     Shot("second-factor", "lena", at("/accounts/2fa/")),
     Shot("signed-in-where", "lena", at("/accounts/sessions/")),
     Shot("password", "lena", at("/accounts/password/change/")),
