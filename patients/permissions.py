@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.errors import DomainError, InvalidTransition, NotAllowed
+from patients.confirming import answers_to_confirm, treats
 from patients.models import Intake, IntakeStatus, Patient, PatientStatus
 
 
@@ -49,6 +50,8 @@ def check_can_review_intake(intake: Intake, *, by: User) -> None:
     check_can_write_intake(intake.patient, by=by)
     if intake.status != IntakeStatus.SUBMITTED:
         raise InvalidTransition(_("Only a submitted intake can be reviewed."))
+    if not treats(by) and answers_to_confirm(intake):
+        raise NotAllowed(_("A practitioner reviews this one: reception wrote down what a practitioner has to judge."))
 
 
 def check_can_merge(patient: Patient, *, into: Patient, by: User) -> None:

@@ -38,6 +38,7 @@ from patients.actions import (
     undo_merge,
     update_patient,
 )
+from patients.confirming import answers_to_confirm
 from patients.day_checks import differs
 from patients.forms import DayCheckForm, IntakeForm, MergeForm, PatientForm, zones_to_draw
 from patients.intakes import InvalidAnswers
@@ -632,6 +633,10 @@ def intake_detail(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         "previous": previous,
         "changes": intakes.changes_since(previous, intake, vocabulary),
         "reviewed": review_of(intake),
+        "to_confirm": [
+            intakes.short_label(intakes.question_of(vocabulary.facts[fact.key]))
+            for fact in (answers_to_confirm(intake) if intake.submitted_at else ())
+        ],
         "can_review": can_review_intake(intake, by=request.user),
         "is_latest": latest is not None and latest.pk == intake.pk,
         "can_edit": can_edit_intake(intake, by=request.user),

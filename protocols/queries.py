@@ -15,6 +15,8 @@ from django.utils.translation import ngettext
 
 from mesoclinic.accounts.models import User
 from mesoclinic.errors import DomainError
+from patients.confirming import answers_to_confirm
+from patients.intakes import question_of, short_label
 from patients.medicines import to_check
 from patients.models import Intake, Patient, PatientStatus
 from patients.queries import records_of
@@ -170,6 +172,12 @@ def intake_checks(plan: Plan) -> list[IntakeCheck]:
         messages.append(
             _("The intake names an allergy in the person's own words: “%(text)s”. Check every ingredient against it.")
             % {"text": intake.other_allergies.strip()}
+        )
+    if unconfirmed := answers_to_confirm(intake):
+        names = ", ".join(short_label(question_of(fact)) for fact in unconfirmed)
+        messages.append(
+            _("%(who)s at reception wrote down what a practitioner has to judge: %(names)s. Confirm it, or see anew.")
+            % {"who": intake.submitted_by, "names": names}
         )
     return [
         IntakeCheck(rule=f"{INTAKE_TO_CHECK}:{number}", message=message)

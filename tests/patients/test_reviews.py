@@ -10,6 +10,7 @@ from django.urls import reverse
 from mesoclinic.accounts.models import User
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
 from patients.actions import changed_since, confirm_unchanged, record_changes, review_intake, start_intake
+from patients.confirming import answers_to_confirm
 from patients.day_checks import Answers, intake_after
 from patients.models import Intake, IntakeReview, IntakeStatus, Patient
 from patients.queries import latest_day_check
@@ -125,3 +126,40 @@ def test_day_check_page(sign_in: Any, teodor: Patient, cleo: User, ada: User, do
     assert made.facts["conditions"] == ["asthma"]
     assert made.note.endswith(": Flu")
     assert sign_in(dora).get(url).status_code == 403
+
+
+PRACTITIONERS = {"hair_loss_cause_known": True, "norwood_stage": "IV"}
+
+
+def test_what_reception_wrote_down_for_the_practitioner_waits_for_one(
+    sign_in: Any, teodor: Patient, cleo: User, ada: User, fill: Any
+) -> None:
+    intake = fill(teodor, by=cleo, smoker=True, **PRACTITIONERS)
+
+    assert {fact.key for fact in answers_to_confirm(intake)} == set(PRACTITIONERS)
+    detail = reverse("patients:intake_detail", args=[intake.public_id])
+    assert "to be confirmed by a practitioner" in sign_in(ada).get(detail).content.decode()
+    with pytest.raises(NotAllowed):
+        review_intake(intake=intake, by=cleo)
+
+    review_intake(intake=intake, by=ada)
+    assert answers_to_confirm(intake) == []
+    assert "to be confirmed by a practitioner" not in sign_in(ada).get(detail).content.decode()
+
+
+def test_what_somebody_who_treats_gave_stays_confirmed_when_reception_asks_what_changed(
+    teodor: Patient, ben: User, cleo: User, fill: Any
+) -> None:
+    assert answers_to_confirm(fill(teodor, by=ben, **PRACTITIONERS)) == []
+    later = fill(teodor, by=cleo, **{**PRACTITIONERS, "norwood_stage": "V"})
+    assert [fact.key for fact in answers_to_confirm(later)] == ["norwood_stage"]
+    still = fill(teodor, by=cleo, **{**PRACTITIONERS, "norwood_stage": "V"})
+    assert [fact.key for fact in answers_to_confirm(still)] == ["norwood_stage"]
+
+
+def test_reception_is_told_which_questions_are_the_practitioners(
+    sign_in: Any, teodor: Patient, cleo: User, ada: User
+) -> None:
+    page = reverse("patients:intake_edit", args=[start_intake(patient=teodor, by=cleo).public_id])
+    assert "A practitioner judges these." in sign_in(cleo).get(page).content.decode()
+    assert "A practitioner judges these." not in sign_in(ada).get(page).content.decode()

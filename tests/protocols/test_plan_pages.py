@@ -14,7 +14,7 @@ from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidTransition
 from protocols import presence
-from protocols.actions import edit_plan, stop_plan
+from protocols.actions import create_plan, edit_plan, stop_plan
 from protocols.enums import PlanStatus
 from protocols.models import FormularyVersion, Plan, PlanStop
 from protocols.queries import unacknowledged_rules, unsettled_facts
@@ -512,3 +512,17 @@ def test_why_a_plan_was_stopped_is_said_once(signed: Plan, ada: User) -> None:
     with pytest.raises(InvalidTransition):
         stop_plan(plan=signed, reason_code="other", note="again", cancel_visits=True, by=ada)
     assert PlanStop.objects.get().reason_code == "no_response"
+
+
+def test_what_reception_judged_has_to_be_confirmed_in_the_plan(
+    formulary: FormularyVersion, ada: User, cleo: User, sign_in
+) -> None:
+    patient = factories.patient(by=ada)
+    submitted_intake(patient=patient, by=cleo)
+    plan = create_plan(patient=patient, by=ada)
+    assert unacknowledged_rules(plan) == ["intake_to_check:1"]
+    text = sign_in(ada).get(url(plan)).content.decode()
+    assert f"{cleo.name} at reception wrote down what a practitioner has to judge" in text
+    said = {"revision": "0", "rule": "intake_to_check:1", "reason_code": "checked_today", "note": "Seen, Norwood IV"}
+    sign_in(ada).post(url(plan, "plan_acknowledge"), said)
+    assert unacknowledged_rules(plan) == []
