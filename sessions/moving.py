@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,7 +21,7 @@ from protocols.models import Plan
 from sessions import followups, mails
 from sessions.actions import book_appointment, check_in_reach, check_open, check_practitioner, in_words
 from sessions.availability import Turnover
-from sessions.gaps import check_days, check_intervals, fits, paced
+from sessions.gaps import check_days, check_intervals, paced
 from sessions.locks import lock_time
 from sessions.models import Appointment, AppointmentStatus, Course, Room
 from sessions.overbooking import Overbook, settle, told_over
@@ -33,6 +33,7 @@ from sessions.queries import (
     bookable_plans_visible_to,
     calendar_for,
     kept_appointments,
+    live_appointments,
     rooms_of,
     turnover_for,
 )
@@ -444,35 +445,73 @@ class Waiting:
 
 
 def waiting_for(visit: Appointment, *, user: User, now: datetime, at_most: int = 5) -> list[Waiting]:
-    """Whose next unbooked session the time of a cancelled visit would suit, the longest signed first."""
+    """Whose next unbooked session the time of a cancelled visit would suit, the longest signed first.
+
+    Nobody's where the time has been taken again.
+    """
     if visit.status != AppointmentStatus.CANCELLED or visit.starts_at <= now or not user.may(Permission.BOOKING_WRITE):
         return []
-    day = visit.starts_at.astimezone(visit.site.tz).date()
+    if _taken_again(visit):
+        return []
+    site, day = visit.site, visit.starts_at.astimezone(visit.site.tz).date()
     length = (visit.ends_at - visit.starts_at).total_seconds() / 60
     plans = (
         bookable_plans_visible_to(user)
-        .filter(patient__site=visit.site)
+        .filter(patient__site=site)
         .exclude(patient=visit.patient)
-        .select_related("patient")
+        .select_related("patient", "formulary", "supersedes")
         .prefetch_related("course__appointments")
         .order_by("signed_at")[:WAITING_READ]
     )
     found: list[Waiting] = []
     for plan in plans:
-        course = getattr(plan, "course", None)
-        days = {
-            other.number: other.starts_at.astimezone(visit.site.tz).date()
-            for other in (course.appointments.all() if course else ())
-            if other.status not in FREE_AGAIN
-        }
-        terms, number = terms_of(plan), len(days) + 1
-        if number > terms.sessions or sorted(days) != list(range(1, number)) or terms.minutes > length:
+        terms, number = terms_of(plan), _next_number(plan)
+        if number is None or number > terms.sessions or terms.minutes > length:
             continue
+        days = {
+            other.number: other.starts_at.astimezone(site.tz).date()
+            for other in _kept_of(plan)
+            if other.number < number
+        }
         try:
             check_days(terms, days | {number: day}, around=number)
         except InvalidInput:
+            continue
+        if is_barred(paced(plan, terms, site=site)[number - 1], day):
             continue
         found.append(Waiting(plan=plan, number=number))
         if len(found) == at_most:
             break
     return found
+
+
+def _taken_again(visit: Appointment) -> bool:
+    over = live_appointments().filter(starts_at__lt=visit.taken_until, ends_at__gt=visit.taken_from)
+    return over.filter(Q(practitioner=visit.practitioner_id) | Q(room=visit.room_id)).exists()
+
+
+def _kept_of(plan: Plan) -> list[Appointment]:
+    course = getattr(plan, "course", None)
+    return [visit for visit in course.appointments.all() if visit.status not in FREE_AGAIN] if course else []
+
+
+def _next_number(plan: Plan) -> int | None:
+    """The session that would be booked next; None where one before a booked one is missing."""
+    numbers = sorted(visit.number for visit in _kept_of(plan))
+    return len(numbers) + 1 if numbers == list(range(1, len(numbers) + 1)) else None
+
+
+def give_time(*, freed: Appointment, plan: Plan, by: User) -> Appointment:
+    """Book a waiting patient's next session into the time of a cancelled visit: same practitioner, same room."""
+    number = _next_number(plan)
+    if freed.status != AppointmentStatus.CANCELLED or number is None:
+        raise InvalidTransition(_("This time cannot be given away. Please look again."))
+    return book_appointment(
+        plan=plan,
+        number=number,
+        site=freed.site,
+        practitioner=freed.practitioner,
+        room=freed.room,
+        starts_at=freed.starts_at,
+        by=by,
+    )

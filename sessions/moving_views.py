@@ -21,9 +21,9 @@ from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from sessions.forms import MoveForm
 from sessions.models import Appointment
-from sessions.moving import WAYS, Target, book_missing, move_appointment, suggestions, ways_of
+from sessions.moving import WAYS, Target, book_missing, give_time, move_appointment, suggestions, ways_of
 from sessions.permissions import check_can_move
-from sessions.queries import appointments_visible_to, courses_visible_to
+from sessions.queries import appointments_visible_to, bookable_plans_visible_to, courses_visible_to
 
 
 @requires(Permission.BOOKING_WRITE)
@@ -130,4 +130,16 @@ def course_missing(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     course = get_object_or_404(courses_visible_to(request.user).select_related("plan__patient"), public_id=public_id)
     visit = book_missing(course=course, by=request.user)
     tell(request, _("Session %(n)s is booked.") % {"n": visit.number})
+    return redirect("sessions:appointment", public_id=visit.public_id)
+
+
+@requires(Permission.BOOKING_WRITE)
+@require_POST
+def appointment_give(request: ClinicRequest, public_id: UUID, plan_id: UUID) -> HttpResponse:
+    """The time of a cancelled visit goes to a waiting patient."""
+    visible = appointments_visible_to(request.user).select_related("site", "practitioner", "room")
+    freed = get_object_or_404(visible, public_id=public_id)
+    plan = get_object_or_404(bookable_plans_visible_to(request.user).select_related("patient"), public_id=plan_id)
+    visit = give_time(freed=freed, plan=plan, by=request.user)
+    tell(request, _("Session %(n)s of %(name)s is booked.") % {"n": visit.number, "name": plan.patient})
     return redirect("sessions:appointment", public_id=visit.public_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, time, timedelta
 
 import icalendar
@@ -13,9 +14,10 @@ from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
 from sessions.actions import cancel_appointment
+from sessions.gaps import check_fits, fits
 from sessions.mails import reminder_due_at
-from sessions.models import Appointment, Closure
-from sessions.moving import Target, move_appointment, way_of, ways_of
+from sessions.models import Appointment, Closure, Course, TreatmentSession
+from sessions.moving import Target, book_missing, move_appointment, suggestions, waiting_for, way_of, ways_of
 from sessions.wording import AlreadyTaken
 from tests.sessions import factories as make
 
@@ -173,6 +175,154 @@ def test_move_after_the_confirmation_left_sends_an_update_of_what_moved(course, 
     assert str(event["UID"]).startswith(str(third(course).public_id))
 
 
+def left(purpose: str = "booking") -> None:
+    """What waits has been sent."""
+    waiting(purpose).update(state="sent", sent_at=timezone.now())
+
+
+def rows_of(message: Message) -> list[str]:
+    return re.findall(r"(?m)^  - (.*)$", message.text)
+
+
+def said(lyon, at: datetime) -> str:
+    local = at.astimezone(lyon.tz)
+    return f"{local:%A} {local.day} {local:%B} {local.year}, {local:%H:%M}"
+
+
+def test_moved_visit_is_told_with_its_old_and_its_new_time_in_one_mail(course, target, cleo, lyon) -> None:
+    left()
+    was, goal = third(course).starts_at, target(59, 11)
+    move_appointment(appointment=third(course), target=goal, rest="keep", by=cleo)
+
+    news = waiting("booking").get()
+    assert news.subject == "A new time for your appointment at Clinique des Tilleuls, Lyon"
+    assert f"your appointment on {said(lyon, was)} is now with Dr Ada Moreau on:" in news.text
+    assert [row.split(", Clinique")[0] for row in rows_of(news)] == [said(lyon, goal.starts_at)]
+
+
+def test_shifted_visits_are_told_in_one_mail_each_with_both_times(course, target, cleo, lyon) -> None:
+    left()
+    was = dict(course.appointments.values_list("number", "starts_at"))
+    move_appointment(appointment=third(course), target=target(59, 11), rest="shift", by=cleo)
+
+    news = waiting("booking").get()
+    now = dict(course.appointments.values_list("number", "starts_at"))
+    assert news.subject == "New times for your appointments at Clinique des Tilleuls, Lyon"
+    assert rows_of(news) == [f"{said(lyon, now[n])}, instead of {said(lyon, was[n])}" for n in (3, 4)]
+
+
+def test_visit_moved_twice_before_the_mail_left_is_told_once_with_the_time_last_told(course, target, cleo, lyon):
+    left()
+    was = third(course).starts_at
+    move_appointment(appointment=third(course), target=target(59, 11), rest="keep", by=cleo)
+    move_appointment(appointment=third(course), target=target(60, 12), rest="keep", by=cleo)
+
+    news = waiting("booking").get()
+    assert f"your appointment on {said(lyon, was)} is now" in news.text
+    assert [row.split(", Clinique")[0] for row in rows_of(news)] == [said(lyon, target(60, 12).starts_at)]
+
+    left()
+    move_appointment(appointment=third(course), target=target(57, 9), rest="keep", by=cleo)
+    assert f"your appointment on {said(lyon, target(60, 12).starts_at)} is now" in waiting("booking").get().text
+
+
+def test_visit_moved_back_before_the_mail_left_names_no_other_time(course, target, cleo, lyon) -> None:
+    left()
+    move_appointment(appointment=third(course), target=target(59, 11), rest="keep", by=cleo)
+    move_appointment(appointment=third(course), target=target(56), rest="keep", by=cleo)
+
+    news = waiting("booking").get()
+    assert news.subject == "Your appointment at Clinique des Tilleuls, Lyon"
+    assert "instead of" not in news.text
+
+
+def test_move_before_anything_was_told_is_an_ordinary_confirmation(course, target, cleo) -> None:
+    move_appointment(appointment=third(course), target=target(59, 11), rest="keep", by=cleo)
+
+    news = waiting("booking").get()
+    assert news.subject == "Your appointments at Clinique des Tilleuls, Lyon"
+    assert len(rows_of(news)) == 4
+
+
+@pytest.mark.parametrize(("language", "words"), [("fr", "au lieu du"), ("es", "en lugar del"), ("en", "instead of")])
+def test_moved_visits_are_told_in_the_patients_language(language, words, course, teodor, target, cleo) -> None:
+    left()
+    type(teodor).objects.filter(pk=teodor.pk).update(language=language)
+    move_appointment(appointment=third(course), target=target(59, 11), rest="shift", by=cleo)
+
+    assert [words in row for row in rows_of(waiting("booking").get())] == [True, True]
+
+
+# ------------------------------------------------------------------ what was done under another plan
+
+
+@pytest.fixture
+def treated_on(ada, teodor, lyon, rooms):
+    """A session of the patient's earlier plan, done so many days after the Monday."""
+
+    def done(days: int) -> None:
+        start = datetime.combine(make.monday() + timedelta(days=days), time(16), tzinfo=lyon.tz)
+        earlier = make.plan(patient=teodor, by=ada, status="completed")
+        visit = Appointment.objects.create(
+            course=Course.objects.create(plan=earlier, booked_at=timezone.now(), booked_by=ada),
+            number=1,
+            patient=teodor,
+            practitioner=ada,
+            room=rooms[0],
+            site=lyon,
+            starts_at=start,
+            ends_at=start + timedelta(minutes=38),
+            status="done",
+            created_by=ada,
+        )
+        TreatmentSession.objects.create(
+            appointment=visit, plan=earlier, nothing_changed=True, performed_at=start, performed_by=ada
+        )
+
+    return done
+
+
+def test_visit_is_not_moved_to_a_day_that_its_record_would_refuse(course, target, treated_on, ada) -> None:
+    """Not even by who may leave the plan's window: the interval is a limit, not a wish."""
+    treated_on(70)
+    with pytest.raises(InvalidInput, match="Sessions of any plan need 14 days between them"):
+        move_appointment(appointment=third(course), target=target(58), rest="keep", reason="Please", by=ada)
+
+    assert wall(course) == ["0 09:00", "28 09:00", "56 09:00", "84 09:00"]
+    ways = {way.rest: way.refusal for way in ways_of(third(course), target(58), now=timezone.now())}
+    assert "need 14 days between them" in ways["keep"]
+
+
+def test_suggested_times_keep_clear_of_what_was_done_under_another_plan(course, treated_on) -> None:
+    free = {slot.day for slot in suggestions(third(course), now=timezone.now())}
+    near = min(free, key=lambda day: abs((day - make.monday()).days - 56))
+    treated_on((near - make.monday()).days - 13)
+
+    offered = suggestions(third(course), now=timezone.now())
+    assert offered
+    assert all(abs((slot.day - near).days + 13) >= 14 for slot in offered)
+
+
+def test_fits_says_no_and_check_fits_says_why(course, treated_on, lyon, target) -> None:
+    plan, goal = course.plan, target(57).starts_at
+    assert fits(plan, number=3, starts_at=goal, site=lyon)
+    treated_on(70)
+
+    assert not fits(plan, number=3, starts_at=goal, site=lyon)
+    with pytest.raises(InvalidInput, match="need 14 days between them") as refused:
+        check_fits(plan, number=3, starts_at=goal, site=lyon)
+    assert refused.value.field == "starts_at"
+
+
+def test_missing_session_is_booked_clear_of_what_was_done_under_another_plan(course, cleo, treated_on) -> None:
+    cancel_appointment(appointment=course.appointments.get(number=2), by=cleo)
+    treated_on(16)  # 28 is too soon after it; 30 is the first day that is not
+
+    visit = book_missing(course=course, by=cleo)
+
+    assert (visit.starts_at.date() - make.monday()).days == 30
+
+
 # ------------------------------------------------------------------ the page
 
 
@@ -251,3 +401,62 @@ def test_freed_time_proposes_the_patients_whose_window_it_fits(course, cleo, ada
     page = sign_in(cleo).get(reverse("sessions:appointment", args=[freed.public_id]))
     assert [(entry.plan, entry.number) for entry in page.context["waiting"]] == [(waiting_plan, 1)]
     assert "This time is free again" in page.content.decode()
+
+
+def test_freed_time_is_given_to_a_waiting_patient_by_one_button(course, cleo, ada, sign_in) -> None:
+    waits = make.plan(patient=make.patient(by=cleo, given_name="Amelia", family_name="Roy"), by=ada)
+    freed = course.appointments.get(number=2)
+    cancel_appointment(appointment=freed, by=cleo)
+    client, url = sign_in(cleo), reverse("sessions:appointment_give", args=[freed.public_id, waits.public_id])
+    assert f'action="{url}"' in client.get(reverse("sessions:appointment", args=[freed.public_id])).content.decode()
+
+    done = client.post(url, follow=True)
+
+    visit = Appointment.objects.get(course__plan=waits)
+    assert (visit.number, visit.starts_at, visit.room_id) == (1, freed.starts_at, freed.room_id)
+    assert "Session 1 of Amelia Roy is booked." in done.content.decode()
+    again = client.get(reverse("sessions:appointment", args=[freed.public_id]))
+    assert again.context["waiting"] == []
+
+
+def test_time_of_a_booked_visit_is_not_given_away(course, cleo, ada, sign_in) -> None:
+    waits = make.plan(patient=make.patient(by=cleo, given_name="Amelia", family_name="Roy"), by=ada)
+    freed = course.appointments.get(number=2)
+    url = reverse("sessions:appointment_give", args=[freed.public_id, waits.public_id])
+
+    assert sign_in(cleo).post(url).status_code == 409
+    assert not Appointment.objects.filter(course__plan=waits).exists()
+
+
+def test_freed_time_of_another_site_does_not_exist(course, dan, cleo, sign_in) -> None:
+    freed = course.appointments.get(number=2)
+    cancel_appointment(appointment=freed, by=cleo)
+    url = reverse("sessions:appointment_give", args=[freed.public_id, course.plan.public_id])
+    assert sign_in(dan).post(url).status_code == 404
+
+
+def test_freed_time_is_not_proposed_to_who_was_treated_too_shortly_before(course, cleo, ada, lyon, rooms) -> None:
+    other = make.patient(by=cleo, given_name="Amelia", family_name="Roy")
+    freed = course.appointments.get(number=2)
+    earlier = make.plan(patient=other, by=ada, status="completed")
+    before = freed.starts_at - timedelta(days=5)
+    visit = Appointment.objects.create(
+        course=Course.objects.create(plan=earlier, booked_at=timezone.now(), booked_by=ada),
+        number=1,
+        patient=other,
+        practitioner=ada,
+        room=rooms[0],
+        site=lyon,
+        starts_at=before,
+        ends_at=before + timedelta(minutes=38),
+        status="done",
+        created_by=ada,
+    )
+    TreatmentSession.objects.create(
+        appointment=visit, plan=earlier, nothing_changed=True, performed_at=before, performed_by=ada
+    )
+    make.plan(patient=other, by=ada)
+    cancel_appointment(appointment=freed, by=cleo)
+
+    freed.refresh_from_db()
+    assert waiting_for(freed, user=cleo, now=timezone.now()) == []
