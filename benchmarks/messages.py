@@ -69,6 +69,7 @@ def main() -> None:
         from mesoclinic.accounts.models import Clinic
 
         settings.EMAIL_BACKEND = "mesoclinic.messaging.backends.SmtpBackend"
+        settings.MAIL_HOURS = (0, 24)  # it may be night
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
         Clinic.objects.update(is_sample=False)  # a sample sends nothing
         ours, bare = [], []

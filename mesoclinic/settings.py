@@ -267,6 +267,7 @@ DAY_FACTS_DAYS = env.whole_number("MESOCLINIC_DAY_FACTS_DAYS", 30)  # so long ma
 AFTER_PLAN_SIGNED = "sessions.followups.plan_signed"  # called in the transaction of the signature
 AFTER_PLAN_STOPPED = "sessions.stopping.plan_stopped"  # called in the transaction that stops a plan
 MESSAGE_GATE = "sessions.mails.unwanted"  # which of some messages must not leave any more, and why
+MESSAGE_QUIET = "sessions.mails.put_off"  # which of some messages must not leave in the night, and until when
 PERSON_PAGE = "sessions:patient"  # the page about a person, by public id
 PERSON_LINKS = "inbox:links"  # the links in a person's mails, by public id
 PERSON_LINKS = "inbox:links"  # the links in a person's mails, by public id

@@ -8,7 +8,7 @@ or was merged into another record; that is asked here and once more just before 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -86,7 +86,7 @@ def missed(visit: Appointment, *, by: User | None) -> None:
     _owe(
         "missed",
         visit,
-        due_at=_in_hours(now + settings.MESSAGE_HOLD, visit.site),
+        due_at=mails.in_hours(now + settings.MESSAGE_HOLD, visit.site),
         until=now + timedelta(days=5),
         link_until=now + timedelta(days=LINK_DAYS),
         why="appointment.no_show",
@@ -116,9 +116,9 @@ def performed(session: TreatmentSession, *, by: User | None) -> None:
         advice=advice_for(session.plan, before=False, language=visit.patient.language),
         **about,
     )
-    soon = _in_hours(at + 48 * hours, site)
+    soon = mails.in_hours(at + 48 * hours, site)
     _owe("checkin_48h", visit, due_at=soon, until=at + 96 * hours, link_until=at + 14 * days, **about)
-    week = _in_hours(at + 7 * days, site)
+    week = mails.in_hours(at + 7 * days, site)
     _owe("checkin_7d", visit, due_at=week, until=at + 12 * days, link_until=at + 28 * days, **about)
     if session.plan.status == PlanStatus.COMPLETED:
         course_finished(session, by=by)
@@ -133,7 +133,7 @@ def course_finished(session: TreatmentSession, *, by: User | None) -> None:
         after = int(review["offset_days"]) - terms.offsets_days[-1]
         if after <= 0:
             continue  # it is held at a visit
-        due = _in_hours(at + max(after - 7, 1) * day, visit.site)
+        due = mails.in_hours(at + max(after - 7, 1) * day, visit.site)
         _owe(
             "checkpoint",
             visit,
@@ -147,7 +147,7 @@ def course_finished(session: TreatmentSession, *, by: User | None) -> None:
             by=by,
         )
     for kind, months in mails.MAINTENANCE.items():
-        due = _in_hours(_months_after(at, months, visit.site), visit.site)
+        due = mails.in_hours(_months_after(at, months, visit.site), visit.site)
         _owe(
             kind,
             visit,
@@ -170,7 +170,7 @@ def plan_signed(plan: Plan, *, by: User | None) -> None:
 
 def _owe_unbooked(plan: Plan, *, why: str, by: User | None) -> None:
     site = plan.patient.site
-    due = _in_hours(timezone.now() + timedelta(days=7), site)
+    due = mails.in_hours(timezone.now() + timedelta(days=7), site)
     version = FollowUp.objects.filter(kind="unbooked", subject_id=plan.public_id).aggregate(n=Max("version"))["n"] or 0
     _make(
         "unbooked",
@@ -214,7 +214,7 @@ def _owe(
         practitioner=visit.practitioner,
         subject_id=subject_id or visit.public_id,
         version=version or (_version_of(kind, visit) if own else 1),
-        due_at=_in_hours(due_at, visit.site) if kind in ("reminder_7d", "prepare") else due_at,
+        due_at=mails.in_hours(due_at, visit.site) if kind in ("reminder_7d", "prepare") else due_at,
         until=until,
         why=why,
         visits=[visit] if own else (),
@@ -302,19 +302,6 @@ def void_category(patient: Patient, category: str, *, by: User | None) -> None:
 
 
 # ------------------------------------------------------------------ times and texts
-
-
-def _in_hours(at: datetime, site: Site) -> datetime:
-    """The same instant, or the next at which mail may leave: quiet hours are those of the site's wall clock."""
-    local = at.astimezone(site.tz)
-    opens, closes = settings.MAIL_HOURS
-    if local.hour < opens:
-        day = local.date()
-    elif local.hour >= closes:
-        day = local.date() + timedelta(days=1)
-    else:
-        return at
-    return datetime.combine(day, time(opens), tzinfo=site.tz).astimezone(UTC)
 
 
 def _months_after(at: datetime, months: int, site: Site) -> datetime:

@@ -7,7 +7,7 @@ of why. What is owed after a fact is planned in ``followups.py``; the words are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -93,6 +93,48 @@ def unwanted(messages: Iterable[Message]) -> dict[int, str]:
         elif category != "appointment" and choice is not None and not getattr(choice, category):
             found[message.pk] = "This person does not want mails of this kind."
     return found
+
+
+# ------------------------------------------------------------------ quiet hours
+
+# These may leave in the evening or the night, as long as they are on time: they follow at once on what somebody did, or
+# keep the wall time of the visit. Whatever comes late, after an outage or a refusal, waits for the morning.
+_AT_ONCE = (BOOKING, CANCELLATION, "reply", "aftercare")
+LATE = timedelta(hours=1)
+
+
+def in_hours(at: datetime, site: Site) -> datetime:
+    """The same instant, or the next at which mail may leave: quiet hours are those of the site's wall clock."""
+    local = at.astimezone(site.tz)
+    opens, closes = settings.MAIL_HOURS
+    if local.hour < opens:
+        day = local.date()
+    elif local.hour >= closes:
+        day = local.date() + timedelta(days=1)
+    else:
+        return at
+    return datetime.combine(day, time(opens), tzinfo=site.tz).astimezone(UTC)
+
+
+def put_off(messages: Iterable[Message]) -> dict[int, datetime]:
+    """Asked just before sending: which messages have to wait for the morning, and until when. One query at most."""
+    now = timezone.now()
+    mine = [message for message in messages if message.purpose in CATEGORY and not _may_leave_at_night(message, at=now)]
+    if not mine:
+        return {}
+    people = Patient.objects.filter(public_id__in={message.person_id for message in mine}).select_related("site")
+    sites = {patient.public_id: patient.site for patient in people}
+    opens = {site.pk: in_hours(now, site) for site in sites.values()}
+    found = {message.pk: opens[sites[message.person_id].pk] for message in mine if message.person_id in sites}
+    return {pk: at for pk, at in found.items() if at > now}
+
+
+def _may_leave_at_night(message: Message, *, at: datetime) -> bool:
+    if message.purpose in _AT_ONCE:
+        return at - message.created_at <= settings.MESSAGE_HOLD + LATE
+    if message.purpose == REMINDER and message.useful_until is not None:  # until the visit begins
+        return message.useful_until - at >= timedelta(days=1) - LATE
+    return False
 
 
 # ------------------------------------------------------------------ booking, the day before, cancelled

@@ -157,6 +157,23 @@ def stop_unwanted(batch: list[Message], lease: UUID) -> set[int]:
     return set(reasons)
 
 
+def put_off(batch: list[Message], lease: UUID, counts: dict[str, int]) -> set[int]:
+    """Let wait for the morning what must not arrive in the night; what would be too late by then is not sent."""
+    until: dict[int, datetime] = import_string(settings.MESSAGE_QUIET)(batch)
+    for message in batch:
+        if message.pk not in until:
+            continue
+        at = until[message.pk]
+        too_late = message.useful_until is not None and message.useful_until <= at
+        outcome: dict[str, Any] = (
+            {"state": MessageState.EXPIRED} if too_late else {"state": MessageState.QUEUED, "due_at": at}
+        )
+        ours = Message.objects.filter(pk=message.pk, state=MessageState.SENDING, lease=lease)
+        if ours.update(**outcome, lease=None, leased_until=None):
+            counts["expired" if too_late else "postponed"] += 1
+    return set(until)
+
+
 def record_sent(message: Message, lease: UUID) -> None:
     now = timezone.now()
     if _execute(_SENT, now, message.pk, lease):
@@ -233,6 +250,7 @@ def _send_batch(lease: UUID, counts: dict[str, int]) -> None:
         held = Message.objects.filter(state=MessageState.SENDING, lease=lease)
         batch = list(held.order_by("attempts", "due_at", "pk"))
         stopped = stop_unwanted(batch, lease)
+        stopped |= put_off([message for message in batch if message.pk not in stopped], lease, counts)
         ledger = Ledger(lease)
         try:
             with not_waiting_for_the_disk():

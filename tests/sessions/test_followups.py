@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -178,7 +179,7 @@ def test_missed_visit_is_written_about_unless_it_was_a_wrong_click(course, cleo)
 def test_quiet_hours_are_those_of_the_wall(local: str, expected: str, lyon) -> None:
     at = datetime.fromisoformat(local).replace(tzinfo=lyon.tz)
 
-    assert followups._in_hours(at, lyon) == datetime.fromisoformat(expected).replace(tzinfo=lyon.tz)
+    assert mails.in_hours(at, lyon) == datetime.fromisoformat(expected).replace(tzinfo=lyon.tz)
 
 
 @pytest.mark.parametrize(
@@ -261,6 +262,73 @@ def test_after_six_hours_without_beat_the_useful_leaves_and_the_late_says_so(cou
     assert [letter.subject for letter in mail.outbox] == ["Your appointment tomorrow at Clinique des Tilleuls, Lyon"]
     delivery.deliver_due()
     assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("purpose", "due", "now", "useful_until", "state", "leaves"),
+    [
+        # due in the evening, the beat off for six hours: the morning
+        ("reminder_7d", "2026-11-24 19:30", "2026-11-25 01:30", "2026-11-28 09:00", "queued", "2026-11-25 08:00"),
+        ("checkin_48h", "2026-11-24 19:59", "2026-11-25 01:59", "2026-11-27 09:00", "queued", "2026-11-25 08:00"),
+        ("maintenance_3m", "2026-11-24 18:00", "2026-11-25 00:00", "2026-12-24 09:00", "queued", "2026-11-25 08:00"),
+        ("reminder_24h", "2026-11-24 18:00", "2026-11-25 00:00", "2026-11-25 18:00", "queued", "2026-11-25 08:00"),
+        # ... and too late by then: it says so at once
+        ("reminder_24h", "2026-11-24 07:45", "2026-11-25 02:00", "2026-11-25 07:45", "expired", ""),
+        ("aftercare", "2026-11-24 19:00", "2026-11-25 01:00", "2026-11-25 07:00", "expired", ""),
+        ("missed", "2026-11-24 19:00", "2026-11-25 01:00", "2026-11-25 08:00", "expired", ""),
+        # what follows at once on what somebody did, or keeps the visit's wall time, leaves in the night when on time
+        ("booking", "2026-11-24 21:00", "2026-11-24 21:04", "2026-12-24 09:00", "sent", ""),
+        ("aftercare", "2026-11-24 20:30", "2026-11-24 20:31", "2026-11-25 08:30", "sent", ""),
+        ("reminder_24h", "2026-11-24 20:30", "2026-11-24 20:31", "2026-11-25 20:30", "sent", ""),
+        ("booking", "2026-11-24 19:00", "2026-11-25 01:00", "2026-12-24 09:00", "queued", "2026-11-25 08:00"),
+        # at the edges of the night
+        ("checkin_48h", "2026-11-24 13:00", "2026-11-24 19:59", "2026-11-27 09:00", "sent", ""),
+        ("checkin_48h", "2026-11-24 14:00", "2026-11-24 20:00", "2026-11-27 09:00", "queued", "2026-11-25 08:00"),
+        ("checkin_48h", "2026-11-25 01:59", "2026-11-25 07:59", "2026-11-27 09:00", "queued", "2026-11-25 08:00"),
+        ("checkin_48h", "2026-11-25 02:00", "2026-11-25 08:00", "2026-11-27 09:00", "sent", ""),
+        # the night of a clock change: the morning's wall time
+        ("checkin_48h", "2026-10-24 19:00", "2026-10-25 01:00", "2026-10-28 09:00", "queued", "2026-10-25 08:00"),
+        ("checkin_48h", "2026-03-28 19:00", "2026-03-29 01:00", "2026-03-31 09:00", "queued", "2026-03-29 08:00"),
+    ],
+)
+def test_backlog_waits_for_the_morning_or_says_that_it_is_too_late(
+    purpose, due, now, useful_until, state, leaves, course, lyon, monkeypatch
+) -> None:
+    def at(words: str) -> datetime:
+        return datetime.fromisoformat(words).replace(tzinfo=lyon.tz)
+
+    message = Message.objects.filter(purpose="reminder_24h").earliest("pk")
+    Message.objects.exclude(pk=message.pk).update(state=MessageState.CANCELLED)
+    Message.objects.filter(pk=message.pk).update(
+        purpose=purpose, subject_id=uuid.uuid4(), due_at=at(due), created_at=at(due), useful_until=at(useful_until)
+    )
+    monkeypatch.setattr(timezone, "now", lambda: at(now))
+    delivery.deliver_due()
+
+    message.refresh_from_db()
+    assert (message.state, len(mail.outbox)) == (state, 1 if state == "sent" else 0)
+    assert message.lease is None
+    if leaves:
+        assert message.due_at.astimezone(lyon.tz).strftime("%Y-%m-%d %H:%M") == leaves
+        monkeypatch.setattr(timezone, "now", lambda: at(leaves))
+        delivery.deliver_due()
+        message.refresh_from_db()
+        assert message.state == "sent"
+
+
+def test_nothing_leaves_twice_when_two_beats_tick_at_once(course, monkeypatch) -> None:
+    """A broker that hands the same tick to two workers, and a second beat beside the first."""
+    now = Message.objects.order_by("due_at").first().due_at + timedelta(seconds=1)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    first, second = uuid.uuid4(), uuid.uuid4()
+    taken = delivery.claim(first)
+
+    assert (taken > 0, delivery.claim(second)) == (True, 0)
+    delivery.release(first, reason="")
+    monkeypatch.setattr(timezone, "now", lambda: now + timedelta(minutes=2))
+    for _beat in range(3):
+        delivery.deliver_due()
+    assert len(mail.outbox) == len({letter.extra_headers["Message-ID"] for letter in mail.outbox}) == taken
 
 
 def test_returned_mail_asks_to_check_the_address_until_it_is_changed(course, teodor, cleo, sign_in) -> None:
