@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -62,10 +63,13 @@ def request_plan_pdf(*, plan: Plan, by: User, kind: str = "plan_patient") -> Doc
     return request_document(**plan_part(plan, kind=kind), by=by)
 
 
-def prepare_prints(plan: Plan, *, by: User) -> None:
-    """What is asked for right after a signature, made ahead of need."""
-    for kind in ("plan_patient", "plan_record"):
-        request_plan_pdf(plan=plan, kind=kind, by=by)
+def prepare_prints(plan: Plan, *, by: User, kinds: Sequence[str] = ("plan_patient", "plan_record")) -> None:
+    """What is asked for right after a signature, or after a booking, made ahead of need.
+
+    Whoever books need not be allowed to read plans: nothing is shown by this, and each look at a print asks again.
+    """
+    for kind in kinds:
+        request_document(**plan_part(plan, kind=kind), by=by)
 
 
 def plan_part(plan: Plan, *, kind: str) -> Data:

@@ -27,6 +27,7 @@ from protocols.enums import PlanStatus
 from protocols.models import Ingredient, Plan
 from sessions import followups, mails
 from sessions.availability import availability_of
+from sessions.documents import prepare_dated_prints
 from sessions.gaps import check_course_length, check_gaps, check_intervals
 from sessions.locks import lock_time, with_one_retry
 from sessions.models import (
@@ -161,6 +162,7 @@ def _book_picked(
         for visit in wanted:
             mails.queue_reminder(visit, by=by)
         followups.booked(wanted, by=by)
+        prepare_dated_prints(current, by=by)
         details: dict[str, Any] = {
             "plan": str(current.public_id),
             "appointments": [str(visit.public_id) for visit in wanted],
@@ -255,6 +257,7 @@ def book_appointment(
         mails.queue_confirmation([visit], subject_id=visit.public_id, by=by)
         mails.queue_reminder(visit, by=by)
         followups.booked([visit], by=by)
+        prepare_dated_prints(current, by=by)
         trail.record(
             "appointment.booked",
             by=by,

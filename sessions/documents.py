@@ -18,7 +18,7 @@ from mesoclinic.documents.actions import request_document
 from mesoclinic.documents.models import Document
 from mesoclinic.errors import InvalidInput, NotAllowed
 from mesoclinic.ui.templatetags.ui import quantity
-from protocols.documents import mixture_data, plan_context, plan_part, zone_shares
+from protocols.documents import mixture_data, plan_context, plan_part, prepare_prints, zone_shares
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from protocols.presentation import Reader
@@ -49,6 +49,12 @@ def request_visit_pdf(*, appointment: Appointment, kind: str, by: User) -> Docum
     if kind not in KINDS:
         raise InvalidInput(_("There is no such document of a visit."))
     return request_document(**visit_part(appointment, kind=kind), by=by)
+
+
+def prepare_dated_prints(plan: Plan, *, by: User) -> None:
+    """What the patient takes along after a booking, with its dates; begun as soon as the booking is kept."""
+    kinds = ("plan_patient", "course_schedule")
+    transaction.on_commit(lambda: prepare_prints(plan, by=by, kinds=kinds), robust=True)
 
 
 @transaction.atomic
