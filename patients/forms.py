@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mesoclinic.accounts.models import Site, User
+from mesoclinic.numbers import shown_number, typed_number
 from patients import day_checks, groups, intakes
 from patients.groups import GROUPS, Group
 from patients.intakes import NEVER, UNKNOWN, InvalidAnswers
@@ -89,7 +89,6 @@ class PatientForm(forms.Form):
 
 # ------------------------------------------------------------------ the intake
 
-SAVED_NUMBER = re.compile(r"^[+\-−]?\d{1,9}(?:[.,]\d{1,6})?$")
 NONE_OF_THESE = "(none)"  # no vocabulary key holds a bracket
 DO_NOT_KNOW = "(unknown)"
 YES, NO = "yes", "no"
@@ -439,7 +438,7 @@ class IntakeForm(forms.Form):
             if not data.get(f"zone-{key}"):
                 continue
             try:
-                area = _number_typed(data.get(f"area-{key}", ""))
+                area = typed_number(data.get(f"area-{key}", ""))
                 if area is None:
                     raise ValueError(_("Write the area in cm²."))
                 intakes.checked_area(zone, area)
@@ -468,7 +467,7 @@ class IntakeForm(forms.Form):
         never = data.get(f"never-{fact.key}")
         if typed and never:
             raise ValueError(_("Both a number and “never” are given. Keep one."))
-        return NEVER if never else UNKNOWN if typed == DO_NOT_KNOW else _number_typed(typed)
+        return NEVER if never else UNKNOWN if typed == DO_NOT_KNOW else typed_number(typed)
 
     def _asks_in_parts(self, fact: Fact) -> bool:
         return fact.key in GROUPS and self.has_parts
@@ -572,7 +571,7 @@ class IntakeForm(forms.Form):
             kind = "number"
         span = ""
         if fact.minimum is not None and fact.maximum is not None and not intakes.may_be_never(fact):
-            span = f"{intakes.plain_number(fact.minimum)} – {intakes.plain_number(fact.maximum)}"
+            span = " – ".join(shown_number(intakes.plain_number(end)) for end in (fact.minimum, fact.maximum))
         never = None
         if intakes.may_be_never(fact):
             never = bool(self[f"never-{fact.key}"].value())
@@ -676,7 +675,9 @@ class IntakeForm(forms.Form):
                     short=intakes.short_label(zone.label),
                     hint=zone.label.removeprefix(intakes.short_label(zone.label)).strip(" ()"),
                     chosen=chosen,
-                    area=str(area) if area or (chosen and self.is_bound) else intakes.plain_number(zone.area_cm2),
+                    area=str(area)
+                    if area or (chosen and self.is_bound)
+                    else shown_number(intakes.plain_number(zone.area_cm2)),
                     range=f"{intakes.plain_number(zone.area_min_cm2)} – {intakes.plain_number(zone.area_max_cm2)}",
                     errors=self._errors_at(f"area-{key}"),
                 )
@@ -755,22 +756,12 @@ def _pattern_label(pattern: str) -> str:
     return _("Widening parting") if scale == "ludwig" else _("Whole scalp")
 
 
-def _number_typed(text: str) -> str | None:
-    """Digits as people type them (a comma, a true minus) in the one spelling that is stored; None for nothing."""
-    typed = text.replace("\N{NO-BREAK SPACE}", "").replace(" ", "")
-    if not typed:
-        return None
-    if not SAVED_NUMBER.fullmatch(typed):
-        raise ValueError(_("Write a number, for example 24 or 2.5."))
-    return typed.replace(",", ".").replace("−", "-")
-
-
 def zones_to_draw(rows: Iterable[AskedZone]) -> list[dict[str, Any]]:
     """For the drawing of the scalp; an area that cannot be read is left to the table."""
     drawn = []
     for row in rows:
         try:
-            area = _number_typed(row.area)
+            area = typed_number(row.area)
         except ValueError:
             area = None
         drawn.append({"zone": row.zone.key, "area_cm2": area, "selected": row.chosen})

@@ -10,6 +10,7 @@ from django.core.validators import MaxValueValidator
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from mesoclinic.numbers import TypedDecimalField, read_two_ways, typed_number
 from protocols.catalogue import CLASS_NAMES, GRADE_NAMES, STATUS_NAMES
 from protocols.engine.edits import EDIT_FIELDS
 from protocols.enums import NOTE_NEEDED, AcknowledgementReason, EditReason, OpenAnswerKind, StopReason
@@ -105,11 +106,11 @@ class WhatIfForm(forms.Form):
     vegan = forms.ChoiceField(label=_("Vegan only"), required=False)
     alcohol_free = forms.ChoiceField(label=_("Alcohol-free"), required=False)
     stock_of = forms.ChoiceField(label=_("Only so much in stock of"), required=False)
-    stock_ml = forms.DecimalField(
+    stock_ml = TypedDecimalField(
         label=_("In stock, mL"), required=False, min_value=0, max_value=1000, decimal_places=2, localize=True
     )
     avoid = forms.ChoiceField(label=_("Leave out"), required=False)
-    budget = forms.DecimalField(
+    budget = TypedDecimalField(
         label=_("Ingredients of a session, at most (cost units)"),
         required=False,
         min_value=0,
@@ -143,6 +144,12 @@ class WhatIfForm(forms.Form):
             field.validators.append(MaxValueValidator(int(limits[most])))
             field.widget.attrs |= {"max": limits[most], "placeholder": limits[most]}
 
+    def clean_number(self) -> str:
+        try:
+            return typed_number(self.cleaned_data["number"]) or ""
+        except ValueError as refusal:
+            raise forms.ValidationError(str(refusal)) from None
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         for one, other, words in (
@@ -163,7 +170,7 @@ class WhatIfForm(forms.Form):
         if data["answer"]:
             facts |= self.reader.fact_of_choice(data["answer"])
         if data["number_fact"]:
-            facts[data["number_fact"]] = data["number"].replace(",", ".")
+            facts[data["number_fact"]] = data["number"]
         for name, fact in (("vegan", "vegan_preference"), ("alcohol_free", "alcohol_free")):
             if data[name]:
                 facts[fact] = data[name] == "yes"
@@ -195,7 +202,7 @@ def edit_from(data: QueryDict) -> tuple[int, dict[str, Any]]:
     for name in EDIT_FIELDS.get(op, ()):
         edit[name] = data.get(name, "").strip()
     if op == "set_volume":
-        edit["volume_ml"] = edit["volume_ml"].replace(",", ".")  # as people type it in much of Europe
+        edit["volume_ml"] = _as_stored(edit["volume_ml"])
         if data.get("reason") in EditReason.values:
             edit["reason"] = data["reason"]
     if op == "set_sessions" and edit["sessions"].isdigit():
@@ -226,4 +233,22 @@ def _typed(data: QueryDict, question: Question) -> Any:
         return None
     if question.input == "boolean":
         return {"yes": True, "no": False}.get(text, text)
-    return text.replace(",", ".") if question.input == "number" else text
+    return _as_stored(text) if question.input == "number" else text
+
+
+def two_ways(data: QueryDict, questions: Iterable[Question]) -> dict[str, str]:
+    """The answers in numbers that could be read in two ways, each with its sentence."""
+    said = {
+        question.fact: read_two_ways(data.get(f"value-{question.fact}", ""))
+        for question in questions
+        if question.input == "number"
+    }
+    return {fact: sentence for fact, sentence in said.items() if sentence}
+
+
+def _as_stored(text: str) -> str:
+    """A number in its one spelling; other text as it was typed, for the refusal beside it."""
+    try:
+        return typed_number(text) or ""
+    except ValueError:
+        return text

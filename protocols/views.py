@@ -21,6 +21,7 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.numbers import read_two_ways
 from mesoclinic.ui.toasts import tell
 from patients.intakes import InvalidAnswers
 from patients.models import Patient
@@ -60,6 +61,7 @@ from protocols.forms import (
     WhatIfForm,
     edit_from,
     read_answers,
+    two_ways,
 )
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan, PlanStop
 from protocols.permissions import can_amend_plan, can_change_formulary, can_change_plan, can_sign_plan, can_stop_plan
@@ -427,6 +429,10 @@ def _changed(request: ClinicRequest, plan: Plan, *, anchor: str = "") -> HttpRes
 def plan_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = _plan(request, public_id)
     revision, edit = edit_from(request.POST)
+    if edit["op"] == "set_volume" and (said := read_two_ways(edit["volume_ml"])):
+        refused = Refused()
+        refused.volumes[str(edit["ingredient"])] = (str(edit["volume_ml"]), said)
+        return _plan_page(request, plan, refused=refused, status=InvalidInput.status)
     try:
         edit_plan(plan=plan, revision=revision, edits=[edit], by=request.user)
     except RefusedEdits as refusal:
@@ -548,7 +554,10 @@ def plan_acknowledge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 def plan_answer(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """The answers that were typed; with “rest”, the questions left empty are settled with one reason as well."""
     plan = _plan(request, public_id)
-    answers = read_answers(request.POST, Reader(plan).questions("open_questions"))
+    questions = Reader(plan).questions("open_questions")
+    if said := two_ways(request.POST, questions):
+        return _plan_page(request, plan, refused=Refused(answers=said, typed=request.POST.dict()), status=400)
+    answers = read_answers(request.POST, questions)
     if not answers:
         refused = Refused(answers={"": _("Type a value, or settle the rest with a reason.")}, typed=request.POST.dict())
         return _plan_page(request, plan, refused=refused, status=400)

@@ -13,6 +13,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import Site, User
+from mesoclinic.numbers import TypedDecimalField
 from sessions.actions import BOOKED_AHEAD_DAYS, Injected
 from sessions.models import Lot, Room
 from sessions.planned import PlannedLine, PlannedSyringe
@@ -139,7 +140,7 @@ class RecordForm(forms.Form):
         return [line for syringe in self.syringes for line in syringe.lines]
 
     def _add_line(self, line: PlannedLine, lots: list[Lot]) -> None:
-        self.fields[f"volume-{line.key}"] = forms.DecimalField(
+        self.fields[f"volume-{line.key}"] = TypedDecimalField(
             label=_("%(name)s, injected in mL") % {"name": line.name},
             min_value=Decimal(0),
             max_digits=5,
