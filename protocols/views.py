@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
@@ -311,6 +312,19 @@ class Refused:
     conflict: Conflict | None = None
 
 
+def from_the_plan(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """For what the plan's page posts. Somebody whose log-in had timed out comes back here by GET: to the plan, then."""
+
+    @wraps(view)
+    def posted(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+        if request.method in ("GET", "HEAD"):
+            return redirect("protocols:plan", public_id)
+        answer: HttpResponse = require_POST(view)(request, public_id)
+        return answer
+
+    return posted
+
+
 def _plan(request: ClinicRequest, public_id: UUID) -> Plan:
     plans = plans_visible_to(request.user).select_related("intake", "formulary", "created_by", "supersedes")
     return get_object_or_404(plans.defer("formulary__documents"), public_id=public_id)
@@ -425,7 +439,7 @@ def _changed(request: ClinicRequest, plan: Plan, *, anchor: str = "") -> HttpRes
 
 
 @requires(Permission.PLAN_WRITE)
-@require_POST
+@from_the_plan
 def plan_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = _plan(request, public_id)
     revision, edit = edit_from(request.POST)
@@ -503,7 +517,7 @@ def plan_presence(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 
 @requires(Permission.PLAN_WRITE)
-@require_POST
+@from_the_plan
 def plan_undo(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = _plan(request, public_id)
     try:
@@ -515,7 +529,7 @@ def plan_undo(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 
 @requires(Permission.PLAN_WRITE)
-@require_POST
+@from_the_plan
 def plan_acknowledge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = _plan(request, public_id)
     form = AcknowledgeForm(request.POST)
@@ -550,7 +564,7 @@ def plan_acknowledge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 
 @requires(Permission.PLAN_WRITE)
-@require_POST
+@from_the_plan
 def plan_answer(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """The answers that were typed; with “rest”, the questions left empty are settled with one reason as well."""
     plan = _plan(request, public_id)
@@ -632,7 +646,7 @@ def _leave(request: ClinicRequest, url: str) -> HttpResponse:
 
 
 @requires(Permission.PLAN_SIGN)
-@require_POST
+@from_the_plan
 def plan_sign(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = _plan(request, public_id)
     try:
@@ -650,7 +664,7 @@ def plan_sign(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 
 @requires(Permission.PLAN_WRITE)
-@require_POST
+@from_the_plan
 def plan_discard(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = _plan(request, public_id)
     discard_plan(plan=plan, by=request.user)
@@ -659,7 +673,7 @@ def plan_discard(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 
 @requires(Permission.PLAN_WRITE)
-@require_POST
+@from_the_plan
 def plan_take_over(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = _plan(request, public_id)
     take_over_plan(plan=plan, by=request.user)
@@ -702,7 +716,7 @@ def plan_stop(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 
 @requires(Permission.PLAN_WRITE)
-@require_POST
+@from_the_plan
 def plan_amend(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = _plan(request, public_id)
     amended = amend_plan(plan=plan, by=request.user)
@@ -710,7 +724,7 @@ def plan_amend(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 
 @requires(Permission.PLAN_READ)
-@require_POST
+@from_the_plan
 def plan_document(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """Ask for a PDF of the plan; its page shows how far it is."""
     plan = _plan(request, public_id)

@@ -81,7 +81,8 @@ const count = () => {
   }
   const sum = form.querySelector("[data-total-area]");
   sum.hidden = false;
-  sum.querySelector("b").textContent = `${Math.round(area * 100) / 100}\u00a0cm²`;
+  const shown = (Math.round(area * 100) / 100).toLocaleString(document.documentElement.lang, { useGrouping: false });
+  sum.querySelector("b").textContent = `${shown}\u00a0cm²`;
 };
 
 const choosePattern = (keys) => {
@@ -135,6 +136,8 @@ const suggest = () => {
 
 // ------------------------------------------------------------------ saving while somebody types
 
+const RETRY = 8_000; // no server, or signed out: try again by itself
+
 let timer = 0;
 let saving = false;
 let again = false;
@@ -183,7 +186,8 @@ const renewToken = async () => {
 };
 
 const save = async () => {
-  if (stopped) return;
+  if (stopped || !form.isConnected) return;
+  clearTimeout(timer);
   if (saving) {
     again = true;
     return;
@@ -197,6 +201,7 @@ const save = async () => {
     out = !json;
     if (out) {
       say(form.dataset.wordsOut);
+      timer = setTimeout(save, RETRY);
     } else {
       const told = await answer.json();
       show(told.errors ?? {});
@@ -215,6 +220,7 @@ const save = async () => {
     }
   } catch {
     say(form.dataset.wordsFailed);
+    timer = setTimeout(save, RETRY);
   }
   saving = false;
   if (again) {

@@ -49,7 +49,7 @@ def main() -> int:
                 print(f"FAILED: {error}", file=sys.stderr)
                 return 1
             raise
-        expected = ("status of 409", "status of 400", "409 ", "400 ")  # what is refused on purpose
+        expected = ("status of 409", "ERR_INTERNET_DISCONNECTED", "Failed to fetch")  # brought about on purpose
         faults = [fault for fault in watch.faults if not any(part in fault for part in expected)]
         check(not faults, "the browser complained:\n  " + "\n  ".join(faults))
     for task, clicks in hand.tally:
@@ -77,6 +77,8 @@ def walk(hand: Hand, opened: Browser, watch: Watch) -> None:
     draft = new_draft(hand, third)
     a_volume_in_two(hand, draft)
     what_if(hand, draft)
+    signed_out(hand, draft)
+    no_server(hand, draft)
     two_tabs(hand, draft)
     two_people(hand, draft, signed_in(opened, hand.address, watch, "ben"))
 
@@ -279,6 +281,52 @@ def what_if(hand: Hand, draft: str) -> None:
     check(page.evaluate("document.activeElement.id") == "ask-what-if", "the focus does not come back to what opened it")
     page.reload()
     check(revision(page) == before, "asking changed the draft")
+
+
+def signed_out(hand: Hand, draft: str) -> None:
+    """The log-in timed out while somebody typed: nothing is lost, and after signing in elsewhere it goes on here."""
+    page = hand.page
+    hand.go(draft)
+    page.wait_for_load_state("networkidle")
+    volume = page.locator("li.ck:not(.ck-d)").nth(1).locator('input[name="volume_ml"]')
+    before, was = revision(page), Decimal(volume.input_value())
+    wanted = was - Decimal(volume.get_attribute("step") or "0.05")
+    page.context.clear_cookies()
+    volume.fill(str(wanted))
+    volume.press("Enter")
+    page.locator("#away").get_by_text("You were signed out.").wait_for()
+    check(volume.input_value() == str(wanted), "what was typed is gone")
+    with page.context.expect_page() as opening:
+        page.locator("#away").get_by_role("link").click()
+    other = Hand(opening.value, hand.address)
+    other.sign_in("lena@tilleuls.example")
+    other.page.close()
+    page.bring_to_front()
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    page.locator("#away").get_by_text("You are signed in again.").wait_for()
+    volume.press("Enter")
+    wait_for_revision(page, before)
+    check(Decimal(volume.input_value()) == wanted, "it was not saved after signing in again")
+    check(page.locator("#away").is_hidden(), "the page still speaks of being signed out")
+
+
+def no_server(hand: Hand, draft: str) -> None:
+    """The server is away for a moment: the page says so, keeps what was typed, and takes it the next time."""
+    page = hand.page
+    hand.go(draft)
+    page.wait_for_load_state("networkidle")
+    volume = page.locator("li.ck:not(.ck-d)").nth(1).locator('input[name="volume_ml"]')
+    before, was = revision(page), Decimal(volume.input_value())
+    wanted = was + Decimal(volume.get_attribute("step") or "0.05")
+    page.context.set_offline(True)
+    volume.fill(str(wanted))
+    volume.press("Enter")
+    page.locator("#away").get_by_text("The server does not answer.").wait_for()
+    check(volume.input_value() == str(wanted), "what was typed is gone")
+    page.context.set_offline(False)
+    volume.press("Enter")
+    wait_for_revision(page, before)
+    check(Decimal(volume.input_value()) == wanted, "it was not saved")
 
 
 def two_tabs(hand: Hand, draft: str) -> None:
