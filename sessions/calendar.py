@@ -542,7 +542,10 @@ def _axis(found: Read, days: Sequence[date], *, single: bool) -> Axis:
             for row in found.hours_on(day)
         ]
         walls += [
-            (visit.starts_at.astimezone(tz).replace(tzinfo=None), visit.ends_at.astimezone(tz).replace(tzinfo=None))
+            (
+                visit.taken_from.astimezone(tz).replace(tzinfo=None),
+                visit.taken_until.astimezone(tz).replace(tzinfo=None),
+            )
             for visit in found.visits
             if visit.starts_at.astimezone(tz).date() in days
         ]

@@ -162,7 +162,7 @@ def lanes(spans: Sequence[Span]) -> list[tuple[int, int]]:
         group.clear()
         ends.clear()
 
-    for index in sorted(range(len(spans)), key=lambda at: (spans[at], at)):
+    for index in sorted(range(len(spans)), key=lambda at: (spans[at].start, -spans[at].end, at)):
         start, end = spans[index].start, max(spans[index].end, spans[index].start + SHORTEST)
         if ends and start >= max(ends):
             close()
