@@ -217,11 +217,8 @@ def book_appointment(
     """
     wanted: list[Appointment] = []
 
-    @transaction.atomic
-    def book() -> Appointment:
-        wanted.clear()
-        lock_time(practitioner_ids=[practitioner.pk], room_ids=[room.pk], patient_id=plan.patient_id)
-        current = reread(plan)
+    def wish(current: Plan) -> tuple[Appointment, list[Appointment]]:
+        """The visit as it would be written, and what it would be booked over; or the refusal."""
         check_can_book(current, site=site, by=by)
         check_practitioner(practitioner, site=site, plan=current)
         check_can_treat(practitioner, plan=current, site=site)
@@ -239,7 +236,6 @@ def book_appointment(
         check_intervals(current, {number: starts_at.astimezone(site.tz).date()}, site=site, field="starts_at")
         turnover = turnover_for(current, site)
         visit = Appointment(
-            course=_course_of(current, by=by),
             number=number,
             patient=current.patient,
             practitioner=practitioner,
@@ -251,7 +247,15 @@ def book_appointment(
             cleanup_minutes=turnover.cleanup,
             created_by=by,
         )
-        over = settle(visit, overbook=overbook, by=by)
+        return visit, settle(visit, overbook=overbook, by=by)
+
+    @transaction.atomic
+    def book() -> Appointment:
+        wanted.clear()
+        lock_time(practitioner_ids=[practitioner.pk], room_ids=[room.pk], patient_id=plan.patient_id)
+        current = reread(plan)
+        visit, over = wish(current)
+        visit.course = _course_of(current, by=by)
         wanted.append(visit)
         visit.save(force_insert=True)
         mails.queue_confirmation([visit], subject_id=visit.public_id, by=by)
@@ -267,6 +271,8 @@ def book_appointment(
         )
         return visit
 
+    # Once without a lock: who cannot have the time is told so without waiting for those who can.
+    wish(Plan.objects.select_related("patient", "formulary").get(pk=plan.pk))
     return in_words(book, wanted)
 
 

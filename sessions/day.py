@@ -32,6 +32,7 @@ from sessions.queries import (
     rooms_of,
     visits_on,
 )
+from sessions.resource_queries import misfits
 from sessions.wording import overbooked_words, short_day
 
 INTAKE_FRESH_DAYS = 70  # course.yaml, interval_limits.interrupted_after: then the intake is repeated
@@ -356,6 +357,23 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
                 )
             )
     if user.may(Permission.BOOKING_WRITE):
+        if count := len(misfits(site=site, user=user, now=timezone.now())):
+            total += 1
+            needs.append(
+                Need(
+                    kind="",
+                    icon="cal",
+                    title=_("Visits that no longer fit"),
+                    text=ngettext(
+                        "%(n)s booked visit meets a closure, an absence or other hours",
+                        "%(n)s booked visits meet a closure, an absence or other hours",
+                        count,
+                    )
+                    % {"n": count},
+                    url=reverse("resources:misfits"),
+                    label=_("Open"),
+                )
+            )
         unbooked = unbooked_plans(user).filter(patient__site=site)
         total += unbooked.count()
         for plan in _light(unbooked)[:WAITING_AT_MOST]:

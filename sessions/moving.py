@@ -24,7 +24,7 @@ from sessions.availability import Turnover
 from sessions.gaps import check_days, check_intervals, paced
 from sessions.locks import lock_time
 from sessions.models import Appointment, AppointmentStatus, Course, Room
-from sessions.overbooking import Overbook, settle, told_over
+from sessions.overbooking import Overbook, clashes_of, settle, told_over, twice_already
 from sessions.permissions import check_can_move, check_can_treat, check_room_serves
 from sessions.planner import Calendar, NoSeries, Slot, Usual, Wishes, alternatives, closest_slot, is_barred, plan_series
 from sessions.proposing import usual_of_visit
@@ -242,10 +242,31 @@ def move_appointment(
         )
         return list(wanted)
 
+    _refuse_early(appointment, target, overbook=overbook, by=by)
     return in_words(move, wanted)
 
 
 # ------------------------------------------------------------------ the parts
+
+
+def _refuse_early(visit: Appointment, target: Target, *, overbook: Overbook | None, by: User) -> None:
+    """Without a lock: who cannot have the time is told so without waiting for those who can."""
+    plan = visit.course.plan
+    check_can_move(visit, by=by)
+    check_in_reach(target.starts_at)
+    check_practitioner(target.practitioner, site=visit.site, plan=plan)
+    there = Move(
+        visit=visit, starts_at=target.starts_at, practitioner_id=target.practitioner.pk, room_id=target.room.pk
+    )
+    place = _placed(there, turnover=turnover_for(plan, visit.site))
+    for other in clashes_of(place):
+        if other.course_id == visit.course_id:
+            continue  # it may be about to move as well
+        if overbook is None:
+            who = target.practitioner if other.practitioner_id == target.practitioner.pk else target.room
+            raise AlreadyTaken(_("%(who)s is already taken at this time.") % {"who": who}, field="time")
+        if other.overbooked:
+            raise twice_already()
 
 
 def _check_free(visit: Appointment, target: Target, calendar: Calendar, *, over: bool) -> None:

@@ -61,9 +61,13 @@ def settle(visit: Appointment, *, overbook: Overbook | None, by: User) -> list[A
     if not clashes:
         raise InvalidInput(_("This time is free. Book it the usual way."), field="time")
     if any(other.overbooked for other in clashes):
-        raise AlreadyTaken(_("This time is booked twice already. Two visits at once are the most."), field="time")
+        raise twice_already()
     visit.overbooked, visit.overbook_reason, visit.overbook_note = True, overbook.reason, note
     return clashes
+
+
+def twice_already() -> AlreadyTaken:
+    return AlreadyTaken(_("This time is booked twice already. Two visits at once are the most."), field="time")
 
 
 def told_over(visit: Appointment, clashes: list[Appointment]) -> dict[str, object]:

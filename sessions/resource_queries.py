@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from protocols.models import Plan
-from sessions.abilities import demands_of, in_words, lacking, prescription_keys, serves
+from sessions.abilities import abilities, demands_of, in_words, lacking, prescription_keys, serves
 from sessions.availability import Turnover, availability_of, public_holidays
 from sessions.models import Appointment, AppointmentStatus, Closure, WorkingHours
 from sessions.planner import Hours
@@ -103,9 +103,7 @@ class Misfit:
     why: str
 
 
-def misfits(
-    *, site: Site, user: User, now: datetime, person: User | None = None, at_most: int | None = None
-) -> list[Misfit]:
+def misfits(*, site: Site, user: User, now: datetime, person: User | None = None) -> list[Misfit]:
     """The booked visits still to come that today's hours, closures, absences, rooms or abilities would not allow."""
     booked = appointments_visible_to(user).filter(site=site, status=AppointmentStatus.BOOKED, starts_at__gt=now)
     if person is not None:
@@ -115,12 +113,13 @@ def misfits(
         return []
     people = {visit.practitioner_id: visit.practitioner for visit in visits}
     known = availability_of(site, people=people, since=now.astimezone(site.tz).date())
-    plans = _demands({visit.course.plan_id for visit in visits})
-    everything = frozenset[str]().union(*plans.values())
-    short = {key: set(codes) for key, codes in lacking(list(people.values()), site=site, demands=everything).items()}
+    every = [ability.code for ability in abilities()]
+    short = {key: set(codes) for key, codes in lacking(list(people.values()), site=site, demands=every).items()}
+    # What a plan asks for is only read where somebody or some room does not do everything.
+    plans = _demands({v.course.plan_id for v in visits if short[v.practitioner_id] or v.room.serves})
     found = []
     for visit in visits:
-        asked = plans[visit.course.plan_id]
+        asked = plans.get(visit.course.plan_id, frozenset())
         turnover = Turnover(prepare=visit.prepare_minutes, cleanup=visit.cleanup_minutes)
         obstacle = known.obstacle(visit.starts_at, visit.ends_at, person=visit.practitioner_id, turnover=turnover)
         if obstacle:
@@ -140,13 +139,13 @@ def misfits(
         else:
             continue
         found.append(Misfit(visit=visit, why=why))
-        if at_most is not None and len(found) == at_most:
-            break
     return found
 
 
-def _demands(plan_ids: Iterable[int]) -> dict[int, frozenset[str]]:
-    """What each of these plans asks for, in two queries."""
+def _demands(plan_ids: Collection[int]) -> dict[int, frozenset[str]]:
+    """What each of these plans asks for, in two queries; none where there is nothing to ask."""
+    if not plan_ids:
+        return {}
     plans: Sequence[Plan] = list(Plan.objects.filter(pk__in=plan_ids).only("pk", "formulary_id", "result"))
     known = prescription_keys({plan.formulary_id for plan in plans})
     return {plan.pk: demands_of(plan, known) for plan in plans}

@@ -80,6 +80,17 @@ def _shown(found: list[Misfit], *, user: User, of: Site | User) -> dict[str, Any
     return {"misfits": found[:MISFITS_SHOWN], "misfits_more": max(0, len(found) - MISFITS_SHOWN)}
 
 
+@requires(Permission.BOOKING_WRITE)
+@require_safe
+def misfit_list(request: ClinicRequest) -> HttpResponse:
+    """For whoever books: the visits of the site at hand that no longer fit, each with a way to move it."""
+    if request.site is None:
+        return render(request, "sessions/no_site.html")
+    found = misfits(site=request.site, user=request.user, now=timezone.now())
+    context = {"place": request.site, **_shown(found, user=request.user, of=request.site)}
+    return render(request, "sessions/misfit_list.html", context)
+
+
 # ------------------------------------------------------------------ sites
 
 

@@ -288,7 +288,7 @@ def queries(client, url: str) -> int:
     return counted(captured)
 
 
-TODAY_QUERIES = 24
+TODAY_QUERIES = 33
 
 
 @pytest.mark.parametrize("count", [3, 300])

@@ -708,3 +708,20 @@ def test_director_finds_the_pages_in_the_menu_and_nobody_else_does(sign_in, ada:
     for who, offered in ((dora, True), (ada, False)):
         shown = text_of(sign_in(who).get(reverse("sessions:today")))
         assert (reverse("resources:sites") in shown, reverse("resources:people") in shown) == (offered, offered)
+
+
+def test_reception_finds_the_visits_to_move_from_today(
+    sign_in, course: Course, ada: User, cleo: User, dan: User, dora: User, lyon: Site
+) -> None:
+    page, client = reverse("resources:misfits"), sign_in(cleo)
+    assert "Every booked visit fits" in text_of(client.get(page))
+    assert "Visits that no longer fit" not in text_of(client.get(reverse("sessions:today")))
+    day = course.appointments.get(number=1).starts_at.astimezone(lyon.tz).date()
+    actions.add_absence(person=ada, first_day=day, last_day=day, kind="leave", by=dora)
+
+    today = text_of(client.get(reverse("sessions:today")))
+    assert "1 booked visit meets a closure, an absence or other hours" in today and page in today
+    shown = text_of(client.get(page))
+    assert "Teodor Brandvold" in shown and "On leave" in shown
+    assert reverse("sessions:appointment_move", args=[course.appointments.get(number=1).public_id]) in shown
+    assert "Teodor" not in text_of(sign_in(dan).get(page))
