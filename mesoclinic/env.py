@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -94,10 +94,40 @@ def email(name: str) -> dict[str, Any]:
     url = text(name)
     if not url:
         return {"EMAIL_BACKEND": "mesoclinic.messaging.backends.OutboxOnlyBackend"}
-    _scheme(name, url, {"smtp", "smtps", "smtp+tls", "smtp+ssl"})
+    _scheme(name, url, {"smtp", "smtps", "smtp+tls", "smtp+ssl", "anymail"})
+    if url.startswith("anymail:"):
+        return _provider(name, url)
     found = dict(environ.Env.email_url_config(url))
-    found["EMAIL_BACKEND"] = "mesoclinic.messaging.backends.SmtpBackend"
-    return found
+    return {**found, "EMAIL_BACKEND": "mesoclinic.messaging.backends.SmtpBackend"}
+
+
+def mail_provider(name: str) -> str:
+    """The provider of an ``anymail:`` URL."""
+    parts = urlsplit(text(name))
+    return parts.netloc.lower() if parts.scheme == "anymail" else ""
+
+
+# Those of Anymail's that speak plain HTTP with a key.
+MAIL_PROVIDERS = (
+    *("brevo", "mailersend", "mailgun", "mailjet", "mailtrap", "mandrill", "postal", "postmark"),
+    *("resend", "sendgrid", "sparkpost", "unisender_go"),
+)
+
+
+def _provider(name: str, url: str) -> dict[str, Any]:
+    """``anymail://postmark?SERVER_TOKEN=…``: Anymail's backend, and each parameter as the setting ``POSTMARK_…``."""
+    parts = urlsplit(url)
+    provider = parts.netloc.lower()
+    if provider not in MAIL_PROVIDERS:
+        known = ", ".join(MAIL_PROVIDERS)
+        raise ImproperlyConfigured(f"{name}: no mail provider is called “{provider}”. One of: {known}.")
+    given = parse_qsl(parts.query)
+    if not given:
+        raise ImproperlyConfigured(f"{name}: the provider’s key is missing, as in anymail://{provider}?API_KEY=…")
+    return {
+        "EMAIL_BACKEND": f"anymail.backends.{provider}.EmailBackend",
+        "ANYMAIL": {f"{provider.upper()}_{key.upper()}": value for key, value in given},
+    }
 
 
 def secret_key(name: str, *, data_dir: Path) -> str:

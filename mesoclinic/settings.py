@@ -175,6 +175,12 @@ MESSAGE_HOLD = timedelta(seconds=env.whole_number("MESOCLINIC_HOLD_SECONDS", 180
 MAIL_HOURS = (env.whole_number("MESOCLINIC_MAIL_FROM_HOUR", 8), env.whole_number("MESOCLINIC_MAIL_TO_HOUR", 20))
 EMERGENCY_NUMBER = env.text("MESOCLINIC_EMERGENCY_NUMBER", "112")  # what a patient is told to call in an emergency
 BOUNCE_SECRET = env.text("MESOCLINIC_BOUNCE_SECRET")  # signs the bounce webhook; empty: it is closed
+EMAIL_PROVIDER = env.mail_provider("EMAIL_URL")
+ANYMAIL = {
+    **globals().get("ANYMAIL", {}),  # from EMAIL_URL
+    "WEBHOOK_SECRET": f"mesoclinic:{BOUNCE_SECRET}",
+    "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
+}
 
 # ------------------------------------------------------------------ Log-in
 AUTH_USER_MODEL = "accounts.User"
@@ -269,7 +275,6 @@ AFTER_PLAN_STOPPED = "sessions.stopping.plan_stopped"  # called in the transacti
 MESSAGE_GATE = "sessions.mails.unwanted"  # which of some messages must not leave any more, and why
 MESSAGE_QUIET = "sessions.mails.put_off"  # which of some messages must not leave in the night, and until when
 PERSON_PAGE = "sessions:patient"  # the page about a person, by public id
-PERSON_LINKS = "inbox:links"  # the links in a person's mails, by public id
 PERSON_LINKS = "inbox:links"  # the links in a person's mails, by public id
 PERSON_VISIBILITY = "patients.queries.visible_person_ids"  # whose messages a user may see: user -> public ids
 PRINT_STATE_PROVIDER = "protocols.documents.print_state"  # whether a print of a subject is current

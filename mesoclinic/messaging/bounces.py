@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -19,6 +20,7 @@ from mesoclinic.messaging.models import Message, MessageState, states_before
 class Bounce:
     message_id: str
     reason: str
+    public_id: UUID | None = None  # ours, which a provider carries along: some give mail a Message-ID of their own
 
 
 def is_signed(body: bytes, signature: str) -> bool:
@@ -44,9 +46,10 @@ def parse(body: bytes) -> Bounce:
 @transaction.atomic
 def record_bounce(bounce: Bounce) -> bool:
     """Mark the message as returned. Told twice, or of a message that is not ours: nothing changes."""
-    sent = Message.objects.filter(message_id=bounce.message_id, state__in=states_before(MessageState.BOUNCED))
+    known = {"public_id": bounce.public_id} if bounce.public_id else {"message_id": bounce.message_id}
+    sent = Message.objects.filter(**known, state__in=states_before(MessageState.BOUNCED))
     if not sent.update(state=MessageState.BOUNCED, last_error=bounce.reason or "The mail came back."):
         return False
-    message = Message.objects.get(message_id=bounce.message_id)
+    message = Message.objects.get(**known)
     trail.record("message.bounced", by=None, target=message, patient=message.person_id)
     return True

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection as database
@@ -24,6 +25,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from mesoclinic.accounts.models import Clinic
+from mesoclinic.messaging import providers
 from mesoclinic.messaging.commits import not_waiting_for_the_disk
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.wire import to_email
@@ -261,14 +263,17 @@ def _send_batch(lease: UUID, counts: dict[str, int]) -> None:
                         connection.send_messages([to_email(message, clinic, connection)])
                     except (smtplib.SMTPException, OSError) as error:
                         permanent = _is_permanent(error)
-                        state = record_failure(message, lease, reason=_sentence(error), permanent=permanent)
+                        reason = _sentence(error, message)
+                        state = record_failure(message, lease, reason=reason, permanent=permanent)
                         counts["failed" if state == MessageState.FAILED else "postponed"] += 1
                         if _hung_up(error):
                             connection = _reopen(connection, clinic)
                     except Exception as error:
                         # One message that can't be built must not keep the others from leaving.
                         log.exception("message %s can't be built", message.public_id)
-                        record_failure(message, lease, reason=f"It could not be built: {error}", permanent=True)
+                        told = _sentence(error, message)
+                        reason = told if providers.is_from_provider(error) else f"It could not be built: {told}"
+                        record_failure(message, lease, reason=reason, permanent=True)
                         counts["failed"] += 1
                     else:
                         ledger.accepted = message
@@ -282,11 +287,13 @@ def _send_batch(lease: UUID, counts: dict[str, int]) -> None:
 def open_connection(clinic: Clinic | None) -> BaseEmailBackend:
     """One connection to the mail server; for a clinic of invented data, one that leads nowhere."""
     backend = OUTBOX_ONLY if clinic is not None and clinic.is_sample else settings.EMAIL_BACKEND
-    connection = get_connection(backend)
     try:
+        connection = get_connection(backend)
         connection.open()
     except (smtplib.SMTPException, OSError) as error:
         raise ServerDown(f"The mail server can't be reached: {_sentence(error)}") from error
+    except ImproperlyConfigured as error:
+        raise ServerDown(f"Mail is not set up: {error}") from error
     return connection
 
 
@@ -317,16 +324,20 @@ def _is_permanent(error: Exception) -> bool:
         return all(500 <= code < 600 for code, _text in error.recipients.values())
     if isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPAuthenticationError):
         return False
-    return isinstance(error, smtplib.SMTPResponseException) and 500 <= error.smtp_code < 600
+    if isinstance(error, smtplib.SMTPResponseException):
+        return 500 <= error.smtp_code < 600
+    return providers.is_refusal_for_good(error)
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception, message: Message | None = None) -> str:
     """What the server said, without the recipient's address."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, text = next(iter(error.recipients.values()))
         return f"{code} {_words(text)}"
     if isinstance(error, smtplib.SMTPResponseException):
         return f"{error.smtp_code} {_words(error.smtp_error)}"
+    if message is not None and providers.is_from_provider(error):
+        return providers.sentence_of(error, about=message.to_address)
     return str(error) or type(error).__name__
 
 

@@ -12,13 +12,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from mesoclinic.accounts.access import Permission, public, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError
-from mesoclinic.messaging import actions, bounces, queries
+from mesoclinic.messaging import actions, bounces, providers, queries
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.permissions import can_retry, can_undo
 
@@ -41,6 +41,22 @@ def bounce(request: HttpRequest) -> HttpResponse:
     except DomainError as refusal:
         return JsonResponse({"detail": str(refusal)}, status=refusal.status)
     return JsonResponse({"recorded": found})
+
+
+@public("the mail provider tells of returned mail; the secret in its request is the permission")
+@csrf_exempt
+@require_http_methods(["HEAD", "POST"])
+def provider_events(request: HttpRequest) -> HttpResponse:
+    """Returned mail, as Anymail reads the provider's webhook. Without a provider and a secret it is not there."""
+    if request.method == "HEAD":
+        return HttpResponse()  # some providers look first whether somebody is there
+    try:
+        returned = providers.returned_mail(request)
+    except (ValueError, KeyError, TypeError):
+        return JsonResponse({"detail": "This is not what the provider sends."}, status=400)
+    if returned is None:
+        return JsonResponse({"detail": "not found"}, status=404)
+    return JsonResponse({"recorded": sum(bounces.record_bounce(bounce) for bounce in returned)})
 
 
 @requires(Permission.MESSAGE_READ)

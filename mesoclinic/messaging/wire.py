@@ -27,6 +27,8 @@ _LONGEST_LINE = 998  # of a body (RFC 5322, 2.1.1)
 class Letter(EmailMultiAlternatives):
     """One letter. Its boundaries follow from its Message-ID, so that every try carries the same bytes."""
 
+    metadata: dict[str, str]
+
     @property
     def sender(self) -> str:
         """Of the envelope."""
@@ -158,6 +160,7 @@ def to_email(message: Message, clinic: Clinic | None, connection: BaseEmailBacke
             "Content-Language": message.language,
         },
     )
+    email.metadata = {"message": str(message.public_id)}  # a provider's API sends it back with a bounce
     if message.html:
         email.attach_alternative(message.html, "text/html")
     for file in message.attachments:
