@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from mesoclinic.numbers import shown_number
 from protocols.engine import Formulary
 from protocols.engine.canonical import plain
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient
@@ -47,6 +48,7 @@ CONTAINER_NAMES: Mapping[str, Any] = {
     "vial": _("vial"),
     "ampoule": _("ampoule"),
     "prefilled_syringe": _("prefilled syringe"),
+    "vial_lyophilised": _("vial lyophilised"),
 }
 NOT_LITERATURE = frozenset({"clinic_default", "chemistry_principle", "product_label", "web_article"})
 BASIS_NAMES: Mapping[str, Any] = {
@@ -245,8 +247,8 @@ class Catalogue:
         stock = self.raw[key]["stock"]
         container = CONTAINER_NAMES.get(stock["container"], stock["container"].replace("_", " "))
         return (
-            f"{stock['concentration']} {stock['concentration_unit']}, {container} "
-            f"{stock['container_volume']} {stock['container_volume_unit']}"
+            f"{shown_number(stock['concentration'])} {stock['concentration_unit']}, {container} "
+            f"{shown_number(stock['container_volume'])} {stock['container_volume_unit']}"
         )
 
     # -------------------------------------------------------------- parts
@@ -368,11 +370,11 @@ class Catalogue:
             "concerns": self.concern_lines(key),
             "amounts": self.amounts(key),
             "stock": self.stock_text(key),
-            "max_dose": f"{raw['per_session']['max_dose']['value']} {raw['per_session']['max_dose']['unit']}",
+            "max_dose": f"{shown_number(session['max_dose']['value'])} {session['max_dose']['unit']}",
             "basis": BASIS_NAMES.get(session["basis"], session["basis"]),
             "basis_note": session.get("basis_note") or "",
             "min_interval_days": session["min_interval_days"],
-            "ph": (str(solution["ph_min"]), str(solution["ph_max"])),
+            "ph": (shown_number(solution["ph_min"]), shown_number(solution["ph_max"])),
             "solution_note": solution.get("note") or "",
             "storage": storage,
             "tags": self._tags(flags),

@@ -11,6 +11,7 @@ from django.utils import formats
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
+from mesoclinic.numbers import shown_number
 from patients.intakes import (
     answered_unknown,
     intake_vocabulary,
@@ -585,7 +586,8 @@ class Reader:
                 continue
             place, label, unit = known
             plainly = isinstance(row["value"], str | int)
-            value = str(row["value"]).replace("_", " ") + (f" {unit}" if unit else "") if plainly else ""
+            words = _(shown_number(row["value"]).replace("_", " ")) if plainly else ""
+            value = f"{words} {unit}" if words and unit else words
             sources = self.contents.sources(rule_sources(self.contents.documents, row["rule"]))
             found[place].append({"label": label(), "value": value, "rule": row["rule"], "sources": sources})
         if self.result["course"]:
@@ -695,7 +697,7 @@ class Reader:
         key = str(edit.get("ingredient", ""))
         name = self.contents.name(key)
         if edit["op"] == "set_volume":
-            text = _("%(name)s set to %(volume)s mL") % {"name": name, "volume": edit["volume_ml"]}
+            text = _("%(name)s set to %(volume)s mL") % {"name": name, "volume": shown_number(edit["volume_ml"])}
         elif edit["op"] == "remove":
             text = _("%(name)s removed") % {"name": name}
         elif edit["op"] == "add":

@@ -16,6 +16,7 @@ from django.utils import formats
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
+from mesoclinic.numbers import shown_number
 from protocols.engine import Fault, Formulary
 from protocols.engine.canonical import plain
 from protocols.engine.edits import Refusal
@@ -116,7 +117,7 @@ class Words:
                 return _(label)
             if entry.get("values_from") == "ingredients":
                 return self.ingredient(value)
-        text = plain(value) if isinstance(value, Decimal) else str(value)
+        text = shown_number(plain(value) if isinstance(value, Decimal) else value)
         return f"{text} {_(entry['unit'])}" if entry.get("unit") else text
 
     def because(self, reasons: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -144,8 +145,8 @@ def _low_volume(words: Words, params: Mapping[str, Any]) -> str:
         "%(total)s mL is less than %(least)s mL for each of %(points)s points: plan at most %(fewer)s points, "
         "or fewer zones."
     ) % {
-        "total": params["total_ml"],
-        "least": params["min_ml_per_point"],
+        "total": shown_number(params["total_ml"]),
+        "least": shown_number(params["min_ml_per_point"]),
         "points": params["points"],
         "fewer": params["most_points"],
     }
@@ -312,7 +313,7 @@ def left_out_reason(row: Mapping[str, Any], words: Words) -> str:
 
 
 def _too_little(code: str, params: Mapping[str, Any]) -> str:
-    amounts = {"gross": params["gross"], "needed": params["needed"]}
+    amounts = {"gross": shown_number(params["gross"]), "needed": shown_number(params["needed"])}
     if code == "removed_by_hand":
         return _("Removed by hand; it would add %(gross)s, an ingredient has to earn %(needed)s here.") % amounts
     if code == "not_chosen":
@@ -329,11 +330,11 @@ _PLAIN_REASONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "not_drawable": lambda p: _("No volume between its minimum and its maximum can be drawn."),
     "no_stock": lambda p: (
         _("Not enough in stock: %(available)s mL of at least %(needed)s mL.")
-        % {"available": p["available_ml"], "needed": p["needed_ml"]}
+        % {"available": shown_number(p["available_ml"]), "needed": shown_number(p["needed_ml"])}
     ),
     "no_volume": lambda p: (
         _("Its minimum of %(needed)s mL is more than the area takes (%(target)s mL).")
-        % {"needed": p["needed_ml"], "target": p["target_ml"]}
+        % {"needed": shown_number(p["needed_ml"]), "target": shown_number(p["target_ml"])}
     ),
     "serves_no_concern": lambda p: _("Serves none of the concerns."),
     "diluent_not_needed": lambda p: _("No diluent is needed."),
@@ -347,10 +348,12 @@ def _trade(trade: Mapping[str, Any], words: Words) -> str:
         "without": lambda: _("without %(ingredient)s") % {"ingredient": words.ingredient(p["ingredient"])},
         "with": lambda: _("with %(ingredient)s") % {"ingredient": words.ingredient(p["ingredient"])},
         "serves_more": lambda: (
-            _("serves %(concern)s more (+%(value)s)") % {"concern": words.concern(p["concern"]), "value": p["value"]}
+            _("serves %(concern)s more (+%(value)s)")
+            % {"concern": words.concern(p["concern"]), "value": shown_number(p["value"])}
         ),
         "serves_less": lambda: (
-            _("serves %(concern)s less (−%(value)s)") % {"concern": words.concern(p["concern"]), "value": p["value"]}
+            _("serves %(concern)s less (−%(value)s)")
+            % {"concern": words.concern(p["concern"]), "value": shown_number(p["value"])}
         ),
         "gives_up_requirement": lambda: (
             _("gives up %(ingredient)s, wanted for %(concern)s")
@@ -387,7 +390,7 @@ def _summary(said: Mapping[str, Any]) -> str:
         "Nothing is final until the cautions are acknowledged and the plan is signed."
     ) % {
         "actives": sum(1 for syringe in said["syringes"] for line in syringe["lines"] if line["role"] != "diluent"),
-        "volume": said["total_volume_ml"],
+        "volume": shown_number(said["total_volume_ml"]),
         "sessions": said["course"]["sessions"],
     }
 
@@ -400,10 +403,14 @@ def explain_change(change: Mapping[str, Any], formulary: Formulary) -> str:
         if code == "ingredient_gone":
             return _("%(name)s is no longer in the mixture.") % {"name": name}
         if code == "ingredient_new":
-            return _("%(name)s is new in the mixture (%(volume)s mL).") % {"name": name, "volume": p["volume_ml"]}
+            return _("%(name)s is new in the mixture (%(volume)s mL).") % {
+                "name": name,
+                "volume": shown_number(p["volume_ml"]),
+            }
         if code == "reason_changed":
             return _("%(name)s is left out for another reason.") % {"name": name}
-        return _("%(name)s: %(new)s mL instead of %(old)s mL.") % {"name": name, "old": p["old"], "new": p["new"]}
+        volumes = {"old": shown_number(p["old"]), "new": shown_number(p["new"])}
+        return _("%(name)s: %(new)s mL instead of %(old)s mL.") % {"name": name, **volumes}
     if code.startswith("question_"):
         texts = {"question_settled": _("No longer asked: %(q)s"), "question_new": _("Now asked: %(q)s")}
         return texts[code] % {"q": words.question(p["fact"])}
@@ -441,8 +448,8 @@ CHANGES = {
 
 def _shown(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
-    return "–" if value is None else str(value)
+        return ", ".join(shown_number(item) for item in value)
+    return "–" if value is None else _(shown_number(value))
 
 
 # ---------------------------------------------------------------------- faults and refusals
@@ -453,7 +460,7 @@ def explain_fault(fault: Fault) -> str:
 
 def fault_message(fault: Fault) -> str:
     """What is wrong, without the field: for a message beside it."""
-    params = {key: str(value) for key, value in fault.params.items()}
+    params = {key: shown_number(value) for key, value in fault.params.items()}
     template = FAULTS.get(fault.code)
     text = (
         _(template)
@@ -499,7 +506,12 @@ FAULTS = {
 def explain_refusal(refusal: Refusal, formulary: Formulary) -> str:
     """Why an edit by hand was refused: the limit, its rule and its source."""
     words, params = words_of(formulary), refusal.params
-    values = {key: plain(value) if isinstance(value, Decimal) else value for key, value in params.items()}
+    values = {
+        key: shown_number(plain(value) if isinstance(value, Decimal) else value)
+        if isinstance(value, Decimal | str)
+        else value
+        for key, value in params.items()
+    }
     values["name"] = words.ingredient(params["ingredient"]) if "ingredient" in params else ""
     values["other"] = words.ingredient(params["with"]) if "with" in params else ""
     values["kept_names"] = words.ingredient_list(params.get("kept", ()))

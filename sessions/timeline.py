@@ -17,11 +17,13 @@ from mesoclinic.accounts.models import User
 from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.queries import messages_about
+from mesoclinic.numbers import shown_number
 from patients.models import Intake, IntakeStatus, Patient
 from patients.permissions import can_start_intake
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from protocols.permissions import can_draft_plan
+from sessions.followup_models import KIND_LABELS
 from sessions.models import Appointment, AppointmentStatus
 from sessions.permissions import IN_FORCE
 from sessions.queries import FREE_AGAIN, visits_of
@@ -220,7 +222,7 @@ def _visit_events(visits: Iterable[Appointment], *, user: User, now: datetime) -
         recorded = getattr(visit, "treatment_session", None)
         if recorded is not None and user.may(Permission.SESSION_READ):
             lines = list(recorded.administrations.all())
-            words.append(_("%(ml)s mL injected") % {"ml": sum(line.volume_ml for line in lines)})
+            words.append(_("%(ml)s mL injected") % {"ml": shown_number(sum(line.volume_ml for line in lines))})
             changed = sum(1 for line in lines if line.deviation_reason)
             if changed:
                 words.append(
@@ -253,11 +255,13 @@ _MESSAGE_CHIPS = {
 
 
 def purpose_words(purpose: str) -> str:
-    return {
+    """A message's kind as the staff call it."""
+    known = {
         "booking": _("Confirmation"),
         "reminder_24h": _("Reminder, the day before"),
         "booking_cancelled": _("Cancellation"),
-    }.get(purpose, purpose.replace("_", " "))
+    }
+    return known.get(purpose) or str(KIND_LABELS.get(purpose, purpose.replace("_", " ").capitalize()))
 
 
 def _message_events(messages: Iterable[Message], *, now: datetime) -> Iterable[Event]:
@@ -302,10 +306,10 @@ def course_of(record: Record, *, user: User) -> dict[str, Any] | None:
     plan = record.shown
     if plan is None:
         return None
-    course = plan.result["course"]
-    shown = {"sessions": course.get("sessions"), "offsets_days": course["offsets_days"]}
+    course, terms = plan.result["course"], terms_of(plan)
+    shown: dict[str, Any] = {"sessions": terms.sessions, "offsets_days": list(terms.offsets_days)}
     if not record.booked:
-        shown["windows_days"] = course.get("windows_days")
+        shown["windows_days"] = (course.get("windows_days") or [])[: terms.sessions]
     if user.may(Permission.PLAN_READ):
         shown["checkpoints"] = course.get("checkpoints")
     dates = [
@@ -316,7 +320,7 @@ def course_of(record: Record, *, user: User) -> dict[str, Any] | None:
         }
         for visit in sorted(record.booked.values(), key=lambda visit: visit.number)
     ]
-    return {"course": shown, "dates": dates, "terms": terms_of(plan), "plan": plan}
+    return {"course": shown, "dates": dates, "terms": terms, "plan": plan}
 
 
 def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> list[Step]:
@@ -410,5 +414,9 @@ def next_visit(record: Record, *, now: datetime) -> Appointment | None:
 
 
 def waiting_messages(messages: Sequence[Message]) -> list[Message]:
+    """Those that have not left yet, the next one first; each with its kind in ``words``."""
     waiting = (MessageState.HELD, MessageState.QUEUED, MessageState.SENDING)
-    return sorted((message for message in messages if message.state in waiting), key=lambda message: message.due_at)
+    found = sorted((message for message in messages if message.state in waiting), key=lambda message: message.due_at)
+    for message in found:
+        message.words = purpose_words(message.purpose)  # type: ignore[attr-defined]
+    return found

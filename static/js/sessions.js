@@ -31,7 +31,8 @@ for (const form of document.querySelectorAll("form[data-record]")) {
     }
     if (total) {
       total.hidden = false;
-      total.querySelector("[data-total-ml]").textContent = `${(hundredths / 100).toFixed(2)} mL`;
+      const shown = (hundredths / 100).toLocaleString(document.documentElement.lang, { minimumFractionDigits: 2 });
+      total.querySelector("[data-total-ml]").textContent = `${shown}\u00a0mL`;
     }
   };
   form.addEventListener("input", show);

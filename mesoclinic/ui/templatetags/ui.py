@@ -19,8 +19,10 @@ from django.utils import formats
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from mesoclinic.numbers import shown_number
 from mesoclinic.ui import drawings, icons, toasts
 
 register = template.Library()
@@ -80,6 +82,12 @@ def quantity(value: Any, unit: str = "") -> str:
 
 
 @register.filter
+def number(value: Any) -> str:
+    """``{{ limits.step|number }}``: the digits as they stand with the reader's decimal sign; other text as it is."""
+    return shown_number(value)
+
+
+@register.filter
 def money(value: Any, currency: str | None = "") -> str:
     """``{{ 1010|money:"EUR" }}`` is 1,010.00 EUR; without a currency the number alone."""
     number = _decimal(value)
@@ -90,6 +98,7 @@ def money(value: Any, currency: str | None = "") -> str:
 
 
 _DAYS = {"": "j M", "year": "j M Y", "weekday": "D j M", "long": "l j F", "full": "l j F Y"}
+_DAYS_IN = {"es": {"long": r"l j \d\e F", "full": r"l j \d\e F \d\e Y"}}  # martes 24 de noviembre de 2026
 
 
 @register.filter(expects_localtime=True)
@@ -97,7 +106,8 @@ def day(value: Any, form: str = "") -> str:
     """24 Nov; "year" 24 Nov 2026; "weekday" Tue 24 Nov; "long" Tuesday 24 November; "full" the same with its year."""
     if isinstance(value, str):
         value = parse_date(value) or parse_datetime(value)
-    return formats.date_format(value, _DAYS[form]) if isinstance(value, date) else ""
+    written = _DAYS | _DAYS_IN.get(get_language() or "", {})
+    return formats.date_format(value, written[form]) if isinstance(value, date) else ""
 
 
 @register.filter(expects_localtime=True)
