@@ -24,6 +24,7 @@ from protocols.models import Plan
 from protocols.presentation import Reader
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession, TreatmentSessionStatus
 from sessions.queries import appointments_visible_to, usable_lots, visits_on
+from sessions.terms import terms_of
 
 Data = dict[str, Any]
 KINDS = ("preparation_sheet", "syringe_labels", "session_record")
@@ -127,7 +128,7 @@ def visit_part(visit: Appointment, *, kind: str) -> Data:
             "preparation_sheet": _("Preparation sheet, session %(n)s of %(all)s"),
             "syringe_labels": _("Syringe labels, session %(n)s of %(all)s"),
             "session_record": _("Session record, session %(n)s of %(all)s"),
-        }[kind] % {"n": visit.number, "all": plan.result["course"]["sessions"]}
+        }[kind] % {"n": visit.number, "all": terms_of(plan).sessions}
     return {
         "kind": kind,
         "subject_id": visit.public_id,
@@ -161,7 +162,7 @@ def _of_visit(visit: Appointment) -> Data:
     ]
     return {key: base[key] for key in kept} | {
         "number": visit.number,
-        "of": plan.result["course"]["sessions"],
+        "of": terms_of(visit.course.plan).sessions,
         "on": formats.date_format(starts, "l j F Y"),
         "at": starts.strftime("%H:%M"),
         "room": visit.room.name,

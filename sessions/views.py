@@ -365,7 +365,7 @@ def _appointment_page(
             "visit": visit,
             "patient": visit.patient,
             "strip": strip(visit.patient),
-            "session": days.session_words(visit.number, visit.course.plan.result["course"].get("sessions")),
+            "session": days.session_words(visit.number, terms_of(visit.course.plan).sessions),
             "minutes": int((visit.ends_at - visit.starts_at).total_seconds() // 60),
             "recorded": recorded,
             "lines": recorded.administrations.select_related("ingredient", "lot").all()
@@ -499,7 +499,7 @@ def _record_context(request: ClinicRequest, visit: Appointment, form: RecordForm
         "form": form,
         "rows": form.rows(),
         "refused": refused,
-        "session": days.session_words(visit.number, course.get("sessions")),
+        "session": days.session_words(visit.number, terms_of(plan).sessions),
         "zones": planned_zones(plan),
         "course": course,
         "technique": course.get("technique_label") or str(course.get("technique") or "").replace("_", " "),
