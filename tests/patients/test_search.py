@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import os
 from datetime import date
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from mesoclinic.accounts.models import User
 from patients.actions import register_patient
 from patients.models import Patient
-from patients.queries import patients_visible_to, possible_duplicates, search
+from patients.queries import find, patients_visible_to, possible_duplicates, search
 from patients.search import fold, is_too_short
+from tests import factories
+from tests.patients.crowd import crowd
 
 BORN = date(1991, 3, 12)
 
@@ -130,3 +135,17 @@ def test_possible_duplicates_says_why(cleo: User, people: dict[str, Patient], ty
 
 def test_possible_duplicates_of_another_site_are_not_shown(dan: User, people: dict[str, Patient]) -> None:
     assert possible_duplicates(dan, email="elodie.sm@example.org", birth_date=date(1991, 3, 12)) == []
+
+
+def test_search_costs_the_same_at_100_and_10000_patients(cleo: User) -> None:
+    """And at 100,000 in the deep run; `make bench` goes on to a million."""
+    site = cleo.sites.get()
+    factories.patient(by=cleo)
+    asked: dict[str, set[int]] = {}
+    for count in (100, 10_000, *([100_000] if os.environ.get("MESOCLINIC_DEEP") else [])):
+        crowd(count - Patient.objects.count(), site=site, by=cleo, seed=count)
+        for query in ("brandvold", "bra", "teodor brand", "8 jun 1987", "brandvolx", "zzzz"):
+            with CaptureQueriesContext(connection) as queries:
+                find(cleo, query)
+            asked.setdefault(query, set()).add(len(queries))
+    assert {query: len(counts) for query, counts in asked.items()} == dict.fromkeys(asked, 1), asked
