@@ -45,9 +45,9 @@ from sessions.calendar_grid import (
     without,
 )
 from sessions.day import session_words
-from sessions.gaps import check_days
+from sessions.gaps import check_days, paced
 from sessions.models import Appointment, AppointmentStatus, Closure, WorkingHours
-from sessions.planner import Hours
+from sessions.planner import Hours, is_barred
 from sessions.queries import (
     FREE_AGAIN,
     appointments_visible_to,
@@ -997,7 +997,8 @@ def who_fits(*, site: Site, practitioner: User, start: datetime, end: datetime, 
             check_days(terms, days | {number: local.date()}, around=number)
         except InvalidInput:
             continue
-        wants.append((plan, number))
+        if not is_barred(paced(plan, terms, site=site)[number - 1], local.date()):
+            wants.append((plan, number))
     keys = prescription_keys({plan.formulary_id for plan, _number in wants})
     asked = {plan.pk: demands_of(plan, keys) for plan, _number in wants}
     everything: frozenset[str] = frozenset().union(*asked.values())
