@@ -122,6 +122,54 @@ def signing(hand: Hand) -> None:
     hand.page.locator("#sign").wait_for()
 
 
+def conflict(hand: Hand) -> None:
+    """An edit from a page that is behind: what was wanted beside what is."""
+    from_record("Noor", PLAN)(hand)
+    hand.page.wait_for_load_state("networkidle")
+    hand.page.evaluate("document.querySelector('#plan-panes').dataset.revision = '999'")
+    field = hand.page.locator('li.ck input[name="volume_ml"]').first
+    field.fill("0.35")
+    field.press("Enter")
+    hand.page.locator("#conflict").wait_for()
+
+
+def asked_what_if(hand: Hand) -> None:
+    from_record("Noor", PLAN)(hand)
+    hand.page.wait_for_load_state("networkidle")
+    hand.press(re.compile("^What if"))
+    dialog = hand.page.locator("#what-if")
+    dialog.locator('select[name="avoid"]').select_option(index=1)
+    hand.press("Show what follows", within=dialog)
+    dialog.get_by_text("The plan now").wait_for()
+
+
+def amendment(hand: Hand) -> None:
+    """Of a signed plan, with one thing changed."""
+    person("Rasmus")(hand)
+    follow(hand, PLAN, last=True)
+    if hand.page.get_by_role("button", name="Amend").count():
+        hand.press("Amend")
+    else:
+        hand.click(hand.page.locator("a.mc-chip", has_text="amendment"))
+    hand.page.locator("#amendment").wait_for()
+    if not hand.page.locator("#amendment li").count():
+        hand.click(hand.page.locator("details.ck-swap summary").first)
+        hand.press(re.compile("^Remove "), within=hand.page.locator("details.ck-swap").first)
+        hand.page.locator("#amendment li").first.wait_for()
+
+
+def stop_plan(hand: Hand) -> None:
+    from_record("Philippa", PLAN)(hand)
+    follow(hand, r"/stop/$")
+
+
+def keys(hand: Hand) -> None:
+    hand.go("/patients/")
+    hand.page.wait_for_load_state("networkidle")
+    hand.page.keyboard.press("?")
+    hand.page.locator("dialog#shortcuts[open]").wait_for()
+
+
 def record_session(hand: Hand) -> None:
     """Of the visit whose time it is."""
     hand.go("/")
@@ -185,11 +233,18 @@ SHOTS = (
     Shot("plan-blocked", "lena", from_record("Ottilie", PLAN)),
     Shot("plan-signed", "lena", from_record("Philippa", PLAN)),
     Shot("plan-exists", "cleo", elsewhere),
+    Shot("plan-conflict", "lena", conflict, 409),
+    Shot("plan-what-if", "lena", asked_what_if),
+    Shot("plan-stop", "lena", stop_plan),
+    Shot("keys", "lena", keys),
     Shot("book-course", "lena", book_course),
     Shot("appointment", "lena", from_record("Teodor", VISIT)),
     Shot("session-record", "lena", record_session),
     Shot("formulary", "lena", at("/formulary/")),
     Shot("ingredient", "lena", first_of("/formulary/", "/ingredients/")),
+    Shot("formulary-none-found", "lena", at("/formulary/?kind=peptide&grade=A&status=flagged")),
+    Shot("formulary-filtered", "lena", at("/formulary/?concern=seborrhoea_dandruff")),
+    Shot("claims", "lena", at("/formulary/claims/")),
     Shot("formulary-versions", "dora", at("/formulary/versions/")),
     Shot(
         "formulary-version",
@@ -212,6 +267,7 @@ SHOTS = (
     Shot("second-factor", "lena", at("/accounts/2fa/")),
     Shot("signed-in-where", "lena", at("/accounts/sessions/")),
     Shot("password", "lena", at("/accounts/password/change/")),
+    Shot("plan-amendment", "lena", amendment),
     Shot("not-found", "lena", at("/patients/00000000-0000-0000-0000-000000000000/"), 404),
     Shot("not-allowed", "cleo", at("/audit/"), 403),
 )

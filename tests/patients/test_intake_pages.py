@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -337,6 +338,30 @@ def test_intake_after_a_timed_out_session_leads_back_to_the_draft(
 
     assert response.url == f"/accounts/login/?next={url}"
     assert 'name="fact-smoker" value="no" checked' in text_of(sign_in(ada).get(url))
+
+
+def test_intake_after_a_restart_and_a_closed_tab_is_as_it_was_left(sign_in: Any, draft: Intake, ada: User) -> None:
+    """Saved by itself, then the browser goes and the process with it: the cookie and the database are enough."""
+    before = sign_in(ada)
+    url = reverse("patients:intake_edit", args=[draft.public_id])
+    typed = {"revision": "0", "step": "wishes", "fact-smoker": "yes", "note": "Typed before the power went"}
+    assert before.post(url, typed, headers={"X-Autosave": "1"}).status_code == 200
+    cache.clear()
+
+    after = Client()
+    after.cookies = before.cookies
+    page = text_of(after.get(url))
+
+    assert 'name="fact-smoker" value="yes" checked' in page and "Typed before the power went" in page
+    assert 'name="revision" value="1"' in page
+
+
+def test_intake_autosave_when_signed_out_changes_nothing_and_is_no_json(draft: Intake) -> None:
+    """The page then keeps what was typed, says so, and goes on once somebody has signed in again."""
+    answer = Client().post(
+        reverse("patients:intake_edit", args=[draft.public_id]), {"revision": "0"}, headers={"X-Autosave": "1"}
+    )
+    assert answer.status_code == 302 and "json" not in answer.get("Content-Type", "")
 
 
 def test_intake_autosave_answers_in_json(sign_in: Any, draft: Intake, ada: User) -> None:

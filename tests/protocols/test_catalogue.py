@@ -184,7 +184,7 @@ def test_claims_without_a_formulary_lead_to_where_one_is_made(db: None, ben: Use
 def test_no_text_for_patients_holds_the_marketing_figure() -> None:
     """Every letter and print as it comes out, every page behind a link, every wording that a clinic starts from."""
     letters = sorted((ROOT / "tests/sessions/letters").glob("*.txt"))
-    prints = sorted((ROOT / "tests/protocols/snapshots").glob("*.txt"))
+    prints = sorted((ROOT / "tests/protocols").rglob("*.txt"))
     pages = [path for kind in ("answers", "mail", "documents") for path in (ROOT / "templates" / kind).glob("*")]
     words = sorted((ROOT / "sessions/texts").glob("*.yaml"))
     assert len(letters) > 40 and len(prints) > 3 and len(pages) > 20 and len(words) > 2

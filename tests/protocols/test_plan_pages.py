@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import IntegrityError, connection, transaction
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -13,7 +15,7 @@ from django.utils import timezone
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidTransition
-from protocols import presence
+from protocols import presence, queries
 from protocols.actions import create_plan, edit_plan, stop_plan
 from protocols.enums import PlanStatus
 from protocols.models import FormularyVersion, Plan, PlanStop
@@ -526,3 +528,41 @@ def test_what_reception_judged_has_to_be_confirmed_in_the_plan(
     said = {"revision": "0", "rule": "intake_to_check:1", "reason_code": "checked_today", "note": "Seen, Norwood IV"}
     sign_in(ada).post(url(plan, "plan_acknowledge"), said)
     assert unacknowledged_rules(plan) == []
+
+
+# ------------------------------------------------------------------ timed out, restarted, closed
+
+
+@pytest.mark.parametrize(
+    "name", ["plan_edit", "plan_undo", "plan_acknowledge", "plan_answer", "plan_sign", "plan_amend", "plan_document"]
+)
+def test_a_timed_out_log_in_leads_back_to_the_plan(draft: Plan, ada: User, sign_in, name: str) -> None:
+    """What was posted after the time is up is not done; after signing in one is on the plan, not on a bare refusal."""
+    gone = Client().post(url(draft, name), edit(draft, op="remove", ingredient="pdrn"))
+    assert gone.url == f"/accounts/login/?next={url(draft, name)}"
+    client = sign_in(ada)
+    back = client.get(url(draft, name))
+    assert back.url == url(draft)
+    assert client.get(back.url).status_code == 200
+    draft.refresh_from_db()
+    assert draft.revision == 0
+
+
+def test_a_restarted_server_and_a_closed_tab_lose_no_edit(draft: Plan, ada: User, sign_in) -> None:
+    """Nothing of a draft lives in the process: another one, with the cookie alone, shows it as it was left."""
+    before = sign_in(ada)
+    before.post(
+        url(draft, "plan_edit"),
+        edit(draft, op="set_volume", ingredient="biochanin_a", volume_ml="0.75", reason="experience"),
+    )
+    before.post(url(draft, "plan_answer"), {"revision": 1, "value-bp_systolic": "128"})
+    cache.clear()
+    queries._built.clear()
+    queries._documents.clear()
+
+    after = Client()
+    after.cookies = before.cookies
+    text = after.get(url(draft)).content.decode()
+
+    assert 'value="0.75"' in text and "128 mmHg" in text and 'data-revision="2"' in text
+    assert after.post(url(draft, "plan_undo"), {"revision": 2}).status_code == 302
