@@ -28,9 +28,22 @@ def countries() -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def regions(country: str) -> list[str]:
-    """The regions of a country that have holidays of their own, as the library names them."""
-    return list(_supported().get(country, ()))
+def regions(country: str) -> dict[str, str]:
+    """The regions of a country that have holidays of their own, by the library's code, in the order of their names."""
+    codes = _supported().get(country)
+    if not codes:
+        return {}
+    aliases = _region_names(country)
+    return dict(sorted(((code, aliases.get(code, code)) for code in codes), key=lambda item: item[1]))
+
+
+@lru_cache(maxsize=32)
+def _region_names(country: str) -> dict[str, str]:
+    import holidays
+
+    known = holidays.country_holidays(country).get_subdivision_aliases()
+    # The first that is a name: "GP" and "GUA" come before Guadeloupe.
+    return {code: next((name for name in names if len(name) > 3), code) for code, names in known.items()}
 
 
 def holidays_of(country: str, region: str, years: Iterable[int]) -> dict[date, str]:

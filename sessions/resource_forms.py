@@ -23,9 +23,9 @@ from sessions.resource_models import MOST_MINUTES, AbsenceKind
 BLOCKS_A_DAY = 2
 
 
-def _time(label: Any, *, required: bool = False) -> forms.TimeField:
+def _time(label: Any, *, help_text: Any = "") -> forms.TimeField:
     return forms.TimeField(
-        label=label, required=required, widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+        label=label, required=False, help_text=help_text, widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
     )
 
 
@@ -129,7 +129,7 @@ class HolidaysForm(forms.Form):
         self.fields["country"].choices = [("", _now("None: no public holidays")), *countries().items()]  # type: ignore[attr-defined]
         country = (self.data.get(self.add_prefix("country")) if self.is_bound else self.initial.get("country")) or ""
         self.regions = regions(country)
-        self.fields["region"].choices = [("", _now("The whole country")), *((name, name) for name in self.regions)]  # type: ignore[attr-defined]
+        self.fields["region"].choices = [("", _now("The whole country")), *self.regions.items()]  # type: ignore[attr-defined]
         if self.is_bound and self.initial.get("country") != country:
             self.fields["region"] = forms.CharField(required=False)  # of the country that is left
 
@@ -238,7 +238,7 @@ class SiteField(forms.ModelChoiceField):
 class AbsenceForm(forms.Form):
     first_day = _day(_("First day"))
     last_day = _day(_("Last day"), required=False, help_text=_("Left empty: that one day."))
-    starts = _time(_("From"))
+    starts = _time(_("From"), help_text=_("Only for a part of one day."))
     ends = _time(_("Until"))
     kind = forms.ChoiceField(
         label=_("Why"), choices=AbsenceKind.choices, help_text=_("Others see only this word. No health detail.")

@@ -391,6 +391,14 @@ def test_page_is_for_who_may_and_sees_the_patient(
         assert [sign_in(who).get(page).status_code for who in (ada, cleo, dan)] == [200, 403, 404]
 
 
+def test_booking_page_leads_there_for_who_may(sign_in, plan: Plan, ada: User, cleo: User) -> None:
+    page, booking = (
+        reverse(name, args=[plan.public_id]) for name in ("resources:plan_overbook", "sessions:course_book")
+    )
+
+    assert [page in sign_in(who).get(booking).content.decode() for who in (ada, cleo)] == [True, False]
+
+
 def test_course_that_is_booked_whole_says_so(sign_in, course: Course, ada: User) -> None:
     answer = sign_in(ada).get(reverse("resources:plan_overbook", args=[course.plan.public_id]))
 
