@@ -52,6 +52,7 @@ from protocols.actions import (
 from protocols.catalogue import VERDICT_NAMES, Catalogue, matching
 from protocols.documents import request_plan_pdf, session_dates
 from protocols.engine import ENGINE_VERSION
+from protocols.engine.earlier import speaks
 from protocols.engine.edits import EDIT_FIELDS
 from protocols.enums import AcknowledgementReason, EditReason, FormularyStatus, PlanStatus, StopReason
 from protocols.forms import (
@@ -426,7 +427,7 @@ def _plan_page(
 def _differences(plan: Plan) -> list[str] | None:
     """What an amendment changes, in words; None where there is nothing to compare it with."""
     before = plan.supersedes
-    if before is None or {plan.engine_version, before.engine_version} != {ENGINE_VERSION}:
+    if before is None or not (speaks(plan.engine_version) and speaks(before.engine_version)):
         return None
     return what_if.in_words(before.result, plan.result, plan)
 
