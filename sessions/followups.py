@@ -331,9 +331,13 @@ def _shipped_course() -> dict[str, Any]:
 
 def advice_for(plan: Plan, *, before: bool, language: str) -> list[str]:
     """The formulary's advice before or after a session, in the patient's language where we have it."""
+    return advice_from(course_document(plan), before=before, language=language)
+
+
+def advice_from(course: dict[str, Any], *, before: bool, language: str) -> list[str]:
     words = letters.shipped(language)
     rows = []
-    for row in course_document(plan).get("aftercare", ()):
+    for row in course.get("aftercare", ()):
         if (row["when"] == "before the session") != before:
             continue
         text = words["advice"].get(row["text"], row["text"])

@@ -15,4 +15,5 @@ urlpatterns = [
     path("settings/mails/", views.wording_list, name="wordings"),
     path("settings/mails/test/", views.mail_test, name="mail_test"),
     path("settings/mails/<slug:kind>/<slug:language>/", views.wording_edit, name="wording"),
+    path("settings/mails/<slug:kind>/<slug:language>/letter/", views.wording_letter, name="wording_letter"),
 ]

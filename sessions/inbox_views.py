@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django import forms
@@ -16,6 +16,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from mesoclinic.accounts.access import Permission, requires
@@ -24,11 +26,32 @@ from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError
 from mesoclinic.messaging.actions import queue_message
-from mesoclinic.messaging.views import mail_leaves
+from mesoclinic.messaging.compose import Composed
+from mesoclinic.messaging.models import Message
+from mesoclinic.messaging.views import letter_response, mail_leaves
 from sessions import inbox, letters
-from sessions.followup_models import Answer, AnswerKind, AnswerOutcome, MailWording
+from sessions.followup_models import KIND_LABELS, Answer, AnswerKind, AnswerOutcome, MailWording
+from sessions.letters_example import example
 
 PER_PAGE = 50
+TYPED = "wording.typed"  # in the login session: the words that a director looks at and has not kept
+PLACEHOLDER_WORDS = {
+    "name": gettext_lazy("the patient’s name"),
+    "house": gettext_lazy("clinic and site"),
+    "practitioner": gettext_lazy("who treats"),
+    "phone": gettext_lazy("the site’s phone"),
+    "place": gettext_lazy("the site’s name"),
+    "zone": gettext_lazy("the site’s time zone"),
+    "day": gettext_lazy("the day of the visit"),
+    "time": gettext_lazy("the time of the visit"),
+    "minutes": gettext_lazy("how long it takes"),
+    "n": gettext_lazy("how many dates"),
+    "dates": gettext_lazy("the list of dates"),
+    "was": gettext_lazy("the time before it moved"),
+    "advice": gettext_lazy("the formulary’s advice, as a list"),
+    "months": gettext_lazy("months since the last visit"),
+    "text": gettext_lazy("what you write back"),
+}
 SHOWN = {"open": gettext_lazy("Open"), "closed": gettext_lazy("Closed"), "all": gettext_lazy("All")}
 
 
@@ -176,13 +199,14 @@ def inbox_close(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 @requires(Permission.SETTINGS_WRITE)
 @require_safe
 def wording_list(request: ClinicRequest) -> HttpResponse:
-    """Every kind of mail in every language, and whether its words are the clinic's own."""
+    """Every kind of mail in every language, whether its words are the clinic's own, and what became of tests."""
     own = {}
     for row in MailWording.objects.select_related("created_by").order_by("version"):
         own[row.kind, row.language] = row
     rows = [
         {
             "kind": kind,
+            "label": KIND_LABELS[kind],
             "subject": letters.shipped("en")["letters"][kind]["heading"],
             "languages": [
                 {"code": code, "name": name, "own": own.get((kind, code))} for code, name in settings.LANGUAGES
@@ -190,7 +214,9 @@ def wording_list(request: ClinicRequest) -> HttpResponse:
         }
         for kind in letters.KINDS
     ]
-    return render(request, "inbox/wording_list.html", {"rows": rows, "mail_leaves": mail_leaves(request)})
+    tests = Message.objects.filter(purpose="test", person_id=request.user.public_id).order_by("-created_at")[:3]
+    context = {"rows": rows, "tests": tests, "mail_leaves": mail_leaves(request)}
+    return render(request, "inbox/wording_list.html", context)
 
 
 class WordingForm(forms.Form):
@@ -207,8 +233,7 @@ class WordingForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def wording_edit(request: ClinicRequest, kind: str, language: str) -> HttpResponse:
     """A director's words for one kind and language: preview, check, keep or go back to what is shipped."""
-    if kind not in letters.KINDS or language not in dict(settings.LANGUAGES):
-        raise Http404
+    _check_kind(kind, language)
     now = letters.wording(kind, language)
     form = WordingForm(request.POST or None, initial={name: getattr(now, name) for name in letters.FIELDS})
     status = 200
@@ -230,55 +255,51 @@ def wording_edit(request: ClinicRequest, kind: str, language: str) -> HttpRespon
             status = 400
         else:
             shown = letters.Wording(**{name: texts[name] for name in letters.FIELDS}, version=now.version)
+    # The frame below asks for the letter by itself; what was typed and not kept waits for it here.
+    request.session[TYPED] = [kind, language, {name: getattr(shown, name) for name in letters.FIELDS}]
     context = {
         "kind": kind,
+        "label": KIND_LABELS[kind],
         "language": language,
         "language_name": dict(settings.LANGUAGES)[language],
         "form": form,
         "now": now,
-        "placeholders": [f"{{{name}}}" for name in sorted(letters.PLACEHOLDERS[kind])],
-        "required": [f"{{{name}}}" for name in sorted(letters.REQUIRED[kind])],
+        "changed": shown is not now,
+        "placeholders": [
+            (f"{{{name}}}", PLACEHOLDER_WORDS[name], name in letters.REQUIRED[kind])
+            for name in sorted(letters.PLACEHOLDERS[kind])
+        ],
         "preview": _preview(request, kind, language, shown),
         "history": MailWording.objects.filter(kind=kind, language=language).select_related("created_by")[:20],
     }
     return render(request, "inbox/wording_edit.html", context, status=status)
 
 
-def _preview(request: ClinicRequest, kind: str, language: str, texts: letters.Wording) -> letters.Composed:
+@requires(Permission.SETTINGS_WRITE)
+@require_safe
+@never_cache
+@xframe_options_sameorigin
+def wording_letter(request: ClinicRequest, kind: str, language: str) -> HttpResponse:
+    """The letter of the page above as its reader would see it, alone in its frame."""
+    _check_kind(kind, language)
+    shown = letters.wording(kind, language)
+    typed = request.session.get(TYPED)
+    if typed and typed[:2] == [kind, language]:
+        shown = letters.Wording(**typed[2], version=shown.version)
+    return letter_response(_preview(request, kind, language, shown).html)
+
+
+def _check_kind(kind: str, language: str) -> None:
+    if kind not in letters.KINDS or language not in dict(settings.LANGUAGES):
+        raise Http404
+
+
+def _preview(request: ClinicRequest, kind: str, language: str, texts: letters.Wording) -> Composed:
     site = request.site
     if site is None:
         raise Http404
     house = f"{request.clinic}, {site}"
-    at = datetime(2026, 10, 5, 7, 0, tzinfo=UTC)
-    day = letters.day_of(at, site.tz, language)
-    values = {
-        "name": "Ines Solberg",
-        "house": house,
-        "practitioner": request.user.name,
-        "phone": site.phone,
-        "place": site.name,
-        "zone": site.time_zone,
-        "months": 3,
-        "n": 2,
-        "text": "…",
-        "minutes": 40,
-        "was": letters.date_row(at - timedelta(days=4), site.tz, language),
-        "day": day,
-        "time": f"{at.astimezone(site.tz):%H:%M}",
-    }
-    frame = {
-        "site": site,
-        "link": settings.SITE_URL,
-        "choose": "",
-        "until": day,
-        "emergency": settings.EMERGENCY_NUMBER,
-        "urgent": False,
-        "reason": letters.shipped(language)["frame"]["reason_appointment"],
-    }
-    dates = [f"{letters.day_of(at + timedelta(days=28 * n), site.tz, language, year=True)}, 09:00" for n in (0, 1)]
-    return letters.compose(
-        kind, language=language, tz=site.tz, values=values, frame=frame, dates=dates, advice=["…", "…"], texts=texts
-    )
+    return example(kind, language, site=site, house=house, practitioner=request.user.name, texts=texts)
 
 
 @requires(Permission.SETTINGS_WRITE)

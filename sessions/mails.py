@@ -52,6 +52,11 @@ CATEGORY: Mapping[str, str] = {
 _REASON = {"appointment": "reason_appointment", "reminders": "reason_appointment", "offers": "reason_offer"}
 
 
+def reason_key(category: str) -> str:
+    """Which sentence at the foot says why the mail came."""
+    return _REASON.get(category, "reason_visit")
+
+
 # ------------------------------------------------------------------ whom we may write to
 
 
@@ -371,7 +376,7 @@ def queue_letter(
         "until": "",
         "emergency": settings.EMERGENCY_NUMBER,
         "urgent": category == "questions",
-        "reason": letters.shipped(language)["frame"][_REASON.get(category, "reason_visit")],
+        "reason": letters.shipped(language)["frame"][reason_key(category)],
     }
     headers: dict[str, str] = {}
     if link_until is not None:

@@ -95,8 +95,12 @@ def message_detail(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 @xframe_options_sameorigin
 def message_html(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """The letter as its reader sees it, alone in its frame."""
-    message = _message(request, public_id)
-    response = HttpResponse(_without_link(message.html))
+    return letter_response(_without_link(_message(request, public_id).html))
+
+
+def letter_response(html: str) -> HttpResponse:
+    """A letter for a frame, under a policy of its own."""
+    response = HttpResponse(html)
     response._csp_exempt = True  # type: ignore[attr-defined]
     response["Content-Security-Policy"] = LETTER_POLICY
     return response
