@@ -11,6 +11,13 @@ const show = (kind) => {
 
 document.addEventListener("htmx:before:response", (event) => {
   const answer = event.detail?.ctx?.response?.raw;
+  if (answer?.headers.get("X-Old-Token")) {
+    event.preventDefault(); // signed in anew elsewhere, or signed out
+    isOut = true;
+    show("out");
+    renew();
+    return;
+  }
   if (!answer?.redirected || !new URL(answer.url).pathname.startsWith(LOGIN)) {
     if (note && !note.hidden) show("");
     return;
@@ -25,7 +32,7 @@ document.addEventListener("htmx:error", (event) => {
 });
 
 // Back from signing in elsewhere: the page's own token is an old one by now.
-const renew = async () => {
+async function renew() {
   if (!isOut || document.visibilityState !== "visible") return;
   const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
   if (!answer?.ok) return;
@@ -36,6 +43,6 @@ const renew = async () => {
   for (const input of document.querySelectorAll('input[name="csrfmiddlewaretoken"]')) input.value = fresh;
   isOut = false;
   show("back");
-};
+}
 document.addEventListener("visibilitychange", renew);
 addEventListener("focus", renew);
