@@ -201,8 +201,11 @@ class _Second:
 
     def _mixed(self) -> set[str]:
         """Every ingredient in any syringe of any session."""
+        return {line["ingredient"] for syringe in self._every_syringe() for line in syringe["lines"]}
+
+    def _every_syringe(self) -> list[Mapping[str, Any]]:
         groups = [self.answer["syringes"], *(session["syringes"] for session in self.answer["sessions"])]
-        return {line["ingredient"] for group in groups for syringe in group for line in syringe["lines"]}
+        return [syringe for group in groups for syringe in group]
 
     def _screening(self) -> None:
         answer = self.answer
@@ -309,6 +312,8 @@ class _Second:
             area += _fraction(zone.area_cm2) if zone.measured else _fraction(zones[zone.zone]["area_cm2"])
         self.area = area
         self.number("area_cm2", self.answer["area_cm2"], area)
+        said = [(row["zone"], _fraction(row["area_cm2"])) for row in self.answer["zones"]]
+        self.same("zones", said, [(zone.zone, _fraction(zone.area_cm2)) for zone in self.case.zones])
         target = self.needle["target_volume"]
         wanted = _fraction(target["per_cm2"]) * area
         wanted = sorted((_fraction(target["min"]), wanted, _fraction(target["max"])))[1]
@@ -515,6 +520,10 @@ class _Second:
         self.same(f"{path}.addresses", {row["concern"] for row in line["addresses"]}, set(serves))
         if thing["role"] != "diluent":
             self.holds(path, bool(serves), "serves_no_concern", found=key)
+        else:
+            self.same(f"{path}.marginal_value", line["marginal_value"], None)
+        by_hand = {edit["ingredient"] for edit in self.answer["edits"] if edit["op"] == "set_volume"}
+        self.same(f"{path}.set_by_hand", line["set_by_hand"], key in by_hand)
         kinds = {entry["id"]: entry["kind"] for entry in self.documents["sources"]["sources"]}
         for row in line["addresses"]:
             entry = serves.get(row["concern"])
@@ -739,7 +748,7 @@ class _Second:
             self.same(f"{path}.state", row["state"], state or ("gave_way" if broken else "could_return"))
             agrees = row["limit"] in broken if broken else row["limit"] is None
             self.holds(f"{path}.limit", agrees, "wrong_limit", broken, row["limit"])
-        for syringe in self.answer["syringes"]:
+        for syringe in self._every_syringe():
             for line in syringe["lines"]:
                 for name, expected in (
                     ("required_by", {c for c, _, key, other in wanted if key == line["ingredient"] and not other}),
@@ -818,9 +827,11 @@ class _Second:
         keys = [line["ingredient"] for line in actives]
         worth = self._worth(keys)
         self.number("value", answer["value"], worth)
-        for line in actives:
-            without = self._worth(key for key in keys if key != line["ingredient"])
-            self.number(f"{line['ingredient']}.marginal_value", line["marginal_value"], worth - without)
+        adds = {key: worth - self._worth(other for other in keys if other != key) for key in set(keys)}
+        for line in (line for syringe in self._every_syringe() for line in syringe["lines"]):
+            if line["ingredient"] in adds:
+                key = line["ingredient"]
+                self.number(f"{key}.marginal_value", line["marginal_value"], adds[key])
         for place, row in enumerate(answer["alternatives"]):
             other = self._worth(row["ingredients"])
             self.number(f"alternatives[{place}].value", row["value"], other)
@@ -993,7 +1004,8 @@ class _Second:
         needed = set()
         for key, numbers in used.items():
             own = self.things[key]["per_session"]["min_interval_days"]
-            self.holds(f"course.{key}", numbers[0] == 1, "absent_from_first_session", found=numbers)
+            if self.things[key]["role"] != "diluent":  # that one comes where there is room for it
+                self.holds(f"course.{key}", numbers[0] == 1, "absent_from_first_session", found=numbers)
             for a, b in pairwise(numbers):
                 self.holds(f"course.{key}", days[b - 1] - days[a - 1] >= own, "own_interval_broken", own)
                 if own > floor * (b - a):
@@ -1092,11 +1104,33 @@ class _Second:
         sessions, total = self._price_of(self._planned())
         margin = self.course["cost_model"]["estimate_range_percent"]
         self.same("cost.currency", said["currency"], self.policy.currency)
+        self._cost_lines(said, total)
         self.number("cost.per_session", said["per_session"], _cents(sessions[0]))
         self.same("cost.sessions", [_fraction(each) for each in said["sessions"]], [_cents(each) for each in sessions])
         self.number("cost.total", said["total"], _cents(total))
         self.number("cost.low", said["low"], _cents(total * (100 + _fraction(margin["low"])) / 100))
         self.number("cost.high", said["high"], _cents(total * (100 + _fraction(margin["high"])) / 100))
+
+    def _cost_lines(self, said: Mapping[str, Any], total: Fraction) -> None:
+        """How the price is made up: the base, then with each factor, then the ingredients of each session."""
+        model, price = self.course["cost_model"], _fraction(self.policy.price_per_unit)
+        amount = _fraction(model["base_session_units"]) * price
+        expected = [("base", _cents(amount))]
+        for item, key in (("region", self.policy.region), ("provider", self.policy.provider)):
+            amount *= next(_fraction(entry["multiplier"]) for entry in model[item] if entry["key"] == key)
+            expected.append((item, _cents(amount)))
+        bands = [entry for entry in model["injection_band"] if self.points <= entry["points_up_to"]]
+        amount *= _fraction((bands or model["injection_band"][-1:])[0]["multiplier"])
+        expected.append(("injections", _cents(amount)))
+        for lines in self._planned():
+            units = [
+                _fraction(line["volume_ml"]) * _fraction(self.things[line["ingredient"]]["relative_cost_per_ml"])
+                for line in lines
+            ]
+            spent = sum(units, Fraction(0)) * _fraction(model["ingredient_unit_value"]) * price
+            expected.append(("ingredients", _cents(spent)))
+        expected.append(("package", _cents(total)))
+        self.same("cost.lines", [(row["item"], _fraction(row["amount"])) for row in said["lines"]], expected)
 
     def _fingerprint(self) -> None:
         rest = {key: value for key, value in self.answer.items() if key != "fingerprint"}
