@@ -138,6 +138,7 @@ class Asked:
     last_time: str = ""
     errors: tuple[str, ...] = ()
     parts: tuple[AskedPart, ...] = ()
+    said: tuple[str, ...] = ()  # its texts as the vocabulary has them
 
     @property
     def is_answered(self) -> bool:
@@ -169,6 +170,10 @@ class AskedSection:
     label: str
     for_practitioner: bool = False
     questions: list[Asked] = field(default_factory=list)
+
+    @property
+    def said(self) -> list[str]:
+        return [text for question in self.questions for text in question.said]
 
     @property
     def answered(self) -> int:
@@ -590,6 +595,12 @@ class IntakeForm(forms.Form):
             last_time=self._last_time(fact),
             errors=self._errors_at(name),
             parts=self._parts_of(fact, chosen) if kind == "parts" else (),
+            said=(
+                fact.question,
+                fact.help,
+                *(choice.label for choice in fact.values),
+                *(stage.description for stage in (scale.stages if scale else ())),
+            ),
         )
 
     def _values_of(self, fact: Fact, chosen: set[str]) -> tuple[Option, ...]:
@@ -657,6 +668,7 @@ class IntakeForm(forms.Form):
                         for v, label in labels
                     ),
                     errors=self._errors_at(name),
+                    said=(concern.label, concern.patient_description),
                 )
             )
         return asked

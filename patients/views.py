@@ -609,6 +609,7 @@ def _form_context(
         "form": form,
         "sections": sections,
         "concerns": concerns,
+        "concerns_said": [text for question in concerns for text in question.said],
         "concerns_chosen": sum(question.is_answered for question in concerns),
         "zones": zones,
         "zones_chosen": sum(zone.chosen for zone in zones),

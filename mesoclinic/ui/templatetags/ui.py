@@ -22,6 +22,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from mesoclinic import reviews
 from mesoclinic.numbers import shown_number
 from mesoclinic.ui import drawings, icons, toasts
 
@@ -192,6 +193,24 @@ def strength(value: int | str) -> dict[str, Any]:
 def swatch(number: int | str) -> dict[str, Any]:
     """The coloured square of a cocktail line: its number, or "S" for a diluent."""
     return {"number": number, "band": drawings.band_of(number)}
+
+
+@register.inclusion_tag("components/to_review.html")
+def to_review(*texts: Any) -> dict[str, Any]:
+    """``{% to_review row.message %}``: a small mark where a translation waits for a reviewer, the English behind it."""
+    return {"pairs": reviews.waiting(*texts)}
+
+
+@register.simple_tag
+def translations_to_review() -> int:
+    """How many clinical texts of the page's language wait for a reviewer."""
+    return reviews.number_to_review()
+
+
+@register.simple_tag
+def translation_states() -> list[reviews.State]:
+    """Each language besides English, with how far its clinical texts are reviewed."""
+    return reviews.states()
 
 
 @register.simple_block_tag
