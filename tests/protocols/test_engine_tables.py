@@ -1,0 +1,402 @@
+"""Small tables for the engine's arithmetic: doses, mixtures, triggers, the search. Each number by hand."""
+
+from __future__ import annotations
+
+import copy
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from protocols.engine import ENGINE_VERSION, apply_edits, build_formulary, canonical_json, propose, verify
+from protocols.engine.dose import Diluent, Limits, Mixture, _raise_one, _Room, _scale_down, _spread, dose, fill
+from protocols.engine.model import FactShape
+from protocols.engine.partition import SyringeRules, clashes_of
+from protocols.engine.select import Requirement, halving_sum
+from protocols.engine.triggers import Every, Reason, Some, Test, build_trigger
+from protocols.engine.verify import _Second
+from protocols.formulary.loader import load_documents
+from tests.protocols.worked_cases import answer_of, by_id, man, starter
+
+SALINE = 9
+
+
+def water(*joins: bool, most: int = 100) -> Diluent:
+    return Diluent(index=SALINE, most=most, joins=joins)
+
+
+def limits(*rows: tuple[int, int, int]) -> dict[int, Limits]:
+    return {i: Limits(least=least, usual=usual, most=most) for i, (least, usual, most) in enumerate(rows)}
+
+
+# ---------------------------------------------------------------------- dose
+@pytest.mark.parametrize(
+    ("amount", "rooms", "poured"),
+    [
+        (0, [3, 3], [0, 0]), (-1, [3, 3], [0, 0]), (1, [0, 0], [0, 0]), (1, [3, 3], [1, 0]),
+        (2, [3, 3], [1, 1]),
+        (3, [3, 3], [2, 1]), (5, [1, 9], [1, 4]), (5, [9, 1], [5, 0]), (4, [2, 3, 5], [1, 1, 2]),
+        (10, [2, 3, 5], [2, 3, 5]),
+        (1, [1], [1]), (7, [10, 10, 10], [3, 2, 2]), (6, [1, 5, 5], [0, 3, 3]),
+    ],
+)  # fmt: skip
+def test_diluent_is_spread_by_the_room_in_each_mixture(amount: int, rooms: list[int], poured: list[int]) -> None:
+    assert _spread(amount, rooms) == poured
+
+
+@pytest.mark.parametrize(
+    ("joins", "share", "each", "total"),
+    [
+        ((True, True), Fraction(3, 4), [30, 15], 45),
+        ((True, False), Fraction(3, 4), [30, 0], 30),
+        ((False, False), Fraction(3, 4), [0, 0], 0),
+        ((True, True), Fraction(1, 2), [10, 5], 15),
+        ((True, True), Fraction(1, 3), [5, 2], 7),
+        ((True, True), Fraction(0), [0, 0], 0),
+    ],
+)
+def test_room_for_diluent_follows_the_share(
+    joins: tuple[bool, ...], share: Fraction, each: list[int], total: int
+) -> None:
+    steps = {0: 4, 1: 6, 2: 5}
+    room = _Room(groups=(0b011, 0b100), diluent=water(*joins), share=share)
+    assert (room.each(steps), room.total(steps)) == (each, total)
+    assert _Room(groups=(0b011, 0b100), diluent=water(*joins, most=4), share=share).total(steps) == min(4, total)
+
+
+def test_room_without_a_diluent_is_none() -> None:
+    room = _Room(groups=(0b01, 0b10), diluent=None, share=Fraction(3, 4))
+    assert (room.each({0: 4, 1: 4}), room.total({0: 4, 1: 4})) == ([0, 0], 0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "target", "left"),
+    [
+        ({0: 10, 1: 10}, 20, {0: 10, 1: 10}),
+        ({0: 10, 1: 10}, 19, {0: 9, 1: 10}),  # equal shares: the earlier key first
+        ({0: 10, 1: 10}, 18, {0: 9, 1: 9}),
+        ({0: 10, 1: 10}, 25, {0: 10, 1: 10}),
+        ({0: 12, 1: 10}, 21, {0: 11, 1: 10}),
+        ({0: 10, 1: 10}, 7, {0: 2, 1: 5}),  # the first stops at its minimum
+    ],
+)
+def test_volumes_are_scaled_down_a_step_at_a_time(steps: dict[int, int], target: int, left: dict[int, int]) -> None:
+    least = {0: Limits(least=2, usual=10, most=20), 1: Limits(least=5, usual=10, most=20)}
+    _scale_down(steps, least, target)
+    assert steps == left
+
+
+def test_minimums_above_the_target_are_a_mistake_in_code() -> None:
+    with pytest.raises(ValueError, match="minimums"):
+        _scale_down({0: 2, 1: 5}, limits((2, 10, 20), (5, 10, 20)), 6)
+
+
+@pytest.mark.parametrize(
+    ("steps", "rows", "budget", "raised"),
+    [
+        ((4, 4), ((1, 4, 8), (1, 4, 8)), None, (5, 4)),  # equal room: the earlier key
+        ((4, 4), ((1, 4, 6), (1, 4, 8)), None, (4, 5)),  # a quarter of its room, not a half
+        ((5, 4), ((1, 4, 8), (1, 4, 8)), None, (5, 5)),
+        ((5, 5), ((1, 4, 8), (1, 4, 6)), None, (6, 5)),
+        ((8, 4), ((1, 4, 8), (1, 4, 8)), None, (8, 5)),
+        ((8, 8), ((1, 4, 8), (1, 4, 8)), None, None),
+        ((4, 4), ((1, 4, 8), (1, 4, 8)), 12, None),  # 4 × 1 + 4 × 2 is all there is
+        ((4, 4), ((1, 4, 8), (1, 4, 8)), 13, (5, 4)),
+        ((8, 4), ((1, 4, 8), (1, 4, 8)), 17, None),  # only the dearer one has room, for 2
+        ((8, 4), ((1, 4, 8), (1, 4, 8)), 18, (8, 5)),
+    ],
+)
+def test_one_step_goes_where_least_of_the_room_is_used(
+    steps: tuple[int, int], rows: tuple[tuple[int, int, int], ...], budget: int | None, raised: tuple[int, int] | None
+) -> None:
+    given = dict(enumerate(steps))
+    done = _raise_one(given, limits(*rows), budget, {0: 1, 1: 2})
+    assert done is (raised is not None)
+    assert given == dict(enumerate(raised or steps))
+
+
+def test_a_budget_without_prices_binds_nothing() -> None:
+    given = {0: 4}
+    assert _raise_one(given, limits((1, 4, 8)), 0, None) is True
+    assert given == {0: 5}
+
+
+def test_mixtures_are_filled_up_to_the_target_and_no_further() -> None:
+    groups, steps = (0b011, 0b100), {0: 4, 1: 6, 2: 5}
+    for target, poured in ((15, [0, 0]), (14, [0, 0]), (16, [1, 0]), (18, [2, 1]), (60, [30, 15]), (99, [30, 15])):
+        mixtures = fill(groups, steps, target, water(True, True), Fraction(3, 4))
+        assert [mixture.diluent_steps for mixture in mixtures] == poured
+        assert [dict(mixture.steps) for mixture in mixtures] == [{0: 4, 1: 6}, {2: 5}]
+        assert [mixture.diluent for mixture in mixtures] == [SALINE, SALINE]
+        assert sum(mixture.total for mixture in mixtures) == 15 + sum(poured)
+    (bare,) = fill((0b1,), {0: 4}, 9, None, Fraction(3, 4))
+    assert bare == Mixture(steps={0: 4}, diluent=-1, diluent_steps=0)
+
+
+@pytest.mark.parametrize(
+    ("target", "diluent", "expected"),
+    [
+        (5, water(True), ((2, 3), 0)),  # scaled down
+        (8, water(True), ((4, 4), 0)),
+        (20, water(True), ((4, 4), 12)),  # thinned first
+        (32, water(True), ((4, 4), 24)),
+        (33, water(True), ((5, 4), 24)),  # then raised, no further than needed
+        (36, water(True), ((5, 4), 27)),
+        (37, water(True), ((5, 5), 27)),
+        (20, water(True, most=4), ((8, 8), 4)),
+        (21, water(True, most=4), ((8, 8), 4)),  # short, and stays short
+        (9, None, ((5, 4), 0)),
+        (20, None, ((8, 8), 0)),
+    ],
+)
+def test_dose_thins_before_it_raises(
+    target: int, diluent: Diluent | None, expected: tuple[tuple[int, int], int]
+) -> None:
+    (mixture,) = dose((0b11,), limits((1, 4, 8), (3, 4, 8)), target, diluent, Fraction(3, 4))
+    assert ((mixture.steps[0], mixture.steps[1]), mixture.diluent_steps) == expected
+
+
+def test_dose_keeps_the_budget_when_it_raises() -> None:
+    (mixture,) = dose((0b11,), limits((1, 4, 8), (1, 4, 8)), 16, None, Fraction(3, 4), budget=14, cost={0: 1, 1: 2})
+    assert dict(mixture.steps) == {0: 6, 1: 4}
+
+
+# ---------------------------------------------------------------------- partition
+def rules(n: int, apart: set[tuple[int, int]] = frozenset(), **changes: Any) -> SyringeRules:  # type: ignore[assignment]
+    masks = [sum(1 << b if a == i else 1 << a for a, b in apart if i in (a, b)) for i in range(n)]
+    base: dict[str, Any] = {
+        "apart": tuple(masks), "hurried": (0,) * n, "ph_low": (50,) * n, "ph_high": (70,) * n, "per_syringe": 5,
+        "most": 3, "dilutable_mask": (1 << n) - 1,
+    }  # fmt: skip
+    return SyringeRules(**{**base, **changes})
+
+
+def test_windows_that_touch_meet_and_others_clash() -> None:
+    assert clashes_of((0, 0, 0), (40, 60, 61), (60, 70, 70)) == (0b100, 0, 0b001)
+    assert clashes_of((0b10, 0b01), (50, 50), (70, 70)) == (0b10, 0b01)
+    assert clashes_of((0,), (70,), (50,)) == (0b1,), "a window that is none"
+
+
+@pytest.mark.parametrize(
+    ("made", "mask", "count", "groups"),
+    [
+        (rules(3), 0, 0, ()),
+        (rules(3), 0b111, 1, (0b111,)),
+        (rules(3, per_syringe=2), 0b111, 2, (0b011, 0b100)),
+        (rules(3, per_syringe=3), 0b111, 1, (0b111,)),
+        (rules(3, {(0, 1)}), 0b111, 2, (0b101, 0b010)),
+        (rules(3, {(0, 1), (0, 2)}), 0b111, 2, (0b001, 0b110)),
+        (rules(3, {(0, 1), (0, 2), (1, 2)}), 0b111, 3, (0b001, 0b010, 0b100)),
+        (rules(3, {(0, 1), (0, 2), (1, 2)}, most=2), 0b111, 3, None),
+        (rules(3, {(0, 1)}, hurried=(0b100, 0, 0b001)), 0b111, 2, (0b001, 0b110)),  # no hurried pair in one
+        (rules(3, {(0, 1)}, dilutable_mask=0b110), 0b111, 2, (0b001, 0b110)),  # two dilutable, not one
+        (rules(4, {(0, 1)}, per_syringe=2), 0b1111, 2, (0b0101, 0b1010)),
+        (rules(2, ph_low=(50, 65), ph_high=(60, 70)), 0b11, 2, (0b01, 0b10)),
+    ],
+)
+def test_mixtures_are_the_fewest_then_the_calmest(
+    made: SyringeRules, mask: int, count: int, groups: tuple[int, ...] | None
+) -> None:
+    assert made.fewest(mask) == count
+    assert made.fits(mask) is (count <= 1)
+    if groups is not None:
+        assert made.best(mask) == groups
+
+
+# ---------------------------------------------------------------------- triggers
+NUMBER = FactShape(key="n", type="number", values=(), minimum=Decimal(0), maximum=Decimal(99))
+FLAG = FactShape(key="b", type="boolean", values=(), minimum=None, maximum=None)
+MANY = FactShape(key="m", type="list", values=("a", "b", "c"), minimum=None, maximum=None)
+WOMEN = FactShape(
+    key="w", type="boolean", values=(), minimum=None, maximum=None, only_if_fact="sex", only_if_value="female"
+)
+SHAPES = {shape.key: shape for shape in (NUMBER, FLAG, MANY, WOMEN)}
+
+
+def test_(fact: str, op: str, value: Any) -> Test:
+    made = build_trigger({"fact": fact, "op": op, "value": value}, SHAPES)
+    assert isinstance(made, Test)
+    return made
+
+
+test_.__test__ = False  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "below", "at", "above", "unanswered"),
+    [
+        ("lt", 5, True, False, False, False),
+        ("lte", 5, True, True, False, False),
+        ("gt", 5, False, False, True, False),
+        ("gte", 5, False, True, True, False),
+        ("is", 5, False, True, False, False),
+        ("is_not", 5, True, False, True, True),
+        ("in", [5, 6], False, True, True, False),
+    ],
+)
+def test_each_comparison_at_its_edge(op: str, value: Any, below: bool, at: bool, above: bool, unanswered: bool) -> None:
+    made = test_("n", op, value)
+    cases = [{"n": Decimal(4)}, {"n": Decimal(5)}, {"n": Decimal(6)}, {}]
+    assert [made.holds(answers) for answers in cases] == [below, at, above, unanswered]
+    assert made.may_hold({}) is True
+    assert [list(made.deciding(answers)) for answers in cases] == [[], [], [], ["n"]]
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "holds", "told"),
+    [
+        ("includes", "a", [False, True, True], ("a",)),
+        ("includes_any", ["a", "c"], [False, True, True], ("a", "c")),
+        ("is_not_empty", True, [False, True, True], ("a", "b", "c")),
+        ("is_not_empty", False, [True, False, False], None),
+    ],
+)
+def test_each_test_of_a_list(op: str, value: Any, holds: list[bool], told: tuple[str, ...] | None) -> None:
+    made = test_("m", op, value)
+    assert [made.holds({"m": answer}) for answer in ((), ("a",), ("a", "b", "c"))] == holds
+    assert made.holds({}) is False
+    if told is not None:
+        (reason,) = made.reasons({"m": ("a", "b", "c")})
+        assert reason.answer == told
+
+
+def test_an_unknown_operation_is_a_mistake_in_code() -> None:
+    with pytest.raises(ValueError, match="unknown operation"):
+        Test(fact="n", op="near", value=1, shape=NUMBER).holds({"n": 1})
+
+
+def test_triggers_join_their_parts() -> None:
+    every = build_trigger(
+        {"all": [{"fact": "b", "op": "is", "value": True}, {"fact": "n", "op": "gt", "value": 5}]}, SHAPES
+    )
+    some = build_trigger(
+        {"any": [{"fact": "b", "op": "is", "value": True}, {"fact": "n", "op": "gt", "value": 5}]}, SHAPES
+    )
+    assert isinstance(every, Every) and isinstance(some, Some)
+    both, one, none = {"b": True, "n": 6}, {"b": True, "n": 5}, {"b": False, "n": 5}
+    assert [every.holds(answers) for answers in (both, one, none)] == [True, False, False]
+    assert [some.holds(answers) for answers in (both, one, none)] == [True, True, False]
+    assert [every.may_hold(answers) for answers in ({}, {"b": True}, {"b": False})] == [True, True, False]
+    assert [some.may_hold(answers) for answers in ({}, {"b": False}, none)] == [True, True, False]
+    assert list(every.deciding({"b": True})) == ["n"]
+    assert list(some.deciding({"b": False})) == ["n"]
+    assert list(every.facts()) == list(some.facts()) == ["b", "n"]
+    flag = Reason(fact="b", op="is", value=True, answer=True)
+    number = Reason(fact="n", op="gt", value=Decimal(5), answer=6)
+    assert list(every.reasons(both)) == list(some.reasons(both)) == [flag, number]
+    assert list(every.reasons(one)) == [] and list(some.reasons(one)) == [flag]
+
+
+def test_a_fact_that_cannot_apply_is_not_asked() -> None:
+    made = test_("w", "is", True)
+    for answers, may in (({}, True), ({"sex": "female"}, True), ({"sex": "male"}, False)):
+        assert made.may_hold(answers) is may
+        assert list(made.deciding(answers)) == (["w"] if may else [])
+    assert (
+        list(build_trigger({"any": [{"fact": "w", "op": "is", "value": True}]}, SHAPES).deciding({"sex": "male"})) == []
+    )
+
+
+# ---------------------------------------------------------------------- the search
+@pytest.mark.parametrize(("falling", "total"), [([], 0), ([8], 8), ([8, 8], 12), ([8, 4, 4], 11), ([7], 7)])
+def test_each_further_ingredient_counts_half(falling: list[int], total: int) -> None:
+    assert halving_sum(falling) == total
+
+
+def test_a_requirement_without_an_ingredient_is_met_by_none() -> None:
+    problem = propose(man(), starter()).setting.problem
+    lone = Requirement(level=0, concern="x", first_choice="y", index=-1, substitute=False)
+    from dataclasses import replace
+
+    assert replace(problem, requirements=(lone,)).met((1 << 44) - 1) == (0, 0, 0)
+
+
+# ---------------------------------------------------------------------- the corners that nothing else reaches
+def test_a_plain_value_has_a_canonical_form() -> None:
+    assert [canonical_json(value) for value in ("é", 1, None, True)] == ['"é"'.encode(), b"1", b"null", b"true"]
+
+
+def test_the_engine_of_today_is_spoken_and_an_unknown_one_is_not() -> None:
+    proposal = propose(by_id("C03"), starter())
+    assert proposal.as_said_by(ENGINE_VERSION) == (proposal.as_dict(),)
+    assert proposal.as_said_by("0.1") == ()
+
+
+def test_alternative_without_room_for_a_volume_set_by_hand_is_dosed_anew() -> None:
+    """4.5 mL in all: 2.5 mL of one fits beside two others, not beside three."""
+    case = man(zones=[{"zone": "frontal", "area_cm2": "80"}, {"zone": "mid_scalp", "area_cm2": "100"}])
+    edit = {"op": "set_volume", "ingredient": "pdrn", "volume_ml": "2.5"}
+    result = apply_edits(case, starter(), None, [edit])
+    answer = result.proposal.as_dict()
+    volumes = {
+        len(row["ingredients"]): {line["ingredient"]: line["volume_ml"] for line in row["lines"]}
+        for row in answer["alternatives"]
+    }
+
+    assert (result.refusals, answer["target_volume_ml"]) == ((), "4.5")
+    assert volumes[4]["pdrn"] != "2.5" and sum(map(Decimal, volumes[4].values())) == Decimal("4.5")
+    assert volumes[3].get("pdrn", "2.5") == "2.5"
+    assert verify(answer, case, starter()) == ()
+
+
+def test_second_calculation_knows_a_pair_by_class() -> None:
+    documents = copy.deepcopy(load_documents())
+    pair = {**documents["screening"]["incompatibilities"][0], "key": "by_class"}
+    classes = {thing["key"]: thing["class"] for thing in documents["ingredients"]["ingredients"]}
+    pair |= {"a": {"class": classes["acetyl_tetrapeptide_3"]}, "b": "biochanin_a", "severity": "separate_syringe", "scope": "syringe"}
+    documents["screening"]["incompatibilities"].append(pair)
+    apart = build_formulary(documents)
+
+    answer = propose(by_id("C03"), apart).as_dict()
+
+    assert len(answer["syringes"]) == 2
+    assert verify(answer, by_id("C03"), apart) == ()
+    assert "forbidden_in_one_syringe" in {row.code for row in verify(answer_of(by_id("C03")), by_id("C03"), apart)}
+
+
+def test_second_calculation_finds_an_unknown_schedule_in_the_edits() -> None:
+    answer = copy.deepcopy(answer_of(by_id("C03")))
+    answer["edits"] = [{"op": "set_schedule", "schedule": "never"}]
+    assert "unreadable" in {row.code for row in verify(answer, by_id("C03"), starter())}
+
+
+def test_second_calculation_finds_a_course_where_no_even_one_keeps_the_rule() -> None:
+    documents = copy.deepcopy(load_documents())
+    band = next(row for row in documents["course"]["sessions"]["by_severity"] if row["severity"] == "moderate")
+    band["interval"] = {**band["interval"], "max": band["interval"]["min"]}
+    band["default_offsets"] = {**band["default_offsets"], "values": [0, 1, 2, 3, 4, 5]}
+    band["alternative_schedules"] = []
+    band["span"] = {**band["span"], "min": 500, "max": 600}
+    second = _second(documents)
+    second.worst = "moderate"
+    assert second._schedule_asked_for(band) == ("even", answer_of(by_id("C03"))["course"]["offsets_days"])
+
+
+def _second(documents: dict[str, Any]) -> _Second:
+    from protocols.engine import Policy, parse_case
+
+    formulary = build_formulary(documents)
+    return _Second(
+        answer=answer_of(by_id("C03")),
+        case=parse_case(by_id("C03"), formulary),
+        formulary=formulary,
+        policy=Policy.default(formulary),
+        stock=None,
+    )
+
+
+def test_alternative_that_leaves_an_ingredient_out_too_early_is_found() -> None:
+    case = man(
+        concerns=[{"concern": "androgenetic_alopecia", "severity": "severe"}],
+        formulary_overrides={"activate": ["dutasteride"]},
+    )
+    answer = copy.deepcopy(answer_of(case))
+    row = next(row for row in answer["alternatives"] if row["sessions"])
+    row["sessions"][0]["lines"] = row["lines"]
+
+    assert "own_interval_broken" in {found.code for found in verify(answer, case, starter())}
+    row["sessions"][0]["lines"] = []
+    assert "left_out_of_a_session" in {found.code for found in verify(answer, case, starter())}
+    row["sessions"][0]["lines"] = [{**row["lines"][0], "ingredient": "water_for_injections"}]
+    assert "not_for_topping_up" in {found.code for found in verify(answer, case, starter())}
