@@ -18,6 +18,7 @@ import yaml
 from django.db import transaction
 from django.utils import translation
 from django.utils.formats import date_format
+from django.utils.html import escape
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
@@ -191,7 +192,9 @@ def compose(
         for name, text in shipped(language)["frame"].items()
     }
     context = {"letter": letter, "said": said, **frame}
-    return render("letter", context, language=language, tz=tz)
+    composed = render("letter", context, language=language, tz=tz)
+    phone = escape(plain.get("phone", ""))  # a number that breaks at the end of a line is hard to dial
+    return composed._replace(html=composed.html.replace(phone, phone.replace(" ", "\N{NO-BREAK SPACE}")))
 
 
 # ------------------------------------------------------------------ what a director changes

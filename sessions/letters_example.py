@@ -36,10 +36,10 @@ def example(
     purpose, tz = purpose_of(kind), site.tz
     category = mails.CATEGORY[purpose]
     one = kind.endswith("_one") or purpose.startswith("reminder")
-    days = [AT + timedelta(days=28 * number) for number in range(1 if one else 4)]
-    earlier = AT - timedelta(days=2)
-    told = earlier if "_moved" in kind else None
-    dates = [letters.date_row(at, tz, language, was=None if one else told) for at in days]
+    first = AT.astimezone(tz)
+    days = [first + timedelta(days=28 * number) for number in range(1 if one else 4)]  # the same wall time
+    several_moved = "_moved" in kind and not one
+    dates = [letters.date_row(at, tz, language, was=at - timedelta(days=2) if several_moved else None) for at in days]
     if one:
         dates = [f"{dates[0]}, {house}, {site.address}"]
     values: dict[str, Any] = {
@@ -55,14 +55,14 @@ def example(
         "minutes": 40,
         "day": letters.day_of(AT, tz, language),
         "time": f"{AT.astimezone(tz):%H:%M}",
-        "was": letters.date_row(earlier, tz, language),
+        "was": letters.date_row(first - timedelta(days=2), tz, language),
     }
     has_link = purpose != mails.CANCELLATION
     frame: dict[str, Any] = {
         "site": site,
         "link": f"{settings.SITE_URL}/a/{TOKEN}/" if has_link else "",
         "choose": f"{settings.SITE_URL}/a/{TOKEN}/mails/" if has_link else "",
-        "until": letters.day_of(AT, tz, language, year=True) if has_link else "",
+        "until": letters.day_of(days[-1], tz, language, year=True) if has_link else "",
         "emergency": settings.EMERGENCY_NUMBER,
         "urgent": category == "questions",
         "reason": letters.shipped(language)["frame"][mails.reason_key(category)],

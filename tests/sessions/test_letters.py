@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from html import unescape
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,10 +16,12 @@ from django.urls import reverse
 
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidInput, NotAllowed
+from mesoclinic.messaging.models import Message
 from protocols.formulary.loader import load_documents
 from sessions import letters
 from sessions.followup_models import MailWording
 from sessions.followups import advice_for
+from sessions.letters_example import example
 from tests import factories
 
 LANGUAGES = ("en", "fr", "es")
@@ -132,6 +135,43 @@ def test_no_text_is_left_in_english() -> None:
         assert same == []
 
 
+def shown(html: str) -> list[str]:
+    """What the reader sees, piece by piece, the preview line included."""
+    body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    return [" ".join(unescape(piece).split()) for piece in re.split(r"<[^>]+>", body) if piece.strip()]
+
+
+def sentences(pieces: list[str]) -> set[str]:
+    """What is long enough to be language: names, addresses and numbers are the same everywhere."""
+    found = {part.strip(" :;") for piece in pieces for part in re.split(r"(?<=[.!?])\s|: ", piece)}
+    return {
+        one for one in found if len(re.findall(r"[^\W\d_]{2,}", one)) >= 2 and not re.search("Tilleuls|https?:/", one)
+    }
+
+
+@pytest.mark.parametrize("language", ("fr", "es"))
+@pytest.mark.parametrize("kind", letters.KINDS)
+def test_letter_as_the_reader_sees_it_holds_no_english_and_no_placeholder(kind: str, language: str, lyon) -> None:
+    def letter(which: str) -> letters.Composed:
+        return example(kind, which, site=lyon, house="Clinique des Tilleuls, Lyon", practitioner="Dr Ada Moreau")
+
+    english, other = letter("en"), letter(language)
+    theirs = sentences([*shown(other.html), other.subject, *other.text.splitlines()])
+
+    assert len(theirs) > 8  # there is something to compare
+    assert theirs & sentences([*shown(english.html), english.subject, *english.text.splitlines()]) <= {"Dr Ada Moreau"}
+    for text in (other.subject, other.text, *shown(other.html)):
+        assert not re.search(r"[{}]|\bNone\b|%\(", text)
+    assert f'lang="{language}"' in other.html
+    assert "  " not in "".join(shown(other.html))  # a placeholder that is filled with nothing
+
+
+def test_phone_number_never_breaks_at_the_end_of_a_line(lyon) -> None:
+    html = composed("checkpoint", "en", lyon).html
+
+    assert "+33\N{NO-BREAK SPACE}4" in html and "+33 4" not in html
+
+
 def test_every_shipped_wording_passes_the_directors_own_check() -> None:
     wrong = {
         (kind, language): faults
@@ -220,9 +260,32 @@ def test_page_previews_refuses_and_keeps(dora, sign_in) -> None:
     assert "{dates} is missing." in refused.content.decode()
     assert "Dear {name}" in refused.content.decode()
     assert client.post(url, {**own(heading="Soon"), "do": "keep"}).status_code == 302
+    assert "own words" in client.get(url).content.decode()
     assert letters.wording("reminder_7d", "en").heading == "Soon"
     assert client.post(url, {"do": "reset"}).status_code == 302
     assert letters.wording("reminder_7d", "en").heading == "We see you in a week"
+
+
+def test_letter_in_its_frame_says_what_was_typed_and_not_kept(dora, sign_in) -> None:
+    client, url = sign_in(dora), reverse("inbox:wording", args=["reminder_7d", "en"])
+    frame = reverse("inbox:wording_letter", args=["reminder_7d", "en"])
+    client.post(url, {**own(heading="<i>Soon</i>"), "do": "preview"})
+    shown = client.get(frame)
+    assert "&lt;i&gt;Soon&lt;/i&gt;" in shown.content.decode()
+    assert shown["X-Frame-Options"] == "SAMEORIGIN" and "default-src 'none'" in shown["Content-Security-Policy"]
+    client.post(url, {**own(body="Dear {name}"), "do": "preview"})  # refused: the frame goes back to what is kept
+
+    assert "Soon" not in client.get(frame).content.decode()
+    assert "We see you in a week" in client.get(frame).content.decode()
+
+
+def test_director_sees_what_became_of_a_test(dora, sign_in) -> None:
+    client = sign_in(dora)
+    client.post(reverse("inbox:mail_test"))
+    Message.objects.update(state="failed", last_error="535 wrong password")
+    page = client.get(reverse("inbox:wordings")).content.decode()
+
+    assert "Your last tests" in page and "535 wrong password" in page and dora.email in page
 
 
 @pytest.mark.parametrize("kind", letters.KINDS)
@@ -232,8 +295,6 @@ def test_page_shows_every_kind(kind: str, dora, sign_in) -> None:
 
 
 def test_test_mail_goes_to_oneself_only(dora, sign_in) -> None:
-    from mesoclinic.messaging.models import Message
-
     factories.clinic()
     response = sign_in(dora).post(reverse("inbox:mail_test"), follow=True)
 
