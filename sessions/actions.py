@@ -40,7 +40,7 @@ from sessions.models import (
     TreatmentSession,
     TreatmentSessionStatus,
 )
-from sessions.overbooking import Overbook, settle, told_over
+from sessions.overbooking import Overbook, check_not_taken, settle, told_over
 from sessions.permissions import (
     check_can_book,
     check_can_cancel,
@@ -217,9 +217,28 @@ def book_appointment(
     """
     wanted: list[Appointment] = []
 
+    def check_early(current: Plan) -> None:
+        """The cheap half of the checks: most who come too late are told so by it."""
+        check_can_book(current, site=site, by=by)
+        if overbook is None:
+            turnover = turnover_for(current, site)
+            check_not_taken(
+                Appointment(
+                    course=Course.objects.filter(plan=current).first(),
+                    patient=current.patient,
+                    practitioner=practitioner,
+                    room=room,
+                    site=site,
+                    starts_at=starts_at,
+                    ends_at=starts_at + timedelta(minutes=terms_of(current).minutes),
+                    prepare_minutes=turnover.prepare,
+                    cleanup_minutes=turnover.cleanup,
+                )
+            )
+
     def wish(current: Plan) -> tuple[Appointment, list[Appointment]]:
         """The visit as it would be written, and what it would be booked over; or the refusal."""
-        check_can_book(current, site=site, by=by)
+        check_early(current)
         check_practitioner(practitioner, site=site, plan=current)
         check_can_treat(practitioner, plan=current, site=site)
         check_room_serves(room, plan=current, site=site)
@@ -272,7 +291,7 @@ def book_appointment(
         return visit
 
     # Once without a lock: who cannot have the time is told so without waiting for those who can.
-    wish(Plan.objects.select_related("patient", "formulary").get(pk=plan.pk))
+    check_early(Plan.objects.select_related("patient", "formulary").get(pk=plan.pk))
     return in_words(book, wanted)
 
 

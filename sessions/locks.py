@@ -3,12 +3,17 @@
 The overlap guards decide; these locks only keep two racing transactions from waiting for each other. On PostgreSQL
 racing inserts under an exclusion constraint can deadlock, so every booking first takes advisory locks on what it wants,
 always in the same order: practitioners, rooms, patients, each by id. SQLite has one writer at a time (immediate
-transactions) and needs none.
+transactions). Who waits for it there asks again and again and may be passed over until the time is up. So bookings stand
+in a line of their own first: a lock on a file beside the database, which ends with the process that holds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import fcntl
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from django.db import OperationalError, connection
@@ -18,6 +23,7 @@ from mesoclinic.errors import DomainError
 
 _PRACTITIONER, _ROOM, _PATIENT = 7_301, 7_302, 7_303
 Result = TypeVar("Result")
+_turn = threading.local()
 
 
 class Busy(DomainError):
@@ -47,6 +53,27 @@ def with_one_retry(attempt: Callable[[], Result]) -> Result:
     """
     if connection.in_atomic_block:
         return attempt()
+    with _line():
+        return _twice(attempt)
+
+
+@contextmanager
+def _line() -> Iterator[None]:
+    """Wait for one's turn to book, on SQLite in a file. Who has it may come again."""
+    on_file = connection.vendor == "sqlite" and not connection.is_in_memory_db()  # type: ignore[attr-defined]
+    if not on_file or getattr(_turn, "mine", False):
+        yield
+        return
+    with Path(f"{connection.settings_dict['NAME']}-bookings").open("a") as line:
+        fcntl.flock(line, fcntl.LOCK_EX)
+        _turn.mine = True
+        try:
+            yield
+        finally:
+            _turn.mine = False
+
+
+def _twice(attempt: Callable[[], Result]) -> Result:
     try:
         return attempt()
     except OperationalError:

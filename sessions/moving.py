@@ -208,9 +208,7 @@ def move_appointment(
         )
         if visit.sequence != appointment.sequence:
             raise InvalidTransition(_("Somebody has just changed this appointment. Please look at it again."))
-        check_can_move(visit, by=by)
-        check_in_reach(target.starts_at)
-        check_practitioner(target.practitioner, site=visit.site, plan=visit.course.plan)
+        _refuse_early(visit, target, overbook=overbook, by=by)
         way = way_of(visit, target, rest=rest, now=timezone.now(), over=overbook is not None)
         turnover = turnover_for(visit.course.plan, visit.site)
         over: list[Appointment] = []
@@ -250,7 +248,7 @@ def move_appointment(
 
 
 def _refuse_early(visit: Appointment, target: Target, *, overbook: Overbook | None, by: User) -> None:
-    """Without a lock: who cannot have the time is told so without waiting for those who can."""
+    """The cheap half of the checks, also without a lock: who comes too late is told so without waiting for others."""
     plan = visit.course.plan
     check_can_move(visit, by=by)
     check_in_reach(target.starts_at)

@@ -66,6 +66,12 @@ def settle(visit: Appointment, *, overbook: Overbook | None, by: User) -> list[A
     return clashes
 
 
+def check_not_taken(visit: Appointment) -> None:
+    """Refuse what another course has taken. ``settle`` is the whole answer; this is what it mostly comes down to."""
+    if any(other.course_id != visit.course_id for other in clashes_of(visit)):
+        raise taken([visit])
+
+
 def twice_already() -> AlreadyTaken:
     return AlreadyTaken(_("This time is booked twice already. Two visits at once are the most."), field="time")
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.db import OperationalError, connection, transaction
 
+from sessions import locks
 from sessions.locks import Busy, lock_time, with_one_retry
 
 
@@ -45,6 +49,37 @@ def test_inside_another_transaction_nothing_is_tried_again() -> None:
     with pytest.raises(OperationalError):
         with_one_retry(attempt)
     assert attempt.calls == 1
+
+
+def test_bookings_on_a_sqlite_file_take_turns_and_who_has_it_may_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever engine the suite runs on: only the name and the kind of the database are asked."""
+    database = SimpleNamespace(
+        vendor="sqlite",
+        is_in_memory_db=lambda: False,
+        in_atomic_block=False,
+        settings_dict={"NAME": tmp_path / "db.sqlite3"},
+    )
+    monkeypatch.setattr(locks, "connection", database)
+    inside, most, told = 0, 0, []
+
+    def book() -> str:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.01)
+        told.append(with_one_retry(lambda: "again"))
+        inside -= 1
+        return "booked"
+
+    people = [threading.Thread(target=lambda: told.append(with_one_retry(book))) for _person in range(8)]
+    for who in people:
+        who.start()
+    for who in people:
+        who.join(30)
+
+    assert (most, sorted(told)) == (1, ["again"] * 8 + ["booked"] * 8)
 
 
 @pytest.mark.postgresql
