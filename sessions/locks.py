@@ -3,8 +3,8 @@
 The overlap guards decide; these locks only keep two racing transactions from waiting for each other. On PostgreSQL
 racing inserts under an exclusion constraint can deadlock, so every booking first takes advisory locks on what it wants,
 always in the same order: practitioners, rooms, patients, each by id. SQLite has one writer at a time (immediate
-transactions). Who waits for it there asks again and again and may be passed over until the time is up. So bookings stand
-in a line of their own first: a lock on a file beside the database, which ends with the process that holds it.
+transactions). Who waits for it there asks again and again and may be passed over until the time is up. So bookings
+stand in a line of their own first: a lock on a file beside the database, which ends with the process that holds it.
 """
 
 from __future__ import annotations
