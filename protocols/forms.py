@@ -205,7 +205,7 @@ def edit_from(data: QueryDict) -> tuple[int, dict[str, Any]]:
         edit["volume_ml"] = _as_stored(edit["volume_ml"])
         if data.get("reason") in EditReason.values:
             edit["reason"] = data["reason"]
-    if op == "set_sessions" and edit["sessions"].isdigit():
+    if op == "set_sessions" and edit["sessions"].isascii() and edit["sessions"].isdigit():
         edit["sessions"] = int(edit["sessions"])
     return revision, edit
 

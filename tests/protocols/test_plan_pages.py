@@ -209,7 +209,14 @@ def test_a_stale_page_changes_nothing_and_says_so(draft: Plan, ada: User, sign_i
 
 
 @pytest.mark.parametrize(
-    "data", [{}, {"op": "explode"}, {"op": "set_volume"}, {"op": "set_sessions", "sessions": "many"}]
+    "data",
+    [
+        {},
+        {"op": "explode"},
+        {"op": "set_volume"},
+        {"op": "set_sessions", "sessions": "many"},
+        {"op": "set_sessions", "sessions": "2²"},
+    ],
 )
 def test_a_nonsense_edit_is_refused_and_does_not_crash(draft: Plan, ada: User, sign_in, data: dict[str, str]) -> None:
     assert sign_in(ada).post(url(draft, "plan_edit"), {"revision": "0", **data}).status_code == 400
