@@ -60,6 +60,9 @@ class EvidenceSerializer(serializers.Serializer[Any]):
     direction = serializers.CharField(source="direction_key")
     note = serializers.CharField()
     first_choice = serializers.BooleanField()
+    notice = serializers.CharField(
+        source="label_only", help_text="Set where the claim rests on the web article, or on habit, alone"
+    )
     sources = serializers.SerializerMethodField()
 
     def get_sources(self, line: Any) -> list[str]:

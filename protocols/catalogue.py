@@ -273,7 +273,7 @@ class Catalogue:
 
     def _rests_on(self, line: Mapping[str, Any]) -> str:
         kinds = {self._sources[source]["kind"] for source in line["source_ids"] if source in self._sources}
-        if kinds and kinds <= {"web_article"}:
+        if "web_article" in kinds and line["direction"] == "untested":  # as the engine has it
             return str(_("Web article only"))
         if kinds and kinds <= {"web_article", "clinic_default"} and line["evidence_grade"] == "E":
             return str(_("Habit or marketing only"))

@@ -294,7 +294,7 @@ def mixture_data(mixture: Any) -> Data:
                 "why": line.why,
                 "marginal_value": line.marginal_value or "",
                 "concern": line.main.concern if line.main else "",
-                "proof": line.main.note if line.main else "",
+                "proof": " ".join(filter(None, (line.main.note, line.main.notice))) if line.main else "",
                 "served": [
                     {
                         "concern": served.concern,
@@ -302,6 +302,7 @@ def mixture_data(mixture: Any) -> Data:
                         "grade": served.grade,
                         "direction": served.direction.replace("_", " "),
                         "sources": ", ".join(source.short for source in served.sources),
+                        "notice": served.notice,
                     }
                     for served in line.served
                 ],
