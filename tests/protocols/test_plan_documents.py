@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from io import BytesIO
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from mesoclinic.documents.actions import render_document
 from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.errors import InvalidInput, NotAllowed
 from protocols import documents
-from protocols.actions import amend_plan, sign_plan
+from protocols.actions import amend_plan, edit_plan, sign_plan
 from protocols.documents import KINDS as EVERY_KIND
 from protocols.documents import plan_context, plan_pdf_visible, request_plan_pdf
 from protocols.models import FormularyVersion, Plan
@@ -100,6 +101,67 @@ def test_the_record_copy_says_who_answered_each_caution_and_question(signed: Pla
     assert "Asked; not measured today." in text
     assert "Left out" in text and "Coumarin" in text
     assert signed.signature_sha256 in text
+
+
+def test_the_record_copy_says_what_an_edit_changed_why_and_by_whom(ready: Plan, ada: User) -> None:
+    lines = {row["ingredient"]: row for syringe in ready.result["syringes"] for row in syringe["lines"]}
+    old = lines["biochanin_a"]
+    edited = edit_plan(
+        plan=ready,
+        revision=ready.revision,
+        edits=[
+            {"op": "set_volume", "ingredient": "biochanin_a", "volume_ml": "0.75", "reason": "tolerance"},
+            {"op": "set_sessions", "sessions": 3},
+        ],
+        by=ada,
+    )
+    plan = settled(edited, by=ada)
+    sign_plan(plan=plan, revision=plan.revision, password=factories.PASSWORD, by=ada)
+    document = request_plan_pdf(plan=plan, kind="plan_record", by=ada)
+
+    volume, sessions = document.context["edits"]
+    assert (volume["was"], volume["now"]) == (
+        f"{old['volume_ml']} mL ({old['dose']}\xa0mg)",
+        "0.75 mL (0.15\xa0mg)",
+    )
+    assert (volume["why"], volume["by"]) == ("Tolerated badly or well before", "Dr Ada Moreau")
+    assert (sessions["was"], sessions["now"], sessions["why"]) == ("4 sessions", "3 sessions", "no reason given")
+    text = html_of(document)
+    for words in ("Changed by hand", volume["was"], volume["now"], volume["why"], "Proposed"):
+        assert words in text, words
+    assert "nothing was changed by hand" not in text
+
+    amended = amend_plan(plan=plan, by=ada)  # the edit is taken over; whoever made it stays its author
+    taken = request_plan_pdf(plan=amended, kind="plan_record", by=ada).context
+    assert [row["by"] for row in taken["edits"]] == ["Dr Ada Moreau"] * 2 and taken["replaces"] == "1"
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_every_print_says_which_version_of_the_plan_it_is(signed: Plan, ada: User, kind: str) -> None:
+    amended = settled(amend_plan(plan=signed, by=ada), by=ada)
+    sign_plan(plan=amended, revision=amended.revision, password=factories.PASSWORD, by=ada)
+    assert "plan 1.2, version 2" in html_of(request_plan_pdf(plan=amended, kind=kind, by=ada))
+
+
+# Words that are the same in another language, names, and what a clinic writes itself.
+SAME = {"Lyon", "Clinique des Tilleuls", "Dr Ada Moreau", "Teodor Brandvold", "plan 1, version 1"}
+
+
+@pytest.mark.parametrize("language", ["fr", "es"])
+@pytest.mark.parametrize("kind", ["plan_patient", "consent", "aftercare", "quotation", "course_schedule"])
+def test_a_patients_print_has_no_english_left(signed: Plan, ada: User, kind: str, language: str) -> None:
+    """Line by line beside the English one: a whole phrase that is in both was not translated."""
+
+    def phrases(asked: str) -> set[str]:
+        signed.patient.language = asked
+        text = re.sub(r"<svg.*?</svg>", " ", html_of(request_plan_pdf(plan=signed, kind=kind, by=ada)), flags=re.S)
+        pieces = re.split(r"<[^>]*>|\s·\s|[.:;]\s", text)
+        return {" ".join(piece.split()).strip(" .,:;") for piece in pieces}
+
+    names = SAME | {signed.short_fingerprint}
+    names |= {line["name"] for syringe in signed.result["syringes"] for line in syringe["lines"]}
+    both = {phrase for phrase in phrases("en") & phrases(language) if not any(name in phrase for name in names)}
+    assert {phrase for phrase in both if re.search(r"[a-z]{3,}.*\s.*[a-z]{3,}", phrase)} == set()
 
 
 def test_the_context_is_plain_data_and_the_same_twice(signed: Plan, booked: None) -> None:

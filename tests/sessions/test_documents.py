@@ -20,14 +20,18 @@ from mesoclinic.audit.models import AuditEvent
 from mesoclinic.documents import actions, rendering, storage
 from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from protocols.documents import request_plan_pdf
 from protocols.models import Ingredient, Plan, Product
 from sessions.actions import book_course
 from sessions.documents import pack_visible, request_pack, request_visit_pdf, visit_pdf_visible
 from sessions.models import Administration, Appointment, Lot, TreatmentSession
 from tests import factories
 from tests.factories_protocols import published_formulary, signed_plan
+from tests.mesoclinic.documents.prints import check_places, check_tags, snapshot, text_of
+from tests.protocols.test_documents_set import WORST
 from tests.sessions import factories as make
 
+SNAPSHOTS = Path(__file__).parent / "snapshots"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -49,11 +53,6 @@ def made(document: Document) -> bytes:
     assert actions.render_document(document.pk) == DocumentState.READY, Document.objects.get(pk=document.pk).last_error
     document.refresh_from_db()
     return storage.read(document)
-
-
-def text_of(data: bytes) -> str:
-    done = subprocess.run(["pdftotext", "-layout", "-", "-"], input=data, capture_output=True, check=True)
-    return done.stdout.decode()
 
 
 def test_the_preparation_sheet_says_what_to_draw_in_which_order(visit: Appointment, ben: User) -> None:
@@ -140,6 +139,84 @@ def test_the_session_record_shows_what_was_injected(visit: Appointment, ada: Use
         assert words in text
 
 
+def recorded(visit: Appointment, by: User) -> None:
+    """The visit as planned, with long reasons and a long note."""
+    done = TreatmentSession.objects.create(
+        appointment=visit,
+        plan=visit.course.plan,
+        nothing_changed=False,
+        tolerance=4,
+        note="A new tablet for blood pressure since the last visit, lisinopril 5 mg.\n" * 4,
+        performed_at=timezone.now(),
+        performed_by=by,
+    )
+    for syringe in visit.course.plan.result["syringes"]:
+        for line in syringe["lines"]:
+            Administration.objects.create(
+                session=done,
+                ingredient=Ingredient.objects.get(key=line["ingredient"]),
+                syringe=syringe["label"],
+                planned_volume_ml=line["volume_ml"],
+                volume_ml=line["volume_ml"],
+                dose=line["dose"],
+                dose_unit=line["dose_unit"],
+                deviation_reason="Left in the syringe, since the patient asked to stop at the temples",
+            )
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_the_worst_visit_is_whole_and_tagged(
+    ada: User, cleo: User, dora: User, lyon: Site, settings: Any, paper: str
+) -> None:
+    """Eight actives in two mixtures, twelve cautions, five sessions, names that fill two lines."""
+    settings.PAPER = paper
+    published_formulary(by=dora)
+    make.open_site(site=lyon, practitioner=ada, rooms=2)
+    patient = factories.patient(
+        by=ada,
+        given_name="Maximiliane-Konstantina Elisabetta",
+        family_name="von Hohenzollern-Sigmaringen y Fernández de la Vega",
+        sex_at_birth="female",
+        birth_date=date(1961, 12, 28),
+        email="",
+    )
+    plan = signed_plan(by=ada, patient=patient, **WORST)
+    assert (plan.result["course"]["sessions"], len(plan.result["cautions"])) == (5, 12)
+    book_course(plan=plan, site=lyon, practitioner=ada, earliest=make.monday(), by=cleo)
+    visit = Appointment.objects.get(number=1)
+    recorded(visit, by=ada)
+    for kind in ("preparation_sheet", "syringe_labels", "session_record"):
+        data = made(request_visit_pdf(appointment=visit, kind=kind, by=ada))
+        check_tags(data, language="en")
+        check_places(data)
+        assert text_of(data).count("page 1 of 1") == 1
+        assert "28 December 1961" in text_of(data) and "plan 1, version 1" in text_of(data)
+    record = made(request_plan_pdf(plan=plan, kind="plan_patient", by=ada))  # with its dates
+    check_places(record)
+    assert text_of(record).count("09:00") == 5
+
+
+def test_the_text_of_a_visits_prints_is_what_it_was(visit: Appointment, ada: User) -> None:
+    recorded(visit, by=ada)
+    for kind in ("preparation_sheet", "syringe_labels", "session_record"):
+        snapshot(SNAPSHOTS / f"{kind}.txt", made(request_visit_pdf(appointment=visit, kind=kind, by=ada)))
+    snapshot(SNAPSHOTS / "pack.txt", made(request_pack(site=visit.site, first=day_of(visit), what="day", by=ada)))
+
+
+def test_booking_makes_the_dated_prints_ahead_of_need(
+    ada: User, cleo: User, dora: User, lyon: Site, django_capture_on_commit_callbacks: Any
+) -> None:
+    published_formulary(by=dora)
+    make.open_site(site=lyon, practitioner=ada, rooms=2)
+    plan = signed_plan(by=ada)
+    with django_capture_on_commit_callbacks(execute=True):  # reception books, and may not read what is made
+        book_course(plan=plan, site=lyon, practitioner=ada, earliest=make.monday(), by=cleo)
+    ahead = {row.kind: row for row in Document.objects.all()}
+    assert set(ahead) == {"plan_patient", "course_schedule"}
+    assert ahead["plan_patient"] == request_plan_pdf(plan=plan, by=ada)
+    assert [row["time"] for row in ahead["plan_patient"].context["sessions"]] == ["09:00"] * 4
+
+
 def test_who_may_ask_for_prints_of_a_visit(visit: Appointment, ada: User, cleo: User, dan: User) -> None:
     document = request_visit_pdf(appointment=visit, kind="preparation_sheet", by=ada)
     pack = request_pack(site=visit.site, first=day_of(visit), what="day", by=ada)
@@ -177,8 +254,9 @@ def test_a_day_pack_is_one_tagged_file_of_all_sheets(two_visits: list[Appointmen
     assert (pack.parts_done, len(pages)) == (2, 2)
     assert "Teodor Brandvold" in pages[0] and "Castellanos" not in pages[0] and "page 1 of 1" in pages[0]
     assert "Noor Castellanos" in pages[1] and "Brandvold" not in pages[1]
+    check_tags(data, language="en", parts=2)
+    check_places(data)
     with pikepdf.open(io.BytesIO(data)) as pdf:
-        assert bool(pdf.Root.MarkInfo.Marked) and str(pdf.Root.Lang) == "en"
         assert str(pdf.docinfo["/Title"]).startswith("Day pack, Lyon")
         assert len(pdf.Root.StructTreeRoot.K[0].K) >= 2
     week = request_pack(site=two_visits[0].site, first=day_of(two_visits[0]), what="week", by=ada)
@@ -242,8 +320,6 @@ def test_the_same_plan_gives_the_same_bytes_on_two_workers(visit: Appointment, a
     """Two processes of their own, with other hash seeds, time zones and data folders."""
     import hashlib
     import json
-
-    from protocols.documents import request_plan_pdf
 
     rows = [
         request_plan_pdf(plan=visit.course.plan, kind="plan_patient", by=ada),

@@ -38,7 +38,9 @@ def check_tags(data: bytes, *, language: str, archive: bool = False, parts: int 
     with pikepdf.open(io.BytesIO(data)) as pdf:
         assert pdf.check_pdf_syntax() == []
         root = pdf.Root
-        assert str(root.Lang) == language and bool(root.MarkInfo.Marked) and bool(root.ViewerPreferences.DisplayDocTitle)
+        assert (
+            str(root.Lang) == language and bool(root.MarkInfo.Marked) and bool(root.ViewerPreferences.DisplayDocTitle)
+        )
         with pdf.open_metadata() as metadata:
             assert metadata["dc:title"] == str(pdf.docinfo["/Title"]) != ""
             if archive:
@@ -73,7 +75,7 @@ def check_tags(data: bytes, *, language: str, archive: bool = False, parts: int 
 def check_places(data: bytes) -> None:
     """Every word lies whole on its page, clear of the edge, and no word lies on another."""
     done = subprocess.run(["pdftotext", "-bbox", "-", "-"], input=data, capture_output=True, check=True)
-    document = ElementTree.fromstring(done.stdout)  # noqa: S314 - our own
+    document = ElementTree.fromstring(done.stdout)
     for page in document.iter("{http://www.w3.org/1999/xhtml}page"):
         wide, high = float(page.get("width", 0)), float(page.get("height", 0))
         boxes = []
