@@ -396,15 +396,15 @@ class Story:
                     )
         director = self.staff["dora"]
         for name, (country, region) in PLACES.items():
-            site = self.sites[name]
+            place = self.sites[name]
             week = [Hours(weekday, time(8), time(20, 30)) for weekday in range(7)]
-            resources.set_opening_hours(site=site, blocks=week, by=director)
-            resources.set_holidays(site=site, country=country, region=region, by=director)
-            resources.set_turnover(site=site, usual=Turnover(prepare=5, cleanup=10), of_techniques={}, by=director)
+            resources.set_opening_hours(site=place, blocks=week, by=director)
+            resources.set_holidays(site=place, country=country, region=region, by=director)
+            resources.set_turnover(site=place, usual=Turnover(prepare=5, cleanup=10), of_techniques={}, by=director)
             # Whatever day it is loaded on, the story's days are working days; holidays close the clinic later on.
-            today = self.now.astimezone(site.tz).date()
-            for day in public_holidays(site, first=today - timedelta(days=62), last=today + timedelta(days=1)):
-                resources.open_on_holiday(site=site, day=day, opened=True, by=director)
+            today = self.now.astimezone(place.tz).date()
+            for day in public_holidays(place, first=today - timedelta(days=62), last=today + timedelta(days=1)):
+                resources.open_on_holiday(site=place, day=day, opened=True, by=director)
         works = self.today("Lyon") + timedelta(days=262)
         resources.close_site(
             site=self.sites["Lyon"],
