@@ -118,6 +118,11 @@ class Choice:
         return bool(self.practitioner or self.room or self.kind or self.status != LIVE)
 
     @property
+    def hides(self) -> bool:
+        """Whether visits that stand are left out."""
+        return bool(self.practitioner or self.room or self.kind or self.status not in (LIVE, ANY))
+
+    @property
     def days(self) -> list[date]:
         """The days that the view is about."""
         if self.view == "day":
@@ -191,6 +196,7 @@ class Visit:
     """One visit as the calendar shows it. What the person may not see is only that the time is taken."""
 
     id: UUID
+    url: str
     here: bool  # at this site
     seen: bool
     name: str  # or initials, where the person may not read names
@@ -312,10 +318,11 @@ def read(choice: Choice, *, user: User, now: datetime) -> Read:
         rows = rows.annotate(sessions=F("course__plan__result__course__sessions"))
     if choice.view == "agenda":
         rows = _only(rows.filter(site=site, patient__site_id__in=user.site_ids), choice)[: 2 * AGENDA_AT_MOST]
+    page = reverse("sessions:appointment", args=[_SOMEBODY])  # once: a thousand look-ups would be most of the work
     visits, known_people, known_rooms = [], {line.pk for line in people}, {line.pk for line in rooms}
     named, may_move = user.may(Permission.PATIENT_READ), user.may(Permission.BOOKING_WRITE)
     for row in rows:
-        visit = _visit(row, site=site, user=user, named=named, may_move=may_move)
+        visit = _visit(row, site=site, user=user, named=named, may_move=may_move, page=page)
         visits.append(visit)
         if visit.seen and visit.practitioner not in known_people:
             known_people.add(visit.practitioner)
@@ -334,7 +341,10 @@ def read(choice: Choice, *, user: User, now: datetime) -> Read:
     )
 
 
-def _visit(row: dict[str, Any], *, site: Site, user: User, named: bool, may_move: bool) -> Visit:
+_SOMEBODY = str(UUID(int=0))
+
+
+def _visit(row: dict[str, Any], *, site: Site, user: User, named: bool, may_move: bool, page: str) -> Visit:
     given, family = row["patient__given_name"], row["patient__family_name"]
     initials = f"{given[:1]}{family[:1]}".upper()
     who = (row["practitioner__title"], row["practitioner__given_name"], row["practitioner__family_name"])
@@ -342,6 +352,7 @@ def _visit(row: dict[str, Any], *, site: Site, user: User, named: bool, may_move
     seen = here and row["patient__site_id"] in user.site_ids
     return Visit(
         id=row["public_id"],
+        url=page.replace(_SOMEBODY, str(row["public_id"])),
         here=here,
         seen=seen,
         name=f"{given} {family}" if named else initials,
@@ -856,9 +867,10 @@ def month(choice: Choice, *, user: User, now: datetime) -> Month:
         place=Window(RowNumber(), partition_by=[F("on")], order_by=[F("starts_at").asc(), F("pk").asc()])
     ).filter(place__lte=MONTH_AT_MOST)
     named = user.may(Permission.PATIENT_READ)
+    page = reverse("sessions:appointment", args=[_SOMEBODY])
     by_day: dict[date, list[Visit]] = defaultdict(list)
     for row in firsts.order_by("starts_at", "pk").values("on", *_COLUMNS):
-        by_day[row["on"]].append(_visit(row, site=site, user=user, named=named, may_move=False))
+        by_day[row["on"]].append(_visit(row, site=site, user=user, named=named, may_move=False, page=page))
     found = Read(
         choice=choice,
         now=now,
