@@ -764,7 +764,8 @@ def _pattern_label(pattern: str) -> str:
     scale, _sign, stages = pattern.partition("_")
     if scale == "norwood":
         text = stages.replace("_vertex", " vertex").replace("_", "–")
-        return _("Norwood %(stage)s") % {"stage": text}
+        named = _("Norwood %(stage)s") % {"stage": text}
+        return _(named)  # a single stage has a name of its own in the vocabulary
     return _("Widening parting") if scale == "ludwig" else _("Whole scalp")
 
 

@@ -89,7 +89,9 @@ class IngredientSerializer(serializers.Serializer[Any]):
     prescription_only = serializers.BooleanField(source="entry.prescription_only")
     confirmation_required = serializers.BooleanField(source="entry.confirmation_required")
     confirmed_at = serializers.DateTimeField(source="entry.confirmed_at")
-    stock = serializers.CharField(help_text="Concentration and container that doses are reckoned with")
+    stock = serializers.CharField(
+        source="stock_with_points", help_text="Concentration and container that doses are reckoned with"
+    )
     per_session = serializers.SerializerMethodField()
     concerns = EvidenceSerializer(many=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -50,7 +50,13 @@ CONTAINER_NAMES: Mapping[str, Any] = {
     "prefilled_syringe": _("prefilled syringe"),
     "vial_lyophilised": _("vial lyophilised"),
 }
-NOT_LITERATURE = frozenset({"clinic_default", "chemistry_principle", "product_label", "web_article"})
+SOURCE_NAMES: Mapping[str, Any] = {
+    "clinic_default": _("Clinic default"),
+    "chemistry_principle": _("Chemistry principle"),
+    "product_label": _("Product label"),
+    "web_article": _("Web article"),
+}
+NOT_LITERATURE = frozenset(SOURCE_NAMES)
 BASIS_NAMES: Mapping[str, Any] = {
     "clinic_default": _("Clinic default"),
     "product_labelling": _("Product labelling"),
@@ -96,6 +102,8 @@ def ingredient_choices() -> list[tuple[str, str]]:
 
 def short_source(key: str) -> str:
     """“loing_2013” as people say it: Loing 2013."""
+    if key in NOT_LITERATURE:
+        return str(SOURCE_NAMES[key])
     return " ".join(
         part if part.isdigit() else part.capitalize() if i == 0 else part for i, part in enumerate(key.split("_"))
     )
@@ -175,6 +183,7 @@ class Row:
     concerns: tuple[ConcernLine, ...]
     amounts: Amounts
     stock: str
+    stock_with_points: str  # for the API, whose numbers are the same in every language
     grades: frozenset[str]
 
     @property
@@ -243,12 +252,13 @@ class Catalogue:
     def sources(self, keys: Iterable[str]) -> tuple[Source, ...]:
         return tuple(self.source(key) for key in keys)
 
-    def stock_text(self, key: str) -> str:
+    def stock_text(self, key: str, *, written: Callable[[Any], str] = shown_number) -> str:
+        """“1.875 mg/mL, ampoule 3 mL”; ``written`` writes its numbers."""
         stock = self.raw[key]["stock"]
         container = CONTAINER_NAMES.get(stock["container"], stock["container"].replace("_", " "))
         return (
-            f"{shown_number(stock['concentration'])} {stock['concentration_unit']}, {container} "
-            f"{shown_number(stock['container_volume'])} {stock['container_volume_unit']}"
+            f"{written(stock['concentration'])} {stock['concentration_unit']}, {container} "
+            f"{written(stock['container_volume'])} {stock['container_volume_unit']}"
         )
 
     # -------------------------------------------------------------- parts
@@ -470,6 +480,7 @@ class Catalogue:
             concerns=lines,
             amounts=self.amounts(key),
             stock=self.stock_text(key),
+            stock_with_points=self.stock_text(key, written=str),
             grades=frozenset(line.grade for line in lines),
         )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from protocols.models import Plan, Product
 
 DOSE_STEP = Decimal("0.000001")
@@ -78,7 +80,7 @@ def _line(label: str, line: Mapping[str, Any]) -> PlannedLine:
     return PlannedLine(
         syringe=label,
         ingredient=line["ingredient"],
-        name=line.get("name") or line["ingredient"],
+        name=_(line.get("name") or line["ingredient"]),
         role=line.get("role") or "active",
         volume_ml=Decimal(str(line["volume_ml"])),
         dose=Decimal(str(line.get("dose") or 0)),
