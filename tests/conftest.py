@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import translation
 
 from mesoclinic.accounts.models import Site, User
 from scripts import messages
@@ -55,6 +56,13 @@ def _flush_past_the_guards() -> Iterator[None]:
     BaseDatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
     yield
     BaseDatabaseOperations.execute_sql_flush = original  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _english_again() -> Iterator[None]:
+    """A page in French leaves French behind for whoever comes next in the same thread."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
