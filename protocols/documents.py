@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -211,7 +212,13 @@ def _plainly(note: str) -> str:
     """The formulary's notes are written for the record; the patient gets no capitals."""
     for record, plain in (("TOPICAL", _("topical")), ("ORAL,", _("By mouth,")), ("ORAL.", _("By mouth."))):
         note = note.replace(record, plain)
+    if not (translation.get_language() or "en").startswith("en"):  # a translation has capitals of its own
+        note = _LOUD.sub(lambda found: found[0].lower(), note)
+        note = note[:1].upper() + note[1:]
     return note
+
+
+_LOUD = re.compile(r"(?:VOIE|VÍA) ORALE?\b|\b[A-ZÀ-Ý]{6,}\b")  # PDRN, GHK and their like stay
 
 
 def _signed_data(plan: Plan) -> Data:
