@@ -277,6 +277,10 @@ if (root) {
   document.addEventListener("htmx:before:request", (event) => {
     if (event.target === body() && (held || pressed || document.hidden)) event.preventDefault();
   });
+  // An error is no calendar: what is shown stays, and the next update asks again.
+  document.addEventListener("htmx:before:response", (event) => {
+    if (event.target === body() && event.detail?.ctx?.response?.status >= 400) event.preventDefault();
+  });
   document.addEventListener("htmx:after:swap", walk);
   // What a person has opened stays open.
   document.addEventListener("htmx:before:morph:attr", (event) => {
