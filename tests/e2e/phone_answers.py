@@ -61,6 +61,7 @@ def link_in_mail(database: Path, *purposes: str) -> tuple[str, str]:
             " JOIN treatment_sessions_answerlink link ON link.purpose = message.purpose"
             " AND link.subject_id = message.subject_id AND link.version = message.version"
             " WHERE link.expires_at > datetime('now', '+1 hour') AND message.state <> 'cancelled'"
+            " AND message.subject LIKE '%, Lyon'"  # the site whose Today is looked at in the end
             f" AND message.language = 'en' AND message.purpose IN ({marks}) ORDER BY message.id DESC",
             purposes,
         ).fetchone()
