@@ -67,7 +67,7 @@ def postgresql() -> Iterator[str]:
             raise RuntimeError(f"{command[0]} failed:\n{done.stdout}\n{log.read_text() if log.exists() else ''}")
 
     data = folder / "data"
-    options = f"-p {port} -k {folder} -h 127.0.0.1 -c max_connections=200 -c fsync=off -c synchronous_commit=off"
+    options = f"-p {port} -k {folder} -h 127.0.0.1 -c max_connections=300 -c fsync=off -c synchronous_commit=off"
     try:
         settings = ["--username=mesoclinic", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         run(programs / "initdb", "-D", data, *settings)

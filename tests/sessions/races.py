@@ -20,6 +20,7 @@ from mesoclinic.errors import DomainError
 from sessions.locks import Busy
 
 Booking = Callable[[], object]
+WAIT = 120  # seconds until everybody stands at the start
 
 
 @dataclass(kw_only=True)
@@ -59,8 +60,11 @@ def in_threads(bookings: list[Booking]) -> Outcome:
     def run(book: Booking) -> None:
         try:
             connections["default"].ensure_connection()
-            start.wait()
+            start.wait(WAIT)
             results.put(attempt(book))
+        except Exception as failure:  # nobody waits for ever for one who could not come
+            start.abort()
+            results.put(("failed", repr(failure), 0.0))
         finally:
             connections.close_all()
 
@@ -81,9 +85,13 @@ def in_processes(bookings: list[Booking]) -> Outcome:
     start, results = context.Barrier(len(bookings)), context.Queue()
 
     def run(book: Booking) -> None:
-        connections["default"].ensure_connection()
-        start.wait()
-        results.put(attempt(book))
+        try:
+            connections["default"].ensure_connection()
+            start.wait(WAIT)
+            results.put(attempt(book))
+        except Exception as failure:
+            start.abort()
+            results.put(("failed", repr(failure), 0.0))
         connections.close_all()
 
     processes = [context.Process(target=run, args=(book,)) for book in bookings]
