@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-services check format faults deep bench browser screenshots lock messages clean
+.PHONY: help setup run test test-services check format faults deep coverage mutants bench browser screenshots lock messages clean
 MAKEFLAGS += --no-print-directory
 
 export PORT ?= 8000
@@ -39,6 +39,13 @@ faults: setup ## races and kills at small counts, on SQLite and on throwaway ser
 deep: setup ## randomised tests, races and kills at full count; takes long
 	@MESOCLINIC_DEEP=1 $(PY) -m pytest -n $(JOBS) $(ARGS)
 	@MESOCLINIC_DEEP=1 $(PY) scripts/each.py tests/faults --services
+
+coverage: setup ## branch coverage of the protocol engine
+	@$(PY) -m coverage run --branch --source=protocols/engine --data-file=var/coverage -m pytest tests/protocols $(ARGS)
+	@$(PY) -m coverage report --data-file=var/coverage -m --skip-covered --fail-under=100
+
+mutants: setup ## mutation testing of the engine; ARGS="dose partition" for some modules, --write for the page
+	@$(PY) scripts/mutants.py $(ARGS)
 
 bench: setup ## each benchmark beside its reference
 	@$(PY) scripts/each.py benchmarks $(ARGS)

@@ -857,7 +857,7 @@ class _Second:
             where = f"{path}.session[{number}]"
             held = [line["ingredient"] for line in lines]
             self.holds(where, len(held) == len(set(held)), "ingredient_twice", found=held)
-            for key in set(row["ingredients"]) | set(held):
+            for key in sorted({*row["ingredients"], *held}):
                 own = self.things[key]["per_session"]["min_interval_days"]
                 due = key not in last or day - last[key] >= own
                 if key in held:
@@ -999,7 +999,7 @@ class _Second:
         """No ingredient comes back before its own shortest interval, neither at the planned days nor in the windows."""
         used: dict[str, list[int]] = {}
         for number in range(1, len(days) + 1):
-            for key in {line["ingredient"] for s in self._of_session(number) for line in s["lines"]}:
+            for key in sorted({line["ingredient"] for s in self._of_session(number) for line in s["lines"]}):
                 used.setdefault(key, []).append(number)
         needed = set()
         for key, numbers in used.items():
