@@ -28,7 +28,7 @@ OF_COLOUR = ["color-contrast", "link-in-text-block"]
 RANDOM = random.Random(time.time_ns())
 GIVEN, FAMILY = ("".join(RANDOM.choices("bcdfghklmnprstvz", k=9)).capitalize() for _ in "12")
 BORN = f"19{RANDOM.randrange(60, 99)}-{RANDOM.randrange(1, 12):02}-{RANDOM.randrange(1, 28):02}"
-EXPECTED = ("409", "422", "ERR_INTERNET_DISCONNECTED")  # brought about on purpose
+EXPECTED = ("409", "422", "ERR_INTERNET_DISCONNECTED", "Failed to fetch")  # brought about on purpose
 SAVED = re.compile("Last saved")
 
 
