@@ -70,7 +70,7 @@ def prepare_prints(plan: Plan, *, by: User, kinds: Sequence[str] = ("plan_patien
     Whoever books need not be allowed to read plans: nothing is shown by this, and each look at a print asks again.
     """
     for kind in kinds:
-        request_document(**plan_part(plan, kind=kind), by=by)
+        request_document(**plan_part(plan, kind=kind), by=by, ahead=True)
 
 
 def plan_part(plan: Plan, *, kind: str) -> Data:

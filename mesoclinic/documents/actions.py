@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=120)  # longer than the task's own hard limit
 MOST_ATTEMPTS = 3
+SHORT_QUEUE = 6
+DUE_AT_ONCE = 20  # what one tick hands to the workers: a person who asks meanwhile waits for no more than these
 
 
 def _waiting() -> Q:
@@ -51,11 +53,13 @@ def request_document(
     language: str,
     context: Mapping[str, Any],
     by: User,
+    ahead: bool = False,
 ) -> Document:
     """One PDF of ``kind`` with exactly this content; made by a worker after the commit, or there already.
 
     ``context`` is data only (JSON; dates and decimals become strings), so that the same PDF can be made again, years
-    later, without the rows it came from. A document that failed before is tried again.
+    later, without the rows it came from. A document that failed before is tried again. ``ahead``: nobody waits for it
+    yet, so where several wait already it is left to the tick, and what a person asks for goes first.
     """
     if kind not in settings.DOCUMENT_KINDS:
         raise ValueError(f"{kind} is not in settings.DOCUMENT_KINDS.")
@@ -64,12 +68,16 @@ def request_document(
     )
     if document.state in (DocumentState.FAILED, DocumentState.CANCELLED):
         _queue_again(document)
-    if document.state == DocumentState.QUEUED:
+    if document.state == DocumentState.QUEUED and not (ahead and _several_wait()):
         _send_to_worker(document)
     trail.record(
         "document.requested", by=by, target=document, patient=document.person_id, details={"kind": document.kind}
     )
     return document
+
+
+def _several_wait() -> bool:
+    return Document.objects.filter(state=DocumentState.QUEUED)[:SHORT_QUEUE].count() >= SHORT_QUEUE
 
 
 def _row(
@@ -262,7 +270,7 @@ def _held(document: Document, lease: UUID):  # type: ignore[no-untyped-def]
     return Document.objects.filter(pk=document.pk, state=DocumentState.RENDERING, lease=lease)
 
 
-def due_documents(*, limit: int = 100) -> list[int]:
+def due_documents(*, limit: int = DUE_AT_ONCE) -> list[int]:
     """What no worker is at: never begun, given back, or left by a worker that died. Those tried too often fail."""
     Document.objects.filter(_waiting(), attempts__gte=MOST_ATTEMPTS).update(
         state=DocumentState.FAILED,

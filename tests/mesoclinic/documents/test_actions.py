@@ -89,6 +89,26 @@ def test_request_document_queues_its_task_after_the_commit(
     assert queued == [document.pk]
 
 
+def test_what_nobody_waits_for_lets_others_go_first(
+    ask: Ask, ada: User, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Callable[..., object]
+) -> None:
+    queued: list[int] = []
+    monkeypatch.setattr(tasks.render, "delay", queued.append)
+    given = {"kind": "probe", "subject_id": uuid.uuid4(), "person_id": None, "title": "T", "language": "en"}
+
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[attr-defined]
+        rows = [
+            actions.request_document(**given, context={"n": n}, by=ada, ahead=True)
+            for n in range(actions.SHORT_QUEUE + 2)
+        ]
+        asked = ask()
+
+    sent = [row.pk for row in rows[: actions.SHORT_QUEUE - 1]]
+    assert queued == [*sent, asked.pk]
+    assert actions.due_documents() == [*(row.pk for row in rows), asked.pk]  # the tick takes them up
+    assert len(actions.due_documents(limit=3)) == 3
+
+
 def test_request_document_survives_a_broker_that_is_down(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Callable[..., object]
 ) -> None:
