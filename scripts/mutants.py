@@ -46,7 +46,14 @@ SWAPPED: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
 SWAPPED_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 # What cannot be noticed, because nothing that can be observed depends on it: "module:function: change" and why.
-EQUIVALENT: dict[str, str] = {}
+_GUARD = "A guard against a mistake in code: the two are always of one length."
+_MEMORY = "What is remembered is worked out anew; it only takes longer."
+EQUIVALENT: dict[str, str] = {
+    "dose:fill: `True` turned": _GUARD,
+    "dose:_Room.each: `True` turned": _GUARD,
+    "dose:_spread: `amount <= 0` with Lt": "Of nothing, each share is nothing as well.",
+    "partition:SyringeRules.fewest: `if known is None` always": _MEMORY,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,8 +83,9 @@ def test_room_without_a_diluent_is_none() -> None:
 )
 def test_volumes_are_scaled_down_a_step_at_a_time(steps: dict[int, int], target: int, left: dict[int, int]) -> None:
     least = {0: Limits(least=2, usual=10, most=20), 1: Limits(least=5, usual=10, most=20)}
-    _scale_down(steps, least, target)
-    assert steps == left
+    given = dict(steps)
+    _scale_down(given, least, target)
+    assert given == left
 
 
 def test_minimums_above_the_target_are_a_mistake_in_code() -> None:
@@ -103,6 +104,9 @@ def test_minimums_above_the_target_are_a_mistake_in_code() -> None:
         ((8, 8), ((1, 4, 8), (1, 4, 8)), None, None),
         ((4, 4), ((1, 4, 8), (1, 4, 8)), 12, None),  # 4 × 1 + 4 × 2 is all there is
         ((4, 4), ((1, 4, 8), (1, 4, 8)), 13, (5, 4)),
+        ((4, 6), ((1, 2, 10), (1, 6, 10)), None, (4, 7)),  # 3 of 8 would be used there, 1 of 4 here
+        ((4, 6), ((1, 4, 6), (1, 4, 9)), None, (5, 6)),  # 1 of 2, against 3 of 5
+        ((4, 6), ((1, 4, 5), (1, 4, 9)), None, (4, 7)),  # 1 of 1, against 3 of 5
         ((8, 4), ((1, 4, 8), (1, 4, 8)), 17, None),  # only the dearer one has room, for 2
         ((8, 4), ((1, 4, 8), (1, 4, 8)), 18, (8, 5)),
     ],
@@ -202,6 +206,11 @@ def test_mixtures_are_the_fewest_then_the_calmest(
     assert made.fits(mask) is (count <= 1)
     if groups is not None:
         assert made.best(mask) == groups
+
+
+def test_only_a_pair_of_the_set_itself_keeps_it_apart() -> None:
+    made = rules(4, {(0, 1)})
+    assert [mask for mask in range(1, 16) if not made.fits(mask)] == [0b0011, 0b0111, 0b1011, 0b1111]
 
 
 # ---------------------------------------------------------------------- triggers
@@ -344,7 +353,12 @@ def test_second_calculation_knows_a_pair_by_class() -> None:
     documents = copy.deepcopy(load_documents())
     pair = {**documents["screening"]["incompatibilities"][0], "key": "by_class"}
     classes = {thing["key"]: thing["class"] for thing in documents["ingredients"]["ingredients"]}
-    pair |= {"a": {"class": classes["acetyl_tetrapeptide_3"]}, "b": "biochanin_a", "severity": "separate_syringe", "scope": "syringe"}
+    pair |= {
+        "a": {"class": classes["acetyl_tetrapeptide_3"]},
+        "b": "biochanin_a",
+        "severity": "separate_syringe",
+        "scope": "syringe",
+    }
     documents["screening"]["incompatibilities"].append(pair)
     apart = build_formulary(documents)
 
