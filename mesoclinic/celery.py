@@ -4,8 +4,11 @@ import os
 
 from celery import Celery
 
+from mesoclinic import broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mesoclinic.settings")
 
+broker.install()
 app = Celery("mesoclinic")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
