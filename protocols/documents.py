@@ -443,7 +443,7 @@ def _for_record(plan: Plan, reader: Reader) -> Data:
             {
                 "tier": "referral",
                 "rule": row["rule"],
-                "message": f"{row['to']}, {row['urgency']}",
+                "message": f"{row['to_label']}, {row['urgency_label']}",
                 "because": "",
                 "answered": "",
             }

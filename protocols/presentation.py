@@ -10,6 +10,7 @@ from typing import Any
 from django.utils import formats
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from mesoclinic.numbers import shown_number
 from patients.intakes import (
@@ -56,6 +57,19 @@ ORIGINS: Mapping[tuple[str, str], tuple[str, Callable[[], str], str]] = {
     ("course", "span"): ("course", lambda: _("Days from first to last"), ""),
     ("course", "methods"): ("course", lambda: _("Technique"), ""),
     ("cost", ""): ("cost", lambda: _("Expected price"), ""),
+}
+
+
+COST_KEYS: Mapping[str, str] = {
+    "rural": gettext_noop("rural"),
+    "town": gettext_noop("town"),
+    "city": gettext_noop("city"),
+    "large_city": gettext_noop("large city"),
+    "premium_district": gettext_noop("premium district"),
+    "nurse_under_prescriber": gettext_noop("nurse under prescriber"),
+    "physician": gettext_noop("physician"),
+    "dermatologist": gettext_noop("dermatologist"),
+    "hair_specialist_lead": gettext_noop("hair specialist lead"),
 }
 
 
@@ -631,9 +645,13 @@ class Reader:
             if item == "base":
                 words.append((_("One session, base"), line["amount"], False))
             elif item == "region":
-                words.append((_("Region: %(name)s") % {"name": key.replace("_", " ")}, factor, True))
+                words.append(
+                    (_("Region: %(name)s") % {"name": _(COST_KEYS.get(key, key.replace("_", " ")))}, factor, True)
+                )
             elif item == "provider":
-                words.append((_("Provider: %(name)s") % {"name": key.replace("_", " ")}, factor, True))
+                words.append(
+                    (_("Provider: %(name)s") % {"name": _(COST_KEYS.get(key, key.replace("_", " ")))}, factor, True)
+                )
             elif item == "injections":
                 words.append((_("Up to %(n)s injections") % {"n": key}, factor, True))
             elif item == "ingredients" and key == "1":

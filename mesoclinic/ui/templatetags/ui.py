@@ -99,7 +99,8 @@ def money(value: Any, currency: str | None = "") -> str:
 
 
 _DAYS = {"": "j M", "year": "j M Y", "weekday": "D j M", "long": "l j F", "full": "l j F Y"}
-_DAYS_IN = {"es": {"long": r"l j \d\e F", "full": r"l j \d\e F \d\e Y"}}  # martes 24 de noviembre de 2026
+_SMALL = {"": "j b", "year": "j b Y", "weekday": "D j b"}  # months are written small: 24 nov
+_DAYS_IN = {"fr": _SMALL, "es": _SMALL | {"long": r"l j \d\e F", "full": r"l j \d\e F \d\e Y"}}
 
 
 @register.filter(expects_localtime=True)
