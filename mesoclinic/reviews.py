@@ -44,8 +44,9 @@ def _read(language: str) -> tuple[int, Mapping[str, str]]:
     waiting: dict[str, str] = {}
     for message in messages:
         if TO_REVIEW in message.user_comments:
-            plural = isinstance(message.id, list | tuple)
-            pairs = zip(message.string, message.id, strict=False) if plural else [(message.string, message.id)]
+            forms = [message.string] if isinstance(message.string, str) else message.string or ()
+            ids = [message.id] if isinstance(message.id, str) else message.id
+            pairs = zip(forms, ids, strict=False)
             waiting |= {str(translated): str(english) for translated, english in pairs}
     return len(messages), MappingProxyType(waiting)
 

@@ -184,7 +184,7 @@ PLACEHOLDER = re.compile(r"%\([a-zA-Z_]\w*\)[a-z]|%%|(?<!%)%[sd](?![a-z])|\{[a-z
 
 
 def strings_of(message: Message) -> list[str]:
-    return [message.string] if isinstance(message.string, str) else [text or "" for text in message.string]
+    return [message.string] if isinstance(message.string, str) else [text or "" for text in message.string or ()]
 
 
 def placeholders(text: str) -> Counter[str]:
