@@ -220,6 +220,7 @@ def book_appointment(
     def check_early(current: Plan) -> None:
         """The cheap half of the checks: most who come too late are told so by it."""
         check_can_book(current, site=site, by=by)
+        check_in_reach(starts_at)
         if overbook is None:
             turnover = turnover_for(current, site)
             check_not_taken(
@@ -247,7 +248,6 @@ def book_appointment(
             raise InvalidInput(_("The plan has %(n)s sessions.") % {"n": terms.sessions}, field="number")
         if Appointment.objects.filter(course__plan=current, number=number).exclude(status__in=FREE_AGAIN).exists():
             raise AlreadyTaken(_("This session of the course is booked already."), field="number")
-        check_in_reach(starts_at)
         ends_at = starts_at + timedelta(minutes=terms.minutes)
         check_open(starts_at, ends_at, practitioner=practitioner, site=site, plan=current)
         check_course_length(current, [number], field="number")

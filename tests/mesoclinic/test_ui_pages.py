@@ -218,6 +218,7 @@ def _places(html: str) -> list[str]:
 def test_navigation_offers_what_one_may(sign_in, ada: User, dora: User) -> None:
     assert _places(sign_in(ada).get(reverse("mfa_index")).content.decode()) == [
         "Today",
+        "Calendar",
         "Patients",
         "Formulary",
         "Messages",

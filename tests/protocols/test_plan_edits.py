@@ -30,14 +30,14 @@ def volume(plan: Plan, by: User, ml: str, **more: str) -> None:
 def test_a_volume_away_from_the_usual_needs_a_reason_before_signing(ready: Plan, ada: User, sign_in) -> None:
     volume(ready, ada, "1.25")
     assert obstacles_to_signing(ready) == [UNSAID]
-    assert "say why before you sign" in page(sign_in(ada), ready)
+    assert "Say why before you sign" in page(sign_in(ada), ready)
     with pytest.raises(NotReadyToSign):
         sign_plan(plan=ready, revision=ready.revision, password=factories.PASSWORD, by=ada)
 
     volume(ready, ada, "1.25", reason="tolerance")
     assert obstacles_to_signing(ready) == []
     text = page(sign_in(ada), ready)
-    assert "say why before you sign" not in text
+    assert "Say why before you sign" not in text
     assert Reader(ready).edits() == ["Biochanin A set to 1.25 mL (Tolerated badly or well before)"]
     sign_plan(plan=ready, revision=ready.revision, password=factories.PASSWORD, by=ada)
     assert ready.edits[0]["reason"] == "tolerance"

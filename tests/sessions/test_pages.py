@@ -549,7 +549,7 @@ def test_unfit_lots_are_not_offered(todays, ada, lyon, sign_in) -> None:
     [
         ({"volume-A-biotin": "0.45"}, "Biotin: 0.45 mL instead of 0.50 mL. Say why."),
         ({"volume-A-biotin": "0.60"}, "the plan was signed for 0.50 mL"),
-        ({"volume-A-biotin": "much"}, "Enter a number."),
+        ({"volume-A-biotin": "much"}, "Write a number, for example 24 or 2.5."),
         ({"password": "wrong"}, "That is not your password."),
         ({"nothing_changed": "no"}, "Write what has changed since the last visit."),
         ({"tolerance": "9"}, "Select a valid choice"),

@@ -104,7 +104,7 @@ def snapshot(file: Path, data: bytes) -> None:
     """
     words = " ".join(text_of(data, "-raw").split())
     for pattern, word in (
-        (r"(?:[0-9a-f]{8} ){3}[0-9a-f]{8}|[0-9a-f]{64}", "HASH"),
+        (r"(?:[0-9a-f]{8} ){3}[0-9a-f]{8}|[0-9a-f]{64}|[0-9a-f]{40,63} [0-9a-f]{1,24}\b", "HASH"),
         (rf"(?:(?:{DAYS}) )?\d{{1,2}} (?:{MONTHS}) (?!1987)\d{{4}}", "DATE"),
         (r"\b\d\d:\d\d\b", "TIME"),
     ):
