@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from patients.medicines import to_check
 from patients.models import Intake, Patient, PatientStatus
 from patients.queries import records_of
 from protocols import standing
-from protocols.engine import ENGINE_VERSION, Formulary, build_formulary
+from protocols.engine import ENGINE_VERSION, Formulary, build_formulary, canonical_json
 from protocols.enums import FormularyStatus, OpenAnswerKind, PlanStatus
 from protocols.models import Acknowledgement, FormularyEntry, FormularyVersion, OpenAnswer, Plan
 
@@ -74,10 +75,14 @@ _lock = Lock()
 
 
 def documents_of(version: FormularyVersion) -> dict[str, Any]:
-    """The version's documents, fetched once per process: a version with this hash holds these documents, for ever."""
+    """The version's documents, fetched once per process: a version with this hash holds these documents, for ever.
+
+    Their keys are in the order in which they were written. PostgreSQL keeps them in one of its own, and a plan's
+    questions would follow it: the same plan has to have the same bytes in either database.
+    """
     found = _documents.get(version.sha256)
     if found is None:
-        found = dict(version.documents)
+        found = json.loads(canonical_json(version.documents))
         _keep(_documents, version.sha256, found)
     return found
 
@@ -263,5 +268,5 @@ def values_given_on(intake: Intake, case: Mapping[str, Any]) -> list[OpenAnswer]
 
 
 def live_open_answers(plan: Plan) -> dict[str, OpenAnswer]:
-    rows = plan.open_answers.filter(superseded_at__isnull=True).select_related("by")
+    rows = plan.open_answers.filter(superseded_at__isnull=True).select_related("by").order_by("at", "pk")
     return {row.fact: row for row in rows}

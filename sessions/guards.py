@@ -29,6 +29,7 @@ SESSION_PERFORMED = frozen(
         "tolerance",
         "note",
         "performed_at",
+        "recorded_at",
         "performed_by_id",
     ),
     unique=("id", "public_id", "appointment_id"),

@@ -6,6 +6,7 @@ and must see nothing of theirs.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -21,12 +22,23 @@ messages.compile_changed()  # before the first text is looked up; nothing to do 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests for the other database engine are deselected, not skipped."""
+    """Tests for the other database engine are deselected, not skipped.
+
+    With MESOCLINIC_ENGINE_TESTS=1 so are those to which the engine makes no difference: they touch no database, or lay
+    out a print.
+    """
     other = {"sqlite": "postgresql", "postgresql": "sqlite"}[connection.vendor]
-    deselected = [item for item in items if item.get_closest_marker(other)]
+    deselected = {item for item in items if item.get_closest_marker(other)}
+    if os.environ.get("MESOCLINIC_ENGINE_TESTS"):
+        deselected |= {item for item in items if item.get_closest_marker("prints") or not _of_the_database(item)}
     if deselected:
-        config.hook.pytest_deselected(items=deselected)
+        config.hook.pytest_deselected(items=list(deselected))
         items[:] = [item for item in items if item not in deselected]
+
+
+def _of_the_database(item: pytest.Item) -> bool:
+    fixtures = {"db", "transactional_db"} & set(getattr(item, "fixturenames", []))
+    return bool(fixtures or item.get_closest_marker("django_db"))
 
 
 @pytest.fixture(scope="session", autouse=True)

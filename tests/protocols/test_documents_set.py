@@ -95,6 +95,7 @@ def made(document: Document) -> bytes:
     return storage.read(document)
 
 
+@pytest.mark.prints
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_worst_content_is_whole_short_and_tagged(worst: Plan, ada: User, kind: str) -> None:
     assert len([line for s in worst.result["syringes"] for line in s["lines"] if line["role"] != "diluent"]) == 8
@@ -111,6 +112,7 @@ def test_the_worst_content_is_whole_short_and_tagged(worst: Plan, ada: User, kin
     check_places(data)
 
 
+@pytest.mark.prints
 @pytest.mark.parametrize("kind", KINDS)
 def test_prints_on_letter_paper_fit_as_well(worst: Plan, ada: User, kind: str, settings: Any) -> None:
     settings.PAPER = "Letter"
@@ -121,6 +123,7 @@ def test_prints_on_letter_paper_fit_as_well(worst: Plan, ada: User, kind: str, s
     check_places(data)
 
 
+@pytest.mark.prints
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"plan_archive"}))
 def test_the_text_of_a_print_is_what_it_was(signed: Plan, ada: User, kind: str) -> None:
     snapshot(SNAPSHOTS / f"{kind}.txt", made(request_plan_pdf(plan=signed, kind=kind, by=ada)))

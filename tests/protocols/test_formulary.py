@@ -20,7 +20,7 @@ from protocols.actions import (
 from protocols.engine import canonical_json
 from protocols.enums import FormularyStatus
 from protocols.models import FormularyVersion, Ingredient
-from protocols.queries import built_formulary, formulary_in_force, unconfirmed_entries
+from protocols.queries import built_formulary, documents_of, formulary_in_force, unconfirmed_entries
 from tests.factories_protocols import draft_formulary, published_formulary
 
 
@@ -188,3 +188,9 @@ def test_the_engine_formulary_is_built_once_per_active_set(dora: User, django_as
     set_entry_active(entry=other.entries.get(ingredient__key="biotin"), active=False, by=dora)
     assert built_formulary(other) is not first
     assert not built_formulary(other).ingredients["biotin"].active
+
+
+def test_documents_are_read_in_the_order_they_were_written_in(formulary: FormularyVersion) -> None:
+    """PostgreSQL sorts the keys of stored JSON by length, SQLite keeps them; plans follow the order of the facts."""
+    facts = list(documents_of(formulary)["vocabulary"]["facts"]["facts"])
+    assert facts == sorted(facts)

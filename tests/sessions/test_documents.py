@@ -164,6 +164,7 @@ def recorded(visit: Appointment, by: User) -> None:
             )
 
 
+@pytest.mark.prints
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
 def test_the_worst_visit_is_whole_and_tagged(
     ada: User, cleo: User, dora: User, lyon: Site, settings: Any, paper: str
@@ -316,6 +317,7 @@ def test_the_buttons_lead_to_the_documents_progress(visit: Appointment, ada: Use
     assert reception.post(dates, {"kind": "quotation"}).status_code == 400
 
 
+@pytest.mark.prints
 def test_the_same_plan_gives_the_same_bytes_on_two_workers(visit: Appointment, ada: User, tmp_path: Path) -> None:
     """Two processes of their own, with other hash seeds, time zones and data folders."""
     import hashlib

@@ -17,6 +17,8 @@ from mesoclinic.documents.models import Document
 from tests.mesoclinic.documents.conftest import context
 from tests.mesoclinic.documents.prints import check_places, check_tags, text_of
 
+pytestmark = pytest.mark.prints
+
 Ask = Callable[..., Document]
 
 

@@ -13,6 +13,8 @@ import pytest
 from mesoclinic.documents import actions, rendering, storage
 from mesoclinic.documents.models import Document
 
+pytestmark = pytest.mark.prints
+
 Ask = Callable[..., Document]
 
 
