@@ -16,14 +16,14 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from icalendar import Calendar, Event
+from icalendar import Event
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Clinic, User
 from mesoclinic.audit import trail
 from mesoclinic.errors import InvalidTransition, NotAllowed
 from sessions.feed_models import CalendarFeed
-from sessions.invitations import uid_of, zone_rules
+from sessions.invitations import frame, timed
 from sessions.models import Appointment, AppointmentStatus
 from sessions.queries import appointments_visible_to
 
@@ -128,31 +128,18 @@ def calendar_of(feed: CalendarFeed, visits: Sequence[Appointment], *, changed_at
     """The feed as text. ``changed_at`` is when it last said something else; so the same visits give the same text."""
     clinic = Clinic.objects.first()
     house = clinic.name if clinic else ""
-    cal = Calendar()
-    cal.add("prodid", "-//mesoclinic//feed//EN")
-    cal.add("version", "2.0")
-    cal.add("calscale", "GREGORIAN")
-    cal.add("method", "PUBLISH")
+    cal = frame(visits, of="feed", method="PUBLISH")
     cal.add("x-wr-calname", _("%(house)s: my visits") % {"house": house})
     cal.add("refresh-interval;value=duration", REFRESH)
     cal.add("x-published-ttl", REFRESH)
-    zones = {visit.site.time_zone: visit.site.tz for visit in visits}
-    years = [visit.starts_at.year for visit in visits]
-    for name in sorted(zones):
-        cal.add_component(zone_rules(zones[name], first=min(years) - 1, last=max(years) + 1))
     for visit in visits:
         cal.add_component(_event(visit, house=house, changed_at=changed_at))
     return cal.to_ical().decode()
 
 
 def _event(visit: Appointment, *, house: str, changed_at: datetime) -> Event:
-    tz, off = visit.site.tz, visit.status in (AppointmentStatus.CANCELLED, AppointmentStatus.NO_SHOW)
-    event = Event()
-    event.add("uid", uid_of(visit))
-    event.add("sequence", visit.sequence)
-    event.add("dtstamp", changed_at.astimezone(UTC))
-    event.add("dtstart", visit.starts_at.astimezone(tz))
-    event.add("dtend", visit.ends_at.astimezone(tz))
+    off = visit.status in (AppointmentStatus.CANCELLED, AppointmentStatus.NO_SHOW)
+    event = timed(visit, at=changed_at)
     event.add("summary", _("%(initials)s, session %(n)s") % {"initials": initials(visit), "n": visit.number})
     event.add("location", f"{visit.room.name}, {visit.site.name}")
     event.add("url", settings.SITE_URL + reverse("sessions:appointment", args=[visit.public_id]))

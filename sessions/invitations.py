@@ -27,15 +27,7 @@ def calendar(appointments: Sequence[Appointment], *, method: str, at: datetime) 
     The text names the clinic, the place and the phone: nothing of why somebody comes. ``at`` is when this was said.
     """
     clinic = Clinic.objects.first()
-    cal = Calendar()
-    cal.add("prodid", "-//mesoclinic//appointments//EN")
-    cal.add("version", "2.0")
-    cal.add("calscale", "GREGORIAN")
-    cal.add("method", method)
-    zones = {appointment.site.time_zone: appointment.site.tz for appointment in appointments}
-    years = [appointment.starts_at.year for appointment in appointments]
-    for name in sorted(zones):
-        cal.add_component(zone_rules(zones[name], first=min(years) - 1, last=max(years) + 1))
+    cal = frame(appointments, of="appointments", method=method)
     for appointment in appointments:
         cal.add_component(_event(appointment, method=method, at=at, house=clinic.name if clinic else ""))
     return cal.to_ical().decode()
@@ -58,17 +50,37 @@ def attachment(appointments: Sequence[Appointment], *, method: str, at: datetime
     }
 
 
-def _event(appointment: Appointment, *, method: str, at: datetime, house: str) -> Event:
-    site = appointment.site
+def frame(appointments: Sequence[Appointment], *, of: str, method: str) -> Calendar:
+    """A calendar file without its events: what it is, and the rules of each zone that they are in."""
+    cal = Calendar()
+    cal.add("prodid", f"-//mesoclinic//{of}//EN")
+    cal.add("version", "2.0")
+    cal.add("calscale", "GREGORIAN")
+    cal.add("method", method)
+    zones = {appointment.site.time_zone: appointment.site.tz for appointment in appointments}
+    years = [appointment.starts_at.year for appointment in appointments]
+    for name in sorted(zones):
+        cal.add_component(zone_rules(zones[name], first=min(years) - 1, last=max(years) + 1))
+    return cal
+
+
+def timed(appointment: Appointment, *, at: datetime) -> Event:
+    """The appointment's event with its name for life and its times, as said ``at``; the words are the caller's."""
     event = Event()
     event.add("uid", uid_of(appointment))
     event.add("sequence", appointment.sequence)
     event.add("dtstamp", at.astimezone(UTC))
-    times = [at.astimezone(site.tz) for at in (appointment.starts_at, appointment.ends_at)]
-    if any(at.fold for at in times):  # a wall time that comes twice means its first (RFC 5545, 3.3.5): say it in UTC
-        times = [at.astimezone(UTC) for at in times]
+    times = [time.astimezone(appointment.site.tz) for time in (appointment.starts_at, appointment.ends_at)]
+    if any(time.fold for time in times):  # one that comes twice means its first (RFC 5545, 3.3.5): say it in UTC
+        times = [time.astimezone(UTC) for time in times]
     event.add("dtstart", times[0])
     event.add("dtend", times[1])
+    return event
+
+
+def _event(appointment: Appointment, *, method: str, at: datetime, house: str) -> Event:
+    site = appointment.site
+    event = timed(appointment, at=at)
     event.add("summary", _("Appointment at %(house)s") % {"house": house})
     event.add("location", f"{house}, {site.address}")
     event.add("description", _("To change or cancel, please call %(phone)s.") % {"phone": site.phone})

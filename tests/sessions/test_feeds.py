@@ -76,6 +76,18 @@ def test_times_are_wall_times_of_the_site_with_its_rules(course, secret) -> None
     assert f"DTSTART;TZID=Europe/Paris:{first.starts_at.astimezone(first.site.tz):%Y%m%dT%H%M%S}" in lines
 
 
+def test_visit_in_the_second_of_two_equal_hours_is_told_in_utc(course, secret) -> None:
+    visit = course.appointments.select_related("site", "patient", "room").first()
+    visit.starts_at = datetime(2027, 10, 31, 1, 30, tzinfo=UTC)  # 02:30 in Paris for the second time
+    visit.ends_at = visit.starts_at + timedelta(minutes=40)
+
+    text = feeds.calendar_of(CalendarFeed.objects.get(), [visit], changed_at=timezone.now())
+
+    event = Calendar.from_ical(text).walk("VEVENT")[0]
+    assert "DTSTART:20271031T013000Z" in text
+    assert (event.decoded("dtstart"), event.decoded("dtend")) == (visit.starts_at, visit.ends_at)
+
+
 def test_text_is_neutral(course, secret) -> None:
     text = Client().get(path_of(secret)).content.decode()
     first = course.appointments.select_related("room").get(number=1)
