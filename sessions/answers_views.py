@@ -10,7 +10,6 @@ from uuid import UUID
 
 from allauth.account.adapter import get_adapter
 from django.conf import settings
-from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone, translation
@@ -20,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from mesoclinic.accounts.access import public
 from mesoclinic.accounts.models import Site
+from mesoclinic.counting import count, counted
 from mesoclinic.errors import DomainError
 from sessions import answers, letters
 from sessions.answers import Subject
@@ -61,23 +61,16 @@ def _address(request: HttpRequest) -> str:
 
 
 def _has_to_wait(request: HttpRequest) -> bool:
-    return int(cache.get(f"answers:wrong:{_address(request)}") or 0) >= WRONG_PER_ADDRESS
+    return counted(f"answers:wrong:{_address(request)}") >= WRONG_PER_ADDRESS
 
 
 def _count_wrong(request: HttpRequest) -> bool:
     """Count a link that we never made; True once there were too many."""
     limits = ((f"answers:wrong:{_address(request)}", WRONG_PER_ADDRESS), ("answers:wrong", WRONG_IN_ALL))
-    counts = [(_add(key), limit) for key, limit in limits]  # both are counted, whichever is over
-    return any(count > limit for count, limit in counts)
-
-
-def _add(key: str) -> int:
-    cache.add(key, 0, WINDOW_SECONDS)
-    try:
-        return int(cache.incr(key))
-    except ValueError:  # it ran out between the two
-        cache.set(key, 1, WINDOW_SECONDS)
-        return 1
+    counts = [
+        (count(key, seconds=WINDOW_SECONDS), limit) for key, limit in limits
+    ]  # both are counted, whichever is over
+    return any(wrong > limit for wrong, limit in counts)
 
 
 def _wait(request: HttpRequest) -> HttpResponse:

@@ -25,6 +25,7 @@ from mesoclinic.accounts.access import Permission, public, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
+from mesoclinic.counting import count, counted
 from mesoclinic.errors import InvalidTransition
 from sessions import calendar as calendars
 from sessions import feeds
@@ -289,11 +290,11 @@ def calendar_feed_revoke(request: ClinicRequest, public_id: UUID) -> HttpRespons
 @require_safe
 def feed(request: HttpRequest, secret: str) -> HttpResponse:
     """The calendar of one open address. Nothing is written but the count of wrong guesses."""
-    if guesses_of(request) >= WRONG_PER_ADDRESS:
+    if counted(_guesses_key(request)) >= WRONG_PER_ADDRESS:
         return _told(request, 429)
     found = feeds.feed_of(secret)
     if found is None:
-        return _told(request, 429 if count_guess(request) > WRONG_PER_ADDRESS else 404)
+        return _told(request, 429 if count(_guesses_key(request), seconds=WINDOW_SECONDS) > WRONG_PER_ADDRESS else 404)
     if not feeds.is_open(found):
         return _told(request, 410)
     now = timezone.now()
@@ -331,20 +332,6 @@ def _told(request: HttpRequest, status: int) -> HttpResponse:
         response["Retry-After"] = str(WINDOW_SECONDS)
     response["X-Robots-Tag"] = "noindex, nofollow"
     return response
-
-
-def guesses_of(request: HttpRequest) -> int:
-    return int(cache.get(_guesses_key(request)) or 0)
-
-
-def count_guess(request: HttpRequest) -> int:
-    key = _guesses_key(request)
-    cache.add(key, 0, WINDOW_SECONDS)
-    try:
-        return int(cache.incr(key))
-    except ValueError:  # it ran out between the two
-        cache.set(key, 1, WINDOW_SECONDS)
-        return 1
 
 
 def _guesses_key(request: HttpRequest) -> str:

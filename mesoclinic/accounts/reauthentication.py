@@ -6,6 +6,7 @@ from django.core.cache import cache
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import User
+from mesoclinic.counting import count, counted
 from mesoclinic.errors import DomainError, InvalidInput
 
 FAILURES_AT_MOST = 5
@@ -21,14 +22,13 @@ class TooManyAttempts(DomainError):
 def confirm_password(user: User, password: str) -> None:
     """Pass if ``password`` is the user's own. Call it before the transaction: a failure has to be remembered."""
     key = f"reauthentication:{user.public_id}"
-    if int(cache.get(key, 0)) >= FAILURES_AT_MOST:
+    if counted(key) >= FAILURES_AT_MOST:
         raise TooManyAttempts(
             _("The password was wrong too often. Wait five minutes, then try again."), field="password"
         )
     if not password:
         raise InvalidInput(_("Type your password to sign."), field="password")
     if not user.is_active or not user.check_password(password):
-        if not cache.add(key, 1, WITHIN_SECONDS):
-            cache.incr(key)
+        count(key, seconds=WITHIN_SECONDS)
         raise InvalidInput(_("That is not your password."), field="password")
     cache.delete(key)

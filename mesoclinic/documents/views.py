@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages as notices
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
@@ -16,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from mesoclinic.accounts.access import public, signed_in
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
+from mesoclinic.counting import count
 from mesoclinic.documents import actions, storage
 from mesoclinic.documents.checking import state_of
 from mesoclinic.documents.models import Document, DocumentState
@@ -79,13 +79,7 @@ CHECKS_PER_MINUTE = 30  # from one address
 @never_cache
 def print_check(request: HttpRequest, token: str) -> HttpResponse:
     address = request.META.get("REMOTE_ADDR", "")
-    key = f"print-check:{address}:{int(time.time() // 60)}"
-    cache.add(key, 0, timeout=120)
-    try:
-        asked = cache.incr(key)
-    except ValueError:  # it ran out between the two lines
-        asked = 1
-    if asked > CHECKS_PER_MINUTE:
+    if count(f"print-check:{address}:{int(time.time() // 60)}", seconds=120) > CHECKS_PER_MINUTE:
         refused = render(request, "documents/print_check.html", {"state": "too_many"}, status=429)
         refused["Retry-After"] = "60"
         return refused
