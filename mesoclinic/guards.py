@@ -59,11 +59,12 @@ def install(connection: BaseDatabaseWrapper) -> None:
 
 
 def drop(connection: BaseDatabaseWrapper, *guards: Guard) -> None:
-    """Take guards away. For a migration that changes what they say: drop, change the table, install."""
+    """Take guards away, where their tables are. For a migration that changes what they say: drop, change, install."""
     with connection.cursor() as cursor:
-        if not {guard.table for guard in guards} <= set(connection.introspection.table_names(cursor)):
-            return
+        tables = set(connection.introspection.table_names(cursor))
         for guard in guards:
+            if guard.table not in tables:
+                continue
             if connection.vendor == "sqlite":
                 for name in guard.sqlite_triggers:
                     cursor.execute(f"DROP TRIGGER IF EXISTS {name}")

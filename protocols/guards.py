@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import connections
 
-from mesoclinic.guards import Guard, frozen, register
+from mesoclinic.guards import Guard, drop, frozen, register
 
 _UNSIGNED = "('draft', 'discarded')"
 PLAN_SIGNED = frozen(
@@ -160,15 +160,4 @@ def step_aside_before_migrate(*, using: str, plan: list[tuple[Any, bool]] | None
     """
     if not any(migration.app_label == "protocols" for migration, _backwards in plan or ()):
         return
-    connection = connections[using]
-    with connection.cursor() as cursor:
-        tables = set(connection.introspection.table_names(cursor))
-        for guard in OURS:
-            if guard.table not in tables:
-                continue
-            if connection.vendor == "sqlite":
-                for trigger in guard.sqlite_triggers:
-                    cursor.execute(f"DROP TRIGGER IF EXISTS {trigger}")
-            else:
-                for trigger in guard.postgresql_objects:
-                    cursor.execute(f'DROP TRIGGER IF EXISTS {trigger} ON "{guard.table}"')
+    drop(connections[using], *OURS)

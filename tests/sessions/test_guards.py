@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.management.sql import emit_post_migrate_signal
-from django.db import IntegrityError, connection, models
+from django.db import IntegrityError, connection, models, transaction
+from django.utils import timezone
 
 from mesoclinic import guards
-from sessions.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
-from sessions.models import Appointment
+from sessions.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE, SESSION_PERFORMED
+from sessions.models import Appointment, TreatmentSession
 from tests.sessions.test_booking import raw_overlap
 
 OVERLAP = {PRACTITIONER_FREE.name, ROOM_FREE.name, PATIENT_FREE.name}
@@ -45,3 +46,16 @@ def test_overlap_is_still_refused_after_a_later_migration(altered_table, course)
     assert guards.missing(connection) == []
     with pytest.raises(IntegrityError, match="booked_once"):
         raw_overlap(course.appointments.first())
+
+
+@pytest.mark.parametrize("column", ["note", "performed_at", "recorded_at"])
+def test_a_recorded_session_is_neither_changed_nor_removed(course, ada, column) -> None:
+    visit = course.appointments.first()
+    done = TreatmentSession.objects.create(
+        appointment=visit, plan=course.plan, nothing_changed=True, performed_at=visit.starts_at, performed_by=ada
+    )
+    rows = TreatmentSession.objects.filter(pk=done.pk)
+    with pytest.raises(IntegrityError, match=SESSION_PERFORMED.name), transaction.atomic():
+        rows.update(**{column: "Other" if column == "note" else timezone.now()})
+    with pytest.raises(IntegrityError, match=SESSION_PERFORMED.name), transaction.atomic():
+        rows._raw_delete(using="default")
