@@ -85,10 +85,6 @@ def can_edit_intake(intake: Intake, *, by: User) -> bool:
     return _holds(check_can_edit_intake, intake, by)
 
 
-def can_write_patient(patient: Patient, *, by: User) -> bool:
-    return _holds(check_can_write_patient, patient, by)
-
-
 def _check_own_site(patient: Patient, *, by: User) -> None:
     if patient.site_id not in by.site_ids:
         raise NotAllowed(_("This patient belongs to a site that is not yours."))

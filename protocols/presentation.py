@@ -130,10 +130,6 @@ class Line:
     def reason_words(self) -> str:
         return str(EditReason(self.reason_code).label) if self.reason_code else ""
 
-    @property
-    def shown_volume(self) -> str:
-        return self.typed or self.volume_ml
-
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:

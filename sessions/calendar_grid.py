@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 LANES_AT_MOST = 8  # that the style sheet knows
 SHORTEST = 17  # minutes: a shorter visit is drawn as long as this, so that a finger finds it
-HOUR = timedelta(hours=1)
 
 
 class Mark(NamedTuple):

@@ -43,14 +43,6 @@ def check_in_force(plan: Plan) -> None:
         )
 
 
-def can_book(plan: Plan, *, site: Site, by: User) -> bool:
-    try:
-        check_can_book(plan, site=site, by=by)
-    except DomainError:
-        return False
-    return True
-
-
 def check_can_treat(practitioner: User, *, plan: Plan, site: Site) -> None:
     """Whether the person may do, at this site, all that the plan asks of who injects it."""
     short = lacking([practitioner], site=site, demands=demands_of(plan))[practitioner.pk]

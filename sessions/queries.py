@@ -54,13 +54,6 @@ def courses_visible_to(user: User) -> QuerySet[Course]:
     return Course.objects.filter(plan__patient__site_id__in=user.site_ids)
 
 
-def sessions_visible_to(user: User) -> QuerySet[TreatmentSession]:
-    """What was done, with its content."""
-    if not user.may(Permission.SESSION_READ):
-        return TreatmentSession.objects.none()
-    return TreatmentSession.objects.filter(plan__patient__site_id__in=user.site_ids)
-
-
 def bookable_plans_visible_to(user: User) -> QuerySet[Plan]:
     """Plans by which a course may be booked. Whoever books sees that the plan exists, not what is in it."""
     if not user.may(Permission.PLAN_EXISTS):

@@ -23,8 +23,3 @@ def document_visible_to(user: User, public_id: UUID) -> Document:
     if not visible(user, document):
         raise Http404
     return document
-
-
-def documents_about(subject_id: UUID) -> list[Document]:
-    """The documents of one subject, the newest first. Whoever asks has checked that the user may see them."""
-    return list(Document.objects.filter(subject_id=subject_id).defer("context"))
