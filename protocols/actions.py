@@ -452,13 +452,9 @@ def acknowledge(*, plan: Plan, revision: int, rule: str, reason_code: str, note:
     to_check = {check.rule for check in intake_checks(plan)}
     if rule not in {row["rule"] for row in plan.result["cautions"]} | to_check:
         raise InvalidInput(_("This plan has no such caution."), field="rule")
-    if reason_code not in AcknowledgementReason.values:
-        raise InvalidInput(_("Choose a reason."), field="reason_code")
-    note = " ".join(note.split())
-    if (reason_code in NOTE_NEEDED or rule in to_check) and not note:
-        raise InvalidInput(_("Say it in a few words."), field="note")
-    if len(note) > NOTE_LENGTH:
-        raise InvalidInput(_("Shorten the note to %(length)d characters.") % {"length": NOTE_LENGTH}, field="note")
+    note = _explained(
+        reason_code, note, among=AcknowledgementReason.values, in_words=reason_code in NOTE_NEEDED or rule in to_check
+    )
     now = timezone.now()
     _live_acknowledgements(plan).filter(rule=rule).update(superseded_at=now)
     row = Acknowledgement.objects.create(plan=plan, rule=rule, reason_code=reason_code, note=note, by=by, at=now)
@@ -698,6 +694,18 @@ def _sign(*, plan: Plan, revision: int, by: User) -> Plan:
     return plan
 
 
+def _explained(reason_code: str, note: str, *, among: Sequence[str], in_words: bool) -> str:
+    """The note in one line, its coded reason being one of these; ``in_words``: the code alone does not say enough."""
+    if reason_code not in among:
+        raise InvalidInput(_("Choose a reason."), field="reason_code")
+    note = " ".join(note.split())
+    if in_words and not note:
+        raise InvalidInput(_("Say it in a few words."), field="note")
+    if len(note) > NOTE_LENGTH:
+        raise InvalidInput(_("Shorten the note to %(length)d characters.") % {"length": NOTE_LENGTH}, field="note")
+    return note
+
+
 @transaction.atomic
 def change_plan_status(*, plan: Plan, to: PlanStatus, by: User) -> Plan:
     """Move a signed plan on: its course has begun, is complete, or was stopped."""
@@ -719,13 +727,7 @@ def stop_plan(*, plan: Plan, reason_code: str, note: str, cancel_visits: bool, b
     What was done and what was signed stay as they are. An amendment that is being drafted can no longer be signed.
     """
     check_can_move_plan(plan, to=PlanStatus.STOPPED, by=by)
-    if reason_code not in StopReason.values:
-        raise InvalidInput(_("Choose a reason."), field="reason_code")
-    note = " ".join(note.split())
-    if reason_code == StopReason.OTHER and not note:
-        raise InvalidInput(_("Say it in a few words."), field="note")
-    if len(note) > NOTE_LENGTH:
-        raise InvalidInput(_("Shorten the note to %(length)d characters.") % {"length": NOTE_LENGTH}, field="note")
+    note = _explained(reason_code, note, among=StopReason.values, in_words=reason_code == StopReason.OTHER)
     import_string(settings.AFTER_PLAN_STOPPED)(plan, cancel_visits=cancel_visits, by=by)
     change_plan_status(plan=plan, to=PlanStatus.STOPPED, by=by)
     PlanStop.objects.create(plan=plan, reason_code=reason_code, note=note, by=by, at=timezone.now())
