@@ -9,24 +9,19 @@ complains about.
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
-from tests.e2e.support import Hand, Watch, browser, check, server
+from tests.e2e.support import Hand, Watch, arguments, browser, check, picture, server
 
 WHO = "Achterberg"
 SESSIONS = 5
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--address", help="of a server that runs already")
-    parser.add_argument("--show", type=Path, help="a folder for a picture after each step")
-    options = parser.parse_args()
+    options = arguments(__doc__)
     began = time.monotonic()
     with ExitStack() as stack:
         address = options.address or stack.enter_context(
@@ -39,11 +34,6 @@ def main() -> int:
         watch.follow(context, address)
         hand = Hand(context.new_page(), address)
 
-        def picture(name: str) -> None:
-            if options.show:
-                options.show.mkdir(parents=True, exist_ok=True)
-                hand.page.screenshot(path=options.show / f"{name}.png", full_page=True)
-
         hand.sign_in("lena@tilleuls.example")
         hand.go(f"/patients/?q={WHO}")
         hand.page.locator("main a", has_text=WHO).first.click()
@@ -51,9 +41,9 @@ def main() -> int:
         since = hand.clicks
         hand.press(re.compile("^Book course"))
         page.wait_for_url(re.compile(r"/book/"))
-        picture("1-book")
+        picture(hand.page, options.show, "1-book")
         page.set_viewport_size({"width": 390, "height": 844})
-        picture("1-book-phone")
+        picture(hand.page, options.show, "1-book-phone")
         page.set_viewport_size({"width": 1280, "height": 900})
         check(page.locator(".bk-on").count() == SESSIONS, "five sessions are proposed on one screen")
         page.locator('.bk-on:nth-of-type(5) input[type="radio"]').nth(1).locator("xpath=..").click()
@@ -62,7 +52,7 @@ def main() -> int:
         page.wait_for_url(re.compile(r"/patients/[0-9a-f-]+/"))
         booked = hand.clicks - since
         check(booked <= 4, f"the course took {booked} clicks")
-        picture("2-booked")
+        picture(hand.page, options.show, "2-booked")
 
         visits = page.locator('main a[href^="/appointments/"]')
         urls = [visits.nth(place).get_attribute("href") or "" for place in range(visits.count())]
@@ -78,17 +68,17 @@ def main() -> int:
         page.wait_for_url(re.compile(r"/move/"))
         hand.click(page.locator(".mv-offers a").last)
         page.wait_for_url(re.compile(r"day="))
-        picture("3-move")
+        picture(hand.page, options.show, "3-move")
         page.set_viewport_size({"width": 390, "height": 844})
-        picture("3-move-phone")
+        picture(hand.page, options.show, "3-move-phone")
         page.set_viewport_size({"width": 1280, "height": 900})
         hand.press("Move it, shift the rest")
         page.wait_for_url(re.compile(r"/appointments/[0-9a-f-]+/$"))
         check("3 visits have new times." in page.locator("body").inner_text(), "third to fifth have moved")
         moved = hand.clicks - since
         check(moved <= 3, f"the move took {moved} clicks")
-        picture("4-moved")
-        check(not watch.faults, "the browser complained:\n  " + "\n  ".join(watch.faults))
+        picture(hand.page, options.show, "4-moved")
+        watch.check()
     print(f"  five sessions booked, one of them at another time: {booked} clicks")
     print(f"  the third moved with the rest:                    {moved} clicks, {time.monotonic() - began:.0f} s")
     return 0

@@ -9,49 +9,33 @@ keyboard alone. Fails on any violation of the Content-Security-Policy and any er
 
 from __future__ import annotations
 
-import argparse
 import random
 import re
 import sys
 import time
 from contextlib import ExitStack
 from decimal import Decimal
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page
 
 from tests.e2e.main_path import ANSWERS, NONE_OF_THESE, ZONES, at_step_of, revision, wait_for_revision
-from tests.e2e.support import PASSWORD, Failed, Hand, Watch, browser, check, server
+from tests.e2e.support import PASSWORD, Failed, Hand, Watch, arguments, browser, check, server, told_where
 
 RANDOM = random.Random(time.time_ns())
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--address", help="of a server that runs already, with the sample clinic")
-    parser.add_argument("--show", type=Path, help="a folder for a picture where it fails")
-    options = parser.parse_args()
+    options = arguments(__doc__)
     began = time.monotonic()
     with ExitStack() as stack:
         address = options.address or stack.enter_context(server())
         opened = stack.enter_context(browser())
         watch = Watch()
         hand = signed_in(opened, address, watch, "lena")
-        try:
+        with told_where(hand.page, watch, options.show):
             walk(hand, opened, watch)
-        except Exception as error:
-            if options.show:
-                options.show.mkdir(parents=True, exist_ok=True)
-                hand.page.screenshot(path=options.show / "failed.png", full_page=True)
-            print(f"at {hand.page.url}\n{watch.faults}", file=sys.stderr)
-            if isinstance(error, Failed):
-                print(f"FAILED: {error}", file=sys.stderr)
-                return 1
-            raise
-        expected = ("status of 409", "ERR_INTERNET_DISCONNECTED", "Failed to fetch")  # brought about on purpose
-        faults = [fault for fault in watch.faults if not any(part in fault for part in expected)]
-        check(not faults, "the browser complained:\n  " + "\n  ".join(faults))
+        watch.check(expected=("status of 409", "ERR_INTERNET_DISCONNECTED", "Failed to fetch"))
     for task, clicks in hand.tally:
         print(f"  {task:<52} {clicks:>3} clicks")
     print(f"  {time.monotonic() - began:.0f} s")

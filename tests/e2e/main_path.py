@@ -9,7 +9,6 @@ Content-Security-Policy, any error in the console, any request to another host, 
 
 from __future__ import annotations
 
-import argparse
 import re
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from tests.e2e.support import PASSWORD, Failed, Hand, Watch, browser, check, server
+from tests.e2e.support import PASSWORD, Hand, Watch, arguments, browser, check, picture, server, told_where
 
 GIVEN, FAMILY, EMAIL = "Elio", "Fontaine-Abara", "elio.fontaine@patients.example"
 NONE_OF_THESE = ("conditions", "medications", "allergies", "allergy_ingredients", "scalp_findings")
@@ -46,10 +45,7 @@ ZONES = ("frontal", "vertex", "mid_scalp")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--address", help="of a server that runs already")
-    parser.add_argument("--show", type=Path, help="a folder for a picture after each step")
-    options = parser.parse_args()
+    options = arguments(__doc__)
     began = time.monotonic()
     with ExitStack() as stack:
         address = options.address or stack.enter_context(
@@ -65,18 +61,9 @@ def main() -> int:
         watch.follow(context, address)
         page = context.new_page()
         hand = Hand(page, address)
-        try:
+        with told_where(page, watch, options.show):
             walk(hand, options.show)
-        except Exception as error:
-            if options.show:
-                options.show.mkdir(parents=True, exist_ok=True)
-                page.screenshot(path=options.show / "failed.png", full_page=True)
-            print(f"at {page.url}\n{watch.faults}", file=sys.stderr)
-            if isinstance(error, Failed):
-                print(f"FAILED: {error}", file=sys.stderr)
-                return 1
-            raise
-        check(not watch.faults, "the browser complained:\n  " + "\n  ".join(watch.faults))
+        watch.check()
     for task, clicks in hand.tally:
         print(f"  {task:<44} {clicks:>3} clicks")
     print(f"  {'in all':<44} {hand.clicks:>3} clicks, {time.monotonic() - began:.0f} s")
@@ -84,11 +71,6 @@ def main() -> int:
 
 
 def walk(hand: Hand, show: Path | None) -> None:
-    def picture(name: str) -> None:
-        if show:
-            show.mkdir(parents=True, exist_ok=True)
-            hand.page.screenshot(path=show / f"{name}.png", full_page=True)
-
     steps = (
         ("log in", log_in),
         ("register and start the intake", register),
@@ -105,7 +87,7 @@ def walk(hand: Hand, show: Path | None) -> None:
         since = hand.clicks
         step(hand)
         hand.task(name, since=since)
-        picture(f"{number:02}-{name.replace(' ', '-')}")
+        picture(hand.page, show, f"{number:02}-{name.replace(' ', '-')}")
 
 
 def log_in(hand: Hand) -> None:

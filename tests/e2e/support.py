@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import re
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,21 @@ QUIET = [
 
 class Failed(Exception):
     """The product did something else than it should; the sentence says what."""
+
+
+def arguments(about: str | None) -> argparse.Namespace:
+    """What each walk can be told: ``address`` and ``show``, both None where they are not given."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--address", help="of a server that runs already, with the sample clinic")
+    parser.add_argument("--show", type=Path, help="a folder for pictures")
+    return parser.parse_args()
+
+
+def picture(page: Page, folder: Path | None, name: str) -> None:
+    """The whole page as a picture, if somebody asked for pictures."""
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def check(holds: object, sentence: str) -> None:
@@ -122,6 +138,11 @@ class Watch:
             lambda answer: self.faults.append(f"{answer.status} for {answer.url}") if answer.status >= 500 else None,
         )
 
+    def check(self, *, expected: Sequence[str] = ()) -> None:
+        """Nothing went wrong but what the walk brought about on purpose."""
+        faults = [fault for fault in self.faults if not any(part in fault for part in expected)]
+        check(not faults, "the browser complained:\n  " + "\n  ".join(faults))
+
 
 @contextlib.contextmanager
 def browser() -> Iterator[Browser]:
@@ -131,6 +152,19 @@ def browser() -> Iterator[Browser]:
             yield opened
         finally:
             opened.close()
+
+
+@contextlib.contextmanager
+def told_where(page: Page, watch: Watch, folder: Path | None) -> Iterator[None]:
+    """Where a walk stops short: the page, what the browser said and a picture; one line for what should have been."""
+    try:
+        yield
+    except Exception as error:
+        picture(page, folder, "failed")
+        print(f"at {page.url}\n{watch.faults}", file=sys.stderr)
+        if isinstance(error, Failed):
+            sys.exit(f"FAILED: {error}")
+        raise
 
 
 class Hand:
