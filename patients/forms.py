@@ -19,6 +19,7 @@ from mesoclinic.numbers import shown_number, typed_number
 from patients import day_checks, groups, intakes
 from patients.groups import GROUPS, Group
 from patients.intakes import NEVER, UNKNOWN, InvalidAnswers
+from patients.medicines import LENGTH as MEDICINE_LENGTH
 from patients.medicines import Named, read_medicines
 from patients.models import Intake, Patient, PatientStatus, SexAtBirth
 from patients.steps import STEP_OF, STEPS
@@ -315,6 +316,21 @@ class IntakeForm(forms.Form):
         required=False,
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off"}),
     )
+    medicine_more = forms.CharField(
+        label=gettext_lazy("Find a medicine"),
+        help_text=gettext_lazy("A few letters of the name, or the ATC code. Add the dose, then press Enter."),
+        max_length=MEDICINE_LENGTH,
+        required=False,
+        widget=forms.TextInput(
+            attrs={
+                "list": "medicine-names",
+                "autocomplete": "off",
+                "spellcheck": "false",
+                "enterkeyhint": "done",
+                "data-medicine-more": "id_medicines",
+            }
+        ),
+    )
     other_allergies = forms.CharField(
         label=gettext_lazy("Other allergies, in the person's own words"),
         help_text=gettext_lazy("Kept as it is written; somebody looks at it before a plan is made."),
@@ -511,7 +527,7 @@ class IntakeForm(forms.Form):
                 _mark, fact, value = name.split("-", 2)
                 details.setdefault(fact, {})[value] = text
         return {
-            "medicines": self.cleaned_data.get("medicines", ""),
+            "medicines": _lines(self.cleaned_data.get("medicines"), self.cleaned_data.get("medicine_more")),
             "other_allergies": self.cleaned_data.get("other_allergies", ""),
             "details": details,
             "groups": self.groups,
@@ -718,7 +734,7 @@ class IntakeForm(forms.Form):
         ]
 
     def named_medicines(self) -> list[Named]:
-        return read_medicines(str(self["medicines"].value() or ""))
+        return read_medicines(_lines(self["medicines"].value(), self["medicine_more"].value()))
 
     def patterns(self) -> list[tuple[str, str, str, str]]:
         """The zones that a pattern usually needs, for this patient: label, zones, pattern, stages of whom."""
@@ -737,7 +753,7 @@ class IntakeForm(forms.Form):
         labels: dict[str, str] = {f"fact-{fact.key}": intakes.question_of(fact) for fact in self.asked}
         labels |= {f"concern-{key}": concern.label for key, concern in self.vocabulary.concerns.items()}
         labels |= {f"area-{key}": zone.label for key, zone in self.vocabulary.zones.items()}
-        for name in ("note", "medicines", "other_allergies"):
+        for name in ("note", "medicines", "medicine_more", "other_allergies"):
             labels[name] = str(self.fields[name].label)
         return [
             (f"q-{name}", labels[name], sentence)
@@ -745,6 +761,10 @@ class IntakeForm(forms.Form):
             if name in labels
             for sentence in self._errors_at(name)
         ]
+
+
+def _lines(*texts: Any) -> str:
+    return "\n".join(str(text) for text in texts if text)
 
 
 def _stages_of(pattern: str) -> list[str]:

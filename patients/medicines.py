@@ -1,6 +1,8 @@
 """Medicines as people name them, mapped to the classes that an intake asks for, with the mapping in sight.
 
 A name or an ATC code that is known sets classes; one that is not is kept as it was typed and somebody looks at it.
+Names are understood in every language of the product, whatever language the page is in: what a line counts as, and so
+what is stored, does not depend on who reads it.
 """
 
 from __future__ import annotations
@@ -13,8 +15,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+from django.utils import translation
 from django.utils.translation import gettext as _
 
+from mesoclinic.sorting import by_words
 from patients.search import fold
 from patients.vocabulary import DataFileError, Vocabulary, load_vocabulary, read_yaml
 
@@ -24,6 +29,11 @@ ANTIPLATELETS = "B01AC"
 _ATC = re.compile(r"\b([A-Z]\d{2}[A-Z]{1,2}(?:\d{2})?)\b", re.IGNORECASE)
 
 _STRENGTH = re.compile(r"\d+(?:mg|ml|g|mcg|ug|iu)?|mg|ml|g|mcg|ug|iu|percent")  # “5 % lotion”: what stands between
+
+_SWALLOWED = frozenset(
+    {"tablet", "tablets", "capsule", "capsules", "oral", "orale", "comprime", "comprimes", "gelule", "gelules"}
+    | {"comprimido", "comprimidos", "capsula", "capsulas"}
+)  # folded
 
 KNOWN, ASK, UNKNOWN = "known", "ask", "unknown"  # what was made of a line
 
@@ -47,6 +57,11 @@ class Named:
     classes: tuple[str, ...] = ()
     ask: str = ""
 
+    @property
+    def spoken(self) -> str:
+        """What the line was taken for, in the reader's language; empty where nothing or only a code was made of it."""
+        return _(self.name) if self.name and self.name != self.atc else ""
+
     def as_dict(self) -> dict[str, Any]:
         return {"text": self.text, "atc": self.atc, "classes": list(self.classes), "state": self.state}
 
@@ -55,6 +70,7 @@ class Named:
 def _names() -> dict[str, Medicine]:
     """Every folded name with its medicine, the longest first, so that “minoxidil lotion” is not “minoxidil”."""
     known: dict[str, Medicine] = {}
+    spellings: list[tuple[str, Medicine]] = []
     classes = {choice.key for choice in load_vocabulary().facts["medications"].values}
     for entry in read_yaml(Path(__file__).parent / "vocabulary" / "medicines.yaml")["medicines"]:
         medicine = Medicine(
@@ -66,12 +82,18 @@ def _names() -> dict[str, Medicine]:
             if fold(name) in known:
                 raise DataFileError(f"medicine {name}: named twice")
             known[fold(name)] = medicine
+            spellings.append((name, medicine))
+    for language, _name in settings.LANGUAGES:
+        with translation.override(language):
+            for name, medicine in spellings:
+                known.setdefault(fold(_(name)), medicine)  # the English name wins where two languages share a word
     return dict(sorted(known.items(), key=lambda item: (-len(item[0]), item[0])))
 
 
-def medicine_names() -> list[str]:
-    """What the field offers while somebody types."""
-    return sorted({medicine.name for medicine in _names().values()})
+def medicine_names() -> list[tuple[str, str]]:
+    """(name in the reader's language, ATC code): what the field offers while somebody types."""
+    known = {medicine.name: medicine for medicine in _names().values()}
+    return sorted(((_(name), medicine.atc) for name, medicine in known.items()), key=lambda pair: by_words(pair[0]))
 
 
 def read_medicines(text: str) -> list[Named]:
@@ -102,14 +124,14 @@ def _read(line: str, vocabulary: Vocabulary) -> Named:
         return Named(text=line, state=KNOWN, name=medicine.name, atc=medicine.atc, classes=classes)
     for word in bare:
         if len(word) > 4 and (near := get_close_matches(word, _names(), n=1, cutoff=0.84)):
-            return Named(text=line, state=ASK, ask=_("Do you mean %(name)s?") % {"name": near[0]})
+            return Named(text=line, state=ASK, ask=_("Do you mean %(name)s?") % {"name": _(_names()[near[0]].name)})
     return Named(text=line, state=UNKNOWN)
 
 
 def _is_oral(medicine: Medicine, words: str) -> bool:
     """True where the line itself answers “tablets or cream?” with tablets."""
     asks_form = bool(medicine.atc) and ("cream" in medicine.ask or "ointment" in medicine.ask)
-    return asks_form and any(f" {form} " in words for form in ("tablet", "tablets", "capsule", "capsules", "oral"))
+    return asks_form and not _SWALLOWED.isdisjoint(words.split())
 
 
 def classes_of(named: Iterable[Named]) -> list[str]:

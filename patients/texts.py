@@ -22,7 +22,7 @@ VOCABULARY_TEXTS: Mapping[str, tuple[str, ...]] = {
     "scales": ("scales[].label", "scales[].stages[].description", "scales[].note"),
     "zones": ("zones[].label",),
 }  # fmt: skip
-MEDICINE_TEXTS = ("medicines[].ask",)
+MEDICINE_TEXTS = ("medicines[].name", "medicines[].names[]", "medicines[].ask")
 
 
 def spoken_vocabulary() -> Vocabulary:

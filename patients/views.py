@@ -352,7 +352,8 @@ def intake_start(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 @require_POST
 def medicines_read(request: ClinicRequest) -> HttpResponse:
     """What a list of medicines counts as, while somebody types it. Nothing is stored."""
-    named = read_medicines(request.POST.get("medicines", "")[: MEDICINES_MOST * MEDICINE_LENGTH])[:MEDICINES_MOST]
+    written = "\n".join(request.POST.get(name, "") for name in ("medicines", "medicine_more"))
+    named = read_medicines(written[: MEDICINES_MOST * MEDICINE_LENGTH])[:MEDICINES_MOST]
     return render(request, "patients/_medicines.html", _medicines_context(named))
 
 
@@ -360,7 +361,8 @@ def _medicines_context(named: list[Named]) -> dict[str, Any]:
     fact = spoken_vocabulary().facts["medications"]
     rows = [(line, [intakes.short_label(fact.label_of(value)) for value in line.classes]) for line in named]
     counts_as = [intakes.short_label(fact.label_of(value)) for value in classes_of(named)]
-    return {"named": rows, "counts_as": counts_as}
+    said = [text for line in named for text in (line.spoken, *(fact.label_of(value) for value in line.classes))]
+    return {"named": rows, "counts_as": counts_as, "medicines_said": said}
 
 
 @requires(Permission.INTAKE_WRITE)
@@ -601,7 +603,8 @@ def _form_context(
             }
             for number, step in enumerate(STEPS, start=1)
         ],
-        "medicine_names": medicine_names(),
+        "medicine_names": (offered := medicine_names()),
+        "medicines_offered": [name for name, _atc in offered],
         **_medicines_context(form.named_medicines()),
         "intake": intake,
         "patient": intake.patient,

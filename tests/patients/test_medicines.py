@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext
 
 from mesoclinic.accounts.models import User
 from mesoclinic.errors import InvalidInput
+from mesoclinic.sorting import by_words
 from patients.actions import save_intake, start_intake, submit_intake
 from patients.groups import GROUPS
 from patients.intakes import UNKNOWN, to_review, vocabulary_for
@@ -14,7 +18,8 @@ from patients.medicines import ASK, KNOWN, classes_of, medicine_names, read_medi
 from patients.medicines import UNKNOWN as NOT_KNOWN
 from patients.models import Intake, IntakeStatus, Patient
 from patients.queries import strip
-from patients.vocabulary import load_vocabulary
+from patients.search import fold
+from patients.vocabulary import load_vocabulary, read_yaml
 
 NOTHING: dict[str, Any] = {"concerns": [], "zones": [], "note": ""}
 
@@ -40,7 +45,11 @@ def draft(teodor: Patient, ada: User) -> Intake:
         ("N04BA01", KNOWN, ["levodopa_alone"]),
         ("paracetamol", KNOWN, []),
         ("vitamin D, 1 a day", KNOWN, []),
-        ("warfarine", ASK, []),
+        ("warfarinn", ASK, []),
+        ("Aspirine 100 mg", KNOWN, ["antiplatelet_single"]),  # in French
+        ("ácido acetilsalicílico 100 mg", KNOWN, ["antiplatelet_single"]),  # in Spanish
+        ("minoxidil comprimés", KNOWN, ["antihypertensive", "minoxidil_oral"]),
+        ("ciclosporina", KNOWN, ["immunosuppressant"]),
         ("something from the market", NOT_KNOWN, []),
     ],
 )
@@ -55,10 +64,53 @@ def test_two_antiplatelet_medicines_are_two_together() -> None:
 
 
 def test_every_class_with_a_code_is_found_by_a_name() -> None:
-    named = set(classes_of(read_medicines("\n".join(medicine_names())))) | {"antiplatelet_single", "levodopa_alone"}
+    named = set(classes_of(read_medicines("\n".join(name for name, _atc in medicine_names())))) | {
+        "antiplatelet_single",
+        "levodopa_alone",
+    }
     wanted = {entry.value for entry in load_vocabulary().medicine_classes}
     assert wanted - named == {"biotin_high_dose"}  # how much decides
     assert len(medicine_names()) >= 150
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "es"])
+def test_every_name_offered_is_read_as_that_medicine(language: str) -> None:
+    with translation.override(language):
+        offered = medicine_names()
+        assert [name for name, _atc in offered] == sorted((name for name, _atc in offered), key=by_words)
+        for name, atc in offered:
+            [read] = read_medicines(name)
+            assert (read.spoken, read.atc) in ((name, atc), (name, "")), name
+
+
+def test_a_name_means_one_medicine_in_every_language() -> None:
+    entries = read_yaml(Path("patients/vocabulary/medicines.yaml"))["medicines"]
+    meant: dict[str, set[str]] = {}
+    for language in ("en", "fr", "es"):
+        with translation.override(language):
+            for entry in entries:
+                for name in (entry["name"], *entry.get("names", ())):
+                    meant.setdefault(fold(gettext(name)), set()).add(entry["name"])
+    assert {name: medicines for name, medicines in meant.items() if len(medicines) > 1} == {}
+
+
+def test_names_are_offered_and_shown_in_the_readers_language(sign_in: Any, draft: Intake, ada: User) -> None:
+    ada.language = "fr"
+    ada.save()
+    page = sign_in(ada).get(reverse("patients:intake_edit", args=[draft.public_id])).content.decode()
+    assert '<option value="ibuprofène">M01AE01</option>' in page
+    read = sign_in(ada).post(reverse("patients:medicines"), {"medicine_more": "acetylsalicylic acid"}).content.decode()
+    assert "<td>aspirine " in read
+    assert 'lang="en">aspirin<' in read  # translation to be reviewed, with its English
+
+
+def test_what_is_still_in_the_finding_field_is_saved_as_a_line(sign_in: Any, draft: Intake, ada: User) -> None:
+    url = reverse("patients:intake_edit", args=[draft.public_id])
+    typed = {"revision": "0", "parts": "1", "medicines": "moon dust", "medicine_more": "aspirine 100 mg"}
+    sign_in(ada).post(url, typed)
+    draft.refresh_from_db()
+    assert [entry["text"] for entry in draft.medicines] == ["moon dust", "aspirine 100 mg"]
+    assert draft.facts["medications"] == ["antiplatelet_single"]
 
 
 @pytest.mark.parametrize("fact", list(GROUPS))
