@@ -22,6 +22,7 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.accounts.reauthentication import confirm_password
 from mesoclinic.audit import trail
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.numbers import shown_number
 from protocols.actions import change_plan_status
 from protocols.enums import PlanStatus
 from protocols.models import Ingredient, Plan
@@ -595,13 +596,13 @@ def _check_volume(line: PlannedLine, done: Injected) -> None:
                 "%(name)s: the plan was signed for %(planned)s mL, so no more was prepared. "
                 "More needs an amended plan; write what happened in the note."
             )
-            % {"name": line.name, "planned": line.volume_ml},
+            % {"name": line.name, "planned": shown_number(line.volume_ml)},
             field=f"volume-{line.key}",
         )
     if done.volume_ml != line.volume_ml and not done.deviation_reason.strip():
         raise InvalidInput(
             _("%(name)s: %(done)s mL instead of %(planned)s mL. Say why.")
-            % {"name": line.name, "done": done.volume_ml, "planned": line.volume_ml},
+            % {"name": line.name, "done": shown_number(done.volume_ml), "planned": shown_number(line.volume_ml)},
             field=f"reason-{line.key}",
         )
 
@@ -678,7 +679,8 @@ def _check_lots_hold(planned: Sequence[PlannedLine], done: Sequence[Injected]) -
         left = lot.received_ml - (used or Decimal(0))
         if drawn[lot.pk] > left:
             raise InvalidInput(
-                _("Lot %(lot)s has %(left)s mL left.") % {"lot": lot.number, "left": left}, field=f"lot-{line.key}"
+                _("Lot %(lot)s has %(left)s mL left.") % {"lot": lot.number, "left": shown_number(left)},
+                field=f"lot-{line.key}",
             )
 
 
@@ -705,9 +707,9 @@ def _check_lot(line: PlannedLine, done: Injected, *, site: Site, today: date) ->
             )
             % {
                 **names,
-                "has": plain(lot.product.concentration),
+                "has": shown_number(plain(lot.product.concentration)),
                 "unit": lot.product.concentration_unit,
-                "wants": plain(strength),
+                "wants": shown_number(plain(strength)),
                 "wanted_unit": f"{line.dose_unit}/mL",
             },
             field=field,
