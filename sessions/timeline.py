@@ -43,7 +43,8 @@ class Event:
     chip: str = ""
     chip_kind: str = ""
     ahead: bool = False  # it has not happened yet
-    now: bool = False
+    now: bool = False  # the patient is here
+    first_behind: bool = False  # all above it is still to come
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +147,11 @@ def events_of(record: Record, *, user: User, now: datetime, kind: str = "") -> l
     ]
     if kind in KINDS:
         events = [event for event in events if event.kind == kind]
-    return sorted(events, key=lambda event: event.at, reverse=True)
+    events.sort(key=lambda event: event.at, reverse=True)
+    to_come = sum(event.at > now for event in events)
+    if 0 < to_come < len(events):
+        events[to_come] = replace(events[to_come], first_behind=True)
+    return events
 
 
 def _intake_events(intakes: Iterable[Intake]) -> Iterable[Event]:
@@ -161,7 +166,7 @@ def _intake_events(intakes: Iterable[Intake]) -> Iterable[Event]:
                 title=_("Intake %(n)s") % {"n": intake.number},
                 text=_("%(concerns)s, submitted by %(who)s.") % {"concerns": concerns, "who": intake.submitted_by},
                 url=page,
-                chip=_("submitted"),
+                chip=_("Submitted"),
                 chip_kind="ok",
             )
         else:
@@ -172,7 +177,7 @@ def _intake_events(intakes: Iterable[Intake]) -> Iterable[Event]:
                 title=_("Intake %(n)s") % {"n": intake.number},
                 text=_("Begun by %(who)s, not submitted yet.") % {"who": intake.started_by},
                 url=reverse("patients:intake_edit", args=[intake.public_id]),
-                chip=_("being filled in"),
+                chip=_("Being filled in"),
                 chip_kind="warn",
             )
 

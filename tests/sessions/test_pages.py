@@ -360,9 +360,19 @@ def test_timeline_shows_messages_with_their_state_and_can_be_filtered(course, te
     mails = text_of(sign_in(ada).get(f"{url}?t=messages"))
 
     assert "Confirmation Held, can be undone To teodor@example.org." in whole
-    assert "Intake 1 submitted" in whole
+    assert "Intake 1 Submitted" in whole
     assert "Reminder, the day before Waiting" in mails
-    assert "Intake 1 submitted" not in mails
+    assert "Intake 1 Submitted" not in mails
+
+
+def test_timeline_draws_a_line_between_what_is_to_come_and_what_was(course, teodor, ada, sign_in) -> None:
+    url = reverse("sessions:patient", args=[teodor.public_id])
+    whole = text_of(sign_in(ada).get(url))
+    above, below = whole.split(" Now ")
+
+    assert "Session 1 Booked" in above and "Reminder, the day before Waiting" in above
+    assert "Plan 1 Signed" in below and "Booked" not in below
+    assert " Now " not in text_of(sign_in(ada).get(f"{url}?t=intakes")), "nothing is to come there"
 
 
 def test_patient_without_address_is_marked(ada, cleo, rooms, sign_in) -> None:
