@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import translation
 
-_AFTER_N = "n\N{NO-BREAK SPACE}"
+_AFTER_N = "n{"  # stands after "nz"
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d", "’": "", "'": ""})
 
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.numbers import shown_number, typed_number
+from mesoclinic.sorting import by_words
 from patients import day_checks, groups, intakes
 from patients.groups import GROUPS, Group
 from patients.intakes import NEVER, UNKNOWN, InvalidAnswers
@@ -23,7 +24,7 @@ from patients.medicines import LENGTH as MEDICINE_LENGTH
 from patients.medicines import Named, read_medicines
 from patients.models import Intake, Patient, PatientStatus, SexAtBirth
 from patients.steps import STEP_OF, STEPS
-from patients.vocabulary import SEVERITIES, Fact, Scale, Vocabulary, Zone
+from patients.vocabulary import SEVERITIES, Choice, Fact, Scale, Vocabulary, Zone
 
 # ------------------------------------------------------------------ the record
 
@@ -630,8 +631,15 @@ class IntakeForm(forms.Form):
                 if fact.key in intakes.WITH_DETAILS
                 else "",
             )
-            for choice in fact.values
+            for choice in self._as_listed(fact)
         )
+
+    @staticmethod
+    def _as_listed(fact: Fact) -> Iterable[Choice]:
+        """The values as the vocabulary lists them; ingredients, which it does not know, by the name that is shown."""
+        if not fact.values_from:
+            return fact.values
+        return sorted(fact.values, key=lambda choice: by_words(choice.label))
 
     def _parts_of(self, fact: Fact, chosen: set[str]) -> tuple[AskedPart, ...]:
         values = {option.value: option for option in self._values_of(fact, chosen)}

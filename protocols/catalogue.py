@@ -11,6 +11,8 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.numbers import shown_number
+from mesoclinic.sorting import by_words
+from patients.search import fold
 from protocols.engine import Formulary
 from protocols.engine.canonical import plain
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient
@@ -185,6 +187,7 @@ class Row:
     stock: str
     stock_with_points: str  # for the API, whose numbers are the same in every language
     grades: frozenset[str]
+    synonyms: tuple[str, ...]
 
     @property
     def needs_confirmation(self) -> bool:
@@ -229,7 +232,8 @@ class Catalogue:
         return str(self._concerns[key]["label"]) if key in self._concerns else key
 
     def concern_choices(self) -> list[tuple[str, str]]:
-        return sorted(((key, str(item["label"])) for key, item in self._concerns.items()), key=lambda pair: pair[1])
+        labels = [(key, str(item["label"])) for key, item in self._concerns.items()]
+        return sorted(labels, key=lambda pair: by_words(pair[1]))
 
     def source(self, key: str) -> Source:
         item = self._sources.get(key, {})
@@ -279,7 +283,7 @@ class Catalogue:
             )
             for line in self.raw[key]["concerns"]
         ]
-        return tuple(sorted(lines, key=lambda line: (-line.strength, line.grade, line.label)))
+        return tuple(sorted(lines, key=lambda line: (-line.strength, line.grade, by_words(line.label))))
 
     def _rests_on(self, line: Mapping[str, Any]) -> str:
         kinds = {self._sources[source]["kind"] for source in line["source_ids"] if source in self._sources}
@@ -347,7 +351,7 @@ class Catalogue:
                 )
             )
         weight = {"never_mix": 0, "separate_syringe": 1, "use_immediately": 2}
-        return tuple(sorted(lines, key=lambda line: (weight[line.severity], line.name)))
+        return tuple(sorted(lines, key=lambda line: (weight[line.severity], by_words(line.name))))
 
     def families(self, key: str) -> list[tuple[str, str]]:
         """(the others, why) of every family limit that the ingredient counts in."""
@@ -482,11 +486,14 @@ class Catalogue:
             stock=self.stock_text(key),
             stock_with_points=self.stock_text(key, written=str),
             grades=frozenset(line.grade for line in lines),
+            synonyms=tuple(self.raw[key].get("synonyms") or ()),
         )
 
     def rows(self) -> list[Row]:
-        entries = self.version.entries.select_related("ingredient", "confirmed_by").order_by("ingredient__name")
-        return [self.row(entry) for entry in entries if entry.ingredient.key in self.raw]
+        """Every ingredient, by the name that is shown."""
+        entries = self.version.entries.select_related("ingredient", "confirmed_by")
+        rows = [self.row(entry) for entry in entries if entry.ingredient.key in self.raw]
+        return sorted(rows, key=lambda row: (by_words(row.name), row.key))
 
 
 def _two(value: Any) -> str:
@@ -497,7 +504,7 @@ def matching(
     rows: Iterable[Row], *, q: str = "", kind: str = "", concern: str = "", status: str = "", grade: str = ""
 ) -> list[Row]:
     """The rows that every given filter lets through."""
-    needle = q.strip().casefold()
+    needle = fold(q)
     tests = {
         "": lambda row: True,
         "on": lambda row: row.entry.is_active,
@@ -508,7 +515,7 @@ def matching(
     return [
         row
         for row in rows
-        if (not needle or needle in row.name.casefold() or needle in row.key)
+        if (not needle or any(needle in fold(name) for name in (row.name, row.key, *row.synonyms)))
         and (not kind or row.entry.ingredient_class == kind)
         and (not concern or any(line.key == concern for line in row.concerns))
         and (not grade or any(line.grade == grade and (not concern or line.key == concern) for line in row.concerns))

@@ -2,9 +2,9 @@
 
     python -m tests.e2e.screenshots [--readme] [name ...]
 
-Every picture goes to var/screenshots; with --readme the README's few also go to docs/img. The sample clinic is shown at
-ten to ten in the morning, whatever the time is. Fails where axe-core finds a violation, where a page scrolls sideways,
-or where the browser complains.
+Every picture goes to var/screenshots, or to the folder that --to names; with --readme the README's few also go to
+docs/img. The sample clinic is shown at ten to ten in the morning, whatever the time is. Fails where axe-core finds a
+violation, where a page scrolls sideways, or where the browser complains.
 """
 
 from __future__ import annotations
@@ -300,12 +300,13 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="only these")
     parser.add_argument("--readme", action="store_true", help="also write the README's pictures to docs/img")
     parser.add_argument("--address", help="of a server that runs already")
+    parser.add_argument("--to", type=Path, default=ROOT / "var/screenshots", help="another folder for the pictures")
     options = parser.parse_args()
     unknown = set(options.names) - {shot.name for shot in SHOTS}
     if unknown:
         parser.error(f"no picture is called {', '.join(sorted(unknown))}")
     chosen = [shot for shot in SHOTS if not options.names or shot.name in options.names]
-    target = ROOT / "var/screenshots"
+    target: Path = options.to
     target.mkdir(parents=True, exist_ok=True)
     faults: list[str] = []
     with ExitStack() as stack:

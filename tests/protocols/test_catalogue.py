@@ -10,14 +10,20 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import translation
 from django.utils.html import escape
 
+from mesoclinic import reviews
 from mesoclinic.accounts.models import User
+from mesoclinic.sorting import by_words
+from mesoclinic.texts import texts_at
 from protocols.catalogue import Catalogue, ingredient_choices, matching, short_source
 from protocols.documents import plan_part
 from protocols.enums import FormularyStatus
 from protocols.models import FormularyVersion, Ingredient, Product
-from protocols.queries import formulary_in_force, unconfirmed_entries
+from protocols.queries import documents_of, formulary_in_force, unconfirmed_entries
+from protocols.texts import FORMULARY_TEXTS
+from scripts import messages
 from tests.factories_protocols import draft_formulary, published_formulary, signed_plan
 
 
@@ -177,6 +183,49 @@ def test_claims_are_filtered_in_the_address(formulary: FormularyVersion, ben: Us
     assert len(nonsense.context["claims"]) == len(everything)
 
 
+def test_claims_mark_the_translations_to_be_reviewed(formulary: FormularyVersion, ben: User, sign_in) -> None:
+    ben.language = "fr"
+    ben.save()
+    page = sign_in(ben).get(reverse("protocols:claims"))
+    text = page.content.decode()
+    for claim in page.context["claims"]:
+        assert escape(reviews.english_of(claim.statement)) in text, claim.id
+    assert text.count('class="mc-rev"') == len(page.context["claims"]) + 1  # and the figure that was traced
+
+
+@pytest.mark.parametrize(("language", "first", "last"), [("en", "Acetyl", "Zinc"), ("fr", "Acétyl", "Zinc")])
+def test_ingredients_stand_by_the_name_that_is_shown(
+    formulary: FormularyVersion, ben: User, cleo: User, sign_in, language: str, first: str, last: str
+) -> None:
+    for person in (ben, cleo):
+        person.language = language
+        person.save()
+    names = [row.name for row in sign_in(ben).get(reverse("protocols:catalogue")).context["rows"]]
+    with translation.override(language):
+        assert names == sorted(names, key=by_words)
+    assert sign_in(cleo).get(reverse("protocols:catalogue")).context["names"] == names
+
+
+def test_accents_and_capitals_do_not_move_a_name() -> None:
+    assert sorted(["Zinc", "élastine", "Eau", "Ñame", "Nuez", "œuf"], key=by_words) == [
+        "Eau", "élastine", "Ñame", "Nuez", "œuf", "Zinc",
+    ]  # fmt: skip
+    with translation.override("es"):
+        assert sorted(["Ñame", "Nuez", "Oro"], key=by_words) == ["Nuez", "Ñame", "Oro"]
+
+
+def test_the_search_overlooks_accents_and_knows_synonyms(formulary: FormularyVersion, ben: User, sign_in) -> None:
+    ben.language = "fr"
+    ben.save()
+    client = sign_in(ben)
+
+    def found(q: str) -> list[str]:
+        return [row.key for row in client.get(reverse("protocols:catalogue"), {"q": q}).context["rows"]]
+
+    assert found("acetyl tetra") == found("Acétyl tétra") == ["acetyl_tetrapeptide_3"]
+    assert found("lys-gly-his") == ["acetyl_tetrapeptide_3"]
+
+
 def test_claims_without_a_formulary_lead_to_where_one_is_made(db: None, ben: User, sign_in) -> None:
     assert sign_in(ben).get(reverse("protocols:claims")).url == reverse("protocols:catalogue")
 
@@ -205,6 +254,38 @@ def test_no_print_for_patients_holds_the_marketing_figure(
     plan.patient.language = language
     part = plan_part(plan, kind=kind)
     assert not FIGURE.search(json.dumps(part["context"], ensure_ascii=False, default=str))
+
+
+def test_the_figure_stands_among_the_claims_and_nowhere_else(formulary: FormularyVersion) -> None:
+    """In the formulary, which pages, prints and the API are made of, and in every text that is translated."""
+    documents = json.loads(json.dumps(documents_of(formulary)))
+    claimed = {name: documents["sources"].pop(name) for name in ("article_claims", "claim_tracing")}
+    assert FIGURE.search(json.dumps(claimed)) and not FIGURE.search(json.dumps(documents))
+    of_claims = set(texts_at({"sources": claimed}, [f"sources.{field}" for field in FORMULARY_TEXTS["sources"]]))
+    for kind in messages.FOLDERS:
+        for language in messages.LANGUAGES:
+            texts = [
+                (message.id, string)
+                for message in messages.messages_of(messages.read(kind, language))
+                for string in messages.strings_of(message)
+            ]
+            assert {text for text, said in texts if FIGURE.search(said)} <= of_claims, (kind, language)
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "es"])
+def test_no_answer_of_the_api_holds_the_marketing_figure(
+    formulary: FormularyVersion, ada: User, sign_in, language: str
+) -> None:
+    ada.language = language
+    ada.save()
+    client, plan = sign_in(ada), signed_plan(by=ada)
+    ingredients = [Ingredient.objects.get(key=key).public_id for key in ("biochanin_a", "acetyl_tetrapeptide_3")]
+    for path in ("ingredients/", *(f"ingredients/{one}/" for one in ingredients), f"plans/{plan.public_id}/"):
+        answer = client.get(f"/api/v1/{path}")
+        assert answer.status_code == 200 and re.search("biochanin_a|acetyl_tetrapeptide_3", answer.content.decode()), (
+            path
+        )
+        assert not FIGURE.search(json.dumps(answer.json(), ensure_ascii=False)), path
 
 
 @pytest.mark.parametrize("text", ["156%", "52\u00a0%", "52 per cent", "156 pour cent", "156&nbsp;%"])
