@@ -284,6 +284,7 @@ def test_no_answer_of_the_api_holds_the_marketing_figure(
         answer = client.get(f"/api/v1/{path}")
         assert answer.status_code == 200, path
         assert re.search("biochanin_a|acetyl_tetrapeptide_3", answer.content.decode()), path
+        assert not FIGURE.search(json.dumps(answer.json(), ensure_ascii=False)), path
 
 
 @pytest.mark.parametrize("text", ["156%", "52\u00a0%", "52 per cent", "156 pour cent", "156&nbsp;%"])
