@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -24,14 +24,16 @@ from patients.intakes import InvalidAnswers, checked_value, intake_vocabulary
 from patients.models import Patient, PatientStatus
 from patients.queries import latest_submitted_intake
 from protocols import transitions
-from protocols.computing import Computed, clinic_policy, compute, kept_edits, merged, verified
+from protocols.computing import REASONING, Computed, bare_edit, clinic_policy, compute, kept_edits, merged, verified
 from protocols.documents import prepare_prints
 from protocols.engine import CaseError, canonical_json
 from protocols.engine.codes import without_sentences
 from protocols.engine.edits import EDIT_FIELDS
 from protocols.enums import (
+    EDIT_NOTE_NEEDED,
     NOTE_NEEDED,
     AcknowledgementReason,
+    EditReason,
     FormularyStatus,
     OpenAnswerKind,
     PlanStatus,
@@ -202,10 +204,15 @@ class StaleRevision(InvalidTransition):
 
 
 class RefusedEdits(InvalidInput):
-    """Edits that break a limit. ``refusals`` are the engine's: code, params (limit, rule, sources), a sentence."""
+    """Edits that break a limit. ``refusals`` are the engine's: code, params (limit, rule, sources), a sentence.
 
-    def __init__(self, refusals: list[dict[str, Any]]) -> None:
+    ``errors`` are their sentences by the place in what was sent: ``edits[0].volume_ml``; ``edits`` where an edit from
+    before no longer goes with it.
+    """
+
+    def __init__(self, refusals: list[dict[str, Any]], errors: Mapping[str, list[str]]) -> None:
         self.refusals = refusals
+        self.errors = errors
         super().__init__(" ".join(str(refusal["message"]) for refusal in refusals), field="edits")
 
 
@@ -394,12 +401,66 @@ def _live_acknowledgements(plan: Plan) -> QuerySet[Acknowledgement]:
 
 @transaction.atomic
 def edit_plan(*, plan: Plan, revision: int, edits: Sequence[Mapping[str, Any]], by: User) -> Plan:
-    """Add edits to a draft and compute it anew. Every one passes the engine's checks, or none is kept."""
+    """Add edits to a draft and compute it anew. Every one passes the engine's checks, or none is kept.
+
+    Each may say why, by ``reason`` (EditReason) and ``note``. One that leads away from what was proposed has to, before
+    the plan is signed; `explain_edit` adds it later.
+    """
     check_can_change_plan(plan, by=by)
-    for edit in edits:
-        if edit.get("op") not in EDIT_FIELDS:
-            raise InvalidInput(_("This is not an edit that a plan knows."), field="edits")
-    return _edit(plan, revision=revision, edits=merged(plan.edits, edits), added=list(edits), by=by)
+    read = [_read_edit(edit, place=f"edits[{place}]") for place, edit in enumerate(edits)]
+    return _edit(plan, revision=revision, edits=merged(plan.edits, read), added=read, by=by)
+
+
+@transaction.atomic
+def explain_edit(*, plan: Plan, revision: int, edit: Mapping[str, Any], reason: str, note: str, by: User) -> Plan:
+    """Say why an edit of the draft was made, or say it otherwise. ``edit`` names it as it is, its reason aside."""
+    check_can_change_plan(plan, by=by)
+    _check_shown(plan, revision=revision)
+    places = [place for place, row in enumerate(plan.edits) if bare_edit(row) == bare_edit(edit)]
+    if not places:
+        raise InvalidInput(_("This edit is not in the draft any more."), field="edit")
+    note = _explained(reason, note, among=EditReason.values, note_needed=EDIT_NOTE_NEEDED, field="reason")
+    edits = [dict(row) for row in plan.edits]
+    edits[places[-1]] = bare_edit(edit) | _reasoning(reason, note)
+    draft = Plan.objects.filter(pk=plan.pk, status=PlanStatus.DRAFT, revision=revision)
+    if not draft.update(edits=edits, revision=revision + 1):
+        raise StaleRevision
+    plan.refresh_from_db()
+    trail.record(
+        "plan.edit_explained",
+        by=by,
+        target=plan,
+        patient=plan.patient,
+        details={"revision": plan.revision, "edit": _named(edit), "reason": reason},
+    )
+    return plan
+
+
+def _read_edit(edit: Any, *, place: str) -> dict[str, Any]:
+    """An edit with its reason as they are kept. Whether it may be made is for the engine to judge."""
+    op = edit.get("op") if isinstance(edit, Mapping) else None
+    if not isinstance(op, str) or op not in EDIT_FIELDS:
+        raise InvalidInput(_("This is not an edit that a plan knows."), field="edits")
+    bare = bare_edit(edit)
+    if not set(bare) <= {"op", *EDIT_FIELDS[op]}:
+        raise InvalidInput(_("This edit takes: %(expected)s.") % {"expected": ", ".join(EDIT_FIELDS[op])}, field=place)
+    for key, value in bare.items():
+        if isinstance(value, float):
+            bare[key] = str(value)
+        elif not (isinstance(value, int) or value is None or _writable(value)):
+            raise InvalidInput(_("This cannot be read."), field=f"{place}.{key}")
+    reason, note = ("" if edit.get(key) is None else edit[key] for key in REASONING)
+    if reason == note == "":
+        return bare
+    try:
+        note = _explained(reason, note, among=EditReason.values, note_needed=EDIT_NOTE_NEEDED, field="reason")
+    except InvalidInput as refusal:
+        raise InvalidInput(str(refusal), field=f"{place}.{refusal.field}") from refusal
+    return bare | _reasoning(reason, note)
+
+
+def _reasoning(reason: str, note: str) -> dict[str, str]:
+    return {key: value for key, value in (("reason", reason), ("note", note)) if value}
 
 
 @transaction.atomic
@@ -412,7 +473,7 @@ def undo_edit(*, plan: Plan, revision: int, by: User) -> Plan:
 
 
 def _edit(
-    plan: Plan, *, revision: int, edits: Sequence[Mapping[str, Any]], added: list[Mapping[str, Any]], by: User
+    plan: Plan, *, revision: int, edits: Sequence[Mapping[str, Any]], added: Sequence[Mapping[str, Any]], by: User
 ) -> Plan:
     if plan.revision != revision:
         raise StaleRevision
@@ -425,7 +486,7 @@ def _edit(
         proposal=plan.proposal,
     )
     if computed.refusals:
-        raise RefusedEdits(computed.refusals)
+        raise RefusedEdits(computed.refusals, _by_place(computed.refusals, edits=edits, added=added))
     _store(plan, computed, revision=revision)
     trail.record(
         "plan.edited" if added else "plan.edit_undone",
@@ -435,6 +496,19 @@ def _edit(
         details={"revision": plan.revision, "edits": [_named(edit) for edit in added]},
     )
     return plan
+
+
+def _by_place(
+    refusals: Sequence[Mapping[str, Any]], *, edits: Sequence[Mapping[str, Any]], added: Sequence[Mapping[str, Any]]
+) -> dict[str, list[str]]:
+    """The engine's refusals by their place among the edits that were sent, not among all that the draft holds."""
+    errors: dict[str, list[str]] = {}
+    for row in refusals:
+        place, _bracket, within = row["path"].removeprefix("edits[").partition("]")
+        edit = edits[int(place)]
+        path = f"edits[{added.index(edit)}]{within}" if edit in added else "edits"
+        errors.setdefault(path, []).append(str(row["message"]))
+    return errors
 
 
 def _named(edit: Mapping[str, Any]) -> str:
@@ -453,7 +527,7 @@ def acknowledge(*, plan: Plan, revision: int, rule: str, reason_code: str, note:
     if rule not in {row["rule"] for row in plan.result["cautions"]} | to_check:
         raise InvalidInput(_("This plan has no such caution."), field="rule")
     note = _explained(
-        reason_code, note, among=AcknowledgementReason.values, in_words=reason_code in NOTE_NEEDED or rule in to_check
+        reason_code, note, among=AcknowledgementReason.values, note_needed=NOTE_NEEDED, in_words=rule in to_check
     )
     now = timezone.now()
     _live_acknowledgements(plan).filter(rule=rule).update(superseded_at=now)
@@ -694,16 +768,34 @@ def _sign(*, plan: Plan, revision: int, by: User) -> Plan:
     return plan
 
 
-def _explained(reason_code: str, note: str, *, among: Sequence[str], in_words: bool) -> str:
-    """The note in one line, its coded reason being one of these; ``in_words``: the code alone does not say enough."""
-    if reason_code not in among:
-        raise InvalidInput(_("Choose a reason."), field="reason_code")
+def _explained(
+    reason_code: Any,
+    note: Any,
+    *,
+    among: Sequence[str],
+    note_needed: Container[str] = (),
+    in_words: bool = False,
+    field: str = "reason_code",
+) -> str:
+    """The note in one line, its coded reason being one of these.
+
+    ``note_needed`` names the reasons, ``in_words`` says of any, that the code alone does not say enough.
+    """
+    if not isinstance(reason_code, str) or reason_code not in among:
+        raise InvalidInput(_("Choose a reason."), field=field)
+    if not _writable(note) or "\x00" in note:
+        raise InvalidInput(_("This cannot be read."), field="note")
     note = " ".join(note.split())
-    if in_words and not note:
+    if (in_words or reason_code in note_needed) and not note:
         raise InvalidInput(_("Say it in a few words."), field="note")
     if len(note) > NOTE_LENGTH:
         raise InvalidInput(_("Shorten the note to %(length)d characters.") % {"length": NOTE_LENGTH}, field="note")
-    return note
+    return str(note)
+
+
+def _writable(text: Any) -> bool:
+    """A text that can be written down: half a character pair, which JSON can spell, cannot."""
+    return isinstance(text, str) and not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 @transaction.atomic
@@ -727,7 +819,7 @@ def stop_plan(*, plan: Plan, reason_code: str, note: str, cancel_visits: bool, b
     What was done and what was signed stay as they are. An amendment that is being drafted can no longer be signed.
     """
     check_can_move_plan(plan, to=PlanStatus.STOPPED, by=by)
-    note = _explained(reason_code, note, among=StopReason.values, in_words=reason_code == StopReason.OTHER)
+    note = _explained(reason_code, note, among=StopReason.values, note_needed={StopReason.OTHER})
     import_string(settings.AFTER_PLAN_STOPPED)(plan, cancel_visits=cancel_visits, by=by)
     change_plan_status(plan=plan, to=PlanStatus.STOPPED, by=by)
     PlanStop.objects.create(plan=plan, reason_code=reason_code, note=note, by=by, at=timezone.now())

@@ -19,6 +19,7 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 from rest_framework import mixins, serializers, viewsets
+from rest_framework.decorators import action
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -28,12 +29,13 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.audit import trail
 from patients.models import Patient
 from patients.queries import patients_visible_to
-from protocols.actions import create_plan
+from protocols.actions import RefusedEdits, create_plan, edit_plan
 from protocols.catalogue import STATUS_NAMES, Catalogue, Row, matching
 from protocols.computing import clinic_policy, shown
 from protocols.engine import CaseError, Formulary, Policy, parse_case
+from protocols.engine.edits import EDIT_FIELDS, MOST_EDITS
 from protocols.engine.schema import ANSWER_SCHEMA
-from protocols.enums import PlanStatus
+from protocols.enums import EditReason, PlanStatus
 from protocols.models import FormularyEntry, Plan
 from protocols.proposing import COMPARISON_SCHEMA, answer, named_changes
 from protocols.queries import (
@@ -331,6 +333,37 @@ class NewPlanSerializer(serializers.Serializer[Any]):
     patient = OwnPatientField(slug_field="public_id")
 
 
+class NewEditSerializer(serializers.Serializer[Any]):
+    """An edit by hand, for the schema; the engine itself reads what it does and names every limit that it breaks."""
+
+    op = serializers.ChoiceField(choices=list(EDIT_FIELDS))
+    ingredient = serializers.CharField(required=False)
+    volume_ml = serializers.CharField(required=False, help_text="With set_volume")
+    sessions = serializers.IntegerField(required=False, help_text="With set_sessions")
+    schedule = serializers.CharField(required=False, help_text="With set_schedule")
+    reason = serializers.ChoiceField(
+        choices=EditReason.choices,
+        required=False,
+        help_text="Why; asked for before the plan is signed where the edit leads away from what was proposed",
+    )
+    note = serializers.CharField(required=False, max_length=500, help_text="Needed where the reason is “other”")
+
+    def get_fields(self) -> dict[str, Any]:
+        return super().get_fields() | {"with": serializers.CharField(required=False, help_text="With swap")}
+
+
+class NewEditsSerializer(serializers.Serializer[Any]):
+    revision = serializers.IntegerField(min_value=0, help_text="Of the draft as it was read; an older one is refused")
+    edits = NewEditSerializer(many=True)
+
+
+class ReadEditsSerializer(serializers.Serializer[Any]):
+    """What is sent, as far as it has to be read before the action and the engine judge it."""
+
+    revision = serializers.IntegerField(min_value=0)
+    edits = serializers.ListField(child=serializers.DictField(), allow_empty=False, max_length=MOST_EDITS)
+
+
 class PlanSerializer(serializers.ModelSerializer[Plan]):
     id = serializers.UUIDField(source="public_id", read_only=True)
     patient = serializers.UUIDField(source="patient.public_id", read_only=True)
@@ -429,6 +462,28 @@ class PlanViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Plan]):
         typed.is_valid(raise_exception=True)
         plan = create_plan(patient=typed.validated_data["patient"], by=request.user)
         return Response(PlanDetailSerializer(plan).data, status=201)
+
+    @extend_schema(
+        request=NewEditsSerializer,
+        responses={
+            200: PlanDetailSerializer,
+            400: OpenApiResponse(OpenApiTypes.OBJECT, description="{path: [sentence]}, such as edits[0].volume_ml"),
+        },
+    )
+    @action(detail=True, methods=["post"])
+    def edits(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Edits by hand to a draft, each with why: all of them or none, held to the same limits as on the page."""
+        plan = self.get_object()
+        try:
+            typed = ReadEditsSerializer(data=request.data)
+        except RecursionError:
+            raise ParseError("The edits are nested too deeply.") from None
+        typed.is_valid(raise_exception=True)
+        try:
+            edit_plan(plan=plan, by=request.user, **typed.validated_data)
+        except RefusedEdits as refusal:
+            return Response(refusal.errors, status=refusal.status)
+        return Response(PlanDetailSerializer(plan).data)
 
 
 def _is_uuid(text: str) -> bool:

@@ -97,9 +97,17 @@ def kept_edits(*, edits: Sequence[Mapping[str, Any]], **inputs: Any) -> Computed
     return computed
 
 
+REASONING = ("reason", "note")
+"""What an edit says besides what it does; the engine never sees it."""
+
+
+def bare_edit(edit: Mapping[str, Any]) -> dict[str, Any]:
+    """An edit as the engine reads it: why somebody made it is kept with the plan only."""
+    return {key: value for key, value in edit.items() if key not in REASONING}
+
+
 def bare_edits(edits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The edits as the engine reads them: why somebody made one is kept with the plan only."""
-    return [{key: value for key, value in edit.items() if key != "reason"} for edit in edits]
+    return [bare_edit(edit) for edit in edits]
 
 
 def merged(edits: Sequence[Mapping[str, Any]], added: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -115,10 +123,20 @@ def merged(edits: Sequence[Mapping[str, Any]], added: Sequence[Mapping[str, Any]
         if new["op"] == "add" and {"op": "remove", "ingredient": gone} in bare_edits(kept):
             kept = [edit for edit in kept if not (edit["op"] == "remove" and edit["ingredient"] == gone)]
             continue
+        if new["op"] == "swap" and (back := _swapped_before(new, kept)) is not None:
+            del kept[back]
+            continue
         if new["op"] in ("set_sessions", "set_schedule"):
             kept = [edit for edit in kept if edit["op"] not in ("set_sessions", "set_schedule")]
         kept.append(dict(new))
     return kept
+
+
+def _swapped_before(new: Mapping[str, Any], kept: Sequence[Mapping[str, Any]]) -> int | None:
+    """Where the swap stands that this one takes back; None where it takes none back."""
+    back = {"op": "swap", "ingredient": new.get("with"), "with": new.get("ingredient")}
+    places = [place for place, edit in enumerate(bare_edits(kept)) if edit == back]
+    return places[-1] if places else None
 
 
 def verified(plan: Plan) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.utils import formats, translation
+from django.utils import translation
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -23,14 +23,16 @@ from mesoclinic.documents.actions import request_document
 from mesoclinic.documents.checking import print_token
 from mesoclinic.documents.models import Document
 from mesoclinic.errors import InvalidInput, NotAllowed
+from mesoclinic.ui import days
 from mesoclinic.ui.templatetags.ui import quantity
 from patients.queries import allergy_chips
-from protocols.computing import compute
+from protocols.catalogue import DIRECTION_NAMES
+from protocols.computing import bare_edit, compute
 from protocols.engine import canonical_json
-from protocols.enums import EditReason, PlanStatus
+from protocols.enums import PlanStatus
 from protocols.models import Plan
-from protocols.presentation import Reader
-from protocols.queries import documents_of, live_open_answers
+from protocols.presentation import Reader, reason_in_words
+from protocols.queries import departs, documents_of, live_open_answers
 from protocols.signing import signed_content
 
 KINDS = ("plan_patient", "plan_record", "plan_archive", "consent", "aftercare", "quotation", "course_schedule")
@@ -210,14 +212,15 @@ def plan_context(plan: Plan, *, kind: str, language: str) -> Data:
 
 def _plainly(note: str) -> str:
     """The formulary's notes are written for the record; the patient gets no capitals."""
-    for record, plain in (("TOPICAL", _("topical")), ("ORAL,", _("By mouth,")), ("ORAL.", _("By mouth."))):
-        note = note.replace(record, plain)
-    if not (translation.get_language() or "en").startswith("en"):  # a translation has capitals of its own
+    if (translation.get_language() or "en").startswith("en"):
+        for record, plain in _IN_CAPITALS:
+            note = note.replace(record, plain)
+    else:  # a translation has capitals of its own
         note = _LOUD.sub(lambda found: found[0].lower(), note)
-        note = note[:1].upper() + note[1:]
-    return note
+    return note[:1].upper() + note[1:]
 
 
+_IN_CAPITALS = (("TOPICAL", "topical"), ("ORAL,", "By mouth,"), ("ORAL.", "By mouth."), ("ORAL ", "oral "))
 _LOUD = re.compile(r"(?:VOIE|VÍA) ORALE?\b|\b[A-ZÀ-Ý]{6,}\b")  # PDRN, GHK and their like stay
 
 
@@ -254,7 +257,7 @@ def _local(plan: Plan, at: datetime) -> datetime:
 
 
 def _day(value: Any) -> str:
-    return formats.date_format(value, "j F Y")
+    return days.written(value, "date")
 
 
 def _concerns(plan: Plan, reader: Reader) -> list[Data]:
@@ -307,7 +310,7 @@ def mixture_data(mixture: Any) -> Data:
                         "concern": served.concern,
                         "strength": served.strength,
                         "grade": served.grade,
-                        "direction": served.direction.replace("_", " "),
+                        "direction": str(DIRECTION_NAMES[served.direction]),
                         "sources": ", ".join(source.short for source in served.sources),
                         "notice": served.notice,
                     }
@@ -330,7 +333,7 @@ def _sessions(plan: Plan, dates: list[Data]) -> list[Data]:
         rows.append(
             {
                 "number": window["session"],
-                "date": formats.date_format(row["starts_at"], "l j F Y") if row else "",
+                "date": days.written(row["starts_at"], "full") if row else "",
                 "time": row["starts_at"].strftime("%H:%M") if row else "",
                 "with": row["practitioner"] if row else "",
                 "ideal": window["ideal"],
@@ -365,7 +368,7 @@ def _result_day(plan: Plan, dates: list[Data]) -> str:
     if not dates:
         return _("%(days)s days after the first") % {"days": ends[0]["offset_days"]}
     after = ends[0]["offset_days"] - plan.result["course"]["span_days"]
-    return formats.date_format(dates[-1]["starts_at"].date() + timedelta(days=after), "l j F Y")
+    return days.written(dates[-1]["starts_at"].date() + timedelta(days=after), "full")
 
 
 def _for_patient(reader: Reader, texts: Data) -> Data:
@@ -518,10 +521,10 @@ def _edits(plan: Plan, reader: Reader) -> list[Data]:
             )
         rows.append(
             {
-                "what": reader.edit_in_words({key: value for key, value in edit.items() if key != "reason"}),
+                "what": reader.edit_in_words(bare_edit(edit)),
                 "was": was,
                 "now": now,
-                "why": str(EditReason(edit["reason"]).label) if edit.get("reason") else _("no reason given"),
+                "why": reason_in_words(edit) or (_("no reason recorded") if departs(plan, edit) else "–"),
                 "by": _editor(plan, edit),
             }
         )
@@ -557,5 +560,5 @@ def _acknowledged(row: Any, plan: Plan, *, name: bool) -> str:
     if row.acknowledged is None:
         return _("not acknowledged yet")
     given = row.acknowledged
-    note = f" “{given.note}”" if given.note else ""
+    note = f" {_('“%(note)s”') % {'note': given.note}}" if given.note else ""
     return f"{row.reason}.{note}" + (f" {given.by.name}, {_day(_local(plan, given.at))}" if name else "")

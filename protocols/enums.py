@@ -40,7 +40,10 @@ class EditReason(models.TextChoices):
     EXPERIENCE = "experience", _("Clinical judgement")
     PATIENT_WISH = "patient_wish", _("The patient's wish")
     AVAILABILITY = "availability", _("Availability")
-    OTHER = "other", _("Other")
+    OTHER = "other", _("Other")  # in words
+
+
+EDIT_NOTE_NEEDED = frozenset({EditReason.OTHER})
 
 
 class StopReason(models.TextChoices):

@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.numbers import TypedDecimalField, read_two_ways, typed_number
 from protocols.catalogue import CLASS_NAMES, GRADE_NAMES, STATUS_NAMES
+from protocols.computing import REASONING
 from protocols.engine.edits import EDIT_FIELDS
-from protocols.enums import NOTE_NEEDED, AcknowledgementReason, EditReason, OpenAnswerKind, StopReason
+from protocols.enums import NOTE_NEEDED, AcknowledgementReason, OpenAnswerKind, StopReason
 from protocols.presentation import Question, Reader
 from protocols.what_if import Change, checked_facts
 
@@ -192,7 +193,7 @@ class WhatIfForm(forms.Form):
 
 
 def edit_from(data: QueryDict) -> tuple[int, dict[str, Any]]:
-    """(revision, edit) as the page sends them; a revision that is no number fits no draft."""
+    """(revision, edit) as the page sends them, its reason with it; a revision that is no number fits no draft."""
     try:
         revision = int(data.get("revision", ""))
     except ValueError:
@@ -203,8 +204,7 @@ def edit_from(data: QueryDict) -> tuple[int, dict[str, Any]]:
         edit[name] = data.get(name, "").strip()
     if op == "set_volume":
         edit["volume_ml"] = _as_stored(edit["volume_ml"])
-        if data.get("reason") in EditReason.values:
-            edit["reason"] = data["reason"]
+    edit |= {name: text for name in REASONING if (text := data.get(name, "").strip())}
     if op == "set_sessions" and edit["sessions"].isascii() and edit["sessions"].isdigit():
         edit["sessions"] = int(edit["sessions"])
     return revision, edit

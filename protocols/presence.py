@@ -17,7 +17,14 @@ from mesoclinic.audit.models import AuditEvent
 from protocols.models import Plan
 
 STAYS = timedelta(seconds=150)  # the page says every minute that it is still open
-CHANGES = ("plan.edited", "plan.edit_undone", "plan.questions_answered", "plan.limits_tightened", "plan.taken_over")
+CHANGES = (
+    "plan.edited",
+    "plan.edit_explained",
+    "plan.edit_undone",
+    "plan.questions_answered",
+    "plan.limits_tightened",
+    "plan.taken_over",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

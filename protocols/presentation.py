@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from django.utils import formats
 from django.utils.functional import cached_property
@@ -13,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from mesoclinic.numbers import shown_number
+from mesoclinic.sorting import by_words
 from patients.intakes import (
     answered_unknown,
     intake_vocabulary,
@@ -24,14 +26,21 @@ from patients.intakes import (
 )
 from patients.vocabulary import Fact, Vocabulary
 from protocols.catalogue import Catalogue, Source
-from protocols.computing import formulary_of, shown
+from protocols.computing import bare_edit, bare_edits, formulary_of, shown
+from protocols.engine import canonical_json
 from protocols.enums import AcknowledgementReason, EditReason, OpenAnswerKind
 from protocols.models import Plan
-from protocols.queries import intake_checks, live_acknowledgements, live_open_answers, open_facts
+from protocols.queries import (
+    departs,
+    intake_checks,
+    is_explained,
+    live_acknowledgements,
+    live_open_answers,
+    open_facts,
+)
 from protocols.what_if import Change, looser
 from protocols.wording import Words, words_of
 
-SWAP_REASONS = frozenset({"adds_too_little", "not_chosen", "displaced", "removed_by_hand", "family_limit", "pair"})
 GROUPS: Mapping[str, Any] = {
     "screened": lambda: _("Screened"),
     "adds_too_little": lambda: _("Adds too little"),
@@ -87,6 +96,36 @@ class Served:
 
 
 @dataclass(kw_only=True)
+class EditRow:
+    """One edit by hand: what it does, and why it was made or that nobody has said so yet.
+
+    ``typed_…`` and ``error_…`` are set after a refused reason.
+    """
+
+    anchor: str
+    edit: Mapping[str, Any]  # without its reason
+    words: str
+    reason_code: str
+    note: str
+    why: str  # the coded reason and the note in words; empty where none is recorded
+    departs: bool  # leads away from what was proposed, so that it needs a reason
+    missing: bool
+    place: str  # line | course | list: where its reason is asked
+    typed_reason: str = ""
+    typed_note: str = ""
+    error_reason: str = ""
+    error_note: str = ""
+
+    @property
+    def shown_reason(self) -> str:
+        return self.typed_reason or self.reason_code
+
+    @property
+    def shown_note(self) -> str:
+        return self.typed_note or self.note
+
+
+@dataclass(kw_only=True)
 class Line:
     """One line of a mixture, as the page shows it. ``typed`` and ``error`` are set after a refused edit."""
 
@@ -110,25 +149,16 @@ class Line:
     marginal_value: str | None
     set_by_hand: bool
     prescription_only: bool
-    reason_code: str = ""
+    volume_edit: EditRow | None = None  # how its volume was set by hand
+    entry_edit: EditRow | None = None  # how it came in by hand: swapped in or added
     share_percent: str = ""
     sources: tuple[Source, ...] = ()
-    swaps: list[tuple[str, str]] = field(default_factory=list)
     typed: str = ""
     error: str = ""
 
     @property
     def away_from_usual(self) -> bool:
-        return self.set_by_hand and Decimal(self.volume_ml) != Decimal(self.usual_ml)
-
-    @property
-    def reason_missing(self) -> bool:
-        """Set by hand to another volume than the usual one, and nobody has said why yet."""
-        return self.away_from_usual and not self.reason_code
-
-    @property
-    def reason_words(self) -> str:
-        return str(EditReason(self.reason_code).label) if self.reason_code else ""
+        return self.volume_edit is not None and self.volume_edit.departs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,9 +224,6 @@ class Reader:
             for key, public_id in plan.formulary.entries.values_list("ingredient__key", "ingredient__public_id")
         }
         self._vocabulary: Vocabulary | None = None
-        self._edit_reasons = {
-            edit["ingredient"]: edit.get("reason", "") for edit in plan.edits if edit["op"] == "set_volume"
-        }
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -299,7 +326,8 @@ class Reader:
         """Those that are switched on, the mixture's own first."""
         mine = self.plan_ingredients()
         on = self.contents.formulary.ingredients
-        others = sorted((k for k, item in on.items() if item.active and k not in mine), key=self.contents.name)
+        others = [key for key, item in on.items() if item.active and key not in mine]
+        others.sort(key=lambda key: by_words(self.contents.name(key)))
         return [(key, short_label(self.contents.name(key))) for key in [*mine, *others]]
 
     def zones(self) -> list[dict[str, str]]:
@@ -370,10 +398,32 @@ class Reader:
             marginal_value=raw["marginal_value"],
             set_by_hand=raw["set_by_hand"],
             prescription_only=raw["prescription_only"],
-            reason_code=self._edit_reasons.get(raw["ingredient"], ""),
+            volume_edit=self._edit_on(raw["ingredient"], "set_volume"),
+            entry_edit=self._edit_on(raw["ingredient"], "swap", "add"),
             share_percent=f"{share:.0f}",
             sources=self.contents.sources(raw["sources"]),
-            swaps=[] if diluent else self.swaps(),
+        )
+
+    def _edit_on(self, key: str, *ops: str) -> EditRow | None:
+        """The last of these edits that brought this ingredient about."""
+        rows = (row for row in reversed(self.edit_rows) if row.edit["op"] in ops)
+        return next((row for row in rows if row.edit.get("with", row.edit.get("ingredient")) == key), None)
+
+    def would_serve(self, key: str) -> tuple[Served, ...]:
+        """What an ingredient that is left out would be good for here, by habit and by evidence."""
+        present = {row["concern"] for row in self.result["concerns"]}
+        return tuple(
+            Served(
+                concern=short_label(line.label),
+                strength=line.strength,
+                grade=line.grade,
+                direction=line.direction_key,
+                note=line.note,
+                notice=line.label_only,
+                sources=line.sources,
+            )
+            for line in self.contents.concern_lines(key)
+            if line.key in present
         )
 
     def _served(self, key: str, row: Mapping[str, Any]) -> Served:
@@ -398,14 +448,6 @@ class Reader:
                     return read
         return max(served, key=lambda row: row.strength, default=None)
 
-    def swaps(self) -> list[tuple[str, str]]:
-        """What may take the place of a line, or be added: served, switched on and not screened out."""
-        return [
-            (row["ingredient"], short_label(self.contents.name(row["ingredient"])))
-            for row in self.result["left_out"]
-            if row["reason_code"] in SWAP_REASONS
-        ]
-
     def names(self, keys: list[str]) -> str:
         return ", ".join(short_label(self.contents.name(key)) for key in keys)
 
@@ -425,7 +467,7 @@ class Reader:
                 )
             )
         order = {"screened": 0, "other": 1, "adds_too_little": 2, "serves_no_concern": 3}
-        return sorted(rows, key=lambda row: (order[row.group], row.name.casefold()))
+        return sorted(rows, key=lambda row: (order[row.group], by_words(row.name)))
 
     @staticmethod
     def left_groups(rows: list[LeftOut]) -> list[tuple[str, str, int]]:
@@ -568,7 +610,7 @@ class Reader:
                     "value": row["value"],
                     "trades": [trade["text"] for trade in row["trades"] if trade["code"] not in ("without", "with")],
                     "loses": row["value_difference"],
-                    "edits": self._edits_towards(out, into),
+                    "asked": self._asked_for(out, into),
                     "ingredients": self.names(row["ingredients"]),
                 }
             )
@@ -624,11 +666,9 @@ class Reader:
         return _("With %(into)s") % {"into": self.names(into)}
 
     @staticmethod
-    def _edits_towards(out: list[str], into: list[str]) -> dict[str, str]:
-        """The one edit that leads to an alternative."""
-        if out and into:
-            return {"op": "swap", "ingredient": out[0], "with": into[0]}
-        return {"op": "remove", "ingredient": out[0]} if out else {"op": "add", "ingredient": into[0]}
+    def _asked_for(out: list[str], into: list[str]) -> str:
+        """How the panel for changing the mixture is opened with the one edit that leads to an alternative."""
+        return urlencode({"ingredient": out[0] if out else "", "with": into[0] if into else "-"})
 
     def cost_lines(self) -> list[tuple[str, str, bool]]:
         """(words, figure, is a factor) of the estimate, in the order in which it is made up."""
@@ -707,6 +747,48 @@ class Reader:
         """What the practitioner changed, in words."""
         return [self.edit_in_words(edit) for edit in self.plan.edits]
 
+    @cached_property
+    def edit_rows(self) -> list[EditRow]:
+        """The same one by one, with what each needs so that its reason can be given in its place."""
+        inside = set(self.plan_ingredients())
+        rows: list[EditRow] = []
+        for number, edit in enumerate(self.plan.edits):
+            bare, op = bare_edit(edit), edit["op"]
+            key = str(edit.get("with", edit.get("ingredient", "")))
+            anchor = "-".join(str(bare[name]) for name in ("op", "ingredient", "with") if name in bare)
+            leads_away = departs(self.plan, edit)
+            on_line = op in ("set_volume", "swap", "add") and key in inside
+            rows.append(
+                EditRow(
+                    anchor=f"{anchor}-{number}" if anchor in {row.anchor for row in rows} else anchor,
+                    edit=bare,
+                    words=self.edit_in_words(bare),
+                    reason_code=str(edit.get("reason", "")),
+                    note=str(edit.get("note", "")),
+                    why=reason_in_words(edit),
+                    departs=leads_away,
+                    missing=leads_away and not is_explained(edit),
+                    place="course" if op in ("set_sessions", "set_schedule") else "line" if on_line else "list",
+                )
+            )
+        return rows
+
+    def edit_changes(self, before: Plan) -> list[str]:
+        """What was done by hand in this version and not in the one before, and what is no longer, each with why."""
+        known, mine = bare_edits(before.edits), bare_edits(self.plan.edits)
+        reasons = {canonical_json(bare_edit(edit)): reason_in_words(edit) for edit in before.edits}
+        rows = []
+        for edit in self.plan.edits:
+            bare = bare_edit(edit)
+            if bare not in known or reasons[canonical_json(bare)] != reason_in_words(edit):
+                said = reason_in_words(edit) or (_("no reason recorded") if departs(self.plan, edit) else "")
+                what = f"{self.edit_in_words(bare)} ({said})" if said else self.edit_in_words(bare)
+                rows.append(_("By hand: %(what)s.") % {"what": what})
+        rows += [
+            _("No longer by hand: %(what)s.") % {"what": self.edit_in_words(edit)} for edit in known if edit not in mine
+        ]
+        return rows
+
     def edit_in_words(self, edit: Mapping[str, Any]) -> str:
         key = str(edit.get("ingredient", ""))
         name = self.contents.name(key)
@@ -722,8 +804,8 @@ class Reader:
             text = _("%(n)s sessions") % {"n": edit["sessions"]}
         else:
             text = _("Schedule: %(name)s") % {"name": edit.get("schedule", "")}
-        if edit.get("reason"):
-            text += f" ({EditReason(edit['reason']).label})"
+        if why := reason_in_words(edit):
+            text += f" ({why})"
         return text
 
     def as_it_is(self, edit: Mapping[str, Any]) -> list[str]:
@@ -742,6 +824,13 @@ class Reader:
             else:
                 rows.append(_("%(name)s: not in the mixture") % {"name": name})
         return rows or [_("Look at the draft below.")]
+
+
+def reason_in_words(edit: Mapping[str, Any]) -> str:
+    """Why an edit was made: the coded reason and the note. Empty where none is recorded, as in plans from before."""
+    code = str(edit.get("reason") or "")
+    label = str(dict(EditReason.choices).get(code, code))
+    return ": ".join(part for part in (label, str(edit.get("note") or "")) if part)
 
 
 def rule_sources(documents: Mapping[str, Any], rule: str) -> list[str]:

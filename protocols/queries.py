@@ -23,7 +23,7 @@ from patients.models import Intake, Patient, PatientStatus
 from patients.queries import records_of
 from protocols import standing
 from protocols.engine import ENGINE_VERSION, Formulary, build_formulary, canonical_json
-from protocols.enums import FormularyStatus, OpenAnswerKind, PlanStatus
+from protocols.enums import EDIT_NOTE_NEEDED, EditReason, FormularyStatus, OpenAnswerKind, PlanStatus
 from protocols.models import Acknowledgement, FormularyEntry, FormularyVersion, OpenAnswer, Plan
 
 # ------------------------------------------------------------------ formulary
@@ -196,17 +196,34 @@ def basis_obstacles(plan: Plan) -> list[str]:
     return standing.obstacles(plan, formulary=formulary, documents=documents_of(plan.formulary))
 
 
-def unexplained_volumes(plan: Plan) -> list[str]:
-    """The ingredients whose volume was set by hand away from the usual one without a coded reason."""
-    explained = {edit["ingredient"] for edit in plan.edits if edit["op"] == "set_volume" and edit.get("reason")}
-    return [
-        line["ingredient"]
-        for syringe in plan.result["syringes"]
-        for line in syringe["lines"]
-        if line["set_by_hand"]
-        and line["ingredient"] not in explained
-        and Decimal(line["volume_ml"]) != Decimal(line["volume_usual_ml"])
-    ]
+def is_explained(edit: Mapping[str, Any]) -> bool:
+    """Whether an edit says why it was made: a coded reason, and words where the code alone does not say enough."""
+    reason = edit.get("reason")
+    return reason in EditReason.values and (reason not in EDIT_NOTE_NEEDED or bool(edit.get("note")))
+
+
+def departs(plan: Plan, edit: Mapping[str, Any]) -> bool:
+    """Whether an edit leads away from what was proposed, so that it needs a reason.
+
+    A volume set to the usual one does not, nor a course that is as proposed.
+    """
+    if edit["op"] == "set_volume":
+        return any(
+            line["ingredient"] == edit["ingredient"]
+            and line["set_by_hand"]
+            and Decimal(line["volume_ml"]) != Decimal(line["volume_usual_ml"])
+            for syringe in plan.result["syringes"]
+            for line in syringe["lines"]
+        )
+    if edit["op"] in ("set_sessions", "set_schedule"):
+        proposed, now = plan.proposal["course"], plan.result["course"]
+        return not proposed or not now or proposed["offsets_days"] != now["offsets_days"]
+    return True
+
+
+def unexplained_edits(plan: Plan) -> list[dict[str, Any]]:
+    """The edits by hand that lead away from what was proposed and do not say why."""
+    return [edit for edit in plan.edits if not is_explained(edit) and departs(plan, edit)]
 
 
 def obstacles_to_signing(plan: Plan) -> list[str]:
@@ -237,14 +254,24 @@ def obstacles_to_signing(plan: Plan) -> list[str]:
             ngettext("%(n)d caution has to be acknowledged.", "%(n)d cautions have to be acknowledged.", cautions)
             % {"n": cautions}
         )
-    if unexplained := len(unexplained_volumes(plan)):
+    unexplained = unexplained_edits(plan)
+    if volumes := sum(edit["op"] == "set_volume" for edit in unexplained):
         found.append(
             ngettext(
                 "%(n)d volume was set away from the usual: say why.",
                 "%(n)d volumes were set away from the usual: say why.",
-                unexplained,
+                volumes,
             )
-            % {"n": unexplained}
+            % {"n": volumes}
+        )
+    if others := len(unexplained) - volumes:
+        found.append(
+            ngettext(
+                "%(n)d edit by hand has no reason yet: say why.",
+                "%(n)d edits by hand have no reason yet: say why.",
+                others,
+            )
+            % {"n": others}
         )
     if questions := len(unsettled_facts(plan)):
         found.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.numbers import read_two_ways
+from mesoclinic.sorting import by_words
 from mesoclinic.ui.toasts import tell
 from patients.intakes import InvalidAnswers
 from patients.models import Patient
@@ -40,6 +42,7 @@ from protocols.actions import (
     create_plan,
     discard_plan,
     edit_plan,
+    explain_edit,
     load_formulary_draft,
     publish_formulary,
     set_entry_active,
@@ -50,6 +53,7 @@ from protocols.actions import (
     undo_edit,
 )
 from protocols.catalogue import VERDICT_NAMES, Catalogue, matching
+from protocols.computing import bare_edit
 from protocols.documents import request_plan_pdf, session_dates
 from protocols.engine import ENGINE_VERSION
 from protocols.engine.earlier import speaks
@@ -66,9 +70,16 @@ from protocols.forms import (
     two_ways,
 )
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan, PlanStop
-from protocols.permissions import can_amend_plan, can_change_formulary, can_change_plan, can_sign_plan, can_stop_plan
+from protocols.permissions import (
+    can_amend_plan,
+    can_change_formulary,
+    can_change_plan,
+    can_sign_plan,
+    can_stop_plan,
+    check_can_change_plan,
+)
 from protocols.presence import Changed, last_change, mark_open
-from protocols.presentation import Reader, refusal_beside
+from protocols.presentation import EditRow, Reader, refusal_beside
 from protocols.queries import (
     basis_obstacles,
     drafts_of,
@@ -77,8 +88,10 @@ from protocols.queries import (
     obstacles_to_signing,
     plans_visible_to,
     unacknowledged_rules,
+    unexplained_edits,
     unsettled_facts,
 )
+from protocols.replacements import NOTHING, choices, edit_of, preview
 
 # ------------------------------------------------------------------ catalogue
 
@@ -104,9 +117,8 @@ def catalogue(request: ClinicRequest) -> HttpResponse:
             "contents": contents,
         }
     else:
-        context["names"] = list(
-            Ingredient.objects.filter(entries__version=version).order_by("name").values_list("name", flat=True)
-        )
+        names = Ingredient.objects.filter(entries__version=version).values_list("name", flat=True)
+        context["names"] = sorted(map(_, names), key=by_words)
     template = "protocols/catalogue.html" + ("#ingredient-rows" if request.htmx and "rows" in context else "")
     return render(request, template, context)
 
@@ -299,6 +311,34 @@ class Stopped:
         return cls(reason=str(StopReason(row.reason_code).label), note=row.note, name=row.by.name, at=row.at)
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnfitReason:
+    """A reason that was not taken: of which edit, what was typed, and what is wrong with it."""
+
+    edit: Mapping[str, Any]
+    reason: str
+    note: str
+    field: str  # reason | note
+    error: str
+
+    @classmethod
+    def of(cls, edit: Mapping[str, Any], refusal: InvalidInput) -> UnfitReason:
+        reason, note = str(edit.get("reason", "")), str(edit.get("note", ""))
+        field = "note" if (refusal.field or "").endswith("note") else "reason"
+        known = reason if reason in EditReason.values else ""
+        return cls(edit=bare_edit(edit), reason=known, note=note, field=field, error=str(refusal))
+
+    def put_beside(self, rows: list[EditRow]) -> bool:
+        """Where its edit stands among these it is said there."""
+        for row in rows:
+            same_volume = row.edit["op"] == self.edit["op"] == "set_volume"
+            if row.edit == self.edit or (same_volume and row.edit["ingredient"] == self.edit["ingredient"]):
+                row.typed_reason, row.typed_note = self.reason, self.note
+                setattr(row, f"error_{self.field}", self.error)
+                return True
+        return False
+
+
 @dataclass(kw_only=True)
 class Refused:
     """What a request asked for and did not get, so that it stands beside its field with what was typed."""
@@ -307,6 +347,7 @@ class Refused:
     sign: str = ""
     volumes: dict[str, tuple[str, str]] = field(default_factory=dict)  # ingredient: what was typed, why not
     swaps: dict[str, str] = field(default_factory=dict)
+    reason: UnfitReason | None = None
     caution: dict[str, AcknowledgeForm] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
     typed: dict[str, Any] = field(default_factory=dict)
@@ -375,6 +416,8 @@ def _plan_page(
         for line in mixture.lines:
             line.typed, line.error = refused.volumes.get(line.key, ("", ""))
             line.error = line.error or refused.swaps.get(line.key, "")
+    if refused.reason and not refused.reason.put_beside(reader.edit_rows):
+        refused.top = refused.top or refused.reason.error
     may_change = can_change_plan(plan, by=request.user)
     group = request.GET.get("left", "")
     left = reader.left_out()
@@ -398,13 +441,14 @@ def _plan_page(
         "missing": reader.questions("missing"),
         "questions": reader.questions("open_questions"),
         "alternatives": reader.alternatives(),
-        "additions": reader.swaps() if mixtures else [],
         "reasons": AcknowledgementReason.choices,
         "edit_reasons": EditReason.choices,
         "dates": session_dates(plan) if plan.is_signed else [],
         "no_longer_stands": basis_obstacles(plan) if plan.is_draft else [],
         "open_cautions": len(unacknowledged_rules(plan)) if plan.is_draft else 0,
         "open_questions": len(unsettled_facts(plan)) if plan.is_draft else 0,
+        "open_reasons": len(unexplained_edits(plan)) if plan.is_draft else 0,
+        "by_hand": _by_hand(plan),
         "obstacles": obstacles_to_signing(plan) if plan.is_draft else [],
         "may_change": may_change,
         "may_sign": can_sign_plan(plan, by=request.user),
@@ -429,7 +473,14 @@ def _differences(plan: Plan) -> list[str] | None:
     before = plan.supersedes
     if before is None or not (speaks(plan.engine_version) and speaks(before.engine_version)):
         return None
-    return what_if.in_words(before.result, plan.result, plan)
+    return [*what_if.in_words(before.result, plan.result, plan), *Reader(plan).edit_changes(before)]
+
+
+def _by_hand(plan: Plan) -> list[str]:
+    """What the edits come to, all together, beside what was proposed."""
+    if not plan.edits or not speaks(plan.engine_version):
+        return []
+    return what_if.in_words(plan.proposal, plan.result, plan)
 
 
 def _changed(request: ClinicRequest, plan: Plan, *, anchor: str = "") -> HttpResponse:
@@ -463,17 +514,123 @@ def plan_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 refused.top = said
         return _plan_page(request, plan, refused=refused, status=refusal.status)
     except StaleRevision as refusal:
-        plan.refresh_from_db()
-        if edit.get("op") not in EDIT_FIELDS or not plan.is_draft:
-            return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
-        reader = Reader(plan)
-        return _conflict(
-            request, plan, "plan_edit", wanted=[reader.edit_in_words(edit)], now=reader.as_it_is(edit), again=edit
-        )
+        return _behind(request, plan, edit, refusal)
+    except InvalidInput as refusal:
+        unfit = UnfitReason.of(edit, refusal) if _about_reason(refusal) else None
+        refused = Refused(reason=unfit) if unfit else Refused(top=str(refusal))
+        return _plan_page(request, plan, refused=refused, status=refusal.status)
     except DomainError as refusal:
         plan.refresh_from_db()
         return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
     return _changed(request, plan, anchor="#cocktail")
+
+
+def _about_reason(refusal: DomainError) -> bool:
+    return (refusal.field or "").rpartition(".")[2] in ("reason", "note")
+
+
+def _behind(request: ClinicRequest, plan: Plan, edit: Mapping[str, Any], refusal: StaleRevision) -> HttpResponse:
+    """An edit from a page that is behind: beside what the draft holds now, with a button to make it all the same."""
+    plan.refresh_from_db()
+    if edit.get("op") not in EDIT_FIELDS or not plan.is_draft:
+        return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+    reader = Reader(plan)
+    return _conflict(
+        request, plan, "plan_edit", wanted=[reader.edit_in_words(edit)], now=reader.as_it_is(edit), again=edit
+    )
+
+
+@requires(Permission.PLAN_WRITE)
+@from_the_plan
+def plan_explain(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Why an edit of the draft was made."""
+    plan = _plan(request, public_id)
+    revision, edit = edit_from(request.POST)
+    said = {"reason": str(edit.get("reason", "")), "note": str(edit.get("note", ""))}
+    try:
+        explain_edit(plan=plan, revision=revision, edit=edit, by=request.user, **said)
+    except InvalidInput as refusal:
+        unfit = UnfitReason.of(edit, refusal) if _about_reason(refusal) else None
+        refused = Refused(reason=unfit) if unfit else Refused(top=str(refusal))
+        return _plan_page(request, plan, refused=refused, status=refusal.status)
+    except DomainError as refusal:
+        plan.refresh_from_db()
+        return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+    return _changed(request, plan, anchor="#cocktail")
+
+
+@requires(Permission.PLAN_WRITE)
+@require_http_methods(["GET", "POST"])
+def plan_change(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Another ingredient in the place of one, none in its place, or one more: what each would do, and the choice made.
+
+    With ``look`` only what the choice would change is shown. Without script this is a page of its own.
+    """
+    plan = _plan(request, public_id)
+    check_can_change_plan(plan, by=request.user)
+    data = request.POST if request.method == "POST" else request.GET
+    out, into = data.get("ingredient", ""), data.get("with", "")
+    if plan.result["status"] != "proposed":
+        return _change_panel(request, plan, {"gone": _("There is no plan to edit.")}, status=409)
+    if out and out not in Reader(plan).plan_ingredients():
+        return _change_panel(request, plan, {"gone": _("This ingredient is not in the mixture any more.")}, status=409)
+    typed = {name: data.get(name, "").strip() for name in ("reason", "note")}
+    errors: dict[str, str] = {}
+    if request.method == "POST" and not data.get("look"):
+        edit = {key: value for key, value in (edit_of(out, into) | typed).items() if value}
+        if not into:
+            errors["with"] = _("Choose what takes its place.") if out else _("Choose an ingredient.")
+        elif not typed["reason"]:
+            errors["reason"] = _("Choose a reason.")
+        else:
+            try:
+                edit_plan(plan=plan, revision=edit_from(data)[0], edits=[edit], by=request.user)
+            except RefusedEdits as refusal:
+                errors["with"] = " ".join(refusal_beside(row, plan) for row in refusal.refusals)
+            except StaleRevision as refusal:
+                return _out_of_panel(request, _behind(request, plan, edit, refusal))
+            except InvalidInput as refusal:
+                field = (refusal.field or "").rpartition(".")[2]
+                errors[field if field in ("reason", "note") else "with"] = str(refusal)
+            except DomainError as refusal:
+                plan.refresh_from_db()
+                answer = _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+                return _out_of_panel(request, answer)
+            else:
+                return _out_of_panel(request, _changed(request, plan, anchor="#cocktail"), line=into)
+    trail.record("plan.viewed", by=request.user, target=plan, patient=plan.patient)
+    seen = preview(plan, out=out, into=into) if into else None
+    if request.htmx and request.method == "GET" and data.get("look"):
+        return render(request, "protocols/_change_preview.html", {"preview": seen})
+    reader = Reader(plan)
+    context = {
+        "gone": "",
+        "out": out,
+        "line": next((line for mixture in reader.mixtures() for line in mixture.lines if line.key == out), None),
+        "chosen": into,
+        "nothing": NOTHING,
+        "choices": choices(plan, reader, out=out),
+        "preview": seen,
+        "typed": typed,
+        "errors": errors,
+        "edit_reasons": EditReason.choices,
+    }
+    return _change_panel(request, plan, context, status=400 if errors else 200)
+
+
+def _change_panel(request: ClinicRequest, plan: Plan, context: dict[str, Any], *, status: int) -> HttpResponse:
+    context |= {"plan": plan}
+    if request.htmx:
+        return render(request, "protocols/_change.html", context, status=status)
+    return render(request, "protocols/change.html", context | {"strip": strip(plan.patient)}, status=status)
+
+
+def _out_of_panel(request: ClinicRequest, answer: HttpResponse, *, line: str = "") -> HttpResponse:
+    """The panel's answer belongs into the plan behind it, and the panel closes."""
+    if request.htmx:
+        answer["HX-Retarget"], answer["HX-Reswap"] = "#plan-panes", "outerMorph"
+        answer["HX-Trigger"] = json.dumps({"plan-changed": {"line": line}})
+    return answer
 
 
 def _conflict(

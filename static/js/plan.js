@@ -8,24 +8,40 @@ document.addEventListener("htmx:before:request", (event) => {
   if (shown && body instanceof URLSearchParams && body.has("revision")) body.set("revision", shown);
 });
 
-// A volume is sent a moment after it was changed, or at once with Enter; what was not changed is not sent.
+// A volume, and the note of a reason, is sent a moment after it was changed, or at once with Enter; what was not
+// changed is not sent.
 let waiting = 0;
-const volumeOf = (form) => form.querySelector("input[name=volume_ml]");
+const EDITS = "form[data-volume], form[data-because]";
 document.addEventListener("change", (event) => {
-  const form = event.target.closest?.("form[data-volume]");
-  if (!form) return;
+  const form = event.target.form;
+  if (!form?.matches?.(EDITS)) return;
   clearTimeout(waiting);
   waiting = setTimeout(() => form.isConnected && form.requestSubmit(), 250);
 });
 document.addEventListener("submit", (event) => {
-  if (!event.target.matches?.("form[data-volume]")) return;
+  if (!event.target.matches?.(EDITS)) return;
   clearTimeout(waiting);
-  const input = volumeOf(event.target);
   if (event.submitter?.name === "reason") return; // why it was changed, chosen after it
-  if (input.value !== input.defaultValue || input.getAttribute("aria-invalid")) return;
+  const typed = [...event.target.elements].filter((field) => ["volume_ml", "note"].includes(field.name));
+  if (typed.some((field) => field.value !== field.defaultValue || field.getAttribute("aria-invalid"))) return;
   event.preventDefault();
   event.stopPropagation();
 }, true);
+
+// The panel for another ingredient opens empty, and closes when its change is in the plan: on to where that stands.
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-dialog=change]")) document.getElementById("change-body")?.replaceChildren();
+}, true);
+document.addEventListener("plan-changed", (event) => {
+  const panel = document.getElementById("change");
+  const goOn = () => {
+    const begin = document.querySelector("#plan-panes [data-focus-first]");
+    const place = document.getElementById(`line-${event.detail?.line}`) ?? document.getElementById("add-ingredient");
+    (begin ?? place?.querySelector("a, button") ?? place)?.focus();
+  };
+  panel?.addEventListener("close", goOn, { once: true });
+  panel?.close();
+});
 
 // One click into a volume, and what is typed replaces it.
 document.addEventListener("focusin", (event) => {

@@ -465,8 +465,8 @@ def test_a_tampered_number_does_not_pass_the_second_calculation(ready: Plan, ada
 def test_an_edited_plan_passes_the_second_calculation(ready: Plan, ada: User) -> None:
     edits: list[dict[str, Any]] = [
         volume("biochanin_a", "1.35") | {"reason": "experience"},
-        {"op": "remove", "ingredient": "pdrn"},
-        {"op": "set_sessions", "sessions": 3},
+        {"op": "remove", "ingredient": "pdrn", "reason": "patient_wish"},
+        {"op": "set_sessions", "sessions": 3, "reason": "other", "note": "Moves away in May"},
     ]
     edit_plan(plan=ready, revision=ready.revision, edits=edits, by=ada)
     plan = settled(ready, by=ada)

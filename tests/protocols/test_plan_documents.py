@@ -111,7 +111,7 @@ def test_the_record_copy_says_what_an_edit_changed_why_and_by_whom(ready: Plan, 
         revision=ready.revision,
         edits=[
             {"op": "set_volume", "ingredient": "biochanin_a", "volume_ml": "0.75", "reason": "tolerance"},
-            {"op": "set_sessions", "sessions": 3},
+            {"op": "set_sessions", "sessions": 3, "reason": "other", "note": "Moves <away> in May"},
         ],
         by=ada,
     )
@@ -125,9 +125,10 @@ def test_the_record_copy_says_what_an_edit_changed_why_and_by_whom(ready: Plan, 
         "0.75 mL (0.15\xa0mg)",
     )
     assert (volume["why"], volume["by"]) == ("Tolerated badly or well before", "Dr Ada Moreau")
-    assert (sessions["was"], sessions["now"], sessions["why"]) == ("4 sessions", "3 sessions", "no reason given")
+    assert (sessions["was"], sessions["now"]) == ("4 sessions", "3 sessions")
+    assert sessions["why"] == "Other: Moves <away> in May"
     text = html_of(document)
-    for words in ("Changed by hand", volume["was"], volume["now"], volume["why"], "Proposed"):
+    for words in ("Changed by hand", volume["was"], volume["now"], volume["why"], "Proposed", "Moves &lt;away&gt;"):
         assert words in text, words
     assert "nothing was changed by hand" not in text
 
