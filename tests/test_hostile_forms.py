@@ -46,7 +46,7 @@ class Form:
 
 
 class Forms(HTMLParser):
-    """Every form of a page that posts, with its fields as the browser would send them."""
+    """Every form of a page that posts, and every part of one that htmx posts by itself, with the fields as sent."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -65,6 +65,10 @@ class Forms(HTMLParser):
             self.select = given.get("name", "")
         elif tag == "option" and self.select and self.inside is not None:
             self.inside.fields.append((self.select, given.get("value", "")))
+        if tag != "form" and given.get("hx-post"):  # the panel of duplicates, what medicines count as, the preview
+            self.forms.append(
+                Form(page=self.page, action=given["hx-post"], fields=self.inside.fields if self.inside else [])
+            )
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
