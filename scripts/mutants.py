@@ -4,25 +4,31 @@
     make mutants ARGS="dose partition"  some of them
     make mutants ARGS="verify --write"  and write docs/reference/engine-mutants.md
 
-In one process: the tests are collected once, and for each the lines of the engine that it runs are noted. A mutant is a
-forked child whose functions got other code. It runs the tests that reach its line, the quickest first, until one
-fails. For what survives EQUIVALENT below says why it cannot matter; or it is a hole in the tests: exit 1.
+The tests are collected once, and for each the lines of the engine that it runs are noted. A mutant is a forked child
+in which one function got other code. It runs the tests that reach its lines until one fails: first the one that
+noticed it last time (var/mutants.json) and those that noticed its neighbours, then the quickest first. For what
+survives EQUIVALENT below says why it cannot matter; or it is a hole in the tests: exit 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import copy
+import gc
+import hashlib
 import importlib
+import json
 import os
+import re
 import signal
 import sys
 import time
 import types
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +38,15 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "engine-mutants.md"
 MODULES = ("triggers", "screen", "select", "partition", "dose", "verify")
 TESTS = ("test_answer", "test_boundaries", "test_cases", "test_engine_edges", "test_engine_tables", "test_selection")
-TESTS_OF_VERIFY = ("test_verify", "test_faults", "test_engine_tables")
-LONGEST_TEST_S = 0.25
-MOST_TESTS = 420
+TESTS_OF_VERIFY = ("test_verify", "test_engine_edges", "test_engine_tables", "test_engine_verify")
+"""And one change of each kind of test_faults, each a test of its own: see `_values_changed`."""
+RECORD = ROOT / "var" / "mutants.json"
+REACHED = ROOT / "var" / "mutants-reached.json"
+LONGEST_TEST_S = 1.0
+BUDGET_S = 2
+"""How long those with an explanation are tried; the others meet every test that reaches them, but for --hurry."""
+NEIGHBOURS = 12
+"""How many of the tests that noticed other mutants of a function are tried first."""
 SWAPPED: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),
     ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.In: (ast.NotIn,), ast.NotIn: (ast.In,), ast.Is: (ast.IsNot,),
@@ -56,13 +68,19 @@ EQUIVALENT: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+Path_ = tuple[tuple[str, int | None], ...]
+Alter = Callable[[Any], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Mutant:
     module: str
     function: str
     line: int
+    lines: range
     change: str
-    tree: ast.Module = field(repr=False, compare=False)
+    way: Path_ = field(repr=False)
+    alter: Alter = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -72,6 +90,7 @@ class Mutant:
 @dataclass(kw_only=True)
 class Timed:
     name: str
+    file: str
     run: Callable[[], Any]
     lines: set[tuple[str, int]] = field(default_factory=set)
     seconds: float = 0.0
@@ -79,22 +98,36 @@ class Timed:
 
 # ------------------------------------------------------------------ making mutants
 def mutants_of(module: str) -> Iterator[Mutant]:
-    source = (ROOT / "protocols" / "engine" / f"{module}.py").read_text(encoding="utf-8")
-    tree = ast.parse(source)
     seen: dict[str, int] = {}
-    for path, function, node in _inside(tree):
+    tree = _tree_of(module)
+    for way, function, node in _inside(tree):
         for change, alter in _changes(node):
-            altered = copy.deepcopy(tree)
-            alter(_at(altered, path))
             name = f"{function}: {change}"
             seen[name] = seen.get(name, 0) + 1
             if seen[name] > 1:
                 change += f" (no. {seen[name]})"
-            ast.fix_missing_locations(altered)
-            yield Mutant(module=module, function=function, line=node.lineno, change=change, tree=altered)
+            yield Mutant(
+                module=module, function=function, line=node.lineno, lines=_lines_of(tree, way), change=change, way=way,
+                alter=alter,
+            )  # fmt: skip
 
 
-Path_ = tuple[tuple[str, int | None], ...]
+@cache
+def _tree_of(module: str) -> ast.Module:
+    return ast.parse((ROOT / "protocols" / "engine" / f"{module}.py").read_text(encoding="utf-8"))
+
+
+def _lines_of(tree: ast.Module, way: Path_) -> range:
+    """The lines of the statement that a node is in; of one with a body, those of its head."""
+    lines, node = range(0), tree
+    for name, place in way:
+        value = getattr(node, name)
+        node = value if place is None else value[place]
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            end = body[0].lineno - 1 if body else node.end_lineno
+            lines = range(node.lineno, max(node.lineno, end or 0) + 1)
+    return lines
 
 
 def _inside(tree: ast.Module) -> Iterator[tuple[Path_, str, Any]]:
@@ -133,9 +166,6 @@ def _put(node: Any, new: ast.AST) -> None:
         setattr(node._parent, name, new)
     else:
         getattr(node._parent, name)[index] = new
-
-
-Alter = Callable[[Any], None]
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, Alter]]:
@@ -204,6 +234,8 @@ def _operator(other: type[ast.AST], place: int | None = None) -> Alter:
 def _part_gone(place: int) -> Alter:
     def alter(node: Any) -> None:
         del node.values[place]
+        if len(node.values) == 1:
+            _put(node, node.values[0])
 
     return alter
 
@@ -213,13 +245,29 @@ def _is_none(node: ast.AST) -> bool:
 
 
 # ------------------------------------------------------------------ putting one in place
-def put_in_place(mutant: Mutant) -> None:
-    """Give the functions of the module the mutant's code. Everyone who imported them meets it."""
+def put_in_place(mutant: Mutant) -> bool:
+    """Give the function its new code, in a child; everyone who imported it meets it. False where nothing is new."""
+    tree = _tree_of(mutant.module)
+    mutant.alter(_at(tree, mutant.way))
+    _only(tree, mutant.way)
     module = importlib.import_module(f"protocols.engine.{mutant.module}")
-    code = compile(mutant.tree, str(module.__file__), "exec")
+    code = compile(ast.fix_missing_locations(tree), str(module.__file__), "exec")
+    changed = False
     for function, new in _pairs(module.__dict__, code, module.__name__):
         if function.__code__ != new:
             function.__code__ = new
+            changed = True
+    return changed
+
+
+def _only(tree: ast.Module, way: Path_) -> None:
+    """Leave out of the module all but the function that the way leads into."""
+    node: Any = tree
+    for name, place in way:
+        if name != "body" or place is None or not isinstance(node, ast.Module | ast.ClassDef):
+            return
+        node.body = [node.body[place]]
+        node = node.body[0]
 
 
 def _pairs(namespace: dict[str, Any], code: types.CodeType, module: str) -> Iterator[tuple[Any, types.CodeType]]:
@@ -241,8 +289,11 @@ def _pairs(namespace: dict[str, Any], code: types.CodeType, module: str) -> Iter
 class Runner:
     """A pytest plugin that takes the collected tests and runs mutants instead."""
 
-    def __init__(self, modules: list[str], *, limit: str, write: bool) -> None:
-        self.modules, self.limit, self.write = modules, limit, write
+    def __init__(self, modules: list[str], *, limit: str, write: bool, jobs: int, hurry: bool) -> None:
+        self.modules, self.limit, self.write, self.jobs, self.hurry = modules, limit, write, jobs, hurry
+        self.record: dict[str, str] = _read(RECORD)
+        self.noticed_by = Counter(self.record.values())
+        self.helpful: dict[tuple[str, str], deque[str]] = {}
         self.failed = False
 
     @pytest.hookimpl(tryfirst=True)
@@ -251,102 +302,244 @@ class Runner:
         survivors: list[Mutant] = []
         counts: dict[str, list[int]] = {}
         for module in self.modules:
-            killed = 0
-            all_mutants = [m for m in mutants_of(module) if self.limit in m.name]
+            files = TESTS_OF_VERIFY if module == "verify" else TESTS
+            own = [test for test in tests if test.file in (*files, module)]
+            mutants = [mutant for mutant in mutants_of(module) if self.limit in mutant.name]
             began = time.monotonic()
-            for mutant in all_mutants:
-                if survives(mutant, tests):
-                    survivors.append(mutant)
-                    known = "known" if mutant.name in EQUIVALENT else "SURVIVES"
-                    print(f"  {known}  {mutant.module}.py:{mutant.line}  {mutant.name}", flush=True)
-                else:
-                    killed += 1
-            counts[module] = [len(all_mutants), killed]
-            print(
-                f"{module}: {len(all_mutants)} mutants, {killed} noticed, {time.monotonic() - began:.0f} s", flush=True
-            )
+            gc.collect()
+            gc.freeze()
+            left, made = self._tried(mutants, own)
+            survivors += left
+            counts[module] = [made, made - len(left)]
+            spent = time.monotonic() - began
+            print(f"{module}: {made} mutants, {made - len(left)} noticed, {spent:.0f} s, {len(own)} tests", flush=True)
         if self.write:
             write_page(counts, survivors)
         unexplained = [mutant for mutant in survivors if mutant.name not in EQUIVALENT]
         print(f"{len(unexplained)} survive without an explanation.")
-        self.failed = bool(unexplained)
+        stale = [] if self.limit else sorted(
+            name for name in EQUIVALENT.keys() - {m.name for m in survivors} if name.split(":")[0] in self.modules
+        )  # fmt: skip
+        for name in stale:
+            print(f"  explained, but noticed or gone: {name}")
+        self.failed = bool(unexplained or stale)
         return True
+
+    def _tried(self, mutants: list[Mutant], tests: list[Timed]) -> tuple[list[Mutant], int]:
+        """Those that survive, in the order of the code; and how many there are that change anything."""
+        survivors: list[Mutant] = []
+        made = 0
+        running: dict[int, tuple[Mutant, int]] = {}
+        waiting = deque(mutants)
+        while waiting or running:
+            while waiting and len(running) < self.jobs:
+                mutant = waiting.popleft()
+                hurry = self.hurry or mutant.name in EQUIVALENT
+                process, pipe = start(mutant, self._in_order(mutant, tests), BUDGET_S if hurry else inf)
+                running[process] = mutant, pipe
+            process, status = os.wait()
+            mutant, pipe = running.pop(process)
+            with os.fdopen(pipe) as told:
+                noticed_by = told.read()
+            code = os.waitstatus_to_exitcode(status)
+            if code == UNCHANGED:
+                continue
+            if code == BROKEN:
+                raise SystemExit(f"{mutant.name} could not be put in place: {noticed_by}")
+            made += 1
+            if code == 0:
+                survivors.append(mutant)
+                known = "known" if mutant.name in EQUIVALENT else "SURVIVES"
+                print(f"  {known}  {mutant.module}.py:{mutant.line}  {mutant.name}", flush=True)
+            elif noticed_by:
+                self.record[mutant.name] = noticed_by
+                self.noticed_by[noticed_by] += 1
+                helpful = self.helpful.setdefault((mutant.module, mutant.function), deque(maxlen=NEIGHBOURS))
+                if noticed_by in helpful:
+                    helpful.remove(noticed_by)
+                helpful.appendleft(noticed_by)
+            if made % 50 == 0 or not (waiting or running):
+                _write(RECORD, self.record)
+        survivors.sort(key=lambda mutant: (mutant.line, mutant.change))
+        return survivors, made
+
+    def _in_order(self, mutant: Mutant, tests: list[Timed]) -> list[Timed]:
+        """The tests that reach the mutant, the likeliest first, then the quickest."""
+        lines = {(mutant.module, line) for line in mutant.lines}
+        likely = [self.record.get(mutant.name, ""), *self.helpful.get((mutant.module, mutant.function), ())]
+        places = {name: place for place, name in reversed(list(enumerate(likely)))}
+        reaching = [test for test in tests if test.lines & lines]
+        reaching.sort(
+            key=lambda test: (places.get(test.name, len(likely)), -self.noticed_by.get(test.name, 0), test.seconds)
+        )
+        return reaching
 
     def _timed(self, items: list[pytest.Item]) -> list[Timed]:
         watched = {str(ROOT / "protocols" / "engine" / f"{module}.py"): module for module in MODULES}
+        remember_documents()
         tests = []
         for item in items:
             params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
             if not isinstance(item, pytest.Function) or set(item._fixtureinfo.argnames) - set(params):
                 continue  # it needs a database, or the like
-            test = Timed(name=item.name, run=partial(item.obj, **params))
-            began = time.perf_counter()
-            try:
-                test.run()
-            except Exception as error:
-                raise SystemExit(f"{item.nodeid} fails without any mutant: {error!r}") from error
-            test.seconds = time.perf_counter() - began
-            if test.seconds > LONGEST_TEST_S:
-                continue
-            lines = test.lines
-
-            def trace(frame: Any, event: str, _: Any, lines: set[tuple[str, int]] = lines) -> Any:
-                module = watched.get(frame.f_code.co_filename)
-                if module is None:
-                    return None
-
-                def local(frame: Any, event: str, _: Any) -> Any:
-                    lines.add((module, frame.f_lineno))
-                    return local
-
-                lines.add((module, frame.f_lineno))
-                return local
-
-            sys.settrace(trace)
-            try:
-                test.run()
-            finally:
-                sys.settrace(None)
-            tests.append(test)
-        tests.sort(key=lambda test: test.seconds)
-        tests = tests[:MOST_TESTS]
-        print(f"{len(tests)} tests, {sum(test.seconds for test in tests):.1f} s", flush=True)
-        return tests
+            tests.append(Timed(name=item.nodeid, file=item.path.stem, run=partial(item.obj, **params)))
+        if "verify" in self.modules:
+            tests += _values_changed()
+        kept = []
+        reached: dict[str, Any] = _read(REACHED)
+        for test in tests:
+            digest = _digest_for(test.file)
+            if reached.get(test.name, [""])[0] != digest:
+                reached[test.name] = [digest, *_first_run(test, watched)]
+            _, test.seconds, lines = reached[test.name]
+            test.lines = {(module, line) for module, own in lines.items() for line in own}
+            if test.lines and test.seconds <= LONGEST_TEST_S:
+                kept.append(test)
+        _write(REACHED, reached)
+        print(f"{len(kept)} tests, {sum(test.seconds for test in kept):.1f} s", flush=True)
+        return kept
 
 
-def survives(mutant: Mutant, tests: list[Timed]) -> bool:
-    """Whether every test that reaches the line passes in a child that holds the mutant."""
-    nearby = {(mutant.module, line) for line in range(mutant.line, mutant.line + 1)}
-    reaching = [test for test in tests if test.lines & nearby]
+def _first_run(test: Timed, watched: dict[str, str]) -> tuple[float, dict[str, list[int]]]:
+    """How long a test takes, and the lines that it reaches."""
+    lines: dict[str, set[int]] = {}
+    began = time.process_time()
+    sys.settrace(_watching(watched, lines))
+    try:
+        test.run()
+    except Exception as error:
+        raise SystemExit(f"{test.name} fails without any mutant: {error!r}") from error
+    finally:
+        sys.settrace(None)
+    return time.process_time() - began, {module: sorted(own) for module, own in lines.items()}
+
+
+@cache
+def _digest_for(file: str) -> str:
+    """Of all that the lines which a test reaches depend on."""
+    tests = ROOT / "tests" / "protocols"
+    names = [f"{'test_faults' if file == 'verify' else file}.py", "worked_cases.py", "references.py", "cases.yaml"]
+    files = [*(ROOT / "protocols" / "engine").glob("*.py"), *(ROOT / "protocols" / "formulary").glob("*.yaml")]
+    files += [*(ROOT / "patients" / "vocabulary").glob("*.yaml"), tests / "golden" / "faults.json"]
+    digest = hashlib.sha256()
+    for path in [*sorted(files), *(tests / name for name in names)]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return kept
+
+
+def _write(path: Path, kept: dict[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(kept, indent=0, sort_keys=True), encoding="utf-8")
+
+
+def _watching(watched: dict[str, str], lines: dict[str, set[int]]) -> Callable[..., Any]:
+    """A trace function that notes the lines of the watched files; it leaves code alone that it has seen all of."""
+    unseen: dict[types.CodeType, set[int]] = {}
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        code = frame.f_code
+        module = watched.get(code.co_filename)
+        if module is None:
+            return None
+        if code not in unseen:
+            unseen[code] = {line for _, _, line in code.co_lines() if line is not None}
+        left, own = unseen[code], lines.setdefault(module, set())
+
+        def local(frame: Any, event: str, _: Any) -> Any:
+            left.discard(frame.f_lineno)
+            own.add(frame.f_lineno)
+            return local if left else None
+
+        return local(frame, event, None) if left else None
+
+    return trace
+
+
+def _values_changed() -> list[Timed]:
+    """What test_faults does to an answer, one change at a time; of the changes of one field one."""
+    from tests.protocols import test_faults
+
+    def check(name: str, part: str, path: str, way: tuple[str | int, ...]) -> None:
+        case, answer = test_faults.answers()[name]
+        rows = test_faults.verify(test_faults.changed(answer, way), case, test_faults.starter())
+        said = sorted({test_faults.in_short(row) for row in rows if row.path != "fingerprint"})
+        assert said == test_faults.golden()[name][part][path]
+
+    tests: dict[str, Timed] = {}
+    for name, part in test_faults.PARTS:
+        for path, way in test_faults.leaves({part: test_faults.answers()[name][1][part]}):
+            kind = re.sub(r"\[\d+\]", "", path)
+            run = partial(check, name, part, path, way)
+            tests.setdefault(kind, Timed(name=f"{name}: {path}", file="verify", run=run))
+    return list(tests.values())
+
+
+def remember_documents() -> None:
+    """The fingerprint of the same documents is worked out once: most of the time of a verification goes there."""
+    from protocols.engine import verify  # the function; its module is behind it
+
+    module: Any = sys.modules[verify.__module__]
+    known: dict[int, tuple[Any, str]] = {}
+    real = module.fingerprint
+
+    def fingerprint(value: Any) -> str:
+        if "ingredients" not in value:
+            return real(value)
+        if id(value) not in known:
+            known[id(value)] = value, real(value)
+        return known[id(value)][1]
+
+    module.fingerprint = fingerprint
+
+
+UNCHANGED, BROKEN = 3, 4
+
+
+def start(mutant: Mutant, tests: list[Timed], budget_s: float) -> tuple[int, int]:
+    """A child that holds the mutant and runs the tests; it exits with 0 if each of them passes."""
+    reading, writing = os.pipe()
     child = os.fork()
-    if child == 0:
-        code = 1
+    if child:
+        os.close(writing)
+        return child, reading
+    code = 1
+    try:
+        gc.disable()
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
         try:
-            code = _trial(mutant, reaching)
-        except BaseException:  # whatever a mutant does, it was noticed
-            code = 1
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) == 0
+            changed = put_in_place(mutant)
+        except BaseException as error:
+            os.write(writing, repr(error).encode())
+            os._exit(BROKEN)
+        noticed_by = _trial(mutant, tests, budget_s, writing) if changed else None
+        code = UNCHANGED if not changed else 1 if noticed_by else 0
+    finally:
+        os._exit(code)
 
 
-def _trial(mutant: Mutant, tests: list[Timed]) -> int:
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
-    put_in_place(mutant)
+def _trial(mutant: Mutant, tests: list[Timed], budget_s: float, writing: int) -> bool:
     from protocols.engine import partition
     from tests.protocols import worked_cases
 
     partition.clashes_of.cache_clear()
     if mutant.module == "triggers":
         worked_cases.starter.cache_clear()
+    began = time.process_time()
     for test in tests:
-        signal.setitimer(signal.ITIMER_REAL, 1 + 20 * test.seconds)  # its alarm ends a child that turns in circles
+        if time.process_time() - began > budget_s:
+            break
+        signal.setitimer(signal.ITIMER_VIRTUAL, 2 + 20 * test.seconds)  # its alarm ends a child that turns in circles
         try:
             test.run()
         except BaseException:  # whatever a mutant does, it was noticed
-            return 1
-    return 0
+            os.write(writing, test.name.encode())
+            return True
+    return False
 
 
 # ------------------------------------------------------------------ what is left, told
@@ -371,9 +564,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation testing of the protocol engine.")
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}; all without one")
     parser.add_argument("--only", default="", help="only mutants whose name holds this")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
+    parser.add_argument("--hurry", action="store_true", help=f"try none for longer than {BUDGET_S} s: a first look")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     options = parser.parse_args()
-    runner = Runner(options.modules or list(MODULES), limit=options.only, write=options.write)
+    runner = Runner(
+        options.modules or list(MODULES),
+        limit=options.only,
+        write=options.write,
+        jobs=options.jobs,
+        hurry=options.hurry,
+    )
     names = {
         *(TESTS if set(runner.modules) - {"verify"} else ()),
         *(TESTS_OF_VERIFY if "verify" in runner.modules else ()),
