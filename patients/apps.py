@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -7,4 +8,9 @@ class PatientsConfig(AppConfig):
     verbose_name = _("Patients")
 
     def ready(self) -> None:
-        from patients import guards  # noqa: F401  (registers what the database itself keeps)
+        from patients import (
+            guards,  # noqa: F401  (registers what the database itself keeps)
+            search_index,
+        )
+
+        post_migrate.connect(search_index.install_after_migrate, sender=self, dispatch_uid="patients.search_index")

@@ -8,6 +8,7 @@ from datetime import date
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import Site, User
@@ -51,6 +52,12 @@ class Patient(models.Model):
 
     class Meta:
         ordering = ["search_key", "number"]  # family name first, accents aside
+        indexes = [
+            models.Index(fields=["search_key", "number"], name="patient_in_order"),
+            models.Index(fields=["site", "status"], name="patient_by_status"),
+            models.Index(fields=["birth_date"], name="patient_by_birth_date"),
+            models.Index(Lower("email"), name="patient_by_email"),
+        ]  # and on PostgreSQL that of patients.search_index
         constraints = [
             models.CheckConstraint(
                 condition=~Q(merged_into=F("pk")),

@@ -14,6 +14,8 @@ from django.conf import settings
 from django.db.models import Case, IntegerField, Q, When
 
 KEY_LENGTH = 1000  # of Patient.search_key
+NAME_LENGTH = 200  # of a folded name: one sign can become many, and a row of an index holds 2,700 bytes
+TRIGRAM = 3  # letters; shorter pieces the index of trigrams finds only at the edge of a word
 QUERY_LENGTH = 120
 NEAR_FROM = 4  # letters of a word that is compared by likeness
 SHORTEST = 3  # letters; below it a search would list half the clinic
@@ -42,7 +44,7 @@ def digits(text: str) -> str:
 
 
 def search_key_of(*, given_name: str, family_name: str, birth_date: date, phone: str, email: str, number: int) -> str:
-    given, family = fold(given_name), fold(family_name)
+    given, family = fold(given_name)[:NAME_LENGTH], fold(family_name)[:NAME_LENGTH]
     parts = (family, given, family, digits(phone), email.lower(), birth_date.isoformat(), f"p-{number:05d}")
     return " ".join(part for part in parts if part)[:KEY_LENGTH]
 
@@ -60,8 +62,21 @@ def near_condition(words: Sequence[str]) -> Q | None:
         if len(word) < NEAR_FROM:
             return None
         middle = (len(word) + 1) // 2
-        found &= Q(search_key__contains=word[:middle]) | Q(search_key__contains=word[-middle:])
+        if middle < TRIGRAM:
+            found &= begins(word[:middle]) | Q(search_key__contains=f"{word[-middle:]} ")
+        else:
+            found &= Q(search_key__contains=word[:middle]) | Q(search_key__contains=word[-middle:])
     return found if words else None
+
+
+def begins(text: str) -> Q:
+    """A word of the key begins so."""
+    return Q(search_key__startswith=text) | Q(search_key__contains=f" {text}")
+
+
+def holds(word: str) -> Q:
+    """The key holds this whole word or more of it; one too short for a trigram has to begin a word."""
+    return Q(search_key__contains=word) if len(word) >= TRIGRAM else begins(word)
 
 
 def likeness(words: Sequence[str], name: str) -> float:
@@ -75,21 +90,29 @@ def likeness(words: Sequence[str], name: str) -> float:
     return total / len(words)
 
 
-def rank(query: str) -> Case:
-    """0 for the number typed, then whole names, names that begin with it, names with a word that does, the rest."""
+LAST_RANK = 5  # of those for whom no line of ``rank_conditions`` holds
+BEGINS_SO = 2
+
+
+def rank_conditions(query: str) -> dict[int, Q]:
+    """0 for the number typed, then whole names, names that begin with it, names with a word that does."""
     text = fold(query[:QUERY_LENGTH])
-    whens = []
+    found: dict[int, Q] = {}
     if match := _NUMBER.match(query.strip().lower()) or re.fullmatch(r"0*(\d{1,9})", query.strip()):
-        whens.append(When(number=int(match[1]), then=0))
+        found[0] = Q(number=int(match[1]))
     if text:
         first = text.split()[0]
-        whens += [
-            When(Q(search_key__startswith=f"{text} ") | Q(search_key__contains=f" {text} "), then=1),
-            When(search_key__startswith=text, then=2),
-            When(search_key__contains=f" {text}", then=3),
-            When(Q(search_key__startswith=first) | Q(search_key__contains=f" {first}"), then=4),
-        ]
-    return Case(*whens, default=5, output_field=IntegerField())
+        found[1] = Q(search_key__startswith=f"{text} ") | Q(search_key__contains=f" {text} ")
+        found[BEGINS_SO] = Q(search_key__startswith=text)
+        found[3] = Q(search_key__contains=f" {text}")
+        if first != text:
+            found[4] = begins(first)
+    return found
+
+
+def rank(query: str) -> Case:
+    whens = [When(condition, then=value) for value, condition in rank_conditions(query).items()]
+    return Case(*whens, default=LAST_RANK, output_field=IntegerField())
 
 
 def is_too_short(query: str) -> bool:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -58,6 +57,7 @@ from patients.permissions import (
 from patients.queries import (
     Duplicate,
     find,
+    in_this_order,
     intake_before,
     intakes_visible_to,
     latest_submitted_intake,
@@ -69,7 +69,7 @@ from patients.queries import (
     search,
     standing_merges,
     strip,
-    with_intake_dates,
+    status_counts,
 )
 from patients.search import is_too_short
 from patients.steps import STEP_OF, STEPS, known_step
@@ -88,20 +88,23 @@ def patient_list(request: ClinicRequest) -> HttpResponse:
     status = request.GET.get("status", "")
     visible = patients_visible_to(request.user)
     found = search(visible, query)
-    counts = dict(found.order_by().values_list("status").annotate(Count("pk")))
+    site = next((site for site in request.user.sites.all() if str(site.public_id) == request.GET.get("site")), None)
+    counts = status_counts(found, site=site)
     chips = [
         {"value": value, "label": label, "count": counts.get(value, 0), "current": value == status}
         for value, label in [("", _("All")), *PatientStatus.choices]
     ]
-    chips[0]["count"] = sum(counts.values())
+    total = chips[0]["count"] = sum(counts.values())
     if status in PatientStatus.values:
-        found = found.filter(status=status)
-    site = next((site for site in request.user.sites.all() if str(site.public_id) == request.GET.get("site")), None)
+        found, total = found.filter(status=status), counts.get(status, 0)
     if site:
         found = found.filter(site=site)
     if query and not is_too_short(query):
         found = ranked(found, query)
-    page = Paginator(with_intake_dates(found), PER_PAGE).get_page(request.GET.get("page"))
+    paginator = Paginator(found.values_list("pk", flat=True), PER_PAGE)
+    paginator.count = total  # one count of a large clinic is enough
+    page: Any = paginator.get_page(request.GET.get("page"))
+    page.object_list = in_this_order(visible, page)
     near = near_spellings(visible, query) if query and not page.paginator.count and not status and not site else []
     trail.record(
         "patients.listed",
