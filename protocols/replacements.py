@@ -32,7 +32,7 @@ class Option:
     usual_ml: str
     most_ml: str
     prescription_only: bool
-    value_change: Decimal = Decimal(0)  # against the plan as it stands
+    value_change: Decimal  # against the plan as it stands
     refused: str = ""
 
 
@@ -97,7 +97,7 @@ def _option(plan: Plan, reader: Reader, key: str, volumes: Mapping[str, str], *,
         usual_ml=volumes.get("volume_usual_ml", ""),
         most_ml=volumes.get("volume_max_ml", ""),
         prescription_only=known and formulary_of(plan).ingredients[key].prescription_only,
-        value_change=Decimal(plan.result["value_cost"] or 0) - tried.value_cost,
+        value_change=(Decimal(plan.result["value_cost"] or 0) - tried.value_cost).normalize() + 0,
         refused=" ".join(_refusals(plan, tried)),
     )
 

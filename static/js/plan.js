@@ -32,6 +32,12 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-dialog=change]")) document.getElementById("change-body")?.replaceChildren();
 }, true);
+document.addEventListener("htmx:after:swap", () => {
+  const panel = document.querySelector("#change[open]");
+  if (!panel?.querySelector("#change-form")?.contains(document.activeElement)) {
+    panel?.querySelector("[data-focus-first]")?.focus();
+  }
+});
 document.addEventListener("plan-changed", (event) => {
   const panel = document.getElementById("change");
   const goOn = () => {
