@@ -55,7 +55,14 @@ from patients.permissions import (
     check_can_start_intake,
     check_can_write_patient,
 )
-from patients.queries import intake_draft, latest_submitted_intake, may_be_mailed, newest_submitted_intake
+from patients.queries import (
+    MERGED_UNASKED,
+    intake_draft,
+    latest_submitted_intake,
+    may_be_mailed,
+    merged_unasked,
+    newest_submitted_intake,
+)
 from patients.search import digits, search_key_of
 
 _NUMBER_LOCK = 7_301  # PostgreSQL advisory lock: one registration at a time takes the next number
@@ -523,6 +530,8 @@ def _standing_intake(patient: Patient) -> Intake:
     previous = latest_submitted_intake(patient)
     if previous is None:
         raise InvalidTransition(_("There is no submitted intake yet. Fill one in first."))
+    if merged_unasked(patient):
+        raise InvalidTransition(str(MERGED_UNASKED))
     return previous
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time, timedelta, tzinfo
 from difflib import SequenceMatcher
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from django.db.models import Case, Count, Exists, IntegerField, Max, OuterRef, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from mesoclinic.accounts.models import Site, User
 from patients import search as searching
@@ -55,7 +56,6 @@ def ranked(patients: QuerySet[Patient], query: str) -> QuerySet[Patient]:
     return patients.annotate(rank=searching.rank(query), away=away).order_by("rank", "away", "search_key", "number")
 
 
-def near_spellings(patients: QuerySet[Patient], query: str, *, limit: int = 8) -> list[Patient]:
 RANKED_AT_MOST = 20_000  # of those found, as far as all are ranked while somebody waits
 
 
@@ -81,6 +81,7 @@ def likeliest(patients: QuerySet[Patient], query: str, *, limit: int) -> list[Pa
     return sorted(together, key=lambda p: (p.rank, p.away, p.search_key, p.number))[:limit]  # type: ignore[attr-defined]
 
 
+def near_spellings(patients: QuerySet[Patient], query: str, *, limit: int = 8) -> list[Patient]:
     """Those whose names are spelt nearly as ``query``, the likeliest first."""
     words = searching.words_of(query)
     condition = searching.near_condition(words)
@@ -120,7 +121,6 @@ def find(user: User, query: str, *, limit: int = 8) -> Found:
     return Found(patients=exact or near, is_near=not exact and bool(near), too_short=False)
 
 
-def with_intake_dates(patients: QuerySet[Patient]) -> QuerySet[Patient]:
 def status_counts(patients: QuerySet[Patient], *, site: Site | None) -> dict[str, int]:
     """How many of ``patients`` there are of each status, at one site or at all."""
     if site is not None:
@@ -135,6 +135,7 @@ def in_this_order(patients: QuerySet[Patient], keys: Iterable[int]) -> list[Pati
     return [found[key] for key in order if key in found]
 
 
+def with_intake_dates(patients: QuerySet[Patient]) -> QuerySet[Patient]:
     """Each with ``last_intake_at`` and ``has_intake_draft``, in the same query."""
     mine = Intake.objects.filter(patient=OuterRef("pk"))
     submitted = mine.filter(status=IntakeStatus.SUBMITTED).order_by("-number")
@@ -166,6 +167,23 @@ def standing_merges(patient: Patient) -> QuerySet[PatientMerge]:
     ).select_related("merged__site", "kept__site", "merged_by")
 
 
+MERGED_UNASKED = gettext_lazy("These records were merged; fill in an intake for the whole person first.")
+
+
+def merged_unasked(patient: Patient) -> bool:
+    """Whether a record with answers of its own was merged into this one, and no intake was begun for both since.
+
+    The later of two intakes may be silent about what only the earlier one names: an allergy, a medicine.
+    """
+    if not patient.holds_merged_records:
+        return False
+    brought = PatientMerge.objects.filter(
+        kept=patient.pk, undone_at__isnull=True, merged__intakes__status=IntakeStatus.SUBMITTED
+    ).aggregate(last=Max("merged_at"))["last"]
+    asked = patient.intakes.filter(status=IntakeStatus.SUBMITTED, started_at__gt=brought) if brought else None
+    return asked is not None and not asked.exists()
+
+
 def newest_submitted_intake(patient: Patient) -> Intake | None:
     """The newest answers of the person, also where they were given under a record that was merged into this one."""
     intake = (
@@ -178,8 +196,26 @@ def newest_submitted_intake(patient: Patient) -> Intake | None:
     return intake
 
 
-def latest_day_check(patient: Patient) -> DayCheck | None:
-    return patient.day_checks.select_related("asked_by", "intake").first()
+def joined_intakes(intake: Intake) -> list[Intake]:
+    """The last answers under each record that was merged into this one's patient before it was begun, oldest first."""
+    if not intake.patient.holds_merged_records:
+        return []
+    begun = intake.started_at
+    found = Intake.objects.filter(
+        patient__in=PatientMerge.objects.filter(
+            kept=intake.patient_id, undone_at__isnull=True, merged_at__lt=begun
+        ).values("merged"),
+        status=IntakeStatus.SUBMITTED,
+    )
+    last = {row.patient_id: row for row in found.select_related("patient").order_by("submitted_at", "pk")}
+    return list(last.values())
+
+
+def day_checks_on(day: date, *, patients: Collection[int], tz: tzinfo) -> dict[int, DayCheck]:
+    """By patient the last “anything changed?” of that day of the site, in one query."""
+    begins, ends = (datetime.combine(day + timedelta(days=n), time.min, tzinfo=tz) for n in (0, 1))
+    checks = DayCheck.objects.filter(patient__in=patients, asked_at__gte=begins, asked_at__lt=ends)
+    return {check.patient_id: check for check in checks.select_related("asked_by", "intake").order_by("asked_at", "pk")}
 
 
 def review_of(intake: Intake) -> IntakeReview | None:

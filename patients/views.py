@@ -60,6 +60,7 @@ from patients.queries import (
     in_this_order,
     intake_before,
     intakes_visible_to,
+    joined_intakes,
     latest_submitted_intake,
     near_spellings,
     patients_visible_to,
@@ -68,8 +69,8 @@ from patients.queries import (
     review_of,
     search,
     standing_merges,
-    strip,
     status_counts,
+    strip,
 )
 from patients.search import is_too_short
 from patients.steps import STEP_OF, STEPS, known_step
@@ -446,10 +447,20 @@ def intake_review(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         "refusal": refusal,
         "previous": previous,
         "changes": intakes.changes_since(previous, intake, vocabulary),
+        "elsewhere": _said_elsewhere(intake, vocabulary),
         "steps": _steps(intake, None, "review"),
         "saved": _saved_sentence(intake),
     }
     return render(request, "patients/intake_review.html", context, status=status)
+
+
+def _said_elsewhere(intake: Intake, vocabulary: Vocabulary) -> list[dict[str, Any]]:
+    """What the person's merged records say differently: an allergy named there must not get lost here."""
+    return [
+        {"intake": joined, "changes": changes}
+        for joined in joined_intakes(intake)
+        if (changes := intakes.changes_since(joined, intake, vocabulary))
+    ]
 
 
 def _answers_context(intake: Intake, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -639,6 +650,7 @@ def intake_detail(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     context = _answers_context(intake, vocabulary) | {
         "previous": previous,
         "changes": intakes.changes_since(previous, intake, vocabulary),
+        "elsewhere": _said_elsewhere(intake, vocabulary),
         "reviewed": review_of(intake),
         "to_confirm": [
             intakes.short_label(intakes.question_of(vocabulary.facts[fact.key]))

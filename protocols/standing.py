@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from patients.intakes import ASKED_AFRESH, answered_never, case_of, days_since_answered
 from patients.models import Intake, Patient
-from patients.queries import latest_submitted_intake, newest_submitted_intake
+from patients.queries import MERGED_UNASKED, latest_submitted_intake, merged_unasked
 from protocols.engine import CaseError, Formulary, canonical_json, parse_case
 from protocols.enums import OpenAnswerKind
 from protocols.models import Plan
@@ -38,11 +38,8 @@ def never_reason(intake: Intake) -> str:
 
 
 def intake_obstacles(patient: Patient, intake: Intake | None, *, documents: Mapping[str, Any], on: date) -> list[str]:
-    """Why no plan may rest on this intake: somebody's other record knows more, or too much time has gone by."""
-    found = []
-    newest = newest_submitted_intake(patient) if patient.holds_merged_records else None
-    if newest is not None and not patient.intakes.filter(pk=newest.pk).exists():
-        found.append(_("These records were merged; fill in an intake for the whole person first."))
+    """Why no plan may rest on this intake: the person's other record was not asked about, or it is too old."""
+    found = [str(MERGED_UNASKED)] if merged_unasked(patient) else []
     limits = documents["course"]["sessions"]["interval_limits"]
     most = int(limits["interrupted_after"]["value"])
     if intake is not None and days_since_answered(intake, on=on) > most:

@@ -5,10 +5,11 @@ Everything comes from a fixed number of queries, however long the day is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Count, Exists, F, Max, OuterRef, Q
 from django.urls import reverse
@@ -20,7 +21,8 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.messaging.models import MessageState
 from mesoclinic.messaging.queries import failed_messages_visible_to, messages_visible_to
-from patients.models import Intake, IntakeStatus
+from patients.models import DayCheck, Intake, IntakeStatus
+from patients.queries import day_checks_on
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from sessions import inbox, mails
@@ -65,6 +67,7 @@ class Row:
     action: Action | None
     note: str  # small, under the action
     undo: str  # the status that takes the last change back
+    ask: str  # where “anything changed?” is asked, while it has not been
     live: bool
     gap_before: tuple[datetime, datetime] | None
     now_before: bool
@@ -112,12 +115,14 @@ def day_of(*, day: date, site: Site, user: User, now: datetime, who: str = "all"
     if room:
         shown = [visit for visit in shown if str(visit.room.public_id) == room]
     today = now.astimezone(site.tz).date()
-    intakes = _intake_days(visits, site=site) if user.may(Permission.INTAKE_READ) else {}
+    people = {visit.patient_id for visit in visits} if user.may(Permission.INTAKE_READ) else set()
+    intakes = _intake_days(people, site=site)
+    asked = day_checks_on(day, patients=people, tz=site.tz)
     return Day(
         day=day,
         is_today=day == today,
         now=now,
-        rows=tuple(_rows(shown, intakes, user=user, now=now, today=today, gaps=who != "me" and not room)),
+        rows=tuple(_rows(shown, intakes, asked, user=user, now=now, today=today, gaps=who != "me" and not room)),
         total=len(visits),
         now_last=bool(shown) and day == today and all(visit.starts_at <= now for visit in shown),
         filters=_filters(visits, mine, rooms, who=who, room=room),
@@ -128,6 +133,7 @@ def day_of(*, day: date, site: Site, user: User, now: datetime, who: str = "all"
 def _rows(
     visits: Sequence[Appointment],
     intakes: dict[int, date],
+    asked: dict[int, DayCheck],
     *,
     user: User,
     now: datetime,
@@ -140,7 +146,7 @@ def _rows(
     for visit in visits:
         day = visit.starts_at.astimezone(visit.site.tz).date()
         gap = None
-        live = visit.status != AppointmentStatus.CANCELLED
+        live, here = visit.status != AppointmentStatus.CANCELLED, visit.status == AppointmentStatus.ARRIVED
         if gaps and live and busy_until is not None and visit.starts_at - busy_until >= GAP:
             gap = (busy_until, visit.starts_at)
         if live:
@@ -152,14 +158,20 @@ def _rows(
                 visit=visit,
                 minutes=int((visit.ends_at - visit.starts_at).total_seconds() // 60),
                 session=session_words(visit.number, visit.sessions_planned),  # type: ignore[attr-defined]
-                states=tuple(_states(visit, intakes.get(visit.patient_id), user=user, now=now, day=day)),
+                states=(
+                    *_states(visit, intakes.get(visit.patient_id), user=user, now=now, day=day),
+                    *_asked_states(visit, asked.get(visit.patient_id)),
+                ),
                 action=_action(visit, user=user, now=now, day=day, today=today),
                 note=_note(visit, now=now, day=day, today=today),
                 undo=AppointmentStatus.BOOKED
                 if visit.status in (AppointmentStatus.ARRIVED, AppointmentStatus.NO_SHOW)
                 and user.may(Permission.BOOKING_WRITE)
                 else "",
-                live=visit.status == AppointmentStatus.ARRIVED,
+                ask=ask_url(visit, user=user, now=now, back=reverse("sessions:day", args=[day]))
+                if here and visit.patient_id in intakes and visit.patient_id not in asked
+                else "",
+                live=here,
                 gap_before=gap,
                 now_before=now_before,
             )
@@ -212,6 +224,25 @@ def _intake_state(intake_on: date | None, day: date) -> State:
     return State(kind="ok" if age <= INTAKE_FRESH_DAYS else "warn", text=words)
 
 
+def _asked_states(visit: Appointment, asked: DayCheck | None) -> list[State]:
+    if asked is None or visit.status not in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED):
+        return []
+    if asked.changed:
+        return [State(kind="warn", text=_("Asked: something has changed"))]
+    return [State(kind="ok", text=_("Asked: nothing has changed"))]
+
+
+def ask_url(visit: Appointment, *, user: User, now: datetime, back: str) -> str:
+    """Where “anything changed?” is asked before this visit, to come back; empty on another day or for who may not."""
+    waits = visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)
+    tz = visit.site.tz
+    if not (waits and visit.starts_at.astimezone(tz).date() == now.astimezone(tz).date()):
+        return ""
+    if not user.may(Permission.INTAKE_WRITE):
+        return ""
+    return f"{reverse('patients:day_check', args=[visit.patient.public_id])}?{urlencode({'next': back})}"
+
+
 def _action(visit: Appointment, *, user: User, now: datetime, day: date, today: date) -> Action | None:
     page = reverse("sessions:appointment", args=[visit.public_id])
     record = reverse("sessions:session_record", args=[visit.public_id])
@@ -237,9 +268,9 @@ def _note(visit: Appointment, *, now: datetime, day: date, today: date) -> str:
     return ""
 
 
-def _intake_days(visits: Sequence[Appointment], *, site: Site) -> dict[int, date]:
+def _intake_days(patients: Collection[int], *, site: Site) -> dict[int, date]:
     newest = (
-        Intake.objects.filter(patient_id__in={visit.patient_id for visit in visits}, status=IntakeStatus.SUBMITTED)
+        Intake.objects.filter(patient_id__in=patients, status=IntakeStatus.SUBMITTED)
         .values("patient_id")
         .annotate(newest=Max("submitted_at"))
         .order_by()

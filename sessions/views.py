@@ -23,7 +23,8 @@ from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError
 from mesoclinic.messaging.queries import messages_about
 from mesoclinic.ui.toasts import tell
-from patients.queries import patients_visible_to, strip
+from patients.models import DayCheck
+from patients.queries import day_checks_on, patients_visible_to, strip
 from protocols.models import Plan
 from sessions import day as days
 from sessions import timeline
@@ -360,8 +361,11 @@ def _appointment_page(
     recorded = getattr(visit, "treatment_session", None)
     later = visit.course.appointments.filter(status=AppointmentStatus.BOOKED, number__gt=visit.number)
     numbers = [visit.number, *later.order_by("number").values_list("number", flat=True)]
+    asked = _asked(visit, user=user)
     with timezone.override(visit.site.tz):
         context = {
+            "asked": asked,
+            "ask_url": "" if asked else days.ask_url(visit, user=user, now=now, back=visit_url(visit)),
             "visit": visit,
             "patient": visit.patient,
             "strip": strip(visit.patient),
@@ -448,9 +452,11 @@ def session_record(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     visit = _appointment(request.user, public_id)
     plan = visit.course.plan
     now = timezone.now()
+    asked = _asked(visit, user=request.user)
     form = RecordForm(
         request.POST or None,
-        initial={"performed_on": visit.starts_at.astimezone(visit.site.tz).date()},
+        initial={"performed_on": visit.starts_at.astimezone(visit.site.tz).date()}
+        | ({"nothing_changed": "no" if asked.changed else "yes"} if asked else {}),
         syringes=planned_syringes(plan, visit.number),
         lots=usable_lots(plan, visit.number, site=visit.site, today=now.astimezone(visit.site.tz).date()),
     )
@@ -478,9 +484,19 @@ def session_record(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 return redirect(visit_url(visit))
     trail.record("session.opened", by=request.user, target=visit, patient=visit.patient)
     with timezone.override(visit.site.tz):
-        return render(
-            request, "sessions/session_record.html", _record_context(request, visit, form, now), status=status
-        )
+        context = _record_context(request, visit, form, now) | {
+            "asked": asked,
+            "ask_url": "" if asked else days.ask_url(visit, user=request.user, now=now, back=request.path),
+        }
+        return render(request, "sessions/session_record.html", context, status=status)
+
+
+def _asked(visit: Appointment, *, user: User) -> DayCheck | None:
+    """What was asked before this session, on its day."""
+    if not user.may(Permission.INTAKE_READ):
+        return None
+    day = visit.starts_at.astimezone(visit.site.tz).date()
+    return day_checks_on(day, patients=[visit.patient_id], tz=visit.site.tz).get(visit.patient_id)
 
 
 def _record_context(request: ClinicRequest, visit: Appointment, form: RecordForm, now: datetime) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from django.urls import reverse
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
-from patients.actions import merge_patients, start_intake, undo_merge, update_patient
+from patients.actions import changed_since, merge_patients, start_intake, undo_merge, update_patient
+from patients.day_checks import Answers
 from patients.models import Patient, PatientStatus
 from patients.queries import (
     find,
+    joined_intakes,
     latest_submitted_intake,
     mailable,
     may_be_mailed,
@@ -48,6 +50,58 @@ def test_merge_marks_the_record_and_keeps_both_histories(teodor: Patient, twin: 
     assert strip(twin).merged_into == teodor
     told = AuditEvent.objects.filter(action="patient.merged").values_list("patient_id", flat=True)
     assert set(told) == {twin.public_id, teodor.public_id}
+
+
+def test_the_record_that_remains_shows_both_histories(
+    teodor: Patient, twin: Patient, ada: User, fill: Any, sign_in: Any
+) -> None:
+    fill(twin, by=ada)
+    fill(teodor, by=ada)
+    client = sign_in(ada)
+    page = client.get(reverse("sessions:patient", args=[teodor.public_id]))
+    assert [(event.title, event.under) for event in page.context["events"]] == [("Intake 1", "")]
+
+    merge_patients(merged=twin, into=teodor, reason=WHY, by=ada)
+    page = client.get(reverse("sessions:patient", args=[teodor.public_id]))
+    assert [(event.title, event.under) for event in page.context["events"]] == [
+        ("Intake 1", ""),
+        ("Intake 1", "P-00002"),
+    ]
+    gone = client.get(reverse("sessions:patient", args=[twin.public_id]))
+    assert [(step.label, step.url) for step in gone.context["steps"]] == [
+        ("Go on with P-00001", reverse("sessions:patient", args=[teodor.public_id]))
+    ]
+
+
+def test_after_a_merge_the_next_intake_shows_what_the_other_record_said(
+    teodor: Patient, twin: Patient, ada: User, fill: Any, sign_in: Any
+) -> None:
+    fill(twin, by=ada, allergies=["fish"])
+    before = fill(teodor, by=ada, allergies=[])
+    merge_patients(merged=twin, into=teodor, reason=WHY, by=ada)
+    teodor.refresh_from_db()
+    assert joined_intakes(before) == [], "it was answered before anybody knew"
+
+    draft = start_intake(patient=teodor, by=ada)
+    page = sign_in(ada).get(reverse("patients:intake_review", args=[draft.public_id]))
+
+    (entry,) = page.context["elsewhere"]
+    assert entry["intake"].patient == twin
+    assert ("Fish", "None of these") in [(change.before, change.after) for change in entry["changes"]]
+    assert "Said otherwise in P-00002, intake 1" in page.content.decode()
+
+
+def test_after_a_merge_the_day_check_waits_for_a_whole_intake(
+    teodor: Patient, twin: Patient, ada: User, fill: Any
+) -> None:
+    fill(twin, by=ada, allergies=["fish"])
+    fill(teodor, by=ada, allergies=[])
+    merge_patients(merged=twin, into=teodor, reason=WHY, by=ada)
+    teodor.refresh_from_db()
+    with pytest.raises(InvalidTransition, match="for the whole person first"):
+        changed_since(patient=teodor, answers=Answers(), by=ada)
+    fill(teodor, by=ada, allergies=["fish"])
+    assert changed_since(patient=teodor, answers=Answers(), by=ada) == []
 
 
 def test_merge_can_be_undone_once(teodor: Patient, twin: Patient, ada: User) -> None:

@@ -13,7 +13,7 @@ from patients.actions import changed_since, confirm_unchanged, record_changes, r
 from patients.confirming import answers_to_confirm
 from patients.day_checks import Answers, intake_after
 from patients.models import Intake, IntakeReview, IntakeStatus, Patient
-from patients.queries import latest_day_check
+from patients.queries import day_checks_on
 from tests import factories
 
 CALM = Answers(facts={"fever_or_acute_illness": False}, new_medicines="", new_illness="", new_allergy="")
@@ -53,7 +53,9 @@ def test_day_check_without_a_change_keeps_the_intake(teodor: Patient, ada: User,
     check = confirm_unchanged(patient=teodor, answers=CALM, by=ada)
 
     assert (check.changed, check.intake, check.asked_by) == (False, intake, ada)
-    assert latest_day_check(teodor) == check
+    day, tz = factories.today(), teodor.site.tz
+    assert day_checks_on(day, patients=[teodor.pk], tz=tz) == {teodor.pk: check}
+    assert day_checks_on(day - timedelta(days=1), patients=[teodor.pk], tz=tz) == {}
     assert Intake.objects.filter(patient=teodor).count() == 1
     with pytest.raises(InvalidInput):
         record_changes(patient=teodor, answers=CALM, by=ada)

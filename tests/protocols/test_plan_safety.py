@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import Clinic, User
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
-from patients.actions import merge_patients, save_intake, start_intake, submit_intake, update_patient
+from patients.actions import merge_patients, save_intake, start_intake, submit_intake, undo_merge, update_patient
 from patients.intakes import InvalidAnswers
 from patients.models import Patient
+from patients.queries import standing_merges
 from protocols.actions import (
     NotReadyToSign,
     StaleRevision,
@@ -110,20 +111,32 @@ def merged(ada: User, dora: User, *, newer: str) -> Patient:
     return kept
 
 
+@pytest.mark.parametrize("newer", ["other", "kept"])
 def test_after_a_merge_the_plan_waits_for_an_intake_of_the_whole_person(
-    ada: User, dora: User, formulary: FormularyVersion
+    ada: User, dora: User, formulary: FormularyVersion, newer: str
 ) -> None:
-    patient = merged(ada, dora, newer="other")
+    """Also where the record that remains has the newer answers: the older ones may name what these do not."""
+    patient = merged(ada, dora, newer=newer)
     with pytest.raises(InvalidTransition, match=MERGED):
         create_plan(patient=patient, by=ada)
     submitted_intake(patient=patient, by=ada)
     assert create_plan(patient=patient, by=ada).status == PlanStatus.DRAFT
 
 
-def test_after_a_merge_a_newer_intake_of_the_surviving_record_will_do(
+def test_after_a_merge_of_a_record_without_answers_the_plan_goes_on(
     ada: User, dora: User, formulary: FormularyVersion
 ) -> None:
-    assert create_plan(patient=merged(ada, dora, newer="kept"), by=ada).case["facts"]["allergies"] == ["fish"]
+    kept, other = (factories.patient(by=ada, given_name=name) for name in ("Jo", "Joe"))
+    submitted_intake(patient=kept, by=ada)
+    merge_patients(merged=other, into=kept, reason="One person", by=dora)
+    assert create_plan(patient=kept, by=ada).status == PlanStatus.DRAFT
+
+
+def test_an_undone_merge_is_in_nobodys_way(ada: User, dora: User, formulary: FormularyVersion) -> None:
+    patient = merged(ada, dora, newer="kept")
+    undo_merge(merge=standing_merges(patient).get(), by=dora)
+    patient.refresh_from_db()
+    assert create_plan(patient=patient, by=ada).status == PlanStatus.DRAFT
 
 
 def test_a_draft_made_before_a_merge_is_not_signed(ready: Plan, ada: User, dora: User) -> None:

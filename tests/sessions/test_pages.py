@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import pytest
 from django.core.cache import cache
@@ -13,12 +15,16 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from mesoclinic.accounts.access import Permission
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.messaging.models import Message, MessageState
+from patients.actions import confirm_unchanged, record_changes
+from patients.day_checks import Answers
 from patients.models import Intake, Patient
 from patients.queries import strip
 from protocols.models import Plan
-from sessions.models import Appointment, Closure, Course, TreatmentSession
+from sessions.actions import set_appointment_status
+from sessions.models import Appointment, AppointmentStatus, Closure, Course, TreatmentSession
 from tests.factories import PASSWORD
 from tests.sessions import factories as make
 
@@ -288,7 +294,7 @@ def queries(client, url: str) -> int:
     return counted(captured)
 
 
-TODAY_QUERIES = 33
+TODAY_QUERIES = 34
 
 
 @pytest.mark.parametrize("count", [3, 300])
@@ -541,6 +547,50 @@ def test_session_as_planned_is_recorded_from_the_prefilled_page(todays, ada, lyo
     assert (line.volume_ml, line.lot) == (Decimal("0.50"), lot)
     page = text_of(sign_in(ada).get(answer.headers["Location"]))
     assert "Biotin A 0.50 mL 0.50 mL 2.5 mg B-7" in page
+
+
+ASK = re.compile(r'href="([^"]*/anything-changed/\?next=[^"]*)"')
+UNCHANGED = Answers(facts={"fever_or_acute_illness": False}, new_medicines="", new_illness="", new_allergy="")
+
+
+def test_what_has_changed_is_asked_on_the_way_and_prefills_the_record(todays, ada, cleo, sign_in) -> None:
+    set_appointment_status(appointment=todays, status=AppointmentStatus.ARRIVED, by=cleo)
+    client = sign_in(ada)
+    pages = {
+        "day": reverse("sessions:day", args=[todays.starts_at.astimezone(todays.site.tz).date()]),
+        "visit": reverse("sessions:appointment", args=[todays.public_id]),
+        "record": reverse("sessions:session_record", args=[todays.public_id]),
+    }
+    for page in pages.values():
+        (link,) = ASK.findall(client.get(page).content.decode())
+        assert link.endswith(f"?{urlencode({'next': page})}"), "it comes back to where it was asked"
+    assert client.get(pages["record"]).context["form"]["nothing_changed"].value() is None
+
+    confirm_unchanged(patient=todays.patient, answers=UNCHANGED, by=ada)
+
+    for page in pages.values():
+        assert ASK.findall(client.get(page).content.decode()) == []
+    assert "Asked: nothing has changed" in text_of(client.get(pages["day"]))
+    assert "Nothing has changed. Asked at" in text_of(client.get(pages["visit"]))
+    assert client.get(pages["record"]).context["form"]["nothing_changed"].value() == "yes"
+
+
+def test_what_has_changed_today_prefills_the_record_so(todays, ada, sign_in) -> None:
+    ill = replace(UNCHANGED, facts={**UNCHANGED.facts, "fever_or_acute_illness": True})
+    record_changes(patient=todays.patient, answers=ill, by=ada)
+    page = sign_in(ada).get(reverse("sessions:session_record", args=[todays.public_id]))
+
+    assert page.context["form"]["nothing_changed"].value() == "no"
+    assert "Something has changed. Asked at" in text_of(page)
+    assert "Asked: something has changed" in text_of(sign_in(ada).get("/"))
+
+
+def test_who_may_not_read_intakes_is_not_told_what_changed(todays, ada, cleo, sign_in) -> None:
+    set_appointment_status(appointment=todays, status=AppointmentStatus.ARRIVED, by=cleo)
+    confirm_unchanged(patient=todays.patient, answers=UNCHANGED, by=ada)
+    page = sign_in(cleo).get("/").content.decode()
+
+    assert ("Asked:" in page, ASK.findall(page)) == (cleo.may(Permission.INTAKE_READ), [])
 
 
 def test_unfit_lots_are_not_offered(todays, ada, lyon, sign_in) -> None:
