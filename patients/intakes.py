@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from mesoclinic.errors import InvalidInput
+from mesoclinic.numbers import shown_number
 from patients.groups import GROUPS, unsettled
 from patients.groups import NONE as GROUP_NONE
 from patients.groups import UNKNOWN as GROUP_UNKNOWN
@@ -557,7 +558,7 @@ def changes_since(previous: Intake | None, answers: Intake, vocabulary: Vocabula
             {entry["zone"]: entry["area_cm2"] for entry in previous.zones},
             {entry["zone"]: entry["area_cm2"] for entry in answers.zones},
             words.zones,
-            lambda area: f"{area} cm²",
+            lambda area: f"{shown_number(area)} cm²",
         ),
     ):
         for key, named in names.items():

@@ -106,12 +106,14 @@ def read_medicines(text: str) -> list[Named]:
 def _read(line: str, vocabulary: Vocabulary) -> Named:
     for match in _ATC.finditer(line):
         code = match[1].upper()
-        if len(code) >= 5 and (classes := vocabulary.medicine_classes_of([code])):
-            return Named(text=line, state=KNOWN, name=code, atc=code, classes=classes)
-        if len(code) == 7:
-            named = next((medicine for medicine in _names().values() if medicine.atc == code), None)
-            if named is not None:
-                return Named(text=line, state=KNOWN, name=named.name, atc=code, classes=named.also)
+        if len(code) < 5:
+            continue
+        named = next((medicine for medicine in _names().values() if medicine.atc == code), None)
+        classes = vocabulary.medicine_classes_of([code])
+        if named is not None:  # under its name, so that “aspirin” and its code are one medicine
+            classes = tuple(dict.fromkeys((*classes, *named.also)))
+        if classes or named is not None:
+            return Named(text=line, state=KNOWN, name=named.name if named else code, atc=code, classes=classes)
     bare = [word for word in fold(line).split() if not _STRENGTH.fullmatch(word)]
     words = f" {' '.join(bare)} "
     for name, medicine in _names().items():

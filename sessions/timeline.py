@@ -20,6 +20,7 @@ from mesoclinic.messaging.queries import messages_about
 from mesoclinic.numbers import shown_number
 from patients.models import Intake, IntakeStatus, Patient
 from patients.permissions import can_start_intake
+from patients.queries import patients_visible_to
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from protocols.permissions import can_draft_plan
@@ -45,6 +46,7 @@ class Event:
     ahead: bool = False  # it has not happened yet
     now: bool = False  # the patient is here
     first_behind: bool = False  # all above it is still to come
+    under: str = ""  # the number of the merged record where it was written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,7 @@ class Record:
     shown: Plan | None = None  # whose course is drawn: the one in force, else the last that was completed
     draft: Plan | None = None
     booked: dict[int, Appointment] = field(default_factory=dict)  # sessions of the plan in force, by number
+    merged: list[tuple[str, Record]] = field(default_factory=list)  # number and history of each record merged into it
 
 
 def read(patient: Patient, *, user: User) -> Record:
@@ -90,6 +93,9 @@ def read(patient: Patient, *, user: User) -> Record:
             for visit in record.visits
             if visit.course.plan_id == record.shown.pk and visit.status not in FREE_AGAIN
         }
+    if patient.holds_merged_records:
+        merged = patients_visible_to(user).filter(merged_into=patient).order_by("number")
+        record.merged = [(other.display_number, read(other, user=user)) for other in merged]
     return record
 
 
@@ -137,14 +143,10 @@ def _documents(patient: Patient, user: User) -> list[Document]:
 
 
 def events_of(record: Record, *, user: User, now: datetime, kind: str = "") -> list[Event]:
-    """Newest first."""
-    events = [
-        *_intake_events(record.intakes),
-        *_plan_events(record.plans, user=user),
-        *_visit_events(record.visits, user=user, now=now),
-        *_message_events(record.messages, now=now),
-        *_document_events(record.documents),
-    ]
+    """Newest first; what was written under a merged record says so."""
+    events = _events(record, user=user, now=now)
+    for number, other in record.merged:
+        events += [replace(event, under=number) for event in _events(other, user=user, now=now)]
     if kind in KINDS:
         events = [event for event in events if event.kind == kind]
     events.sort(key=lambda event: event.at, reverse=True)
@@ -152,6 +154,16 @@ def events_of(record: Record, *, user: User, now: datetime, kind: str = "") -> l
     if 0 < to_come < len(events):
         events[to_come] = replace(events[to_come], first_behind=True)
     return events
+
+
+def _events(record: Record, *, user: User, now: datetime) -> list[Event]:
+    return [
+        *_intake_events(record.intakes),
+        *_plan_events(record.plans, user=user),
+        *_visit_events(record.visits, user=user, now=now),
+        *_message_events(record.messages, now=now),
+        *_document_events(record.documents),
+    ]
 
 
 def _intake_events(intakes: Iterable[Intake]) -> Iterable[Event]:
@@ -329,7 +341,11 @@ def course_of(record: Record, *, user: User) -> dict[str, Any] | None:
 
 
 def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> list[Step]:
-    """What can be done next, the best first."""
+    """What can be done next, the best first. With a merged record one goes on with the one that remains."""
+    if patient.merged_into is not None:
+        kept = patient.merged_into
+        page = reverse("sessions:patient", args=[kept.public_id])
+        return [Step(label=_("Go on with %(number)s") % {"number": kept.display_number}, url=page, icon="right")]
     steps: list[Step] = []
     today = now.astimezone(patient.site.tz).date()
     visit = next(

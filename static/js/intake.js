@@ -286,6 +286,12 @@ if (form && state) {
     showStep(to.dataset.to, { move: true });
     if (unsaved) save();
   });
+  // The last step is another page: go there as its button does, with what was typed.
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-review]") || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    form.requestSubmit(document.querySelector('button[form="intake"][value="review"]'));
+  });
   addEventListener("popstate", () => showStep(new URLSearchParams(location.search).get("step"), { move: false }));
   showStep(form.elements.step.value, { move: false });
   suggest();

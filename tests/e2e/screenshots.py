@@ -35,10 +35,22 @@ README = {"today": "today.png", "plan-draft": "plan.png"}
 # What a picture shows must not depend on when it was taken.
 SET_CLOCK = """
 import datetime
+import time
+
+import django.core.cache.backends.base as base
 import django.utils.timezone as zone
 
 _real, _shift = zone.now, datetime.timedelta(seconds={seconds})
 zone.now = lambda: _real() + _shift
+
+
+class Clock:  # the cache reckons by this one when a mark fades
+    @staticmethod
+    def time():
+        return time.time() + {seconds}
+
+
+base.time = Clock
 """
 
 
@@ -153,8 +165,9 @@ def amendment(hand: Hand) -> None:
         hand.click(hand.page.locator("a.mc-chip", has_text="amendment"))
     hand.page.locator("#amendment").wait_for()
     if not hand.page.locator("#amendment li").count():
-        hand.click(hand.page.locator("details.ck-swap summary").first)
-        hand.press(re.compile("^Remove "), within=hand.page.locator("details.ck-swap").first)
+        hand.click(hand.page.locator(".ck-swap").first)
+        hand.click(hand.page.locator('#change label:has(input[value="-"])'))  # nothing in its place
+        hand.press("Clinical judgement", within=hand.page.locator("#change"))
         hand.page.locator("#amendment li").first.wait_for()
 
 
@@ -214,6 +227,177 @@ def refused_overbook(hand: Hand) -> None:
     hand.press("Book it all the same")
 
 
+# ------------------------------------------------------------------ patients and intakes, in every state
+
+
+def typed(hand: Hand, given: str, family: str, born: str) -> None:
+    """The page for a new patient, filled in so far that a likely second record shows."""
+    hand.go("/patients/new/")
+    hand.page.wait_for_load_state("networkidle")
+    hand.type('input[name="given_name"]', given)
+    hand.type('input[name="family_name"]', family)
+    hand.type('input[name="birth_date"]', born)
+    hand.choose("sex_at_birth", "male")
+
+
+def alike(hand: Hand) -> None:
+    typed(hand, "Theodor", "Brandvold", "1987-06-08")
+    hand.page.locator("aside.pt-dup li").first.wait_for()
+
+
+def alike_refused(hand: Hand) -> None:
+    alike(hand)
+    hand.press("Save")
+    hand.page.locator(".pt-asked").wait_for()
+
+
+def twin(hand: Hand) -> str:
+    """The path of a second record of Teodor Brandvold, which is made where it is not there yet."""
+    hand.go("/patients/?q=Teodoro Brandvold")
+    if not hand.page.locator("table.pt-table a", has_text="Teodoro").count():
+        typed(hand, "Teodoro", "Brandvold", "1987-06-08")
+        hand.page.locator("aside.pt-dup li").first.wait_for()
+        hand.page.locator('input[name="different_person"]').check()
+        hand.press("Save")
+    else:
+        hand.click(hand.page.locator("table.pt-table a", has_text="Teodoro").first)
+    hand.page.wait_for_url(re.compile(r"/patients/[0-9a-f-]{36}/"))
+    return urlsplit(hand.page.url).path
+
+
+def merge_choose(hand: Hand) -> None:
+    hand.go(twin(hand) + "merge/")
+
+
+def merge_compare(hand: Hand) -> None:
+    merge_choose(hand)
+    if hand.page.get_by_role("button", name="Undo this merge").count():
+        hand.press("Undo this merge")
+        merge_choose(hand)
+    follow(hand, r"/merge/[0-9a-f-]{36}/$")
+
+
+def merged(hand: Hand) -> None:
+    """The record that points to the one that remains."""
+    merge_compare(hand)
+    hand.type(
+        'textarea[name="reason"], input[name="reason"]', "Registered twice: the same passport, a slip in the name"
+    )
+    hand.press("Merge")
+    hand.go(twin(hand))
+
+
+def remaining(hand: Hand) -> None:
+    merged(hand)
+    person("Teodor")(hand)
+
+
+def moved_away(hand: Hand) -> None:
+    """The list of those who are no longer treated; Solveig's twin has moved away."""
+    hand.go("/patients/?q=Moe Ragna")
+    if not hand.page.locator("table.pt-table a", has_text="Ragna").count():
+        typed(hand, "Ragna", "Moe", "1971-02-03")
+        hand.press("Save")
+        hand.page.wait_for_url(re.compile(r"/patients/[0-9a-f-]{36}/"))
+        hand.go(urlsplit(hand.page.url).path + "edit/")
+        hand.page.locator('select[name="status"]').select_option("moved_away")
+        hand.press("Save")
+    hand.go("/patients/?status=moved_away")
+
+
+def nearly(hand: Hand) -> None:
+    hand.go("/patients/?q=Nakagava")
+
+
+def draft_intake(hand: Hand, name: str, step: str) -> None:
+    person(name)(hand)
+    hand.press(re.compile("New intake|Continue intake|Start intake"))
+    hand.page.wait_for_url(re.compile(r"/intakes/"))
+    hand.go(urlsplit(hand.page.url).path + f"?step={step}")
+
+
+def step(key: str) -> Callable[[Hand], None]:
+    """One step of an intake that begins with the last one."""
+    return lambda hand: draft_intake(hand, "Amara", key)
+
+
+def medicines(hand: Hand) -> None:
+    """What was made of a list: known, asked back, not known."""
+    draft_intake(hand, "Amara", "medicines")
+    hand.page.wait_for_load_state("networkidle")
+    hand.type(
+        "#id_medicines",
+        "Aspirine 100 mg\nL04AX03\nminoxidil\nDr Grün's drops, twice a day before meals, from the market",
+    )
+    hand.page.locator("#medicines-map tbody tr:nth-child(4)").wait_for()
+
+
+def wrong_answer(hand: Hand) -> None:
+    draft_intake(hand, "Amara", "scalp")
+    hand.page.wait_for_load_state("networkidle")
+    hand.type('input[name="area-vertex"]', "as big as a hand")
+    hand.click(hand.page.get_by_role("button", name="Review"))
+    hand.page.locator("[data-focus-first]").wait_for()
+
+
+def intake_conflict(hand: Hand) -> None:
+    """The page is behind what somebody else saved: both stand side by side."""
+    draft_intake(hand, "Amara", "wishes")
+    hand.press("Save draft")
+    hand.page.wait_for_load_state("networkidle")
+    hand.page.evaluate("document.querySelector('#intake input[name=revision]').value = '0'")
+    hand.page.locator('#intake textarea[name="note"]').evaluate("field => { field.value += ' Calmer than last time.' }")
+    hand.press("Save draft")
+    hand.page.locator("table.in-conflict").wait_for()
+
+
+def intake_review(hand: Hand) -> None:
+    draft_intake(hand, "Amara", "wishes")
+    hand.go(urlsplit(hand.page.url).path.removesuffix("edit/") + "review/")
+
+
+def anything_changed(hand: Hand) -> None:
+    person("Philippa")(hand)
+    hand.go(urlsplit(hand.page.url).path + "anything-changed/")
+
+
+def anything_changed_refused(hand: Hand) -> None:
+    anything_changed(hand)
+    hand.press("Keep the answers")
+    hand.page.locator('[role="alert"]').first.wait_for()
+
+
+def stopped(hand: Hand) -> None:
+    """A stopped plan, with why and by whom."""
+    person("Marguerite")(hand)
+    follow(hand, PLAN)
+    if hand.page.get_by_role("link", name=re.compile("^Stop")).count():
+        follow(hand, r"/stop/$")
+        hand.choose("reason_code", hand.page.locator('input[name="reason_code"]').first.get_attribute("value") or "")
+        hand.press(re.compile("^Stop plan"))
+
+
+def someone_else_has_it_open(hand: Hand) -> None:
+    """A draft that somebody else has open."""
+    from_record("Noor", PLAN)(hand)
+    other = hand.page.context.browser.new_page()  # type: ignore[union-attr]
+    second = Hand(other, hand.address)
+    second.sign_in("dora@tilleuls.example")
+    second.go(urlsplit(hand.page.url).path)
+    other.wait_for_load_state("networkidle")
+    hand.page.reload()
+    hand.page.locator("#presence").get_by_text("Lindgren").wait_for()
+    other.close()
+
+
+def found_from_anywhere(hand: Hand) -> None:
+    hand.go("/formulary/")
+    hand.page.wait_for_load_state("networkidle")
+    hand.page.keyboard.press("/")
+    hand.page.keyboard.type("brand")
+    hand.page.locator('[role="option"]').first.wait_for()
+
+
 SHOTS = (
     Shot("sign-in", "", at("/accounts/login/")),
     Shot("today", "lena", at("/")),
@@ -236,6 +420,26 @@ SHOTS = (
     Shot("patient-edit", "lena", from_record("Philippa", r"/edit/$")),
     Shot("intake", "lena", from_record("Teodor", INTAKE)),
     Shot("intake-edit", "lena", press(person("Lennart"), re.compile("New intake|Continue intake"))),
+    Shot("patient-new-alike", "cleo", alike),
+    Shot("patient-new-alike-refused", "cleo", alike_refused, 422),
+    Shot("patient-merge", "lena", merge_choose),
+    Shot("patient-merge-into", "lena", merge_compare),
+    Shot("patient-merged", "lena", merged),
+    Shot("patient-remaining", "lena", remaining),
+    Shot("patients-moved-away", "lena", moved_away),
+    Shot("patients-nearly", "lena", nearly),
+    Shot("patients-found", "lena", found_from_anywhere),
+    *(Shot(f"intake-{key}", "lena", step(key)) for key in ("hair", "health", "scalp", "wishes")),
+    Shot("intake-medicines", "cleo", medicines),
+    Shot("intake-wrong", "lena", wrong_answer, 422),
+    Shot("intake-conflict", "lena", intake_conflict, 409),
+    Shot("intake-review", "lena", intake_review),
+    Shot("anything-changed", "lena", anything_changed),
+    Shot("anything-changed-refused", "lena", anything_changed_refused, 422),
+    Shot("formulary-names", "cleo", at("/formulary/")),
+    Shot("claims-incorrect", "lena", at("/formulary/claims/?verdict=incorrect")),
+    Shot("plan-presence", "lena", someone_else_has_it_open),
+    Shot("plan-stopped", "lena", stopped),
     Shot("plan-draft", "lena", from_record("Noor", PLAN)),
     Shot("plan-volume-refused", "lena", refused_volume, 400),
     Shot("plan-sign", "lena", signing),
@@ -363,6 +567,7 @@ def take(shot: Shot, hand: Hand, watch: Watch, theme: str, target: Path) -> list
     page.wait_for_load_state("networkidle")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 860})
+        page.evaluate("scrollTo(0, 0)")  # what the bar at the end covers by half is not small
         page.wait_for_timeout(80)
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
