@@ -53,7 +53,8 @@ class Patient(models.Model):
     class Meta:
         ordering = ["search_key", "number"]  # family name first, accents aside
         indexes = [
-            models.Index(fields=["search_key", "number"], name="patient_in_order"),
+            # A list and its pages are read from this alone.
+            models.Index(fields=["search_key", "number", "site", "status", "id"], name="patient_in_order"),
             models.Index(fields=["site", "status"], name="patient_by_status"),
             models.Index(fields=["birth_date"], name="patient_by_birth_date"),
             models.Index(Lower("email"), name="patient_by_email"),

@@ -15,7 +15,10 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunPython(order_by_letters_alone, migrations.RunPython.noop),
-        migrations.AddIndex("patient", models.Index(fields=["search_key", "number"], name="patient_in_order")),
+        migrations.AddIndex(
+            "patient",
+            models.Index(fields=["search_key", "number", "site", "status", "id"], name="patient_in_order"),
+        ),
         migrations.AddIndex("patient", models.Index(fields=["site", "status"], name="patient_by_status")),
         migrations.AddIndex("patient", models.Index(fields=["birth_date"], name="patient_by_birth_date")),
         migrations.AddIndex("patient", models.Index(Lower("email"), name="patient_by_email")),
