@@ -125,7 +125,7 @@ def status_counts(patients: QuerySet[Patient], *, site: Site | None) -> dict[str
     """How many of ``patients`` there are of each status, at one site or at all."""
     if site is not None:
         patients = patients.filter(site=site)
-    return dict(patients.order_by().values_list("status").annotate(Count("*")))
+    return dict(patients.order_by().values_list("status").annotate(people=Count("*")))
 
 
 def in_this_order(patients: QuerySet[Patient], keys: Iterable[int]) -> list[Patient]:
