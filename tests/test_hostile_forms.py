@@ -114,6 +114,8 @@ def clinic(ada: User, dan: User, dora: User) -> Clinic:
         reverse("patients:intake_detail", args=[draft.intake.public_id]),
         reverse("sessions:patient", args=[one.public_id]),
         *(reverse(f"protocols:{name}", args=[draft.public_id]) for name in ("plan", "plan", "plan", "plan_what_if")),
+        reverse("protocols:plan_change", args=[draft.public_id]),
+        reverse("protocols:plan_change", args=[draft.public_id]) + "?ingredient=pdrn",
         *(reverse(f"protocols:{name}", args=[signed.public_id]) for name in ("plan", "plan_stop", "plan_what_if")),
     ]
     director = [reverse("protocols:versions"), reverse("protocols:version", args=[draft.formulary.public_id])]

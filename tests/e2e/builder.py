@@ -3,8 +3,8 @@
     python -m tests.e2e.builder [--address http://127.0.0.1:8000] [--show FOLDER]
 
 Starts `make run` itself unless it gets the address of a server with the sample clinic. A plan without cautions is built
-and signed in at most 6 clicks on one screen; a volume is changed in 2, its reason included. The same is done by
-keyboard alone. Fails on any violation of the Content-Security-Policy and any error in the console.
+and signed in at most 6 clicks on one screen; a volume is changed in 2 and an ingredient in 3, the reason included. The
+same is done by keyboard alone. Fails on any violation of the Content-Security-Policy and any error in the console.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> int:
         hand = signed_in(opened, address, watch, "lena")
         with told_where(hand.page, watch, options.show):
             walk(hand, opened, watch)
-        watch.check(expected=("status of 409", "ERR_INTERNET_DISCONNECTED", "Failed to fetch"))
+        watch.check(expected=("status of 409", "status of 400", "ERR_INTERNET_DISCONNECTED", "Failed to fetch"))
     for task, clicks in hand.tally:
         print(f"  {task:<52} {clicks:>3} clicks")
     print(f"  {time.monotonic() - began:.0f} s")
@@ -60,6 +60,8 @@ def walk(hand: Hand, opened: Browser, watch: Watch) -> None:
     third = ready_for_a_plan(hand)
     draft = new_draft(hand, third)
     a_volume_in_two(hand, draft)
+    an_ingredient_in_three(hand, draft)
+    an_ingredient_by_keyboard(hand.page)
     what_if(hand, draft)
     signed_out(hand, draft)
     no_server(hand, draft)
@@ -244,6 +246,51 @@ def a_volume_in_two(hand: Hand, draft: str) -> None:
     check(
         line.locator('button[aria-pressed="true"]').inner_text().strip() == "Clinical judgement", "the reason is shown"
     )
+
+
+def an_ingredient_in_three(hand: Hand, draft: str) -> None:
+    """Open what could stand there, choose one and see what it changes, and the reason makes the change."""
+    page = hand.page
+    hand.go(draft)
+    page.wait_for_load_state("networkidle")
+    line = page.locator("li.ck:not(.ck-d)").last
+    old, before, clicks = line.get_attribute("id"), revision(page), hand.clicks
+    hand.click(line.locator(".ck-swap"))
+    panel = page.locator("#change")
+    panel.locator('input[name="with"]').first.wait_for()
+    option = panel.locator("label.chg-o").nth(1)  # the first is nothing in its place
+    key = option.locator("input").get_attribute("value")
+    hand.click(option)
+    panel.get_by_text("is new in the mixture").wait_for()
+    check(revision(page) == before, "looking at it changed the draft")
+    hand.press("The patient's wish", within=panel)
+    wait_for_revision(page, before)
+    hand.task("an ingredient swapped, with its reason", since=clicks)
+    check(hand.clicks - clicks == 3, f"a swap took {hand.clicks - clicks} clicks")
+    page.locator("#change[open]").wait_for(state="detached")
+    check(not page.locator(f"#{old}").count(), "what was swapped out is still there")
+    put_in = page.locator(f"#line-{key}")
+    pressed = put_in.locator('button[aria-pressed="true"]').inner_text().strip()
+    check(pressed == "The patient's wish", "the reason is shown beside it")
+    page.wait_for_function("key => document.activeElement.closest(`#line-${key}`)", arg=key)
+
+
+def an_ingredient_by_keyboard(page: Page) -> None:
+    """One more without the mouse; “Other” wants words, and Enter after them is enough."""
+    before = revision(page)
+    tab_to(page, "#add-ingredient")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.name === 'with'")
+    page.keyboard.press("Space")
+    page.locator("#change-preview li").first.wait_for()
+    press_button(page, "Other")
+    page.wait_for_function("document.activeElement.id === 'change-note'")
+    page.locator("#chg-nerr").wait_for()
+    page.keyboard.type("Talked over with her doctor")
+    page.keyboard.press("Enter")
+    wait_for_revision(page, before)
+    page.locator("#edits").get_by_text("Other: Talked over with her doctor").wait_for()
+    page.keyboard.press("Escape")
 
 
 def what_if(hand: Hand, draft: str) -> None:
