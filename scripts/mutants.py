@@ -36,10 +36,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "engine-mutants.md"
-MODULES = ("triggers", "screen", "select", "partition", "dose", "verify")
-TESTS = ("test_answer", "test_boundaries", "test_cases", "test_engine_edges", "test_engine_tables", "test_selection")
-TESTS_OF_VERIFY = ("test_verify", "test_engine_edges", "test_engine_tables", "test_engine_verify")
-"""And one change of each kind of test_faults, each a test of its own: see `_values_changed`."""
+TESTS: dict[str, tuple[str, ...]] = {
+    "triggers": ("test_engine_tables", "test_engine_edges"),
+    "screen": ("test_engine_screen",),
+    "select": ("test_engine_tables", "test_selection"),
+    "partition": ("test_engine_tables", "test_selection"),
+    "dose": ("test_engine_tables",),
+    "verify": ("test_engine_verify", "test_engine_tables", "test_engine_edges", "test_verify", "test_faults"),
+}
+"""What has to notice the mutants of each; of test_faults one change of each kind, each as a test of its own."""
+MODULES = tuple(TESTS)
 RECORD = ROOT / "var" / "mutants.json"
 REACHED = ROOT / "var" / "mutants-reached.json"
 LONGEST_TEST_S = 1.0
@@ -94,6 +100,14 @@ class Timed:
     run: Callable[[], Any]
     lines: set[tuple[str, int]] = field(default_factory=set)
     seconds: float = 0.0
+    words: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.words = _words(self.name)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[a-z][a-z_]{3,}", text))
 
 
 # ------------------------------------------------------------------ making mutants
@@ -113,8 +127,13 @@ def mutants_of(module: str) -> Iterator[Mutant]:
 
 
 @cache
+def _source_of(module: str) -> list[str]:
+    return (ROOT / "protocols" / "engine" / f"{module}.py").read_text(encoding="utf-8").splitlines()
+
+
+@cache
 def _tree_of(module: str) -> ast.Module:
-    return ast.parse((ROOT / "protocols" / "engine" / f"{module}.py").read_text(encoding="utf-8"))
+    return ast.parse("\n".join(_source_of(module)))
 
 
 def _lines_of(tree: ast.Module, way: Path_) -> range:
@@ -302,8 +321,7 @@ class Runner:
         survivors: list[Mutant] = []
         counts: dict[str, list[int]] = {}
         for module in self.modules:
-            files = TESTS_OF_VERIFY if module == "verify" else TESTS
-            own = [test for test in tests if test.file in (*files, module)]
+            own = [test for test in tests if test.file in TESTS[module]]
             mutants = [mutant for mutant in mutants_of(module) if self.limit in mutant.name]
             began = time.monotonic()
             gc.collect()
@@ -364,13 +382,19 @@ class Runner:
         return survivors, made
 
     def _in_order(self, mutant: Mutant, tests: list[Timed]) -> list[Timed]:
-        """The tests that reach the mutant, the likeliest first, then the quickest."""
+        """The tests that reach the mutant, the likeliest first: by what they noticed, by name, then the quickest."""
         lines = {(mutant.module, line) for line in mutant.lines}
         likely = [self.record.get(mutant.name, ""), *self.helpful.get((mutant.module, mutant.function), ())]
         places = {name: place for place, name in reversed(list(enumerate(likely)))}
         reaching = [test for test in tests if test.lines & lines]
+        named = _words(" ".join(_source_of(mutant.module)[line - 1] for line in mutant.lines))
         reaching.sort(
-            key=lambda test: (places.get(test.name, len(likely)), -self.noticed_by.get(test.name, 0), test.seconds)
+            key=lambda test: (
+                places.get(test.name, len(likely)),
+                -len(named & test.words),
+                -self.noticed_by.get(test.name, 0),
+                test.seconds,
+            )
         )
         return reaching
 
@@ -380,6 +404,8 @@ class Runner:
         tests = []
         for item in items:
             params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+            if item.path.stem == "test_faults":
+                continue  # below, a change at a time
             if not isinstance(item, pytest.Function) or set(item._fixtureinfo.argnames) - set(params):
                 continue  # it needs a database, or the like
             tests.append(Timed(name=item.nodeid, file=item.path.stem, run=partial(item.obj, **params)))
@@ -418,7 +444,7 @@ def _first_run(test: Timed, watched: dict[str, str]) -> tuple[float, dict[str, l
 def _digest_for(file: str) -> str:
     """Of all that the lines which a test reaches depend on."""
     tests = ROOT / "tests" / "protocols"
-    names = [f"{'test_faults' if file == 'verify' else file}.py", "worked_cases.py", "references.py", "cases.yaml"]
+    names = [f"{file}.py", "worked_cases.py", "references.py", "cases.yaml"]
     files = [*(ROOT / "protocols" / "engine").glob("*.py"), *(ROOT / "protocols" / "formulary").glob("*.yaml")]
     files += [*(ROOT / "patients" / "vocabulary").glob("*.yaml"), tests / "golden" / "faults.json"]
     digest = hashlib.sha256()
@@ -475,7 +501,7 @@ def _values_changed() -> list[Timed]:
         for path, way in test_faults.leaves({part: test_faults.answers()[name][1][part]}):
             kind = re.sub(r"\[\d+\]", "", path)
             run = partial(check, name, part, path, way)
-            tests.setdefault(kind, Timed(name=f"{name}: {path}", file="verify", run=run))
+            tests.setdefault(kind, Timed(name=f"{name}: {path}", file="test_faults", run=run))
     return list(tests.values())
 
 
@@ -575,10 +601,7 @@ def main() -> int:
         jobs=options.jobs,
         hurry=options.hurry,
     )
-    names = {
-        *(TESTS if set(runner.modules) - {"verify"} else ()),
-        *(TESTS_OF_VERIFY if "verify" in runner.modules else ()),
-    }
+    names = {name for module in runner.modules for name in TESTS[module]}
     files = [ROOT / "tests" / "protocols" / f"{name}.py" for name in sorted(names)]
     pytest.main(
         ["-q", "-s", "-p", "no:cacheprovider", "-W", "ignore", *(str(f) for f in files if f.exists())], plugins=[runner]

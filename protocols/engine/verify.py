@@ -81,9 +81,7 @@ class _Second:
         self.things = {entry["key"]: entry for entry in self.documents["ingredients"]["ingredients"]}
         self.active = {item.key for item in formulary.by_index if item.active}
         self.active = (self.active | set(case.activate)) - set(case.deactivate)
-        self.facts: dict[str, Any] = {
-            key: list(value) if isinstance(value, tuple) else value for key, value in case.facts.items()
-        }
+        self.facts: dict[str, Any] = dict(case.facts)
         self.shapes = self.documents["vocabulary"]["facts"]["facts"]
         self.rules = {entry["key"]: entry for entry in self.documents["screening"]["rules"]}
         self.course = self.documents["course"]
@@ -91,14 +89,11 @@ class _Second:
         self.needle = self.course["technique"]
 
     # ------------------------------------------------------------------ saying what differs
-    def same(self, path: str, found: Any, expected: Any, code: str = "differs") -> bool:
-        if found == expected:
-            return True
-        self.found.append(Discrepancy(path=path, code=code, expected=_said(expected), found=_said(found)))
-        return False
+    def same(self, path: str, found: Any, expected: Any, code: str = "differs") -> None:
+        self.holds(path, found == expected, code, expected, found)
 
-    def number(self, path: str, found: Any, expected: Fraction | int | str) -> bool:
-        return self.same(path, _fraction(found), Fraction(expected))
+    def number(self, path: str, found: Any, expected: Fraction | int | str) -> None:
+        self.same(path, _fraction(found), Fraction(expected))
 
     def holds(self, path: str, truth: bool, code: str, expected: Any = None, found: Any = None) -> None:
         if not truth:
@@ -223,12 +218,13 @@ class _Second:
         blocking = [key for key, rule in fired.items() if rule["severity"] == "absolute"]
         self.same("blocks", _sorted(answer["blocks"], "rule"), sorted([*blocking, *waiting]))
         mixed = self._mixed()
+
+        def touches(rule: Mapping[str, Any]) -> bool:
+            aim = self._aim(rule)
+            return aim is None or bool(aim & mixed)
+
         for group, severity in (("cautions", "caution"), ("infos", "info")):
-            expected = []
-            for key, rule in fired.items():
-                aim = self._aim(rule)
-                if rule["severity"] == severity and (aim is None or aim & mixed):
-                    expected.append(key)
+            expected = [key for key, rule in fired.items() if rule["severity"] == severity and touches(rule)]
             own = {"volume_below_minimum", "session_without_mixture"}
             shown = [row["rule"] for row in answer[group] if row["rule"] not in own]
             self.same(group, sorted(shown), sorted(expected))
@@ -247,12 +243,7 @@ class _Second:
         referred = [
             (rule["refer"], key)
             for key, rule in fired.items()
-            if rule.get("refer")
-            and (
-                rule["severity"] in ("absolute", "exclude")
-                or self._aim(rule) is None
-                or (self._aim(rule) or set()) & mixed
-            )
+            if rule.get("refer") and (rule["severity"] in ("absolute", "exclude") or touches(rule))
         ]
         referred += [(referral, key) for key, referral in waiting.items()]
         self.same("referrals", sorted((row["referral"], row["rule"]) for row in answer["referrals"]), sorted(referred))

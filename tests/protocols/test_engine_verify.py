@@ -224,6 +224,179 @@ def test_a_rule_is_aimed_by_its_scope() -> None:
     assert aim(scope="listed_in_fact", fact="unanswered") == set()
 
 
+def rule(severity: str, *keys: str, answer: str = "now", refer: str = "") -> dict[str, Any]:
+    """A rule on `smoker`: aimed at these, or at the plan; one of "now" fires, one of "never" does not."""
+    return {
+        "severity": severity,
+        "trigger": {"fact": "smoker", "op": "is", "value": answer == "now"},
+        "applies_to": {"scope": "ingredients", "keys": list(keys)} if keys else {"scope": "plan"},
+        **({"refer": refer} if refer else {}),
+    }
+
+
+def screened(rules: dict[str, Any], held: str = "a", **said: Any) -> tuple[dict[str, Any], _Second]:
+    """What the second calculation expects of an answer that says what none can, and the calculation itself."""
+    answer = {
+        "concerns": [{"concern": "x"}], "sessions": [],
+        "syringes": [{"lines": [{"ingredient": key} for key in held]}], "open_questions": [], "status": "?",
+        "rules_fired": ["?"], "blocks": [{"rule": "?"}], "cautions": [{"rule": "?"}, {"rule": "volume_below_minimum"}],
+        "infos": [{"rule": "?"}, {"rule": "session_without_mixture"}], "missing": [{"fact": "?"}],
+        "excluded_by_rule": [{"rule": "?", "ingredient": "?"}], "referrals": [{"referral": "?", "rule": "?"}],
+        **said.pop("answer", {}),
+    }  # fmt: skip
+    concern = {"key": "x", "referral_first": False, "referral_rule": "doctor", "cleared_when": {"all": []}}
+    needed = said.pop("needed", {"always": ["smoker"]})
+    documents = {
+        "concerns": {"concerns": [{**concern, **said.pop("concern", {})}]},
+        "screening": {"required_before_plan": needed},
+    }
+    own = {"facts": {"smoker": True}, "case": SimpleNamespace(waived={}), **said}
+    made = second(
+        answer=answer, rules=rules, documents=documents, shapes=SHAPES, things=things(*map(thing, "abc")), **own
+    )
+    made._screening()
+    return {row.path: row.expected for row in made.found}, made
+
+
+def test_each_rule_that_fires_is_told_where_it_belongs() -> None:
+    expected, made = screened(
+        {
+            "stop": rule("absolute", refer="doctor"), "out": rule("exclude", "b", "c"),
+            "all_out": rule("exclude", refer="lab"), "warn": rule("caution"), "warn_a": rule("caution", "a", "b"),
+            "warn_c": rule("caution", "c", refer="eye"), "warn_a2": rule("caution", "a", refer="ear"),
+            "warn_all": rule("caution", refer="skin"), "say": rule("info"), "say_b": rule("info", "b"),
+            "later": rule("absolute", answer="never", refer="nobody"),
+        }
+    )  # fmt: skip
+    fired = ["all_out", "out", "say", "say_b", "stop", "warn", "warn_a", "warn_a2", "warn_all", "warn_c"]
+    assert expected == {
+        "rules_fired": fired, "blocks": ["stop"], "cautions": ["warn", "warn_a", "warn_a2", "warn_all"],
+        "infos": ["say"], "excluded_by_rule": [["out", "b"], ["out", "c"]],
+        "referrals": [["doctor", "stop"], ["ear", "warn_a2"], ["lab", "all_out"], ["skin", "warn_all"]],
+        "missing": [], "status": "blocked",
+    }  # fmt: skip
+    assert made.excluded == {"b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("concern", "rules", "waits"),
+    [
+        ({}, {}, False),
+        ({"referral_first": True}, {}, False),  # cleared
+        ({"referral_first": True, "cleared_when": {"any": []}}, {}, True),
+        ({"referral_first": False, "cleared_when": {"any": []}}, {}, False),
+        ({"referral_first": True, "cleared_when": {"any": []}, "key": "y"}, {}, False),  # nobody has it
+        ({"referral_first": True, "cleared_when": {"any": []}}, {"stop": rule("absolute", refer="doctor")}, False),
+        ({"referral_first": True, "cleared_when": {"any": []}}, {"stop": rule("absolute", refer="other")}, True),
+        ({"referral_first": True, "cleared_when": {"any": []}}, {"stop": rule("caution", refer="doctor")}, True),
+    ],
+)
+def test_a_concern_waits_for_its_specialist(concern: dict[str, Any], rules: dict[str, Any], waits: bool) -> None:
+    expected, _ = screened(rules, concern=concern)
+    own = ["referral_first_x"] if waits else []
+    assert expected["rules_fired"] == sorted([*own, *rules])
+    assert expected["blocks"] == sorted([*own, *(key for key in rules if rules[key]["severity"] == "absolute")])
+    assert (["doctor", "referral_first_x"] in expected["referrals"]) is waits
+    assert expected["status"] == ("blocked" if expected["blocks"] else "proposed")
+
+
+@pytest.mark.parametrize(
+    ("facts", "needed", "missing"),
+    [
+        ({"smoker": True}, {"always": ["smoker"]}, []),
+        ({}, {"always": ["smoker", "age"]}, ["age", "smoker"]),
+        (
+            {"sex_at_birth": "female"},
+            {"always": ["sex_at_birth"], "if_sex_female": ["age"], "if_sex_male": ["inr"]},
+            ["age"],
+        ),
+        ({"sex_at_birth": "male"}, {"always": ["sex_at_birth"], "if_sex_female": ["age"]}, []),
+    ],
+)
+def test_missing_facts_by_sex(facts: dict[str, Any], needed: dict[str, Any], missing: list[str]) -> None:
+    expected, made = screened({"stop": rule("absolute")}, facts=facts, needed=needed)
+    assert expected["missing"] == missing
+    assert expected["status"] == ("incomplete" if missing else "blocked" if facts == {"smoker": True} else "proposed")
+    assert made.required == {*missing, *facts}
+
+
+def test_questions_that_could_still_matter() -> None:
+    def asked(severity: str, *keys: str, **changes: Any) -> Any:
+        trigger = {"any": [{"fact": "smoker", "op": "is", "value": True}, {"fact": "age", "op": "gt", "value": 9}]}
+        row = {**rule(severity, *keys), "trigger": trigger, **changes.pop("rule", {})}
+        changes = {"facts": {}, "needed": {"always": ["age"]}, **changes}
+        return screened({"r": row}, **changes)[0].get("open_questions")
+
+    assert asked("absolute") == asked("absolute", "c") == asked("exclude", "a") == asked("caution", "a") == {
+        "smoker": ["r"]
+    }  # fmt: skip
+    assert asked("info") == asked("info", "a") == asked("caution") == asked("caution", "b") == None  # noqa: E711
+    assert asked("absolute", facts={"smoker": False}) is None
+    assert asked("absolute", facts={"age": 20}) is None  # it has fired
+    assert asked("absolute", needed={"always": []}) == {"age": ["r"], "smoker": ["r"]}
+    listed = {"applies_to": {"scope": "listed_in_fact", "fact": "has"}}
+    assert asked("exclude", rule=listed) == {"smoker": ["r"]}
+    assert asked("exclude", rule=listed, facts={"has": ("a",)}) == {"smoker": ["r"]}
+    assert asked("exclude", rule=listed, facts={"has": ("b",)}) is None
+    assert asked("exclude", rule=listed, held="") is None
+
+
+def test_questions_are_told_with_their_rules_and_waivers() -> None:
+    question = {"fact": "age", "needed_by": ["r"], "waived": None}
+    old = {**rule("absolute"), "trigger": {"fact": "age", "op": "gt", "value": 9}}
+
+    def found(rows: list[dict[str, Any]], **waived: Any) -> list[str]:
+        case = SimpleNamespace(waived=waived)
+        paths = screened({"r": old}, answer={"open_questions": rows}, facts={"smoker": True}, case=case)[0]
+        return [path for path in paths if path.startswith("open")]
+
+    assert found([question]) == []
+    assert found([]) == found([{**question, "needed_by": []}]) == ["open_questions"]
+    waiver = SimpleNamespace(kind="not_measured", reason="late")
+    said = {**question, "waived": {"as": "not_measured", "reason": "late"}}
+    assert found([said], age=waiver) == []
+    assert found([said]) == found([question], age=waiver) == ["open_questions.age.waived"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "recorded", "severity"),
+    [
+        ({}, "mild", "mild"),
+        ({"stage": "II"}, "mild", "severe"),
+        ({"stage": "I"}, "severe", "moderate"),
+        ({"stage": "0"}, "severe", "severe"),  # a stage without a band
+        ({"stage": "I", "inr": 2}, "mild", "moderate"),  # the worse of two
+        ({"inr": 2}, "severe", "mild"),
+        ({"hers": "I"}, "mild", "mild"),
+        ({"hers": "I", "sex_at_birth": "male"}, "mild", "mild"),
+        ({"hers": "I", "sex_at_birth": "female"}, "mild", "severe"),
+    ],
+)
+def test_a_stage_sets_the_severity(facts: dict[str, Any], recorded: str, severity: str) -> None:
+    def scale(key: str, fact: str | None, sex: str, **bands: str) -> dict[str, Any]:
+        stages = [{"code": code.removeprefix("s"), "band": band} for code, band in bands.items()]
+        return {"key": key, **({"fact": fact} if fact else {}), "applies_to_sex": sex, "stages": stages}
+
+    scales = [
+        scale("first", "stage", "any", s0="none", I="moderate", II="severe"), scale("second", "inr", "any", s2="mild"),
+        scale("hers", "hers", "female", I="severe"), scale("unasked", None, "any", I="severe"),
+    ]  # fmt: skip
+    names = [row["key"] for row in scales]
+    concerns = [{"key": "x", "severity_scales": names}, {"key": "y", "severity_scales": []}]
+    made = second(
+        documents={"vocabulary": {"scales": {"scales": scales}, "concerns": {"concerns": concerns}}},
+        case=SimpleNamespace(
+            concerns=[SimpleNamespace(concern="x", severity=recorded), SimpleNamespace(concern="y", severity="mild")]
+        ),
+        facts=facts,
+        answer={"concerns": [], "severity": "?"},
+    )
+    made._concerns()
+    assert made.severity == {"x": severity, "y": "mild"}
+    assert made.worst == severity
+    assert [row.path for row in made.found] == ["concerns", "severity"]
+
+
 # ---------------------------------------------------------------------- volumes
 def test_bounds_of_an_ingredient() -> None:
     all_things = things(thing("a"), thing("b", stock={"concentration": "5"}))
@@ -290,7 +463,8 @@ def paired(*pairs: tuple[Any, Any, str], **own: Any) -> _Second:
     ]
     own.setdefault("things", things(*(thing(key) for key in "abcdef")))
     own.setdefault("mixing", {"max_active_ingredients_per_syringe": 3})
-    return second(documents={"screening": {"incompatibilities": rows}}, **own)
+    documents = {"screening": {"incompatibilities": rows}, **own.pop("documents", {})}
+    return second(documents=documents, **own)
 
 
 def test_a_pair_holds_in_either_order_and_of_both_sides() -> None:
@@ -416,3 +590,471 @@ def test_a_day_outside_its_window_is_found() -> None:
     assert windows([0, 9, 18], 7, 9, (0, 99))[1] == []
     assert windows([0, 6, 14], 7, 9, (0, 99))[1] == ["course.windows_days[2]"]
     assert windows([0, 9, 19], 7, 9, (0, 99))[1] == ["course.windows_days[3]"]
+
+
+def spaced(
+    days: Sequence[int],
+    floor: int,
+    sessions: Sequence[str],
+    said: Sequence[tuple[str, int, int, int]] = (),
+    own: int = 21,
+) -> list[tuple[str, str]]:
+    """What is found about intervals, where a session holds the ingredients named by letters; w is a diluent."""
+    slow = {"per_session": {"min_interval_days": own}}
+    rows = [{"ingredient": i, "from_session": a, "to_session": b, "min_days": least} for i, a, b, least in said]
+    made = second(
+        answer={
+            "course": {"spacings": rows},
+            "syringes": [],
+            "sessions": [
+                {"number": number, "syringes": [{"lines": [{"ingredient": key} for key in held]}]}
+                for number, held in enumerate(sessions, start=1)
+            ],
+        },
+        things=things(thing("a", **slow), thing("b"), thing("w", role="diluent", **slow)),
+    )
+    made._own_intervals(days, floor)
+    return [(row.path, row.code) for row in made.found]
+
+
+def test_no_ingredient_comes_back_too_early() -> None:
+    assert spaced([0, 21, 42], 21, ["ab", "ab", "ab"]) == []
+    assert spaced([0, 20, 41], 20, ["a", "a", "a"], [("a", 1, 2, 21), ("a", 2, 3, 21)]) == [
+        ("course.a", "own_interval_broken")
+    ]
+    assert spaced([0, 21, 41], 20, ["a", "a", "a"], [("a", 1, 2, 21), ("a", 2, 3, 21)]) == [
+        ("course.a", "own_interval_broken")
+    ]
+    assert spaced([0, 14, 28], 14, ["ab", "b", "ab"]) == []
+    assert spaced([0, 14, 28], 10, ["ab", "b", "ab"], [("a", 1, 3, 21), ("b", 1, 2, 14), ("b", 2, 3, 14)]) == []
+    assert spaced([0, 14, 28], 10, ["a", "", "a"]) == [("course.spacings", "differs")]
+    assert spaced([0, 14, 28], 10, ["", "a", ""]) == [("course.a", "absent_from_first_session")]
+    assert spaced([0, 14, 28], 14, ["b", "w", ""]) == []  # a diluent comes where there is room for it
+    assert spaced([0, 14, 28], 14, ["w", "w", ""]) == [("course.w", "own_interval_broken")]
+    assert spaced([0, 21, 42], 14, ["w", "w", ""]) == []  # said or not
+    assert spaced([0, 21, 42], 14, ["w", "w", ""], [("w", 1, 2, 21)]) == []
+
+
+BAND: dict[str, Any] = {
+    "severity": "mild",
+    "sessions": {"min": 1, "default": 3, "max": 5},
+    "interval": {"min": 21, "default": 28, "max": 35},
+    "span": {"min": 42, "max": 105},
+    "default_offsets": {"values": [0, 28, 56]},
+    "alternative_schedules": [
+        {"name": "slow", "offsets": [0, 35, 70]},
+        {"name": "four", "offsets": [0, 21, 42, 63]},
+        {"name": "late", "offsets": [0, 28, 56, 91]},
+    ],
+}
+
+
+def asked_for(band: dict[str, Any] | None = None, *edits: dict[str, Any], **policy: Any) -> tuple[str, list[int]]:
+    from protocols.engine import Policy
+    from tests.protocols.worked_cases import starter
+
+    own = Policy.default(starter())
+    for name, value in policy.items():
+        object.__setattr__(own, name, value)
+    made = second(policy=own, answer={"edits": list(edits), "course": {"offsets_days": [0, 1]}})
+    return made._schedule_asked_for({**BAND, **(band or {})})
+
+
+def test_schedule_that_is_asked_for() -> None:
+    assert asked_for() == ("default", [0, 28, 56])
+    assert asked_for(sessions=3) == ("default", [0, 28, 56])
+    assert asked_for(sessions=4) == ("four", [0, 21, 42, 63])
+    assert asked_for(sessions=9) == ("even", [0, 26, 52, 78, 104])  # five at most: 28 days would be 112
+    assert asked_for(sessions=0) == asked_for(sessions=1) == ("even", [0])
+    assert asked_for(sessions=2) == ("even", [0, 1])  # one interval cannot be 42 days: what is said is broken below
+    assert asked_for({"span": {"min": 30, "max": 105}}, sessions=2) == ("even", [0, 30])
+    assert asked_for({"span": {"min": 21, "max": 105}}, sessions=2) == ("even", [0, 28])
+    assert asked_for({"span": {"min": 21, "max": 21}}, sessions=2) == ("even", [0, 21])
+    assert asked_for({"span": {"min": 35, "max": 35}}, sessions=2) == ("even", [0, 35])
+    assert asked_for({"span": {"min": 36, "max": 105}}, sessions=2) == ("even", [0, 1])
+    assert asked_for(schedule="slow") == ("slow", [0, 35, 70])
+    assert asked_for(schedule="slow", sessions=3) == ("slow", [0, 35, 70])
+    assert asked_for(schedule="slow", sessions=4) == ("four", [0, 21, 42, 63])
+    assert asked_for(schedule="late", sessions=4) == ("late", [0, 28, 56, 91])
+    assert asked_for(schedule="never") == ("default", [0, 28, 56])
+    assert asked_for({"sessions": {"min": 2, "default": 4, "max": 4}}, schedule="slow") == ("slow", [0, 35, 70])
+
+
+def test_the_last_edit_of_the_course_stands() -> None:
+    four, slow = {"op": "set_sessions", "sessions": 4}, {"op": "set_schedule", "schedule": "slow"}
+    assert asked_for(None, four) == ("four", [0, 21, 42, 63])
+    assert asked_for(None, slow) == ("slow", [0, 35, 70])
+    assert asked_for(None, slow, four) == ("four", [0, 21, 42, 63])
+    assert asked_for(None, four, slow) == ("slow", [0, 35, 70])
+    assert asked_for(None, four, schedule="late") == ("four", [0, 21, 42, 63])
+    assert asked_for(None, {"op": "remove", "ingredient": "a"}) == ("default", [0, 28, 56])
+
+
+def test_checkpoints_follow_the_sessions_there_are() -> None:
+    rows = [
+        {"key": "second", "when": {"after_session": 2}, "applies_to": ["mild"]},
+        {"key": "third", "when": {"after_session": 3}, "applies_to": ["mild"],
+         "if_fewer_sessions": {"days_after_last_session": {"default": 49}}},
+        {"key": "end", "when": {"days_after_last_session": 84}, "applies_to": ["mild", "severe"]},
+    ]  # fmt: skip
+
+    def expected(worst: str, days: list[int]) -> Any:
+        made = second(worst=worst, course={"checkpoints": rows})
+        made._checkpoints({"checkpoints": []}, days)
+        return made.found[0].expected
+
+    assert expected("mild", [0, 20, 41]) == {"second": 20, "third": 41, "end": 125}
+    assert expected("mild", [0, 20]) == {"second": 20, "third": 69, "end": 104}
+    assert expected("mild", [0]) == {"third": 49, "end": 84}
+    assert expected("severe", [0, 20, 41]) == {"end": 125}
+
+
+# ---------------------------------------------------------------------- what the engine's own volumes may be
+def scaled(target: str, *lines: tuple[str, str, str, str], budget: Any = None) -> list[str]:
+    rows = [
+        {"ingredient": f"i{n}", "role": role, "volume_ml": volume, "volume_usual_ml": usual, "volume_max_ml": most}
+        for n, (role, volume, usual, most) in enumerate(lines)
+    ]
+    made = second(target=Fraction(target), step=STEP, policy=SimpleNamespace(ingredient_budget=budget))
+    made._scaling("syringes", [{"lines": rows}] if rows else [])
+    return codes(made)
+
+
+def test_volumes_are_lowered_thinned_and_raised_with_need_only() -> None:
+    a, w = "active", "diluent"
+    assert scaled("3") == []
+    assert scaled("2", (a, "1", "1", "2"), (a, "1", "1", "2")) == []
+    assert scaled("2.04", (a, "1", "1", "2"), (a, "1", "1", "2")) == []  # 2 mL is what can be drawn of it
+    assert scaled("3", (a, "0.9", "1", "2"), (w, "2.1", "0", "9")) == ["lowered_without_need"]
+    assert scaled("2", (a, "0.9", "1", "2"), (a, "1.1", "1", "2")) == ["lowered_without_need"]
+    assert scaled("1.5", (a, "0.5", "1", "2"), (a, "1", "1", "2")) == []
+    assert scaled("1.5", (a, "0.45", "1", "1"), (a, "1", "1", "1")) == ["lowered_too_far", "short_without_need"]
+    assert scaled("1.5", (a, "0.4", "1", "2"), (a, "1.1", "1", "2")) == ["lowered_without_need"]
+    assert scaled("2", (a, "1", "1", "2"), (a, "0.9", "1", "2"), (w, "0.1", "0", "9")) == [
+        "lowered_without_need", "diluted_without_need",
+    ]  # fmt: skip
+    assert scaled("1.95", (a, "1", "1", "2"), (a, "0.9", "1", "2"), (w, "0.05", "0", "9")) == ["diluted_without_need"]
+    assert scaled("3", (a, "1", "1", "2"), (w, "2", "0", "9")) == []
+    assert scaled("3", (a, "1", "1", "2"), (w, "1.9", "0", "9")) == ["short_without_need"]
+    assert scaled("3", (a, "2", "1", "2"), (w, "0.9", "0", "9")) == []
+    assert scaled("3", (a, "1", "1", "2"), (w, "1.9", "0", "9"), budget=9) == []
+
+
+def test_an_edit_is_carried_out() -> None:
+    def edited(held: dict[str, str], edits: list[dict[str, Any]], place: int = 0) -> list[str]:
+        lines = [{"ingredient": key, "volume_ml": volume} for key, volume in held.items()]
+        made = second(answer={"edits": edits, "syringes": [{"lines": lines}]})
+        made._edit(edits[place])
+        return codes(made)
+
+    late = ["edit_not_carried_out"]
+    add, remove = {"op": "add", "ingredient": "a"}, {"op": "remove", "ingredient": "a"}
+    swap, back = {"op": "swap", "ingredient": "a", "with": "b"}, {"op": "swap", "ingredient": "b", "with": "a"}
+    assert (edited({"a": "1"}, [add]), edited({"b": "1"}, [add])) == ([], late)
+    assert (edited({"b": "1"}, [remove]), edited({"a": "1"}, [remove])) == ([], late)
+    assert (edited({"b": "1"}, [swap]), edited({}, [swap]), edited({"a": "1", "b": "1"}, [swap])) == ([], late, late)
+    assert edited({"a": "1"}, [remove, add]) == edited({}, [add, remove]) == []
+    assert edited({"a": "1"}, [swap, back]) == edited({"a": "1"}, [swap, back], 1) == []
+    assert edited({}, [add, swap]) == []
+    half, whole = (
+        {"op": "set_volume", "ingredient": "a", "volume_ml": "0.5"},
+        {"op": "set_volume", "ingredient": "a", "volume_ml": "1.0"},
+    )
+    other = {"op": "set_volume", "ingredient": "b", "volume_ml": "0.7"}
+    assert (edited({"a": "0.50"}, [half]), edited({"a": "0.55"}, [half]), edited({}, [half])) == ([], late, late)
+    assert edited({"a": "1"}, [half, whole]) == edited({"a": "1"}, [whole, other]) == []
+    assert edited({"a": "0.5"}, [half, whole]) == late
+    assert edited({"a": "9"}, [{"op": "set_sessions", "sessions": 3, "ingredient": "a"}]) == []
+
+
+def test_edits_are_undone_from_the_last_to_the_first() -> None:
+    def before(held: str, *edits: tuple[str, str, str]) -> tuple[str, list[str]]:
+        rows: list[dict[str, Any]] = [
+            {"op": op, "ingredient": went, **({"with": came} if came else {})} for op, went, came in edits
+        ]
+        made = second(answer={"edits": rows})
+        return "".join(sorted(made._before_edits(held))), codes(made)
+
+    assert before("ab") == ("ab", [])
+    assert before("ab", ("add", "a", "")) == ("b", [])
+    assert before("ab", ("remove", "c", "")) == ("abc", [])
+    assert before("ab", ("swap", "c", "a")) == ("bc", [])
+    assert before("ab", ("swap", "c", "d"), ("swap", "d", "a")) == ("bc", [])
+    assert before("ab", ("set_volume", "a", "")) == ("ab", [])
+    assert before("ab", ("add", "c", "")) == ("ab", ["edit_not_carried_out"])
+    assert before("ab", ("remove", "a", "")) == ("ab", ["edit_not_carried_out"])
+
+
+# ---------------------------------------------------------------------- which could be had, and which must be
+def choosing(**changes: Any) -> _Second:
+    """Four ingredients for one severe and one mild concern."""
+    policy = SimpleNamespace(**{**vars(NOBODY), **changes.pop("policy", {})})
+    own: dict[str, Any] = {
+        "things": things(
+            thing("a", concerns=serving(x=(3, "A"))),
+            thing("b", concerns=serving(x=(2, "A")), regulatory={"prescription_only": True}),
+            thing("c", concerns=serving(x=(2, "A"), y=(1, "A")), relative_cost_per_ml="3"),
+            thing("d", concerns=serving(y=(1, "C"))),
+            thing("w", role="diluent", concerns=serving(x=(1, "A"))),
+        ),
+        "active": {"a", "b", "c", "d", "w"}, "excluded": set(), "stock": None, "step": STEP, "target": Fraction(9),
+        "severity": {"x": "severe", "y": "mild"},
+        "mixing": {"max_active_ingredients_per_syringe": 2, "same_family_limit": []},
+        "course": {"cost_model": {"ingredient_unit_value": 4}},
+    }  # fmt: skip
+    anchors = [
+        {"key": "x", "anchors": {"first_choice": ["a", "b"], "supporting": ["c", "b", "a"]}},
+        {"key": "y", "anchors": {"first_choice": ["d"], "supporting": ["c"]}},
+    ]
+    return paired(policy=policy, documents={"concerns": {"concerns": anchors}}, **{**own, **changes})
+
+
+def to_be_had(**changes: Any) -> str:
+    made = choosing(**changes)
+    return "".join(key for key in made.things if made._to_be_had(key))
+
+
+def test_what_could_be_in_this_plan_at_all() -> None:
+    assert to_be_had() == "abc"
+    assert to_be_had(active={"b", "c"}) == "bc"
+    assert to_be_had(excluded={"b"}) == "ac"
+    assert to_be_had(policy={"avoid": ("a",)}) == "bc"
+    assert to_be_had(policy={"allow_prescription": False}) == "ac"
+    assert to_be_had(stock={"a": "0.5", "b": "0.49", "c": "5"}) == "ac"
+    assert to_be_had(target=Fraction("0.5")) == "abc"
+    assert to_be_had(target=Fraction("0.49")) == ""
+    assert to_be_had(severity={"y": "mild"}) == "c"
+    assert to_be_had(policy={"severity_weight": {"severe": 0, "mild": 1}}) == "c"
+    assert to_be_had(policy={"severity_weight": {"severe": 0, "mild": 0}}) == ""
+    tiny = thing("a", concerns=serving(x=(1, "A")))
+    tiny["per_session"]["volume"]["min"] = "0"
+    assert to_be_had(things=things(tiny), active={"a"}, stock={"a": "0.05"}) == "a"
+    assert to_be_had(things=things(tiny), active={"a"}, stock={"a": "0.04"}) == ""
+    assert to_be_had(things=things(tiny), active={"a"}, target=Fraction("0.04")) == ""
+
+
+def test_first_choices_and_who_stands_in() -> None:
+    assert choosing()._wanted() == [("x", "a", "a", False), ("x", "b", "b", False), ("y", "d", "c", True)]
+    assert choosing(excluded={"a"})._wanted() == [("x", "a", "b", True), ("x", "b", "b", False), ("y", "d", "c", True)]
+    assert choosing(excluded={"b"})._wanted()[1] == ("x", "b", "a", True)  # the best benefit
+    assert choosing(excluded={"a", "b"})._wanted()[:2] == [("x", "a", "c", True), ("x", "b", None, False)]
+    made = choosing()
+    assert sorted("abc", key=lambda key: made._in_reserve(key, "x")) == ["a", "b", "c"]  # equal: the cheaper
+    assert made._in_reserve("b", "x") == (-2, 2, "b")
+
+
+@pytest.mark.parametrize(
+    ("keys", "changes", "broken"),
+    [
+        ("abc", {}, set()),
+        ("abcd", {}, {"max_actives"}),
+        ("abc", {"target": Fraction("1.5")}, set()),
+        ("abc", {"target": Fraction("1.49")}, {"volume"}),
+        ("abc", {"policy": {"ingredient_budget": Decimal(28)}}, set()),  # 4 × (2 + 2 + 3)
+        ("abc", {"policy": {"ingredient_budget": Decimal("27.99")}}, {"budget"}),
+        ("abc", {"policy": {"max_syringes": 1}}, {"syringes"}),  # two in one mixture at most
+        ("ab", {"policy": {"max_syringes": 1}}, set()),
+        ("abc", {"policy": {"max_syringes": 1, "max_actives": 2}}, {"max_actives"}),
+    ],
+)
+def test_limits_that_a_set_breaks(keys: str, changes: dict[str, Any], broken: set[str]) -> None:
+    assert choosing(**changes)._broken(list(keys)) == broken
+
+
+def test_families_and_pairs_that_a_set_breaks() -> None:
+    families = [{"ingredients": ["a", "b"], "max": 1}, {"classes": ["drug"], "max": 1}]
+    made = choosing(mixing={"max_active_ingredients_per_syringe": 5, "same_family_limit": families})
+    assert (made._broken(["a", "b"]), made._broken(["a", "c"])) == ({"family"}, set())
+    for key in "cd":
+        made.things[key]["class"] = "drug"
+    assert (made._broken(["c", "d"]), made._broken(["a", "d"])) == ({"family"}, set())
+    for severity, scope, broken in (
+        ("never_mix", "session", {"pair"}), ("separate_syringe", "session", {"pair"}),
+        ("use_immediately", "session", set()), ("never_mix", "syringe", set()),
+    ):  # fmt: skip
+        made.documents["screening"]["incompatibilities"] = [
+            {"key": "p", "a": "a", "b": "c", "severity": severity, "scope": scope}
+        ]
+        assert made._broken(["a", "c"]) == broken
+        assert made._broken(["a", "d"]) == set()
+
+
+def test_no_first_choice_is_left_out_without_need() -> None:
+    def left_out(own: str, wanted: Sequence[tuple[str, str | None]], **changes: Any) -> Any:
+        made = choosing(**changes)
+        rows: list[tuple[str, str, str | None, bool]] = [(concern, "-", key, False) for concern, key in wanted]
+        made._none_without_need(rows, set(own))
+        return made.found[0].expected if made.found else None
+
+    families = {"max_active_ingredients_per_syringe": 5, "same_family_limit": [{"ingredients": ["a", "b"], "max": 1}]}
+    severe, both = [("x", "a"), ("x", "b")], [("x", "a"), ("y", "c"), ("y", "d")]
+    assert left_out("ab", severe) is None
+    assert left_out("a", severe) == ["b", "a"]
+    assert left_out("", [("x", None)]) is None
+    assert left_out("a", severe, mixing=families) is None
+    assert left_out("", severe, mixing=families) == ["b"]
+    assert left_out("a", both, policy={"max_actives": 1}) is None
+    assert left_out("cd", both, policy={"max_actives": 2}) == ["a"]  # one severe concern is worth more than two mild
+    assert left_out("ac", both, policy={"max_actives": 2}) is None
+    assert left_out("d", both, policy={"max_actives": 2}) == ["a"]
+    assert left_out("c", [("x", "c"), ("y", "c"), ("y", "d")], policy={"max_actives": 1}) is None
+    assert left_out("d", [("y", "c"), ("y", "c"), ("y", "d")], policy={"max_actives": 1}) == ["c"]
+    assert left_out("dw", both, policy={"max_actives": 1}) == ["a"]
+
+
+# ---------------------------------------------------------------------- price
+COST: dict[str, Any] = {
+    "base_session_units": 100, "ingredient_unit_value": 4,
+    "region": [{"key": "far", "multiplier": "0.8"}, {"key": "town", "multiplier": "0.9"}],
+    "provider": [{"key": "nurse", "multiplier": "0.85"}, {"key": "doctor", "multiplier": "1.25"}],
+    "injection_band": [{"points_up_to": 100, "multiplier": "1"}, {"points_up_to": 200, "multiplier": "1.5"}],
+    "package": [{"sessions": 2, "multiplier": "0.9"}, {"sessions": 3, "multiplier": "0.8"}],
+    "estimate_range_percent": {"low": -10, "high": 15},
+}  # fmt: skip
+
+
+def priced(points: int, *sessions: str) -> _Second:
+    rows = [
+        {"number": number, "syringes": [{"lines": [{"ingredient": "a", "volume_ml": volume}]}] if volume else []}
+        for number, volume in enumerate(sessions, start=1)
+    ]
+    return second(
+        course={"cost_model": COST}, points=points, things=things(thing("a")),
+        policy=SimpleNamespace(region="town", provider="doctor", price_per_unit=Decimal("2"), currency="EUR"),
+        answer={"course": {"sessions": len(sessions)}, "sessions": rows, "syringes": []},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("points", "sessions", "each", "total"),
+    [
+        (100, ("",), [225], 225),  # 2 × 100 × 0.9 × 1.25
+        (101, ("",), ["337.5"], "337.5"),
+        (200, ("",), ["337.5"], "337.5"),
+        (201, ("",), ["337.5"], "337.5"),  # the last band has no end
+        (100, ("1",), [241], 241),  # 2 × 4 × 1 × 2 more
+        (100, ("1", "0.5"), [241, 233], "426.6"),
+        (100, ("1", "0.5", ""), [241, 233, 225], "559.2"),
+        (100, ("", "", "", ""), [225, 225, 225, 225], 900),
+    ],
+)
+def test_price_of_a_course(points: int, sessions: tuple[str, ...], each: list[Any], total: Any) -> None:
+    made = priced(points, *sessions)
+    assert made._price_of(made._planned()) == ([Fraction(one) for one in each], Fraction(total))
+
+
+def test_price_says_how_it_is_made_up() -> None:
+    made = priced(101, "1", "0.5")
+    lines = [("base", "200"), ("region", "180"), ("provider", "225"), ("injections", "337.5"), ("ingredients", "16"),
+             ("ingredients", "8"), ("package", "629.1")]  # fmt: skip
+    said = {
+        "currency": "EUR", "per_session": "353.5", "sessions": ["353.5", "345.5"], "total": "629.10", "low": "566.19",
+        "high": "723.47",  # 723.465, halves up
+        "lines": [{"item": item, "amount": amount} for item, amount in lines],
+    }  # fmt: skip
+    made.answer = {**made.answer, "cost": said}
+    made._cost()
+    assert made.found == []
+    wrong = {**said, "high": "723.46", "low": "566.18", "sessions": ["353.5"], "per_session": "345.5"}
+    made.answer = {**made.answer, "cost": wrong}
+    made._cost()
+    assert [row.path for row in made.found] == ["cost.per_session", "cost.sessions", "cost.low", "cost.high"]
+
+
+# ---------------------------------------------------------------------- area and volume
+@pytest.mark.parametrize(
+    ("zones", "area", "target", "points"),
+    [
+        ([("30", True)], "30", "1", "30"),
+        ([("40", True)], "40", "1", "40"),
+        ([("41", True)], "41", "1.025", "41"),
+        ([("99", False)], "50", "1.25", "50"),  # not measured: the area of the vocabulary
+        ([("99", True), ("99", False)], "149", "3.725", "149"),
+        ([("200", True)], "200", "5", "200"),
+        ([("201", True)], "201", "5.025", "201"),  # half a point, rounded up
+        ([("202", True)], "202", "5.05", "201"),
+        ([("320", True)], "320", "7.5", "260"),
+        ([("100.4", True)], "100.4", "2.51", "100"),
+        ([("100.5", True)], "100.5", "2.5125", "101"),
+    ],
+)
+def test_area_target_and_points(zones: list[tuple[str, bool]], area: str, target: str, points: str) -> None:
+    bands = [
+        {"area_cm2_from": 0, "area_cm2_up_to": 200, "area_per_point_cm2": 1},
+        {"area_cm2_from": 200, "area_cm2_up_to": 900, "area_per_point_cm2": 2},
+    ]
+    treated = [SimpleNamespace(zone="top", area_cm2=Decimal(size), measured=measured) for size, measured in zones]
+    made = second(
+        documents={"vocabulary": {"zones": {"zones": [{"key": "top", "area_cm2": 50}]}}},
+        case=SimpleNamespace(zones=treated),
+        needle={
+            "target_volume": {"per_cm2": "0.025", "min": 1, "max": "8"}, "spacing_rule": bands,
+            "max_total_volume_per_session": {"value": "7.5"}, "draw_step": {"value": "0.05"},
+        },
+        answer={
+            "area_cm2": area, "target_volume_ml": target,
+            "zones": [{"zone": "top", "area_cm2": size} for size, _ in zones],
+        },
+    )  # fmt: skip
+    made._area()
+    assert made.found == []
+    assert (made.area, made.target, made.points, made.step) == (
+        Fraction(area), Fraction(target), Fraction(points), STEP,
+    )  # fmt: skip
+
+
+def test_sessions_with_too_little_or_nothing_are_said() -> None:
+    def found(first: list[str], later: dict[int, list[str]], low: list[int], empty: list[int]) -> list[str]:
+        rows = (("volume_below_minimum", low), ("session_without_mixture", empty), ("other", [9]))
+        made = second(
+            points=Fraction(100), needle={"volume_per_point": {"min": "0.02"}},
+            answer={
+                "course": {"sessions": 3},
+                "syringes": [{"volume_ml": volume} for volume in first],
+                "sessions": [
+                    {"number": n, "syringes": [{"volume_ml": volume} for volume in held]} for n, held in later.items()
+                ],
+                "cautions": [{"rule": rule, "params": {"sessions": said}} for rule, said in rows if said],
+            },
+        )  # fmt: skip
+        made._low_volume()
+        return [row.path for row in made.found]
+
+    assert found(["1", "1"], {}, [], []) == []
+    assert found(["1", "0.95"], {}, [1, 2, 3], []) == []
+    assert found(["1", "0.95"], {2: ["3"]}, [1, 3], []) == []
+    assert found(["2"], {2: [], 3: ["1"]}, [3], [2]) == []
+    assert found(["2"], {3: []}, [], [3]) == []
+    assert found([], {}, [], []) == []  # no mixture at all
+    assert found(["2"], {3: []}, [3], []) == ["cautions.volume_below_minimum", "cautions.session_without_mixture"]
+
+
+def amounts(*lines: tuple[str, str, str], target: str = "4", budget: Any = None) -> list[str]:
+    rows = [{"ingredient": key, "volume_ml": volume, "dose": dose, "dose_unit": "mg"} for key, volume, dose in lines]
+    per_session = {
+        **thing("w")["per_session"],
+        "volume": {"min": "0", "usual": "1", "max": "9"},
+        "max_dose": {"value": "90"},
+    }
+    made = second(
+        things=things(thing("a"), thing("w", role="diluent", per_session=per_session)), stock=None, step=STEP,
+        target=Fraction(target), policy=SimpleNamespace(ingredient_budget=budget),
+        mixing={"top_up_diluents": ["w"], "max_diluent_share_of_syringe": "0.75"},
+        course={"cost_model": {"ingredient_unit_value": 4}},
+    )  # fmt: skip
+    made._amounts("s", rows)
+    return codes(made)
+
+
+def test_amounts_of_an_alternative_at_each_limit() -> None:
+    assert amounts(("a", "1", "10")) == []
+    assert amounts(("a", "0.5", "5")) == amounts(("a", "1.5", "15")) == []
+    assert amounts(("a", "0.45", "4.5")) == amounts(("a", "1.55", "15.5")) == ["outside_its_range"]
+    assert amounts(("a", "1.02", "10.2")) == ["not_drawable"]
+    assert amounts(("w", "0", "0"), ("a", "1", "10")) == ["not_drawable"]
+    assert amounts(("a", "1", "10.1")) == ["differs"]
+    assert amounts(("a", "1", "10"), ("w", "3", "30")) == []
+    assert amounts(("a", "1", "10"), ("w", "3.05", "30.5"), target="9") == ["diluted_too_far"]
+    assert amounts(("a", "1.05", "10.5"), ("w", "3", "30")) == ["above_target"]
+    assert amounts(("a", "1", "10"), ("w", "1", "10"), budget=8) == []  # the diluent is not counted
+    assert amounts(("a", "1.05", "10.5"), budget=8) == ["over_budget"]
