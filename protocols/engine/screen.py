@@ -155,7 +155,7 @@ def _present(concern: str, recorded: str, answers: Mapping[str, Answer], formula
     staged: list[tuple[str, str, str]] = []
     for key in formulary.concerns[concern].scales:
         scale = formulary.scales[key]
-        stage = answers.get(scale.fact) if scale.fact else None
+        stage = answers.get(scale.fact)
         if stage is None or scale.applies_to_sex not in ("any", answers.get(SEX_FACT)):
             continue
         band = scale.bands.get(str(stage), "none")

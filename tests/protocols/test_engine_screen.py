@@ -88,6 +88,9 @@ def test_rules_that_fire_with_their_aims_and_reasons() -> None:
     assert found(screen(case(smoker=True), formulary))[3] == ("listed", 0)  # nothing is listed
     assert found(screen(case(smoker=True, listed="c"), formulary))[3] == ("listed", 0)  # no list
     assert screen(case(), formulary).findings == ()
+    assert screen(case(), formulary).excluded_mask == 0
+    others = made(rule("warn", "caution", **aimed(0b111)), rule("stop", "absolute", **aimed(0b111)))
+    assert screen(case(smoker=True), others).excluded_mask == 0
 
 
 def test_a_finding_on_ingredients_is_shown_where_one_is_chosen() -> None:

@@ -1058,3 +1058,262 @@ def test_amounts_of_an_alternative_at_each_limit() -> None:
     assert amounts(("a", "1.05", "10.5"), ("w", "3", "30")) == ["above_target"]
     assert amounts(("a", "1", "10"), ("w", "1", "10"), budget=8) == []  # the diluent is not counted
     assert amounts(("a", "1.05", "10.5"), budget=8) == ["over_budget"]
+
+
+# ---------------------------------------------------------------------- a syringe and its lines
+TRIAL = {"strength": 3, "evidence_grade": "A", "direction": "supports", "source_ids": ["trial"]}
+WEB = {"strength": 1, "evidence_grade": "A", "direction": "untested", "source_ids": ["trial", "article"]}
+SALINE = thing(
+    "w", role="diluent", **{"class": "water"}, relative_cost_per_ml="100",
+    stock={"concentration": "9", "concentration_unit": "mg/mL"},
+    per_session={"volume": {"min": "0", "usual": "1", "max": "9"}, "dose": {"unit": "mg"}, "max_dose": {"value": "81"}},
+)  # fmt: skip
+
+
+def syringes(**own: Any) -> _Second:
+    """Ingredients a to f and the diluent w; a and b serve the concern x."""
+    claims = {"a": [{"concern": "x", **TRIAL}, {"concern": "y", **TRIAL}], "b": [{"concern": "x", **WEB}]}
+    policy = SimpleNamespace(
+        **{**vars(NOBODY), "direction_weight": {"supports": 1, "untested": 1}, **own.pop("policy", {})}
+    )
+    sources = {"sources": [{"id": "trial", "kind": "paper"}, {"id": "article", "kind": "web_article"}]}
+    base: dict[str, Any] = {
+        "things": things(*(thing(k, concerns=claims.get(k, [{"concern": "x", **TRIAL}])) for k in "abcdef"), SALINE),
+        "active": set("abcdefw"), "excluded": set(), "severity": {"x": "mild"}, "stock": None, "step": STEP,
+        "target": Fraction(6), "documents": {"sources": sources}, "answer": {"edits": []},
+        "needle": {"max_total_volume_per_session": {"value": "5"}, "syringe": {"volumes": ["1", "2.5"]}},
+        "mixing": {
+            "max_active_ingredients_per_syringe": 3, "max_diluent_share_of_syringe": "0.75", "top_up_diluents": ["w"],
+            "same_family_limit": [],
+        },
+        "course": {"cost_model": {"ingredient_unit_value": 4}},
+    }  # fmt: skip
+    pairs = own.pop("pairs", ())
+    return paired(*pairs, **{**base, "policy": policy, **own})
+
+
+def decimal(value: Fraction) -> str:
+    return format(Decimal(value.numerator) / Decimal(value.denominator), "f")
+
+
+def syringe(label: str = "A", **volumes: str) -> dict[str, Any]:
+    """A right syringe of these, each number said as it is."""
+    total = sum(map(Fraction, volumes.values()), Fraction(0))
+    lines = []
+    for key, volume in volumes.items():
+        water = key == "w"
+        strength = 9 if water else 10
+        claim = {**(WEB if key == "b" else TRIAL), "concern": "x", "web_article_only": key == "b"}
+        lines.append(
+            {
+                "ingredient": key, "role": "diluent" if water else "active", "name": key.title(), "dose_unit": "mg",
+                "concentration_unit": "mg/mL", "prescription_only": False, "volume_ml": volume,
+                "stock_concentration": str(strength), "dose": decimal(strength * Fraction(volume)),
+                "max_dose": "81" if water else "15",
+                "final_concentration": decimal(_four_digits(strength * Fraction(volume) / total)),
+                "volume_min_ml": "0" if water else "0.5", "volume_usual_ml": "1",
+                "volume_max_ml": "9" if water else "1.5", "marginal_value": None, "set_by_hand": False,
+                "addresses": [] if water else [{**claim, "sources": claim["source_ids"]}],
+            }
+        )  # fmt: skip
+    count = max(1, -(-total // Fraction(5, 2)))
+    return {
+        "label": label, "lines": lines, "volume_ml": decimal(total), "ph_min": "5", "ph_max": "7",
+        "diluent_share": decimal(_four_digits(Fraction(volumes.get("w", "0")) / total)), "use_immediately": [],
+        "drawn_as": {"count": int(count), "each_ml": decimal(total / count)},
+    }  # fmt: skip
+
+
+def told(made: _Second, row: dict[str, Any]) -> list[str]:
+    made._syringe("s", row)
+    return [f"{each.path} {each.code}" for each in made.found]
+
+
+def test_a_right_syringe_is_right() -> None:
+    for volumes in ({"a": "1"}, {"a": "0.5", "b": "1.5"}, {"a": "1", "w": "3"}, {"a": "1", "b": "1", "c": "0.5"}):
+        made = syringes()
+        assert (made._syringe("s", syringe(**volumes)), made.found) == (sum(map(Fraction, volumes.values())), [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"volume_ml": "1.05"}, ["s.volume_ml differs"]),
+        ({"diluent_share": "0.1"}, ["s.diluent_share differs"]),
+        ({"ph_min": "4"}, ["s.ph_min differs"]),
+        ({"ph_max": "8"}, ["s.ph_max differs"]),
+        ({"use_immediately": [{"pair": "p", "ingredients": ["b", "a"]}]}, ["s.use_immediately differs"]),
+        ({"drawn_as": {"count": 2, "each_ml": "2"}}, ["s.drawn_as.count differs"]),
+        ({"drawn_as": {"count": 1, "each_ml": "1"}}, ["s.drawn_as.each_ml differs"]),
+    ],
+)
+def test_each_figure_of_a_syringe_is_checked(changes: dict[str, Any], found: list[str]) -> None:
+    assert told(syringes(), {**syringe(a="1", b="1"), **changes}) == found
+
+
+@pytest.mark.parametrize(
+    ("volumes", "changes", "found"),
+    [
+        ({"a": "1", "b": "1", "c": "1", "d": "1"}, {}, ["s too_many_in_a_syringe"]),
+        ({"w": "1"}, {}, ["s too_many_in_a_syringe", "s diluted_too_far"]),
+        ({"a": "1", "w": "3.05"}, {}, ["s diluted_too_far"]),
+        ({"a": "1", "b": "1"}, {"pairs": [("a", "b", "never_mix")]}, ["s forbidden_in_one_syringe"]),
+        ({"b": "1", "a": "1"}, {"pairs": [("b", "a", "separate_syringe")]}, ["s forbidden_in_one_syringe"]),
+        ({"b": "1", "a": "1"}, {"pairs": [("b", "a", "use_immediately")]}, ["s.use_immediately differs"]),
+        ({"a": "1", "b": "1"}, {"pairs": [("a", "c", "never_mix")]}, []),
+        ({"a": "1.5", "b": "1"}, {}, []),  # 2.5 mL in one
+        ({"a": "1.5", "b": "1.05"}, {}, []),  # and two of 1.275 mL
+        ({"a": "0.45"}, {}, ["s.a below_minimum"]),
+        ({"a": "1.55"}, {}, ["s.a above_maximum", "s.a above_maximum_dose"]),
+        ({"a": "1.02"}, {}, ["s.a not_drawable"]),
+        ({"a": "1", "w": "0"}, {}, ["s.w not_drawable"]),
+        ({"a": "1"}, {"active": set("b")}, ["s.a not_active"]),
+        ({"a": "1"}, {"excluded": set("a")}, ["s.a screened_out"]),
+        ({"a": "1"}, {"policy": {"avoid": ("a",)}}, ["s.a against_preference"]),
+        ({"a": "1"}, {"severity": {"z": "mild"}}, ["s.a.addresses differs", "s.a serves_no_concern"]),
+        ({"a": "1"}, {"policy": {"grade_weight": {"A": 0}}}, ["s.a.addresses differs", "s.a serves_no_concern"]),
+        ({"a": "1"}, {"severity": {"x": "mild", "y": "mild"}}, ["s.a.addresses differs"]),
+        ({"a": "1"}, {"answer": {"edits": [{"op": "set_volume", "ingredient": "a"}]}}, ["s.a.set_by_hand differs"]),
+        ({"a": "1"}, {"answer": {"edits": [{"op": "set_volume", "ingredient": "b"}]}}, []),
+        ({"a": "1"}, {"answer": {"edits": [{"op": "remove", "ingredient": "a"}]}}, []),
+    ],
+)
+def test_each_limit_of_a_syringe(volumes: dict[str, str], changes: dict[str, Any], found: list[str]) -> None:
+    assert told(syringes(**changes), syringe(**volumes)) == found
+
+
+def test_windows_of_ph_meet_in_one_syringe() -> None:
+    def found(*windows: tuple[str, str], **said: str) -> list[str]:
+        made = syringes()
+        for key, (low, high) in zip("ab", windows, strict=True):
+            made.things[key]["solution"] |= {"ph_min": low, "ph_max": high}
+        return told(made, {**syringe(a="1", b="1"), **said})
+
+    assert found(("4", "6"), ("5", "7"), ph_min="5", ph_max="6") == []
+    assert found(("4", "5"), ("5", "7"), ph_min="5", ph_max="5") == []
+    assert found(("4", "5"), ("6", "7"), ph_min="6", ph_max="5") == ["s no_common_ph"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("role", "carrier", ["role differs"]),
+        ("name", "Z", ["name differs"]),
+        ("dose_unit", "g", ["dose_unit differs", "unit mixed_units"]),
+        ("concentration_unit", "g/mL", ["concentration_unit differs", "unit mixed_units"]),
+        ("prescription_only", True, ["prescription_only differs"]),
+        ("stock_concentration", "9", ["stock_concentration differs"]),
+        ("dose", "10.01", ["dose differs"]),
+        ("max_dose", "16", ["max_dose differs"]),
+        ("final_concentration", "5.001", ["final_concentration differs"]),
+        ("volume_min_ml", "0.45", ["volume_min_ml differs"]),
+        ("volume_usual_ml", "0.95", ["volume_usual_ml differs"]),
+        ("volume_max_ml", "1.55", ["volume_max_ml differs"]),
+        ("set_by_hand", True, ["set_by_hand differs"]),
+        ("addresses", [], ["addresses differs"]),
+    ],
+)
+def test_each_figure_of_a_line_is_checked(name: str, value: Any, found: list[str]) -> None:
+    row = syringe(a="1", b="1")
+    row["lines"][0][name] = value
+    assert told(syringes(), row) == [f"s.a.{each}" for each in found]
+
+
+@pytest.mark.parametrize("name", ["strength", "evidence_grade", "direction", "sources", "web_article_only"])
+def test_each_part_of_a_claim_is_checked(name: str) -> None:
+    row = syringe(a="1", b="1")
+    for line in row["lines"]:
+        line["addresses"][0][name] = ["?"]
+    assert told(syringes(), row) == [f"s.{key}.addresses.x.{name} differs" for key in "ab"]
+    row["lines"][0]["addresses"][0]["concern"] = "z"
+    assert told(syringes(), row) == ["s.a.addresses differs", f"s.b.addresses.x.{name} differs"]
+
+
+def test_a_claim_is_of_the_web_article_alone_where_it_is_untested() -> None:
+    for direction, sources, alone in (
+        ("untested", ["article"], True), ("untested", ["trial"], False), ("supports", ["article"], False),
+    ):  # fmt: skip
+        made = syringes()
+        made.things["b"]["concerns"] = [{**WEB, "concern": "x", "direction": direction, "source_ids": sources}]
+        row = syringe(b="1")
+        row["lines"][0]["addresses"][0] |= {
+            "direction": direction, "sources": sources, "web_article_only": alone,
+        }  # fmt: skip
+        assert told(made, row) == []
+
+
+def test_a_diluent_has_no_value_of_its_own_and_a_prescription_needs_leave() -> None:
+    row = syringe(a="1", w="1")
+    row["lines"][1]["marginal_value"] = "1"
+    assert told(syringes(), row) == ["s.w.marginal_value differs"]
+    row = syringe(a="1")
+    row["lines"][0]["prescription_only"] = True
+    for allowed, found in ((True, []), (False, ["s.a prescription_not_allowed"])):
+        made = syringes(policy={"allow_prescription": allowed})
+        made.things["a"]["regulatory"] = {"prescription_only": True}
+        assert told(made, row) == found
+
+
+# ---------------------------------------------------------------------- a session
+def session(*rows: dict[str, str], **own: Any) -> list[str]:
+    made = syringes(**own)
+    made._session("s", [syringe("ABCD"[place], **volumes) for place, volumes in enumerate(rows)])
+    return codes(made)
+
+
+def test_limits_of_a_session() -> None:
+    one, two = {"a": "1"}, {"b": "1"}
+    apart = [("a", "b", "never_mix")]
+    assert session(one) == session({"a": "1", "b": "1", "c": "1"}) == session() == []
+    assert session(one, two) == ["not_the_fewest_syringes"]
+    assert session(one, two, pairs=apart) == []
+    assert session(one, one) == ["ingredient_twice", "not_the_fewest_syringes"]
+    assert session({"a": "1", "b": "1", "c": "1"}, {"d": "1"}) == ["too_many_actives"]
+    assert session(one, {"b": "1", "c": "1"}, {"d": "1"}, policy={"max_actives": 4}) == [
+        "too_many_syringes", "not_the_fewest_syringes",
+    ]  # fmt: skip
+    assert session(one, two, pairs=apart, target=Fraction(2)) == []
+    assert session(one, two, pairs=apart, target=Fraction("1.99")) == ["above_target"]
+    assert session({"a": "1.25", "w": "3.75"}) == []
+    assert session({"a": "1.5", "w": "3.6"}) == ["above_ceiling"]
+    assert session({"a": "1", "w": "1"}, {"b": "1", "w": "1"}, pairs=apart, stock={"a": "1", "b": "1", "w": "2"}) == (
+        ["differs"] * 6  # what could be drawn at most, and usually
+    )
+    assert "too_much_diluent" in session(
+        {"a": "1", "w": "1"}, {"b": "1", "w": "1"}, pairs=apart, stock={"a": "1", "b": "1", "w": "1.99"}
+    )
+    dry = {**syringes().mixing, "top_up_diluents": []}
+    assert session({"a": "1", "w": "1"}, mixing=dry) == ["not_for_topping_up"]
+    assert session(one, mixing=dry) == []
+
+
+def test_labels_of_a_session() -> None:
+    made = syringes(pairs=[("a", "b", "never_mix")])
+    made._session("s", [syringe("B", a="1"), syringe("A", b="1")])
+    assert [row.path for row in made.found] == ["s.labels"]
+
+
+def test_pairs_families_and_the_budget_of_a_session() -> None:
+    for severity, scope, found in (
+        ("never_mix", "session", ["forbidden_in_one_session"]), ("use_immediately", "session", []),
+        ("never_mix", "syringe", []),
+    ):  # fmt: skip
+        rows = [
+            {"key": "p", "a": "a", "b": "b", "severity": severity, "scope": scope},
+            {"key": "q", "a": "a", "b": "b", "severity": "never_mix", "scope": "syringe"},
+        ]
+        made = syringes()
+        made.documents["screening"]["incompatibilities"] = rows
+        made._session("s", [syringe("A", a="1"), syringe("B", b="1")])
+        assert codes(made) == found
+    together = {"a": "1", "b": "1"}
+
+    def families(*rows: dict[str, Any]) -> dict[str, Any]:
+        return {**syringes().mixing, "same_family_limit": list(rows)}
+
+    assert session(together, mixing=families({"ingredients": ["a", "b", "c"], "max": 2})) == []
+    assert session(together, mixing=families({"ingredients": ["a", "b"], "max": 1})) == ["too_many_of_a_family"]
+    assert session(together, mixing=families({"classes": ["vitamin"], "max": 1})) == ["too_many_of_a_family"]
+    assert session(together, mixing=families({"classes": ["drug"], "ingredients": ["a"], "max": 1})) == []
+    assert session({**together, "w": "1"}, policy={"ingredient_budget": Decimal(16)}) == []  # 4 × 2 × 2, no diluent
+    assert session({**together, "w": "1"}, policy={"ingredient_budget": Decimal("15.9")}) == ["over_budget"]
