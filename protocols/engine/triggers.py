@@ -73,7 +73,7 @@ class Test:
 
     def _applies(self, answers: Answers) -> bool:
         shape = self.shape
-        return not shape.only_if_fact or answers.get(shape.only_if_fact, shape.only_if_value) == shape.only_if_value
+        return answers.get(shape.only_if_fact, shape.only_if_value) == shape.only_if_value
 
 
 @dataclass(frozen=True, kw_only=True)

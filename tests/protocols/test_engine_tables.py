@@ -272,6 +272,20 @@ def test_each_test_of_a_list(op: str, value: Any, holds: list[bool], told: tuple
         assert reason.answer == told
 
 
+def test_only_the_answers_that_were_looked_for_are_told() -> None:
+    """Also where one word is part of another, and where an answer is no list."""
+    for op, value in (("includes", "ab"), ("includes_any", ["ab"])):
+        (reason,) = test_("m", op, value).reasons({"m": ("a", "ab", "abc")})
+        assert reason.answer == ("ab",)
+    (reason,) = test_("m", "includes", "a").reasons({"m": "ab"})
+    assert reason.answer == "ab"
+
+
+def test_numbers_of_a_trigger_are_exact() -> None:
+    assert test_("n", "lt", 0.3).value == test_("n", "lt", "0.3").value == Decimal("0.3")
+    assert test_("n", "in", [0.3, 1]).value == (Decimal("0.3"), Decimal(1))
+
+
 def test_an_unknown_operation_is_a_mistake_in_code() -> None:
     with pytest.raises(ValueError, match="unknown operation"):
         Test(fact="n", op="near", value=1, shape=NUMBER).holds({"n": 1})
@@ -292,6 +306,9 @@ def test_triggers_join_their_parts() -> None:
     assert [some.may_hold(answers) for answers in ({}, {"b": False}, none)] == [True, True, False]
     assert list(every.deciding({"b": True})) == ["n"]
     assert list(some.deciding({"b": False})) == ["n"]
+    parts = [{"fact": "b", "op": "is", "value": True}, {"fact": "n", "op": "gt", "value": 5}]
+    lost = build_trigger({"any": [{"all": parts}]}, SHAPES)
+    assert (list(lost.deciding({"b": False})), list(lost.deciding({"b": True}))) == ([], ["n"])
     assert list(every.facts()) == list(some.facts()) == ["b", "n"]
     flag = Reason(fact="b", op="is", value=True, answer=True)
     number = Reason(fact="n", op="gt", value=Decimal(5), answer=6)
