@@ -7,7 +7,7 @@ a single time is held against them by ``obstacle``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
 from mesoclinic.accounts.models import Site
@@ -51,9 +51,18 @@ class Availability:
     closed: Mapping[date, str]  # own closures, and public holidays that are not opened
     hours: Mapping[int, tuple[Hours, ...]]  # of each person, as they were entered
     absences: Mapping[int, tuple[Absence, ...]]
+    _inside: dict[int, list[Hours]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _away: dict[int, list[tuple[datetime, datetime]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def working_hours(self, person: int) -> list[Hours]:
-        """The person's hours inside the opening hours."""
+        """The person's hours inside the opening hours. Reckoned once for each person."""
+        if person not in self._inside:
+            self._inside[person] = self._reckon_hours(person)
+        return self._inside[person]
+
+    def _reckon_hours(self, person: int) -> list[Hours]:
         own = self.hours.get(person, ())
         if not self.opening:
             return list(own)
@@ -79,7 +88,9 @@ class Availability:
         return found
 
     def away(self, person: int) -> list[tuple[datetime, datetime]]:
-        return [_instants(absence, self.site) for absence in self.absences.get(person, ())]
+        if person not in self._away:
+            self._away[person] = [_instants(absence, self.site) for absence in self.absences.get(person, ())]
+        return self._away[person]
 
     def obstacle(self, starts_at: datetime, ends_at: datetime, *, person: int, turnover: Turnover) -> Obstacle | None:
         """What stands against a visit of this person at this time, apart from other visits."""
@@ -97,8 +108,7 @@ class Availability:
             return Obstacle(code="site_hours", day=day)
         if not any(holds(block) for block in self.working_hours(person)):
             return Obstacle(code="hours", day=day)
-        for absence in self.absences.get(person, ()):
-            start, end = _instants(absence, self.site)
+        for absence, (start, end) in zip(self.absences.get(person, ()), self.away(person), strict=True):
             if start < last and first < end:
                 return Obstacle(code="away", day=day, why=absence.get_kind_display())
         return None

@@ -388,7 +388,7 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
                 )
             )
     if user.may(Permission.BOOKING_WRITE):
-        if count := len(misfits(site=site, user=user, now=timezone.now())):
+        if count := misfit_count(site=site, user=user, now=timezone.now()):
             total += 1
             needs.append(
                 Need(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
@@ -14,7 +15,7 @@ from mesoclinic.accounts.models import Site, User
 from protocols.models import Plan
 from sessions.abilities import abilities, demands_of, in_words, lacking, prescription_keys, serves
 from sessions.availability import Turnover, availability_of, public_holidays
-from sessions.models import Appointment, AppointmentStatus, Closure, WorkingHours
+from sessions.models import Appointment, AppointmentStatus, Closure, Room, WorkingHours
 from sessions.planner import Hours
 from sessions.queries import appointments_visible_to
 from sessions.resource_models import Absence, OpenedHoliday, OpeningHours
@@ -103,42 +104,71 @@ class Misfit:
     why: str
 
 
+class _Booked(NamedTuple):
+    """What of a visit decides whether it fits. Whole rows are read only of those that do not."""
+
+    pk: int
+    starts_at: datetime
+    ends_at: datetime
+    practitioner_id: int
+    room_id: int
+    plan_id: int
+    prepare_minutes: int
+    cleanup_minutes: int
+
+
 def misfits(*, site: Site, user: User, now: datetime, person: User | None = None) -> list[Misfit]:
     """The booked visits still to come that today's hours, closures, absences, rooms or abilities would not allow."""
+    found = _why_not(site=site, user=user, now=now, person=person)
+    if not found:
+        return []
+    visits = Appointment.objects.filter(pk__in=found).select_related(
+        "patient", "practitioner", "room", "site", "course"
+    )
+    return [Misfit(visit=visit, why=found[visit.pk]) for visit in visits.order_by("starts_at")]
+
+
+def misfit_count(*, site: Site, user: User, now: datetime) -> int:
+    return len(_why_not(site=site, user=user, now=now, person=None))
+
+
+def _why_not(*, site: Site, user: User, now: datetime, person: User | None) -> dict[int, str]:
+    """By primary key of the visit, why it no longer fits."""
     booked = appointments_visible_to(user).filter(site=site, status=AppointmentStatus.BOOKED, starts_at__gt=now)
     if person is not None:
         booked = booked.filter(practitioner=person)
-    visits = list(booked.select_related("patient", "practitioner", "room", "site", "course").order_by("starts_at"))
+    columns = [name if name != "plan_id" else "course__plan_id" for name in _Booked._fields]
+    visits = [_Booked(*row) for row in booked.order_by("starts_at").values_list(*columns)]
     if not visits:
-        return []
-    people = {visit.practitioner_id: visit.practitioner for visit in visits}
+        return {}
+    people = User.objects.in_bulk({visit.practitioner_id for visit in visits})
+    rooms = Room.objects.in_bulk({visit.room_id for visit in visits})
     known = availability_of(site, people=people, since=now.astimezone(site.tz).date())
     every = [ability.code for ability in abilities()]
     short = {key: set(codes) for key, codes in lacking(list(people.values()), site=site, demands=every).items()}
     # What a plan asks for is only read where somebody or some room does not do everything.
-    plans = _demands({v.course.plan_id for v in visits if short[v.practitioner_id] or v.room.serves})
-    found = []
+    plans = _demands({v.plan_id for v in visits if short[v.practitioner_id] or rooms[v.room_id].serves})
+    found: dict[int, str] = {}
     for visit in visits:
-        asked = plans.get(visit.course.plan_id, frozenset())
+        asked = plans.get(visit.plan_id, frozenset())
+        who, room = people[visit.practitioner_id], rooms[visit.room_id]
         turnover = Turnover(prepare=visit.prepare_minutes, cleanup=visit.cleanup_minutes)
-        obstacle = known.obstacle(visit.starts_at, visit.ends_at, person=visit.practitioner_id, turnover=turnover)
+        obstacle = known.obstacle(visit.starts_at, visit.ends_at, person=who.pk, turnover=turnover)
         if obstacle:
-            why = not_open(
-                obstacle, starts_at=visit.starts_at, ends_at=visit.ends_at, who=visit.practitioner, site=site
-            )
-        elif not visit.room.is_active:
-            why = _("%(room)s is not in use.") % {"room": visit.room}
-        elif not serves(visit.room, asked):
-            why = _("%(room)s is not used for what this plan asks for.") % {"room": visit.room}
-        elif missing := asked & short[visit.practitioner_id]:
+            why = not_open(obstacle, starts_at=visit.starts_at, ends_at=visit.ends_at, who=who, site=site)
+        elif not room.is_active:
+            why = _("%(room)s is not in use.") % {"room": room}
+        elif not serves(room, asked):
+            why = _("%(room)s is not used for what this plan asks for.") % {"room": room}
+        elif missing := asked & short[who.pk]:
             why = _("%(who)s does not do this at %(site)s: %(what)s.") % {
-                "who": visit.practitioner,
+                "who": who,
                 "site": site,
                 "what": in_words(sorted(missing)),
             }
         else:
             continue
-        found.append(Misfit(visit=visit, why=why))
+        found[visit.pk] = why
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import random
 from datetime import date, datetime, time, timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan
 from sessions import resource_actions as actions
-from sessions.abilities import PRESCRIPTION_ONLY, demands_of, prescription_keys
+from sessions.abilities import PRESCRIPTION_ONLY, demands_of, in_words, lacking, prescription_keys, serves
 from sessions.actions import book_appointment, book_course
 from sessions.availability import Turnover, availability_of, closed_days, turnover_of
 from sessions.models import Appointment, Closure, Course, Room, WorkingHours
@@ -22,8 +23,10 @@ from sessions.moving import Target, move_appointment, suggestions
 from sessions.planner import Hours
 from sessions.public_holidays import holidays_of
 from sessions.resource_models import Absence, OpenedHoliday
-from sessions.resource_queries import closures_from, misfits
+from sessions.resource_queries import closures_from, misfit_count, misfits
+from sessions.wording import not_open
 from tests import factories
+from tests.sessions import crowd
 from tests.sessions import factories as make
 
 
@@ -423,7 +426,8 @@ def test_misfits_cost_a_fixed_number_of_queries(
     make.hours(practitioner=cleo, site=lyon)
     dora.permissions, dora.site_ids  # noqa: B018 - read once per request
     actions.set_opening_hours(site=lyon, blocks=[Hours(6, time(9), time(10))], by=dora)
-    with django_assert_num_queries(9):
+    misfits(site=lyon, user=dora, now=timezone.now())  # the formulary's documents are kept per process
+    with django_assert_num_queries(12):
         assert len(misfits(site=lyon, user=dora, now=timezone.now())) == 4
     other = make.plan(patient=make.patient(by=cleo, site=lyon, given_name="Ida"), by=ada)
     visit = course.appointments.get(number=1)
@@ -432,8 +436,61 @@ def test_misfits_cost_a_fixed_number_of_queries(
     visit.starts_at, visit.ends_at = visit.starts_at + timedelta(hours=4), visit.ends_at + timedelta(hours=4)
     visit._state.adding = True
     visit.save()
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(12):
         assert len(misfits(site=lyon, user=dora, now=timezone.now())) == 5
+    with django_assert_num_queries(11):
+        assert misfit_count(site=lyon, user=dora, now=timezone.now()) == 5
+
+
+def why_not_slowly(visit: Appointment, *, site: Site, user: User) -> str:
+    """The same question put to one visit alone, with everything read anew."""
+    who, room = visit.practitioner, visit.room
+    known = availability_of(site, people=[who.pk], since=timezone.now().astimezone(site.tz).date())
+    turnover = Turnover(prepare=visit.prepare_minutes, cleanup=visit.cleanup_minutes)
+    if obstacle := known.obstacle(visit.starts_at, visit.ends_at, person=who.pk, turnover=turnover):
+        return not_open(obstacle, starts_at=visit.starts_at, ends_at=visit.ends_at, who=who, site=site)
+    asked = demands_of(visit.course.plan)
+    if not room.is_active:
+        return f"{room} is not in use."
+    if not serves(room, asked):
+        return f"{room} is not used for what this plan asks for."
+    if missing := lacking([who], site=site, demands=asked)[who.pk]:
+        return f"{who} does not do this at {site}: {in_words(sorted(missing))}."
+    return ""
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_misfits_of_a_random_crowd_are_those_found_one_by_one(
+    seed: int, ada: User, cleo: User, dora: User, lyon: Site
+) -> None:
+    chance = random.Random(seed)
+    people, rooms = crowd.staff_of(lyon, practitioners=4)
+    visits = crowd.week_of(make.monday(), site=lyon, people=people, rooms=rooms, by=cleo, visits=70)
+    Appointment.objects.filter(pk__in=[visit.pk for visit in chance.sample(visits, 20)]).update(
+        prepare_minutes=5, cleanup_minutes=5
+    )
+    days = sorted({visit.starts_at.astimezone(lyon.tz).date() for visit in visits})
+    actions.set_opening_hours(
+        site=lyon,
+        blocks=[Hours(day, time(9), time(12)) for day in range(5)] + [Hours(day, time(13), time(15)) for day in (0, 2)],
+        by=dora,
+    )
+    actions.close_site(site=lyon, first=days[seed], last=days[seed], reason="Works", by=dora)
+    actions.add_absence(person=people[0], first_day=days[0], last_day=chance.choice(days), kind="leave", by=dora)
+    actions.set_working_hours(person=people[1], site=lyon, blocks=[Hours(0, time(9, 30), time(11))], by=dora)
+    technique = chance.choice(["technique:point_by_point", "technique:nappage"])
+    actions.change_room(room=rooms[2], name=rooms[2].name, is_active=True, serves=[technique], by=dora)
+    actions.change_room(room=rooms[3], name=rooms[3].name, is_active=chance.random() < 0.5, serves=[], by=dora)
+    actions.set_abilities(person=people[3], site=lyon, codes=[technique], by=dora)
+
+    booked = Appointment.objects.order_by("starts_at", "pk")
+    slowly = {visit.pk: why for visit in booked if (why := why_not_slowly(visit, site=lyon, user=dora))}
+    found = misfits(site=lyon, user=dora, now=timezone.now())
+
+    assert {entry.visit.pk: entry.why for entry in found} == slowly
+    assert [entry.visit.starts_at for entry in found] == sorted(entry.visit.starts_at for entry in found)
+    assert misfit_count(site=lyon, user=dora, now=timezone.now()) == len(slowly)
+    assert 0 < len(slowly) < 70
 
 
 def test_suggestions_leave_out_days_away(course: Course, ada: User, dora: User, lyon: Site) -> None:
