@@ -34,7 +34,7 @@ from sessions.queries import (
     rooms_of,
     visits_on,
 )
-from sessions.resource_queries import misfits
+from sessions.resource_queries import misfit_count
 from sessions.wording import overbooked_words, short_day
 
 INTAKE_FRESH_DAYS = 70  # course.yaml, interval_limits.interrupted_after: then the intake is repeated
