@@ -20,7 +20,18 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, Page
 
 from tests.e2e.main_path import ANSWERS, NONE_OF_THESE, ZONES, at_step_of, revision, wait_for_revision
-from tests.e2e.support import PASSWORD, Failed, Hand, Watch, arguments, browser, check, server, told_where
+from tests.e2e.support import (
+    PASSWORD,
+    Hand,
+    Watch,
+    arguments,
+    browser,
+    check,
+    press_button,
+    server,
+    tab_to,
+    told_where,
+)
 
 RANDOM = random.Random(time.time_ns())
 
@@ -170,36 +181,12 @@ def keyboard_alone(page: Page, address: str, patient: str) -> str:
     page.get_by_text("nothing open").wait_for()
     press_button(page, re.compile("^Sign plan"))
     page.locator("#sign-password").wait_for()
-    page.wait_for_function("document.activeElement.id === 'sign-password'")
+    page.wait_for_function("() => document.activeElement.id === 'sign-password'")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     page.get_by_text(re.compile("Signed by Dr Lena Ortiz")).first.wait_for()
     print("  by keyboard alone: plan, volume, reason, open answers, signature")
     return urlsplit(page.url).path
-
-
-def tab_to(page: Page, selector: str) -> None:
-    """Tab until the element has the focus, as somebody without a mouse does."""
-    page.locator(selector).wait_for()
-    for _ in range(220):
-        if page.evaluate("selector => document.activeElement?.matches(selector)", selector):
-            return
-        page.keyboard.press("Tab")
-    raise Failed(f"{selector} is not reached by Tab")
-
-
-def press_button(page: Page, name: str | re.Pattern[str]) -> None:
-    """Tab to the button of that name and press it."""
-    button = (
-        page.get_by_role("button", name=name).or_(page.get_by_role("link", name=name)).locator("visible=true").first
-    )
-    button.wait_for()
-    for _ in range(220):
-        if button.evaluate("element => element === document.activeElement"):
-            page.keyboard.press("Enter")
-            return
-        page.keyboard.press("Tab")
-    raise Failed(f"“{name}” is not reached by Tab")
 
 
 def shortcuts(page: Page) -> None:
@@ -280,11 +267,11 @@ def an_ingredient_by_keyboard(page: Page) -> None:
     before = revision(page)
     tab_to(page, "#add-ingredient")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.name === 'with'")
+    page.wait_for_function("() => document.activeElement.name === 'with'")
     page.keyboard.press("Space")
     page.locator("#change-preview li").first.wait_for()
     press_button(page, "Other")
-    page.wait_for_function("document.activeElement.id === 'change-note'")
+    page.wait_for_function("() => document.activeElement.id === 'change-note'")
     page.locator("#chg-nerr").wait_for()
     page.keyboard.type("Talked over with her doctor")
     page.keyboard.press("Enter")

@@ -19,7 +19,19 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page
 
-from tests.e2e.support import ROOT, Hand, Watch, arguments, browser, check, picture, server, told_where
+from tests.e2e.support import (
+    ROOT,
+    Hand,
+    Watch,
+    arguments,
+    browser,
+    check,
+    picture,
+    press_button,
+    server,
+    tab_to,
+    told_where,
+)
 
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -49,6 +61,7 @@ def main() -> int:
         hand = Hand(page, address)
         with told_where(page, watch, options.show):
             hand.sign_in("lena@tilleuls.example")
+            without_a_mouse(page, address)
             patient, intake = register_in_three_clicks(hand)
             keyboard_alone(page)
             close_the_tab(context, page, intake)
@@ -65,6 +78,51 @@ def main() -> int:
     for task, clicks in hand.tally:
         print(f"  {task:<44} {clicks:>3} clicks")
     return 0
+
+
+def without_a_mouse(page: Page, address: str) -> None:
+    """A person is registered and their intake filled in and submitted, from the list of patients on, by keys alone."""
+    page.goto(f"{address}/patients/")
+    press_button(page, re.compile("New patient"))
+    page.wait_for_url(re.compile("/patients/new/"))
+    for field, typed in (
+        ("given_name", "".join(reversed(GIVEN))),
+        ("family_name", "".join(reversed(FAMILY))),
+        ("birth_date", f"0404{RANDOM.randrange(1960, 2000)}"),
+    ):
+        tab_to(page, f'input[name="{field}"]')
+        page.keyboard.type(typed)
+    tab_to(page, 'input[name="sex_at_birth"]')
+    page.keyboard.press("Space")
+    press_button(page, "Save and start intake")
+    page.locator("#step-identity.is-now").wait_for()
+    page.wait_for_load_state("networkidle")
+    press_button(page, "Continue")
+    tab_to(page, 'input[name="concern-androgenetic_alopecia"]')
+    page.keyboard.press("ArrowRight")
+    press_button(page, "Continue")
+    tab_to(page, '#step-health [data-part="heart"] input[value="none"]')
+    page.keyboard.press("Space")
+    press_button(page, "Continue")
+    tab_to(page, "#id_medicine_more")
+    page.keyboard.type("b01ac06 100 mg")
+    page.keyboard.press("Enter")
+    page.locator("#medicines-map").get_by_text("aspirin").wait_for()
+    check(page.locator("#id_medicines").input_value() == "b01ac06 100 mg", "the medicine was not added to the list")
+    for part in page.locator("#s-medicines [data-part]:not(:has([value=antiplatelet_single]))").all():
+        tab_to(page, f'#s-medicines [data-part="{part.get_attribute("data-part")}"] input[value="none"]')
+        page.keyboard.press("Space")
+    press_button(page, "Continue")
+    tab_to(page, 'input[data-zone-input="vertex"]')
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.type("75")  # what was there is selected: typing replaces it
+    check(page.locator("[data-total-area] b").inner_text().startswith("75"), "the table did not set the area")
+    press_button(page, re.compile("^7? *Review$"))
+    page.wait_for_url(re.compile("/review/"))
+    press_button(page, "Submit intake")
+    page.wait_for_url(re.compile(r"/intakes/[0-9a-f-]+/$"))
+    print("  by keyboard alone: register, intake, medicine by its code, zone and area, review, submit")
 
 
 def register_in_three_clicks(hand: Hand) -> tuple[str, str]:

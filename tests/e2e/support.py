@@ -213,3 +213,30 @@ class Hand:
         self.type('input[name="password"]', PASSWORD)
         self.click(self.page.locator('main form button[type="submit"], form button[type="submit"]').last)
         self.page.wait_for_url(re.compile(r"/(?!accounts/login)"))
+
+
+# ------------------------------------------------------------------ without a mouse
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Tab until the element has the focus, as somebody without a mouse does."""
+    page.locator(selector).first.wait_for(state="attached")
+    for _ in range(220):
+        if page.evaluate("selector => document.activeElement?.matches(selector)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise Failed(f"{selector} is not reached by Tab")
+
+
+def press_button(page: Page, name: str | re.Pattern[str]) -> None:
+    """Tab to the button of that name and press it."""
+    button = (
+        page.get_by_role("button", name=name).or_(page.get_by_role("link", name=name)).locator("visible=true").first
+    )
+    button.wait_for()
+    for _ in range(220):
+        if button.evaluate("element => element === document.activeElement"):
+            page.keyboard.press("Enter")
+            return
+        page.keyboard.press("Tab")
+    raise Failed(f"“{name}” is not reached by Tab")
