@@ -44,7 +44,7 @@ from sessions.calendar_grid import (
     wall,
     without,
 )
-from sessions.day import session_words
+from sessions.day import of_sessions, session_words
 from sessions.gaps import check_days, paced
 from sessions.models import Appointment, AppointmentStatus, Closure, WorkingHours
 from sessions.planner import Hours, is_barred
@@ -57,7 +57,7 @@ from sessions.queries import (
     rooms_of,
 )
 from sessions.resource_models import Absence
-from sessions.terms import terms_of
+from sessions.terms import cut_courses, terms_of
 
 VIEWS = {
     "day": gettext_lazy("Day"),
@@ -315,13 +315,21 @@ def read(choice: Choice, *, user: User, now: datetime) -> Read:
         .values(*_COLUMNS)
     )
     if choice.view in ("day", "agenda"):
-        rows = rows.annotate(sessions=F("course__plan__result__course__sessions"))
+        rows = rows.annotate(
+            sessions=F("course__plan__result__course__sessions"),
+            plan=F("course__plan"),
+            plan_status=F("course__plan__status"),
+            amends=F("course__plan__supersedes"),
+        )
     if choice.view == "agenda":
         rows = _only(rows.filter(site=site, patient__site_id__in=user.site_ids), choice)[: 2 * AGENDA_AT_MOST]
     page = reverse("sessions:appointment", args=[_SOMEBODY])  # once: a thousand look-ups would be most of the work
     visits, known_people, known_rooms = [], {line.pk for line in people}, {line.pk for line in rooms}
     named, may_move = user.may(Permission.PATIENT_READ), user.may(Permission.BOOKING_WRITE)
+    cut = cut_courses(row["plan"] for row in rows if row.get("amends"))
     for row in rows:
+        if "plan" in row:
+            row["sessions"] = of_sessions(row["plan"], row["sessions"], row["plan_status"], cut)
         visit = _visit(row, site=site, user=user, named=named, may_move=may_move, page=page)
         visits.append(visit)
         if visit.seen and visit.practitioner not in known_people:

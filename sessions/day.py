@@ -5,7 +5,7 @@ Everything comes from a fixed number of queries, however long the day is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -35,6 +35,7 @@ from sessions.queries import (
     visits_on,
 )
 from sessions.resource_queries import misfit_count
+from sessions.terms import cut_courses
 from sessions.wording import overbooked_words, short_day
 
 INTAKE_FRESH_DAYS = 70  # course.yaml, interval_limits.interrupted_after: then the intake is repeated
@@ -107,8 +108,16 @@ def day_of(*, day: date, site: Site, user: User, now: datetime, who: str = "all"
         visits_on(day, site=site, user=user)
         .select_related(None)
         .select_related("patient", "practitioner", "room", "site", "course")
-        .annotate(sessions_planned=F("course__plan__result__course__sessions"))
+        .annotate(
+            sessions_planned=F("course__plan__result__course__sessions"),
+            plan_status=F("course__plan__status"),
+            amends=F("course__plan__supersedes"),
+        )
     )
+    cut = cut_courses(visit.course.plan_id for visit in visits if visit.amends)
+    for visit in visits:
+        planned, status = visit.sessions_planned, visit.plan_status
+        visit.sessions_planned = of_sessions(visit.course.plan_id, planned, status, cut)
     mine = [visit for visit in visits if visit.practitioner_id == user.pk]
     rooms = list(rooms_of(site).order_by("name"))
     shown = mine if who == "me" else visits
@@ -177,6 +186,11 @@ def _rows(
             )
         )
     return rows
+
+
+def of_sessions(plan: int, planned: Any, status: str, cut: Mapping[int, int]) -> Any:
+    """How many sessions a visit is one of. Under a plan that was replaced it is one of no course any more."""
+    return None if status == PlanStatus.SUPERSEDED else cut.get(plan, planned)
 
 
 def session_words(number: int, planned: object) -> str:
@@ -407,9 +421,11 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
             )
         unbooked = unbooked_plans(user).filter(patient__site=site)
         total += unbooked.count()
-        for plan in _light(unbooked)[:WAITING_AT_MOST]:
+        listed = list(_light(unbooked)[:WAITING_AT_MOST])
+        cut = cut_courses(plan.pk for plan in listed if plan.supersedes_id)
+        for plan in listed:
             words = {"name": plan.patient.name, "day": short_day(plan.signed_at.astimezone(site.tz))}
-            sessions = plan.sessions_planned
+            sessions = cut.get(plan.pk, plan.sessions_planned)
             needs.append(
                 Need(
                     kind="",
