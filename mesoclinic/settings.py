@@ -287,7 +287,7 @@ _OF_A_VISIT = {"visible": "sessions.documents.visit_pdf_visible", "page": "sessi
 DOCUMENT_KINDS: dict[str, dict[str, Any]] = {
     "plan_record": {"template": "documents/plan_record.html", **_OF_A_PLAN},
     "plan_archive": {"template": "documents/plan_record.html", "variant": "pdf/a-3a", **_OF_A_PLAN},
-    "plan_patient": {"template": "documents/plan_patient.html", "fit": 2, **_OF_A_PLAN},
+    "plan_patient": {"template": "documents/plan_patient.html", "fit": 2, "leaves": 2, **_OF_A_PLAN},
     "consent": {"template": "documents/consent.html", "fit": 1, **_OF_A_PLAN},
     "aftercare": {"template": "documents/aftercare.html", "fit": 1, **_OF_A_PLAN},
     "quotation": {"template": "documents/quotation.html", "fit": 1, **_OF_A_PLAN},

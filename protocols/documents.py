@@ -24,7 +24,7 @@ from mesoclinic.documents.checking import print_token
 from mesoclinic.documents.models import Document
 from mesoclinic.errors import InvalidInput, NotAllowed
 from mesoclinic.ui import days
-from mesoclinic.ui.templatetags.ui import quantity
+from mesoclinic.ui.templatetags.ui import NBSP, quantity
 from patients.queries import allergy_chips
 from protocols.catalogue import DIRECTION_NAMES
 from protocols.computing import bare_edit, compute
@@ -265,15 +265,29 @@ def _concerns(plan: Plan, reader: Reader) -> list[Data]:
     rows = []
     for row in reader.concerns():
         described = known[row["key"]].patient_description if row["key"] in known else ""
+        said = _(row["severity"]) + (f" ({row['note']})" if row["note"] else "")
+        if described:
+            told = _after_colon(_(described).split(". ")[0].rstrip(".") + ".")
+            said = _("%(what)s: %(how)s") % {"what": said, "how": told}
         rows.append(
             {
                 "label": row["label"],
                 "severity": _(row["severity"]),
                 "note": row["note"],
-                "described": _(described).split(". ")[0].rstrip(".") + "." if described else "",
+                "said": said,
             }
         )
     return rows
+
+
+def _glued(stock: str) -> str:
+    """“10 mg/mL, vial 3 mL” breaks after its comma only."""
+    return ", ".join(part.replace(" ", NBSP).replace("/", "/\N{WORD JOINER}") for part in stock.split(", "))
+
+
+def _after_colon(sentence: str) -> str:
+    """Begun small, unless its first word is an abbreviation."""
+    return sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]
 
 
 def mixture_data(mixture: Any) -> Data:
@@ -292,7 +306,7 @@ def mixture_data(mixture: Any) -> Data:
                 "key": line.key,
                 "band": ((int(line.number) - 1) % 5 + 1) if not line.is_diluent else "s",
                 "name": line.name,
-                "stock": line.stock,
+                "stock": _glued(line.stock),
                 "is_diluent": line.is_diluent,
                 "volume_ml": line.volume_ml,
                 "dose": line.dose,
@@ -385,15 +399,16 @@ def _for_patient(reader: Reader, texts: Data) -> Data:
         "alarms": [
             {
                 "when": when,
-                "number": settings.EMERGENCY_NUMBER if contact == "emergency_number" else "",
+                "number": number,
+                "called": f"{when} {number}".strip(),
                 "signs": [
                     _(row["label"]).replace("degC", "°C") for row in texts["red_flags"] if row["contact"] == contact
                 ],
             }
-            for contact, when in (
-                ("emergency_number", _("Call the emergency number")),
-                ("immediately", _("Call us at once")),
-                ("same_day", _("Call us the same day")),
+            for contact, when, number in (
+                ("emergency_number", _("Call the emergency number"), settings.EMERGENCY_NUMBER),
+                ("immediately", _("Call us at once"), ""),
+                ("same_day", _("Call us the same day"), ""),
             )
         ],
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import formats, translation
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
@@ -17,6 +17,7 @@ from mesoclinic.audit import trail
 from mesoclinic.documents.actions import request_document
 from mesoclinic.documents.models import Document
 from mesoclinic.errors import InvalidInput, NotAllowed
+from mesoclinic.ui import days
 from mesoclinic.ui.templatetags.ui import quantity
 from protocols.documents import mixture_data, plan_context, plan_part, prepare_prints, zone_shares
 from protocols.enums import PlanStatus
@@ -73,7 +74,7 @@ def request_pack(*, site: Site, first: date, what: str, by: User) -> Document:
             if what == "quotations"
             else _("Nobody is booked whose plan is signed.")
         )
-    day = formats.date_format(first, "j F Y")
+    day = days.written(first, "date")
     title = {
         "day": _("Day pack, %(site)s, %(day)s") % {"site": site.name, "day": day},
         "week": _("Preparation sheets, %(site)s, week from %(day)s") % {"site": site.name, "day": day},
@@ -163,7 +164,7 @@ def _of_visit(visit: Appointment) -> Data:
     return {key: base[key] for key in kept} | {
         "number": visit.number,
         "of": terms_of(visit.course.plan).sessions,
-        "on": formats.date_format(starts, "l j F Y"),
+        "on": days.written(starts, "full"),
         "at": starts.strftime("%H:%M"),
         "room": visit.room.name,
         "site_name": visit.site.name,
@@ -184,14 +185,14 @@ def _preparation_context(visit: Appointment) -> Data:
     own = [row["syringes"] for row in plan.result.get("sessions") or [] if row.get("number") == visit.number]
     syringes = [mixture_data(mixture) for mixture in reader.mixtures(own[0] if own and own[0] is not None else None)]
     day = visit.starts_at.astimezone(visit.site.tz).date()
-    lots: dict[str, str] = {}
+    lots: dict[str, tuple[str, str]] = {}
     for lot in usable_lots(plan, visit.number, site=visit.site, today=day):  # the soonest to expire comes first
-        lots.setdefault(lot.product.ingredient.key, f"{lot.number}, {formats.date_format(lot.expires_on, 'j M Y')}")
+        lots.setdefault(lot.product.ingredient.key, (lot.number, days.written(lot.expires_on, "year")))
     raw = reader.contents.raw
     for syringe in syringes:
         last = {key for row in _raw_syringe(plan, syringe["label"], own) for key in row}
         for line in syringe["lines"]:
-            line["lot"] = lots.get(line["key"], "")
+            line["lot"], line["use_by"] = lots.get(line["key"], ("", ""))
             line["last"] = line["key"] in last
             storage = raw.get(line["key"], {}).get("storage") or {}
             line["mind"] = [
@@ -250,25 +251,26 @@ def _record_context(visit: Appointment) -> Data:
     if done is None:
         raise InvalidInput(_("This session has not been recorded yet."))
     at = done.performed_at.astimezone(visit.site.tz)
+    contents = Reader(visit.course.plan).contents
     return _of_visit(visit) | {
         "check_url": "",  # what was done does not go out of date
         "superseded": False,
         "performed_by": done.performed_by.name,
-        "performed_on": formats.date_format(at, "j F Y"),
+        "performed_on": days.written(at, "date"),
         "performed_time": at.strftime("%H:%M"),
         "nothing_changed": done.nothing_changed,
         "tolerance": done.tolerance,
         "note": done.note,
         "given": [
             {
-                "name": row.ingredient.name,
+                "name": contents.name(row.ingredient.key),
                 "syringe": row.syringe,
                 "planned_ml": str(row.planned_volume_ml),
                 "volume_ml": str(row.volume_ml),
                 "dose": str(row.dose.normalize()) if row.dose_unit else "",
                 "dose_unit": row.dose_unit,
                 "lot": row.lot.number if row.lot else "",
-                "expires": formats.date_format(row.lot.expires_on, "j M Y") if row.lot else "",
+                "expires": days.written(row.lot.expires_on, "year") if row.lot else "",
                 "why": row.deviation_reason,
             }
             for row in done.administrations.select_related("ingredient", "lot").order_by("syringe", "id")

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -34,6 +35,7 @@ MOST_PDF_BYTES = 20_000_000
 MOST_PAGES = 120
 MOST_PAGES_OF_A_PACK = 1000
 MOST_BYTES_OF_A_PACK = 100_000_000
+SIZES = ("", "fit-1", "fit-2", "fit-2 fit-3")  # classes of print.css, each smaller than the one before
 PAPERS = {"A4": "A4", "Letter": "letter"}
 FONT_FOLDER = "vendor/inter-ttf"  # made by scripts/vendor.py
 
@@ -90,20 +92,41 @@ def _parts(
 
 
 def _laid_out(name: str, title: str, language: str, context: dict[str, Any]) -> Any:
-    """The pages of one document. A kind with ``fit`` is set smaller, in three steps at most, to come out on so many."""
+    """The pages of one document. A kind with ``fit`` is set smaller, in three steps at most, to come out on so many.
+
+    A kind with ``leaves`` is so many pages; the second begins with an element ``id="leaf-2"``. Only the page that is
+    too full is set smaller.
+    """
     kind = settings.DOCUMENT_KINDS[name]
     zone = context.get("time_zone") or settings.TIME_ZONE
     paper = context.get("paper", "A4")
+    steps = [0] * kind.get("leaves", 1)
     with translation.override(language), timezone.override(ZoneInfo(zone)):
-        for size in ("", "fit-1", "fit-2", "fit-2 fit-3"):
+        while True:
+            sizes = [SIZES[step] for step in steps]
             html = template_engine.render(
                 kind["template"],
-                {**context, "title": title, "language": language, "kind": name, "size": size},
+                {**context, "title": title, "language": language, "kind": name, "size": sizes[0], "sizes": sizes},
             )
             pages = lay_out(html, paper=paper)
-            if len(pages.pages) <= kind.get("fit", MOST_PAGES):
-                break
-    return pages
+            full = [
+                number
+                for number, count in enumerate(_pages_of_leaves(pages, len(steps)))
+                if count > kind.get("fit", MOST_PAGES) // len(steps) and steps[number] < len(SIZES) - 1
+            ]
+            if not full:
+                return pages
+            for number in full:
+                steps[number] += 1
+
+
+def _pages_of_leaves(laid_out: Any, leaves: int) -> list[int]:
+    edges = [
+        next(number for number, page in enumerate(laid_out.pages) if f"leaf-{leaf}" in page.anchors)
+        for leaf in range(2, leaves + 1)
+    ]
+    edges = [0, *edges, len(laid_out.pages)]
+    return [after - before for before, after in pairwise(edges)]
 
 
 def render_html(html: str, *, paper: str = "A4") -> Pdf:

@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from mesoclinic.ui import scalp
+from mesoclinic.ui import days, scalp
 
 ART = Path(__file__).parent / "art"
 NBSP = "\N{NO-BREAK SPACE}"
@@ -495,8 +495,8 @@ def _place_session(session: dict[str, Any], weeks: int, dated: bool) -> None:
     x = axis_x(session["offset"], weeks)
     when = session["when"]
     if dated and when:
-        top, below = formats.date_format(when, "j M"), str(WORDS_OF_STATE[session["state"]])
-        told = formats.date_format(when, "j F Y")
+        top, below = days.written(when), str(WORDS_OF_STATE[session["state"]])
+        told = days.written(when, "date")
     else:
         top = _t("Day %(day)d") % {"day": session["offset"]}
         low, high = session["window"] or (session["offset"], session["offset"])
@@ -522,7 +522,7 @@ def _place_checkpoint(
     if not point["at_session"]:
         point["path"] = f"M{_r(x)} 92L{_r(x + 12)} 104L{_r(x)} 116L{_r(x - 12)} 104Z"
         if start:
-            point["top"] = formats.date_format(start + timedelta(days=point["offset"]), "j M")
+            point["top"] = days.written(start + timedelta(days=point["offset"]))
         else:
             point["top"] = _t("Day %(day)d") % {"day": point["offset"]}
         return side
@@ -550,7 +550,7 @@ def _months(start: date, weeks: int) -> list[dict[str, Any]]:
                 "rule": number > 0,
                 "middle": _r((left + right) / 2),
                 # A month that shows only a few days has no room for its name.
-                "name": formats.date_format(first, "M Y" if named_year and right - left > 70 else "M")
+                "name": days.written(first, "month_year" if named_year and right - left > 70 else "month")
                 if right - left > 34
                 else "",
             }
@@ -613,7 +613,7 @@ def _axis_told(sessions: list[dict[str, Any]], checkpoints: list[dict[str, Any]]
     parts = [str(session["title"]) for session in sessions]
     parts += [f"{point['name']}: {_t('day %(day)d') % {'day': point['offset']}}" for point in checkpoints]
     if today:
-        parts.append(_t("today is %(day)s") % {"day": formats.date_format(today, "j F Y")})
+        parts.append(_t("today is %(day)s") % {"day": days.written(today, "date")})
     return "; ".join(parts) + "."
 
 

@@ -12,6 +12,7 @@ from functools import cache
 from itertools import pairwise
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 Point = tuple[float, float]
 Span = tuple[float, float]
@@ -40,7 +41,7 @@ ZONES = {
         Zone(
             key="frontal",
             name=_("Front (hairline to 4 cm behind it)"),
-            short_name=_("Front"),
+            short_name=pgettext_lazy("zone", "Front"),
             path=(
                 "M240 101.4C262 101.9 280.3 104.5 292.3 107.5C295.3 131.5 299.9 155.9 308.9 187.9"
                 "C287.9 181.9 264 179.1 240 179.1C216 179.1 192.1 181.9 171.1 187.9"
@@ -53,7 +54,7 @@ ZONES = {
         Zone(
             key="temporal_left",
             name=_("Left temple"),
-            short_name=_("Left temple"),
+            short_name=pgettext_lazy("zone", "Left temple"),
             path=(
                 "M185.1 107.8C175.1 117.8 163.3 121.4 151.3 131.4C139.3 143.4 130.7 154.8 123.7 168.8"
                 "C117.7 184.8 114.1 193.8 111.1 205.8C132.1 199.8 148.4 194.5 167.4 188.5"
@@ -67,7 +68,7 @@ ZONES = {
         Zone(
             key="temporal_right",
             name=_("Right temple"),
-            short_name=_("Right temple"),
+            short_name=pgettext_lazy("zone", "Right temple"),
             path=(
                 "M294.9 107.8C304.9 117.8 316.7 121.4 328.7 131.4C340.7 143.4 349.3 154.8 356.3 168.8"
                 "C362.3 184.8 365.9 193.8 368.9 205.8C347.9 199.8 331.6 194.5 312.6 188.5"
@@ -81,7 +82,7 @@ ZONES = {
         Zone(
             key="mid_scalp",
             name=_("Mid-scalp"),
-            short_name=_("Mid-scalp"),
+            short_name=pgettext_lazy("zone", "Mid-scalp"),
             path=(
                 "M240 182.9C264 182.9 288.6 185.6 309.6 191.6C326.6 233.6 326.6 265.7 285.6 280.7"
                 "C274.8 266.8 257.5 259.1 240 259.1C222.5 259.1 205.2 266.8 194.4 280.7"
@@ -94,7 +95,7 @@ ZONES = {
         Zone(
             key="parietal_left",
             name=_("Left side (parietal)"),
-            short_name=_("Left side"),
+            short_name=pgettext_lazy("zone", "Left side"),
             path=(
                 "M167.1 191.8C148.1 197.8 131.6 203.5 110.6 209.5C105.6 233.5 103.9 250 103.9 270"
                 "C103.9 306 111.3 336.3 125.3 364.3C149.3 368.3 171.2 365.5 192.3 352.6"
@@ -108,7 +109,7 @@ ZONES = {
         Zone(
             key="parietal_right",
             name=_("Right side (parietal)"),
-            short_name=_("Right side"),
+            short_name=pgettext_lazy("zone", "Right side"),
             path=(
                 "M312.9 191.8C331.9 197.8 348.4 203.5 369.4 209.5C374.4 233.5 376.1 250 376.1 270"
                 "C376.1 306 368.7 336.3 354.7 364.3C330.7 368.3 308.8 365.5 287.7 352.6"
@@ -122,7 +123,7 @@ ZONES = {
         Zone(
             key="vertex",
             name=_("Crown (vertex)"),
-            short_name=_("Crown"),
+            short_name=pgettext_lazy("zone", "Crown"),
             path=(
                 "M240 262.9C260.4 262.9 277.5 272.8 287.7 290.4C297.9 308.1 297.9 327.9 287.7 345.6"
                 "C277.5 363.2 260.4 373.1 240 373.1C219.6 373.1 202.5 363.2 192.3 345.6"
@@ -135,7 +136,7 @@ ZONES = {
         Zone(
             key="occipital",
             name=_("Back (occipital)"),
-            short_name=_("Back"),
+            short_name=pgettext_lazy("zone", "Back"),
             path=(
                 "M285.4 355.6C306.5 368.5 329.8 371.6 353.8 367.6C327.8 415.6 288 436.1 240 436.1"
                 "C192 436.1 152.2 415.6 126.2 367.6C150.2 371.6 173.5 368.5 194.6 355.6"

@@ -19,12 +19,11 @@ from django.utils import formats
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic import reviews
 from mesoclinic.numbers import shown_number
-from mesoclinic.ui import drawings, icons, toasts
+from mesoclinic.ui import days, drawings, icons, toasts
 
 register = template.Library()
 
@@ -98,18 +97,12 @@ def money(value: Any, currency: str | None = "") -> str:
     return f"{shown}{NBSP}{currency}" if currency else shown
 
 
-_DAYS = {"": "j M", "year": "j M Y", "weekday": "D j M", "long": "l j F", "full": "l j F Y"}
-_SMALL = {"": "j b", "year": "j b Y", "weekday": "D j b"}  # months are written small: 24 nov
-_DAYS_IN = {"fr": _SMALL, "es": _SMALL | {"long": r"l j \d\e F", "full": r"l j \d\e F \d\e Y"}}
-
-
 @register.filter(expects_localtime=True)
 def day(value: Any, form: str = "") -> str:
     """24 Nov; "year" 24 Nov 2026; "weekday" Tue 24 Nov; "long" Tuesday 24 November; "full" the same with its year."""
     if isinstance(value, str):
         value = parse_date(value) or parse_datetime(value)
-    written = _DAYS | _DAYS_IN.get(get_language() or "", {})
-    return formats.date_format(value, written[form]) if isinstance(value, date) else ""
+    return days.written(value, form) if isinstance(value, date) else ""
 
 
 @register.filter(expects_localtime=True)
