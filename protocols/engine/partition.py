@@ -78,8 +78,6 @@ class SyringeRules:
     def best(self, mask: int) -> Groups:
         """The chosen mixtures, as masks: the fewest; then the fewest hurried pairs within one; then the most
         ingredients that can be diluted; then the earliest syringe for each ingredient in key order."""
-        if not mask:
-            return ()
         count = self.fewest(mask)
         if count == 1:
             return (mask,)

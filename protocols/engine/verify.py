@@ -313,8 +313,7 @@ class _Second:
         points = Fraction(0)
         for band in self.needle["spacing_rule"]:
             low, high = _fraction(band["area_cm2_from"]), _fraction(band["area_cm2_up_to"])
-            if area > low:
-                points += (min(area, high) - low) / _fraction(band["area_per_point_cm2"])
+            points += max(Fraction(0), min(area, high) - low) / _fraction(band["area_per_point_cm2"])
         self.points = (points * 2 + 1) // 2  # halves rounded up
         self.step = _fraction(self.needle["draw_step"]["value"])
 
@@ -350,14 +349,8 @@ class _Second:
     def _usual(self, key: str) -> Fraction:
         """The usual volume of an ingredient, in whole steps, inside its own limits and what is in stock."""
         volume = self.things[key]["per_session"]["volume"]
-        strength = _fraction(self.things[key]["stock"]["concentration"])
-        ceiling = min(
-            _fraction(volume["max"]), _fraction(self.things[key]["per_session"]["max_dose"]["value"]) / strength
-        )
-        least, most = -(-_fraction(volume["min"]) // self.step), ceiling // self.step
-        usual = (_fraction(volume["usual"]) / self.step * 2 + 1) // 2  # halves rounded up
-        steps = max(least, min(most, usual))
-        return min(steps, self._bounds(key)[1] // self.step) * self.step
+        usual = (_fraction(volume["usual"]) / self.step * 2 + 1) // 2 * self.step  # halves rounded up
+        return min(max(self._least(key), usual), self._bounds(key)[1] // self.step * self.step)
 
     def _mixture(self) -> None:
         answer = self.answer
@@ -463,7 +456,7 @@ class _Second:
         said = {(row["pair"], *sorted(row["ingredients"])) for row in syringe["use_immediately"]}
         self.same(f"{path}.use_immediately", sorted(said), sorted(hurried))
         largest = max(_fraction(volume) for volume in self.needle["syringe"]["volumes"])
-        count = max(1, -(-total // largest))
+        count = -(-total // largest)
         self.same(f"{path}.drawn_as.count", syringe["drawn_as"]["count"], int(count))
         self.number(f"{path}.drawn_as.each_ml", _fraction(syringe["drawn_as"]["each_ml"]) * count, total)
         for line in lines:

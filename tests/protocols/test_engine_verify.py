@@ -261,7 +261,7 @@ def screened(rules: dict[str, Any], held: str = "a", **said: Any) -> tuple[dict[
 def test_each_rule_that_fires_is_told_where_it_belongs() -> None:
     expected, made = screened(
         {
-            "stop": rule("absolute", refer="doctor"), "out": rule("exclude", "b", "c"),
+            "stop": rule("absolute", refer="doctor"), "out": rule("exclude", "b", "c", refer="lab"),
             "all_out": rule("exclude", refer="lab"), "warn": rule("caution"), "warn_a": rule("caution", "a", "b"),
             "warn_c": rule("caution", "c", refer="eye"), "warn_a2": rule("caution", "a", refer="ear"),
             "warn_all": rule("caution", refer="skin"), "say": rule("info"), "say_b": rule("info", "b"),
@@ -272,7 +272,7 @@ def test_each_rule_that_fires_is_told_where_it_belongs() -> None:
     assert expected == {
         "rules_fired": fired, "blocks": ["stop"], "cautions": ["warn", "warn_a", "warn_a2", "warn_all"],
         "infos": ["say"], "excluded_by_rule": [["out", "b"], ["out", "c"]],
-        "referrals": [["doctor", "stop"], ["ear", "warn_a2"], ["lab", "all_out"], ["skin", "warn_all"]],
+        "referrals": [["doctor", "stop"], ["ear", "warn_a2"], ["lab", "all_out"], ["lab", "out"], ["skin", "warn_all"]],
         "missing": [], "status": "blocked",
     }  # fmt: skip
     assert made.excluded == {"b", "c"}
@@ -374,12 +374,12 @@ def test_questions_are_told_with_their_rules_and_waivers() -> None:
 )
 def test_a_stage_sets_the_severity(facts: dict[str, Any], recorded: str, severity: str) -> None:
     def scale(key: str, fact: str | None, sex: str, **bands: str) -> dict[str, Any]:
-        stages = [{"code": code.removeprefix("s"), "band": band} for code, band in bands.items()]
+        stages = [{"code": code.strip("s_"), "band": band} for code, band in bands.items()]
         return {"key": key, **({"fact": fact} if fact else {}), "applies_to_sex": sex, "stages": stages}
 
     scales = [
         scale("first", "stage", "any", s0="none", I="moderate", II="severe"), scale("second", "inr", "any", s2="mild"),
-        scale("hers", "hers", "female", I="severe"), scale("unasked", None, "any", I="severe"),
+        scale("hers", "hers", "female", I="severe"), scale("unasked", None, "any", None_="severe"),
     ]  # fmt: skip
     names = [row["key"] for row in scales]
     concerns = [{"key": "x", "severity_scales": names}, {"key": "y", "severity_scales": []}]
@@ -415,7 +415,7 @@ def test_bounds_of_an_ingredient() -> None:
         (("0.5", "1", "2"), "20", None, "0.5", "1", "2"),
         (("0.52", "0.92", "1.98"), "20", None, "0.55", "0.9", "1.95"),  # inwards; the usual to the nearest step
         (("0.52", "0.925", "1.98"), "20", None, "0.55", "0.95", "1.95"),  # halves up
-        (("0.52", "0.53", "2"), "20", None, "0.55", "0.55", "2"),  # not below the least that can be drawn
+        (("0.52", "0.52", "2"), "20", None, "0.55", "0.55", "2"),  # not below the least that can be drawn
         (("0.5", "1.97", "1.98"), "20", None, "0.5", "1.95", "1.95"),  # nor above the most
         (("0.5", "1.5", "2"), "10", None, "0.5", "1", "1"),  # the dose allows 1 mL
         (("0.5", "1", "2"), "20", "0.75", "0.5", "0.75", "0.75"),
@@ -1250,6 +1250,7 @@ def test_a_diluent_has_no_value_of_its_own_and_a_prescription_needs_leave() -> N
     row["lines"][0]["prescription_only"] = True
     for allowed, found in ((True, []), (False, ["s.a prescription_not_allowed"])):
         made = syringes(policy={"allow_prescription": allowed})
+        assert told(made, syringe(a="1")) == []
         made.things["a"]["regulatory"] = {"prescription_only": True}
         assert told(made, row) == found
 
@@ -1287,6 +1288,14 @@ def test_limits_of_a_session() -> None:
     assert session(one, mixing=dry) == []
 
 
+def test_what_was_found_of_a_diluent_is_told() -> None:
+    made = syringes(stock={"w": "3.05", "a": "9"})
+    made._session("s", [syringe("A", a="1", w="3.5")])
+    assert [(row.code, row.expected, row.found) for row in made.found if row.code.startswith(("dil", "too"))] == [
+        ("diluted_too_far", "3/4", "7/9"), ("too_much_diluent", "61/20", "7/2"),
+    ]  # fmt: skip
+
+
 def test_labels_of_a_session() -> None:
     made = syringes(pairs=[("a", "b", "never_mix")])
     made._session("s", [syringe("B", a="1"), syringe("A", b="1")])
@@ -1317,3 +1326,54 @@ def test_pairs_families_and_the_budget_of_a_session() -> None:
     assert session(together, mixing=families({"classes": ["drug"], "ingredients": ["a"], "max": 1})) == []
     assert session({**together, "w": "1"}, policy={"ingredient_budget": Decimal(16)}) == []  # 4 × 2 × 2, no diluent
     assert session({**together, "w": "1"}, policy={"ingredient_budget": Decimal("15.9")}) == ["over_budget"]
+
+
+def whole(first: dict[str, str], edits: list[dict[str, Any]], **said: Any) -> list[str]:
+    """An answer of two sessions, the second like the first where it is not said otherwise."""
+    rows = [syringe("A", **first)]
+    answer = {
+        "syringes": rows, "sessions": [], "edits": edits, "total_volume_ml": rows[0]["volume_ml"], "cautions": [],
+        "course": {"sessions": 2}, **said,
+    }  # fmt: skip
+    made = syringes(answer=answer, points=Fraction(50), target=Fraction(2))
+    made.needle["volume_per_point"] = {"min": "0.02"}
+    made._mixture()
+    return [f"{row.path} {row.code}" for row in made.found]
+
+
+def test_a_mixture_as_a_whole() -> None:
+    right, add = {"a": "1", "b": "1"}, {"op": "add", "ingredient": "c"}
+    assert whole(right, []) == whole({"a": "1", "w": "1"}, []) == []
+    assert whole(right, [], total_volume_ml="1") == ["total_volume_ml differs"]
+    assert whole(right, [add]) == ["edits.add edit_not_carried_out"]
+    assert whole({"a": "1"}, []) == ["syringes short_without_need"]
+    assert whole({"a": "1"}, [{"op": "add", "ingredient": "a"}]) == []  # by hand it may be so
+    assert whole({"a": "0.9"}, [{"op": "add", "ingredient": "a"}]) == ["cautions.volume_below_minimum differs"]
+    assert whole(right, [], sessions=[{"number": 2, "syringes": [syringe("B", a="1")]}]) == [
+        "sessions.2.labels differs"
+    ]
+
+
+def test_why_each_is_left_out_and_at_what_it_could_be_drawn() -> None:
+    def found(reason: str, key: str = "b", version: str = "1.1", **ranges: str) -> list[str]:
+        row = {"ingredient": key, "reason_code": reason, "range": ranges or None}
+        made = choosing(
+            excluded={"c"}, active={"a", "b", "c"},
+            answer={
+                "left_out": [row, {"ingredient": "c" if key == "b" else "b", "reason_code": "screened", "range": None}],
+                "engine_version": version, "syringes": [{"lines": [{"ingredient": "a"}]}], "sessions": [],
+            },
+        )  # fmt: skip
+        made._lines_and_left_out()
+        return [f"{each.path} {each.code}" for each in made.found]
+
+    drawn = {"volume_min_ml": "0.5", "volume_usual_ml": "1", "volume_max_ml": "1.50"}
+    assert found("adds_too_little", **drawn) == []
+    assert found("screened", **drawn) == ["left_out.b wrong_reason"]
+    assert found("adds_too_little") == ["left_out.b.range differs"]
+    assert found("adds_too_little", **{**drawn, "volume_usual_ml": "1.05"}) == ["left_out.b.range differs"]
+    assert found("adds_too_little", version="1.0") == []
+    assert found("screened", key="d", **drawn) == [
+        "left_out differs", "left_out.d wrong_reason", "left_out.d.range differs", "left_out.b wrong_reason",
+        "left_out.b.range differs",
+    ]  # fmt: skip
