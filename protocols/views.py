@@ -462,6 +462,7 @@ def _plan_page(
         "seen_revision": plan.revision,
         "changed_since": False,
         "differences": _differences(plan),
+        "left_behind": _left_behind(plan),
         "amended_by": plan.amendments.exclude(status=PlanStatus.DISCARDED).first(),
     }
     template = "protocols/plan_swap.html" if request.htmx else "protocols/plan.html"
@@ -474,6 +475,16 @@ def _differences(plan: Plan) -> list[str] | None:
     if before is None or not (speaks(plan.engine_version) and speaks(before.engine_version)):
         return None
     return [*what_if.in_words(before.result, plan.result, plan), *Reader(plan).edit_changes(before)]
+
+
+def _left_behind(plan: Plan) -> list[tuple[Plan, list[dict[str, Any]]]]:
+    """The versions that this one has replaced and under which visits are still booked, with these."""
+    found, older, today = [], plan.supersedes, timezone.localdate(timezone=plan.patient.site.tz)
+    while older is not None and plan.status in (PlanStatus.SIGNED, PlanStatus.ACTIVE):
+        if ahead := [row for row in session_dates(older) if row["starts_at"].date() >= today]:
+            found.append((older, ahead))
+        older = older.supersedes
+    return found
 
 
 def _by_hand(plan: Plan) -> list[str]:

@@ -28,7 +28,7 @@ from sessions.followup_models import KIND_LABELS
 from sessions.models import Appointment, AppointmentStatus
 from sessions.permissions import IN_FORCE
 from sessions.queries import FREE_AGAIN, visits_of
-from sessions.terms import terms_of
+from sessions.terms import cut_courses, terms_of
 
 KINDS = ("intakes", "plans", "sessions", "messages", "documents")
 
@@ -73,6 +73,7 @@ class Record:
     shown: Plan | None = None  # whose course is drawn: the one in force, else the last that was completed
     draft: Plan | None = None
     booked: dict[int, Appointment] = field(default_factory=dict)  # sessions of the plan in force, by number
+    left_behind: list[Appointment] = field(default_factory=list)  # still booked under a version that was replaced
     merged: list[tuple[str, Record]] = field(default_factory=list)  # number and history of each record merged into it
 
 
@@ -93,6 +94,13 @@ def read(patient: Patient, *, user: User) -> Record:
             for visit in record.visits
             if visit.course.plan_id == record.shown.pk and visit.status not in FREE_AGAIN
         }
+    if record.in_force is not None:
+        older = _replaced_by(record.in_force, record.plans)
+        record.left_behind = [
+            visit
+            for visit in record.visits
+            if visit.course.plan_id in older and visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)
+        ]
     if patient.holds_merged_records:
         merged = patients_visible_to(user).filter(merged_into=patient).order_by("number")
         record.merged = [(other.display_number, read(other, user=user)) for other in merged]
@@ -120,6 +128,16 @@ def _plans(patient: Patient, user: User) -> list[Plan]:
     if shown is not None:
         shown.result = Plan.objects.values_list("result", flat=True).get(pk=shown.pk)
     return plans
+
+
+def _replaced_by(plan: Plan, plans: Sequence[Plan]) -> set[int]:
+    """The versions before this one, by primary key."""
+    supersedes, found = {row.pk: row.supersedes_id for row in plans}, set()
+    version = plan.supersedes_id
+    while version is not None:
+        found.add(version)
+        version = supersedes.get(version)
+    return found
 
 
 def _shown(plans: Sequence[Plan]) -> Plan | None:
@@ -205,8 +223,10 @@ _PLAN_CHIPS = {
 
 
 def _plan_events(plans: Iterable[Plan], *, user: User) -> Iterable[Event]:
+    plans = list(plans)
+    cut = cut_courses(plan.pk for plan in plans if plan.supersedes_id)
     for plan in plans:
-        sessions = plan.sessions_planned  # type: ignore[attr-defined]
+        sessions = cut.get(plan.pk, plan.sessions_planned)  # type: ignore[attr-defined]
         words = [ngettext("%(n)s session", "%(n)s sessions", sessions) % {"n": sessions}] if sessions else []
         if plan.signed_at and plan.signed_by:
             words.append(_("signed by %(who)s") % {"who": plan.signed_by})
@@ -354,9 +374,18 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
             for visit in record.visits
             if visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)
             and visit.starts_at.astimezone(visit.site.tz).date() <= today
+            and visit not in record.left_behind
         ),
         None,
     )
+    if record.left_behind and record.in_force is not None and user.may(Permission.BOOKING_WRITE):
+        steps.append(
+            Step(
+                label=_("Book the amended course"),
+                url=reverse("sessions:course_book", args=[record.in_force.public_id]),
+                icon="cal",
+            )
+        )
     if visit is not None and user.may(Permission.SESSION_WRITE):
         steps.append(
             Step(
@@ -393,7 +422,7 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
         )
     if record.in_force is not None and user.may(Permission.BOOKING_WRITE):
         missing = terms_of(record.in_force).sessions - len(record.booked)
-        if missing > 0:
+        if missing > 0 and not record.left_behind:
             steps.append(
                 Step(
                     label=_("Book course") if not record.booked else _("Book the rest"),

@@ -127,6 +127,8 @@ def patient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             "events": timeline.events_of(record, user=request.user, now=now, kind=kind),
             "kind": kind if kind in timeline.KINDS else "",
             "next_visit": timeline.next_visit(record, now=now),
+            "left_behind": record.left_behind,
+            "in_force": record.in_force,
             "waiting": timeline.waiting_messages(record.messages),
             "syringes": planned_syringes(record.in_force, 1)
             if record.in_force and request.user.may(Permission.PLAN_READ)

@@ -15,8 +15,8 @@ from django.utils import timezone
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidTransition
-from protocols import presence, queries
-from protocols.actions import create_plan, edit_plan, stop_plan
+from protocols import presence, queries, views
+from protocols.actions import amend_plan, create_plan, edit_plan, sign_plan, stop_plan
 from protocols.enums import PlanStatus
 from protocols.models import FormularyVersion, Plan, PlanStop
 from protocols.queries import unacknowledged_rules, unsettled_facts
@@ -573,3 +573,21 @@ def test_a_restarted_server_and_a_closed_tab_lose_no_edit(draft: Plan, ada: User
 
     assert 'value="0.75"' in text and "128 mmHg" in text and 'data-revision="2"' in text
     assert after.post(url(draft, "plan_undo"), {"revision": 2}).status_code == 302
+
+
+def test_visits_left_under_the_version_before_stand_on_the_plan_in_force(
+    signed: Plan, ada: User, sign_in, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, who = timezone.now(), {"practitioner": "Dr Ada Moreau", "site": "Lyon"}
+    dates = [{"number": n, "starts_at": now + timedelta(days=28 * (n - 2)), **who} for n in (1, 2, 3)]
+    monkeypatch.setattr(views, "session_dates", lambda plan: dates if plan.version == 1 else [])
+    amended = settled(amend_plan(plan=signed, by=ada), by=ada)
+    client = sign_in(ada)
+    assert client.get(url(amended)).context["left_behind"] == []  # while it is a draft the old version is in force
+    sign_plan(plan=amended, revision=amended.revision, password=factories.PASSWORD, by=ada)
+
+    page = client.get(url(amended))
+    text = page.content.decode()
+    assert "2 visits are still booked under version 1:" in text  # what is past is no longer to be moved
+    assert reverse("sessions:course_book", args=[amended.public_id]) in text.split('id="left-behind"')[1][:900]
+    assert "still booked under" not in client.get(url(signed)).content.decode()

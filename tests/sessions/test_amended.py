@@ -14,8 +14,10 @@ from mesoclinic.errors import DomainError, InvalidInput
 from mesoclinic.messaging.models import Message, MessageState
 from protocols.models import Plan
 from sessions.actions import book_appointment, book_course, cancel_appointment
+from sessions.calendar import Choice, read
+from sessions.day import day_of
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession
-from sessions.terms import terms_of
+from sessions.terms import cut_courses, terms_of
 from tests.sessions import factories as make
 
 
@@ -201,3 +203,68 @@ def test_page_books_a_course_of_which_everything_stays(done, course, ada, cleo, 
     given = {"practitioner": str(ada.public_id), "earliest": today(lyon).isoformat()}
     assert client.post(url, given).status_code == 302
     assert Appointment.objects.filter(course__plan=amended, status="booked").count() == 3
+
+
+# ------------------------------------------------------------------ what is said of it elsewhere
+
+
+def test_many_amended_courses_are_counted_as_one_is(done, ada, lyon, django_assert_num_queries) -> None:
+    plan = done(2)
+    amended = make.plan(patient=plan.patient, by=ada, severity="severe", supersedes=plan)
+    whole = make.plan(patient=make.patient(by=ada, given_name="Else"), by=ada)
+    with django_assert_num_queries(3):
+        assert cut_courses([amended.pk, whole.pk, plan.pk]) == {amended.pk: 3}
+    assert terms_of(amended).sessions == 3
+    with django_assert_num_queries(0):
+        assert cut_courses([]) == {}
+
+
+def test_the_day_and_the_calendar_count_the_sessions_that_are_left(done, course, ada, lyon, every_day) -> None:
+    plan = done(2)
+    amended = make.plan(patient=plan.patient, by=ada, severity="severe", supersedes=plan)
+    left = course.appointments.filter(status="booked").order_by("number").first()
+    assert said_of(left, ada, lyon) == {"Session 3"}  # under a version that was replaced: of no course any more
+
+    booked = book_course(plan=amended, site=lyon, practitioner=ada, earliest=today(lyon), by=ada)
+
+    visits = booked.appointments.order_by("number")
+    assert [said_of(visit, ada, lyon) for visit in visits] == [{f"Session {n} of 3"} for n in (1, 2, 3)]
+
+
+def said_of(visit, user, site) -> set[str]:
+    """What the day list and the calendar's day say of a visit."""
+    day, now = visit.starts_at.astimezone(site.tz).date(), timezone.now()
+    (row,) = [row for row in day_of(day=day, site=site, user=user, now=now).rows if row.visit.pk == visit.pk]
+    shown = read(Choice(site=site, home=True, view="day", day=day, today=day), user=user, now=now)
+    return {row.session, *(found.session for found in shown.visits if found.id == visit.public_id)}
+
+
+def test_what_is_left_under_the_old_version_stands_first_on_the_record(
+    done, course, ada, cleo, lyon, every_day, sign_in
+) -> None:
+    plan = done(1)
+    amended = make.plan(patient=plan.patient, by=ada, supersedes=plan)
+    client, record = sign_in(cleo), reverse("sessions:patient", args=[plan.patient.public_id])
+    page = client.get(record)
+    assert "3 visits are still booked under version 1, which plan 1.2 has replaced:" in page.content.decode()
+    step = page.context["steps"][0]
+    assert (step.label, step.url) == (
+        "Book the amended course",
+        reverse("sessions:course_book", args=[amended.public_id]),
+    )
+    assert [step.label for step in page.context["steps"]].count("Book course") == 0
+
+    book_course(plan=amended, site=lyon, practitioner=ada, earliest=today(lyon), by=ada)
+    page = client.get(record)
+    assert "still booked under" not in page.content.decode() and page.context["left_behind"] == []
+
+
+def test_a_visit_of_today_under_the_old_version_is_not_offered_for_recording(done, course, ada, sign_in) -> None:
+    plan = done(1)
+    visit = course.appointments.get(number=2)
+    at = timezone.now() - timedelta(minutes=1)
+    Appointment.objects.filter(pk=visit.pk).update(starts_at=at, ends_at=at + timedelta(minutes=38))
+    record = reverse("sessions:patient", args=[plan.patient.public_id])
+    assert "Record session 2" in sign_in(ada).get(record).content.decode()
+    make.plan(patient=plan.patient, by=ada, supersedes=plan)
+    assert "Record session 2" not in sign_in(ada).get(record).content.decode()
