@@ -50,8 +50,15 @@ document.addEventListener("plan-changed", (event) => {
 });
 
 // One click into a volume, and what is typed replaces it.
+// The click that brought the focus would take the selection away again; what follows it is the person's own.
+let entered = null;
 document.addEventListener("focusin", (event) => {
-  if (event.target.matches?.("form[data-volume] input[name=volume_ml]")) setTimeout(() => event.target.select());
+  entered = event.target.matches?.("form[data-volume] input[name=volume_ml]") ? event.target : null;
+  entered?.select();
+});
+document.addEventListener("click", (event) => {
+  if (event.target === entered) entered.select();
+  entered = null;
 });
 
 // A volume shows what the server has, unless somebody is typing in it just now.
