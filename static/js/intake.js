@@ -143,6 +143,8 @@ let saving = false;
 let again = false;
 let unsaved = false;
 let out = false; // signed out meanwhile: the page's token is no longer good
+let away = false; // no server
+let going = false; // what was typed is kept, the form may be sent
 let stopped = false; // somebody else saved: only the person decides what happens next
 
 const say = (text) => {
@@ -197,6 +199,7 @@ const save = async () => {
   try {
     let answer = await post();
     if (answer.status === 403 && (await renewToken())) answer = await post();
+    away = false;
     const json = (answer.headers.get("Content-Type") ?? "").startsWith("application/json");
     out = !json;
     if (out) {
@@ -219,6 +222,7 @@ const save = async () => {
       }
     }
   } catch {
+    away = true;
     say(form.dataset.wordsFailed);
     timer = setTimeout(save, RETRY);
   }
@@ -227,6 +231,15 @@ const save = async () => {
     again = false;
     save();
   }
+};
+
+// True once the server has what was typed, or has refused it for a reason that its page shows.
+const arrived = async () => {
+  // Once at least: a form that is just being sent does not let itself be sent again.
+  do await new Promise((resolve) => setTimeout(resolve, 50));
+  while (saving);
+  await save();
+  return !out && !away;
 };
 
 const changed = () => {
@@ -255,30 +268,19 @@ if (form && state) {
     choosePattern(button.dataset.pattern);
     changed();
   });
+  // A page that is left takes what was typed with it: first it arrives, and only then one goes on.
   form.addEventListener("submit", (event) => {
     clearTimeout(timer);
-    if (out) {
-      event.preventDefault();
-      const button = event.submitter;
-      renewToken().then((renewed) => {
-        out = !renewed;
-        if (renewed) form.requestSubmit(button);
-        else say(form.dataset.wordsOut);
-      });
-      return;
-    }
-    if (saving) {
-      // The revision on the page is about to change: send after it did.
-      event.preventDefault();
-      again = false;
-      const button = event.submitter;
-      const wait = setInterval(() => {
-        if (saving) return;
-        clearInterval(wait);
-        form.requestSubmit(button);
-      }, 50);
-    }
+    if (going || !(unsaved || saving || out)) return;
+    event.preventDefault();
+    const button = event.submitter;
+    arrived().then((there) => {
+      if (!there) return;
+      going = true; // also where an answer was refused: the page that comes back says which
+      form.requestSubmit(button);
+    });
   });
+  addEventListener("pageshow", () => (going = false));
   document.addEventListener("click", (event) => {
     const to = event.target.closest("[data-to]");
     if (!to || event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -39,7 +39,7 @@ OF_COLOUR = ["color-contrast", "link-in-text-block"]
 RANDOM = random.Random(time.time_ns())
 GIVEN, FAMILY = ("".join(RANDOM.choices("bcdfghklmnprstvz", k=9)).capitalize() for _ in "12")
 BORN = f"19{RANDOM.randrange(60, 99)}-{RANDOM.randrange(1, 12):02}-{RANDOM.randrange(1, 28):02}"
-EXPECTED = ("409", "422", "ERR_INTERNET_DISCONNECTED", "Failed to fetch")  # brought about on purpose
+EXPECTED = ("409", "422", "status of 403", "ERR_INTERNET_DISCONNECTED", "Failed to fetch")  # brought about on purpose
 SAVED = re.compile("Last saved")
 
 
@@ -67,6 +67,7 @@ def main() -> int:
             close_the_tab(context, page, intake)
             no_server(page, intake)
             two_tabs(context, intake)
+            timed_out(hand, intake)
             page.goto(intake)
             screening_speaks(page)
             medicines_are_mapped(page)
@@ -214,6 +215,25 @@ def two_tabs(context: BrowserContext, intake: str) -> None:
     check(first.locator("#id_note").input_value() == "From the first tab", "it was overwritten silently")
     first.close()
     second.close()
+
+
+def timed_out(hand: Hand, intake: str) -> None:
+    """Signed out, and a button pressed before the page could notice: it stays, and goes on after signing in."""
+    page = hand.page
+    page.goto(f"{intake}?step=wishes")
+    page.wait_for_load_state("networkidle")
+    page.context.clear_cookies()
+    page.locator("#id_note").fill("Typed after the log-in had ended")
+    page.get_by_role("button", name="Save draft").click()
+    page.get_by_text("You are signed out").wait_for()
+    check(page.locator("#id_note").input_value() == "Typed after the log-in had ended", "what was typed was lost")
+    again = Hand(page.context.new_page(), hand.address)
+    again.sign_in("lena@tilleuls.example")
+    again.page.close()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save draft").click()
+    page.goto(f"{intake}?step=wishes")
+    check(page.locator("#id_note").input_value() == "Typed after the log-in had ended", "it was not saved")
 
 
 def go_to(page: Page, step: str) -> None:
