@@ -54,7 +54,7 @@ def request_visit_pdf(*, appointment: Appointment, kind: str, by: User) -> Docum
 
 
 def prepare_dated_prints(plan: Plan, *, by: User) -> None:
-    """What the patient takes along after a booking, with its dates; begun as soon as the booking is kept."""
+    """What the patient takes along after a booking or a move, with its dates; begun as soon as that is kept."""
     kinds = ("plan_patient", "course_schedule")
     transaction.on_commit(lambda: prepare_prints(plan, by=by, kinds=kinds), robust=True)
 

@@ -21,6 +21,7 @@ from protocols.models import Plan
 from sessions import followups, mails
 from sessions.actions import book_appointment, check_in_reach, check_open, check_practitioner, in_words
 from sessions.availability import Turnover
+from sessions.documents import prepare_dated_prints
 from sessions.gaps import check_days, check_intervals, paced
 from sessions.locks import lock_time
 from sessions.models import Appointment, AppointmentStatus, Course, Room
@@ -222,6 +223,7 @@ def move_appointment(
             wanted.append(_apply(place, reason=said if way.outside and own else ""))
         wanted.sort(key=lambda moved: moved.number)
         _write(wanted, by=by)
+        prepare_dated_prints(visit.course.plan, by=by)
         trail.record(
             "appointment.moved",
             by=by,

@@ -64,10 +64,11 @@ def main(threads: int, processes: int, rounds: int, crowd: int) -> int:
         from django.core.management import call_command
         from django.db import connection, connections
 
-        from sessions import actions
+        from sessions import actions, moving
         from tests.sessions import races
 
-        actions.prepare_dated_prints = lambda plan, by: None  # type: ignore[assignment] # prints need a whole formulary
+        for module in (actions, moving):  # prints need a whole formulary
+            module.prepare_dated_prints = lambda plan, by: None  # type: ignore[attr-defined]
         call_command("migrate", verbosity=0)
         house = races.clinic(people=max(threads, processes, crowd))
         print(f"{connection.vendor}: {threads} threads, {processes} processes, {rounds} round(s) of each contest")

@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,15 @@ from django.utils import timezone
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.documents import actions, rendering, storage
+from mesoclinic.documents.checking import state_of
 from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
 from protocols.documents import request_plan_pdf
 from protocols.models import Ingredient, Plan, Product
-from sessions.actions import book_course
+from sessions.actions import book_course, cancel_appointment
 from sessions.documents import pack_visible, request_pack, request_visit_pdf, visit_pdf_visible
 from sessions.models import Administration, Appointment, Lot, TreatmentSession
+from sessions.moving import Target, move_appointment
 from tests import factories
 from tests.factories_protocols import published_formulary, signed_plan
 from tests.mesoclinic.documents.prints import check_places, check_tags, snapshot, text_of
@@ -216,6 +218,35 @@ def test_booking_makes_the_dated_prints_ahead_of_need(
     assert set(ahead) == {"plan_patient", "course_schedule"}
     assert ahead["plan_patient"] == request_plan_pdf(plan=plan, by=ada)
     assert [row["time"] for row in ahead["plan_patient"].context["sessions"]] == ["09:00"] * 4
+
+
+def test_a_moved_visit_makes_the_dated_prints_anew_and_a_cancelled_one_none(
+    visit: Appointment, ada: User, cleo: User, django_capture_on_commit_callbacks: Any
+) -> None:
+    before = request_plan_pdf(plan=visit.course.plan, by=ada)
+    later = Target(starts_at=visit.starts_at + timedelta(hours=3), practitioner=ada, room=visit.room)
+    with django_capture_on_commit_callbacks(execute=True):
+        move_appointment(appointment=visit, target=later, rest="keep", by=cleo)
+    ahead = {row.kind: row for row in Document.objects.exclude(pk=before.pk)}
+    assert set(ahead) == {"plan_patient", "course_schedule"}
+    for row in ahead.values():
+        assert [entry["time"] for entry in row.context["sessions"]] == ["12:00", "09:00", "09:00", "09:00"]
+        assert state_of(row.context["check_url"].rstrip("/").rsplit("/", 1)[1]) == "current"
+    assert state_of(before.context["check_url"].rstrip("/").rsplit("/", 1)[1]) == "superseded"
+
+    visit.refresh_from_db()
+    with django_capture_on_commit_callbacks(execute=True):
+        move_appointment(
+            appointment=visit,
+            target=Target(starts_at=later.starts_at - timedelta(hours=3), practitioner=ada, room=visit.room),
+            rest="keep",
+            by=cleo,
+        )
+    assert Document.objects.count() == 4  # back where it was: that plan is made already, a schedule was not
+    last = Appointment.objects.get(course=visit.course, number=4)
+    with django_capture_on_commit_callbacks(execute=True):
+        cancel_appointment(appointment=last, by=cleo)
+    assert Document.objects.count() == 4
 
 
 def test_who_may_ask_for_prints_of_a_visit(visit: Appointment, ada: User, cleo: User, dan: User) -> None:
