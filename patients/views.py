@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -22,6 +21,7 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
+from mesoclinic.ui import days
 from mesoclinic.ui.toasts import tell
 from patients import intakes
 from patients.actions import (
@@ -318,7 +318,7 @@ def patient_merge_into(request: ClinicRequest, public_id: UUID, other_id: UUID) 
 
 
 def _born(patient: Patient, today: date) -> str:
-    return f"{date_format(patient.birth_date, 'j M Y')} ({patient.age_on(today)})"
+    return f"{days.written(patient.birth_date, 'year')} ({patient.age_on(today)})"
 
 
 @requires(Permission.PATIENT_WRITE)

@@ -8,9 +8,10 @@ from datetime import date
 from typing import Any
 
 from django.conf import settings
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from mesoclinic.ui import days
 from patients.intakes import ASKED_AFRESH, answered_never, case_of, days_since_answered
 from patients.models import Intake, Patient
 from patients.queries import MERGED_UNASKED, latest_submitted_intake, merged_unasked
@@ -62,7 +63,7 @@ def obstacles(plan: Plan, *, formulary: Formulary, documents: Mapping[str, Any])
     if latest is not None and latest.pk != intake.pk:
         found.append(
             _("There is a newer intake of %(day)s. Discard this draft and make a new plan.")
-            % {"day": formats.date_format(timezone.localdate(latest.submitted_at, timezone=patient.site.tz), "j F Y")}
+            % {"day": days.written(timezone.localdate(latest.submitted_at, timezone=patient.site.tz), "date")}
         )
     found += intake_obstacles(patient, intake, documents=documents, on=today)
     if not _same_case(plan, formulary, today=today):

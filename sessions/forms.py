@@ -9,11 +9,11 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.numbers import TypedDecimalField
+from mesoclinic.ui import days
 from sessions.actions import BOOKED_AHEAD_DAYS, Injected
 from sessions.models import Lot, Room
 from sessions.planned import PlannedLine, PlannedSyringe
@@ -94,7 +94,7 @@ class WishesForm(forms.Form):
 
 class LotField(forms.ModelChoiceField):
     def label_from_instance(self, obj: Lot) -> str:
-        return _("%(lot)s, exp. %(day)s") % {"lot": obj.number, "day": date_format(obj.expires_on, "j M Y")}
+        return _("%(lot)s, exp. %(day)s") % {"lot": obj.number, "day": days.written(obj.expires_on, "year")}
 
 
 TOLERANCE = [(1, "1"), (2, "2"), (3, "3"), (4, "4"), (5, "5")]

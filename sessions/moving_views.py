@@ -17,6 +17,7 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput
+from mesoclinic.ui import days
 from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from sessions.forms import MoveForm
@@ -120,7 +121,8 @@ def _suggested(visit: Appointment, now: Any) -> list[dict[str, str]]:
             "room": str(rooms[slot.room].public_id),
         }
         url = reverse("sessions:appointment_move", args=[visit.public_id])
-        found.append({"url": f"{url}?{urlencode(query)}", "text": date_format(local, "D j M H:i")})
+        text = f"{days.written(local, 'weekday')} {date_format(local, 'H:i')}"
+        found.append({"url": f"{url}?{urlencode(query)}", "text": text})
     return found
 
 

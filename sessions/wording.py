@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.errors import DomainError
+from mesoclinic.ui import days
 from sessions import planner
 from sessions.availability import Obstacle
 from sessions.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
@@ -39,11 +40,11 @@ class AlreadyTaken(DomainError):
 
 
 def day_words(day: date | datetime) -> str:
-    return date_format(day, "D j M Y")
+    return days.written(day, "weekday_year")
 
 
 def short_day(day: date | datetime) -> str:
-    return date_format(day, "j M")
+    return days.written(day)
 
 
 def time_words(at: datetime, site: Site) -> str:
@@ -148,7 +149,8 @@ def slot_value(slot: planner.Slot) -> str:
 def _option_words(
     other: planner.Slot, slot: planner.Slot, *, series: Series, site: Site, names: Mapping[int, str]
 ) -> str:
-    words = date_format(other.starts_at.astimezone(site.tz), "D j M H:i")
+    at = other.starts_at.astimezone(site.tz)
+    words = f"{days.written(at, 'weekday')} {date_format(at, 'H:i')}"
     if other.practitioner != slot.practitioner:
         words += f", {series.people[other.practitioner].name}"
     if other.room != slot.room:
