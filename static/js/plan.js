@@ -35,7 +35,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("htmx:after:swap", () => {
   const panel = document.querySelector("#change[open]");
   if (!panel?.querySelector("#change-form")?.contains(document.activeElement)) {
-    panel?.querySelector("[data-focus-first]")?.focus();
+    panel?.querySelector("[data-begin]")?.focus();
   }
 });
 document.addEventListener("plan-changed", (event) => {
