@@ -120,15 +120,17 @@ def check_url(plan: Plan, dates: list[Data]) -> str:
 
 
 def print_state(subject_id: UUID, mark: str) -> str:
-    """current, superseded, draft or unknown; asked by the public page through settings.PRINT_STATE_PROVIDER."""
+    """current, superseded, stopped, draft or unknown; the public page asks by settings.PRINT_STATE_PROVIDER."""
     plan = Plan.objects.filter(public_id=subject_id).first()
     if plan is None:
         return "unknown"
+    if plan.status in (PlanStatus.STOPPED, PlanStatus.DISCARDED):
+        return "stopped"  # before its dates, which were cancelled with it: nothing newer took its place
     if mark != print_mark(plan, session_dates(plan)):
         return "superseded"
     if plan.is_draft:
         return "draft"
-    return "superseded" if plan.status in (PlanStatus.SUPERSEDED, PlanStatus.DISCARDED) else "current"
+    return "superseded" if plan.status == PlanStatus.SUPERSEDED else "current"
 
 
 # ------------------------------------------------------------------ the context: data only

@@ -113,6 +113,21 @@ def test_the_worst_content_is_whole_short_and_tagged(worst: Plan, ada: User, kin
 
 
 @pytest.mark.prints
+@pytest.mark.parametrize("kind", ["plan_patient", "consent"])
+def test_the_worst_french_fits_the_shorter_paper(worst: Plan, ada: User, kind: str, settings: Any) -> None:
+    """The longest language on the shortest paper: each page of the plan is set smaller by itself."""
+    settings.PAPER = "Letter"
+    worst.patient.language = "fr"
+    data = made(request_plan_pdf(plan=worst, kind=kind, by=ada))
+    check_tags(data, language="fr")
+    check_places(data)
+    pages = text_of(data).split("\f")[:-1]
+    assert len(pages) == PAGES.get(kind, 1)
+    assert "Arrière" in pages[0] or kind == "consent"
+    assert all(f"page {number} sur {len(pages)}" in page for number, page in enumerate(pages, start=1))
+
+
+@pytest.mark.prints
 @pytest.mark.parametrize("kind", KINDS)
 def test_prints_on_letter_paper_fit_as_well(worst: Plan, ada: User, kind: str, settings: Any) -> None:
     settings.PAPER = "Letter"
@@ -153,6 +168,21 @@ def test_a_print_says_whether_it_is_current(signed: Plan, ada: User, db: None) -
     sign_plan(plan=amended, revision=amended.revision, password=factories.PASSWORD, by=ada)
     assert "No, this print is superseded." in page(token)[1]
     assert "No, this print is superseded." in page(draft_token)[1]
+
+
+def test_a_print_of_a_plan_that_was_stopped_is_not_in_force(signed: Plan, ada: User) -> None:
+    token = request_plan_pdf(plan=signed, by=ada).context["check_url"].rstrip("/").rsplit("/", 1)[1]
+    Plan.objects.filter(pk=signed.pk).update(status="stopped")
+    cache.clear()
+    assert (state_of(token), state_of(token[:-12] + "0" * 12)) == ("stopped", "stopped")
+    for language, said in (
+        ("en", "No, this print is no longer in force."),
+        ("fr", "Non, cette impression n’est plus en vigueur."),
+        ("es", "No, esta impresión ya no está en vigor."),
+    ):
+        page = Client().get(f"/v/{token}/", headers={"Accept-Language": language}).content.decode()
+        assert said in page and f'<html lang="{language}"' in page
+        assert "Brandvold" not in page and str(signed.public_id) not in page
 
 
 def test_the_public_page_answers_only_so_often(db: None) -> None:
