@@ -48,7 +48,7 @@ TESTS: dict[str, tuple[str, ...]] = {
 MODULES = tuple(TESTS)
 RECORD = ROOT / "var" / "mutants.json"
 REACHED = ROOT / "var" / "mutants-reached.json"
-LONGEST_TEST_S = 1.0
+QUICK_TEST_S, LONGEST_TEST_S = 0.02, 3.0
 BUDGET_S = 2
 """How long those with an explanation are tried; the others meet every test that reaches them, but for --hurry."""
 NEIGHBOURS = 12
@@ -230,7 +230,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Alter]]:
         if isinstance(node, ast.If):
             yield f"`{word} {head}` always", lambda n: setattr(n, "test", ast.Constant(value=True))
         yield f"`{word} {head}` never", lambda n: setattr(n, "test", ast.Constant(value=False))
-    elif isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value):
+    elif isinstance(node, ast.Return) and node.value is not None and not _is_constant(node.value):
         yield said("gives None"), lambda n: setattr(n, "value", ast.Constant(value=None))
     elif isinstance(node, ast.Continue | ast.Break) or (
         isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
@@ -259,8 +259,9 @@ def _part_gone(place: int) -> Alter:
     return alter
 
 
-def _is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_constant(node: ast.AST) -> bool:
+    """None, or a verdict, which is turned where it stands: None for False says the same."""
+    return isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool))
 
 
 # ------------------------------------------------------------------ putting one in place
@@ -382,7 +383,7 @@ class Runner:
         return survivors, made
 
     def _in_order(self, mutant: Mutant, tests: list[Timed]) -> list[Timed]:
-        """The tests that reach the mutant, the likeliest first: by what they noticed, by name, then the quickest."""
+        """The tests that reach the mutant, the likeliest first: by what they noticed, quick ones, by name."""
         lines = {(mutant.module, line) for line in mutant.lines}
         likely = [self.record.get(mutant.name, ""), *self.helpful.get((mutant.module, mutant.function), ())]
         places = {name: place for place, name in reversed(list(enumerate(likely)))}
@@ -391,6 +392,7 @@ class Runner:
         reaching.sort(
             key=lambda test: (
                 places.get(test.name, len(likely)),
+                test.seconds > QUICK_TEST_S,
                 -len(named & test.words),
                 -self.noticed_by.get(test.name, 0),
                 test.seconds,

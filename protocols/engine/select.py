@@ -116,10 +116,6 @@ class Problem:
                 counts[requirement.level] += 1
         return tuple(counts)
 
-    def rank(self, mask: int) -> tuple[tuple[int, ...], int, int, tuple[int, ...]]:
-        """Larger is better: requirements met, value, lower cost, earlier keys."""
-        return self.met(mask), self.value(mask), -self.cost(mask), (*tuple(-i for i in bits(mask)), 1)
-
 
 def halving_sum(falling: Sequence[int]) -> int:
     total = 0
@@ -146,7 +142,7 @@ def select(problem: Problem) -> int:
 
 
 def _bonus(problem: Problem) -> dict[int, int]:
-    count = len(problem.requirements) + 1
+    count = len(problem.requirements)
     widest = sum(sum(table.values()) for table in problem.benefits)
     widest += problem.simplicity * problem.most + problem.caution * len(problem.caution_masks)
     widest += problem.syringe * problem.most + 1
@@ -166,11 +162,7 @@ class _Best:
     keys: tuple[int, ...]
 
     def beaten_by(self, value: int, cost: int, mask: int) -> bool:
-        if value != self.value:
-            return value > self.value
-        if cost != self.cost:
-            return cost < self.cost
-        return tuple(bits(mask)) < self.keys
+        return (-value, cost, tuple(bits(mask))) < (-self.value, self.cost, self.keys)
 
 
 class _Search:
@@ -207,12 +199,8 @@ class _Search:
         if self.best.beaten_by(value, cost, mask):
             self.best = _Best(mask=mask, value=value, cost=cost, keys=tuple(bits(mask)))
         slots = p.most - mask.bit_count()
-        if slots <= 0 or not pool:
-            return
-        gains = self._gains(mask, lists, raised, pool)
-        if not gains:
-            return
-        room = slots if slots < len(gains) else len(gains)
+        gains = self._gains(mask, lists, raised, pool) if slots > 0 else []
+        room = min(slots, len(gains))
         by_concern = self._by_concern(lists, gains, room)
         for place, (_gain, i) in enumerate(gains):
             if self._hopeless(value, cost, gains, place, room, by_concern):

@@ -493,7 +493,7 @@ class _Second:
         self.number(
             f"{path}.final_concentration", line["final_concentration"], _four_digits(volume * strength / mixture)
         )
-        self.number(f"{path}.volume_min_ml", line["volume_min_ml"], -(-least // self.step) * self.step if least else 0)
+        self.number(f"{path}.volume_min_ml", line["volume_min_ml"], self._least(key))
         self.number(f"{path}.volume_max_ml", line["volume_max_ml"], most // self.step * self.step)
         self.number(f"{path}.volume_usual_ml", line["volume_usual_ml"], self._usual(key))
         serves = {
@@ -556,15 +556,15 @@ class _Second:
 
         def place(rest: Sequence[str], groups: list[list[str]]) -> None:
             nonlocal best
-            if len(groups) >= best and (rest or len(groups) > best):
+            if len(groups) >= best:
                 return
             if not rest:
                 best = len(groups)
                 return
-            for number in range(len(groups) + 1):
-                group = [*groups[number], rest[0]] if number < len(groups) else [rest[0]]
-                if self._together(group):
-                    place(rest[1:], [*groups[:number], group, *groups[number + 1 :]])
+            for number, group in enumerate([*groups, []]):
+                grown = [*group, rest[0]]
+                if self._together(grown):
+                    place(rest[1:], [*groups[:number], grown, *groups[number + 1 :]])
 
         place(sorted(keys), [])
         return best
@@ -572,8 +572,6 @@ class _Second:
     def _scaling(self, path: str, syringes: Sequence[Mapping[str, Any]]) -> None:
         """The engine's own volumes: lowered only for the target, thinned before raised, short only when all is used."""
         lines = [(syringe, line) for syringe in syringes for line in syringe["lines"]]
-        if not lines:
-            return
         drawn = self.target // self.step * self.step
         total = sum((_fraction(line["volume_ml"]) for _, line in lines), Fraction(0))
         actives = [(s, line) for s, line in lines if line["role"] != "diluent"]
@@ -722,14 +720,17 @@ class _Second:
                 self.holds(path, False, "requirement_missing", found=first)
                 continue
             self.same(f"{path}.ingredient", row["ingredient"], key)
+            broken: set[str] = set()
             if key is None:
                 state = "no_substitute"
             elif key in actives:
                 state = "substituted" if stand_in else "met"
+            elif key in own:
+                state = "removed"
             else:
-                state = "removed" if key in own else ""
-            broken = self._broken([*actives, key]) if not state and key is not None else set()
-            self.same(f"{path}.state", row["state"], state or ("gave_way" if broken else "could_return"))
+                broken = self._broken([*actives, key])
+                state = "gave_way" if broken else "could_return"
+            self.same(f"{path}.state", row["state"], state)
             agrees = row["limit"] in broken if broken else row["limit"] is None
             self.holds(f"{path}.limit", agrees, "wrong_limit", broken, row["limit"])
         for syringe in self._every_syringe():
@@ -757,8 +758,6 @@ class _Second:
             if key is not None:
                 counts.setdefault(key, [0, 0, 0])[LEVELS[self.severity[concern]]] += 1
         keys = sorted(counts, key=lambda key: (counts[key], key), reverse=True)
-        if not set(keys) - own:
-            return
 
         def met(chosen: Iterable[str]) -> list[int]:
             rows = [counts[key] for key in chosen if key in counts]
@@ -770,7 +769,7 @@ class _Second:
             nonlocal best
             if met(chosen) > max(met(best), standard):
                 best = list(chosen)
-            if best or place == len(keys) or met([*chosen, *keys[place:]]) <= standard:
+            if best or met([*chosen, *keys[place:]]) <= standard:
                 return
             if not self._broken([*chosen, keys[place]]):
                 search([*chosen, keys[place]], place + 1)

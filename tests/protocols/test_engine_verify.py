@@ -806,7 +806,8 @@ def choosing(**changes: Any) -> _Second:
         {"key": "x", "anchors": {"first_choice": ["a", "b"], "supporting": ["c", "b", "a"]}},
         {"key": "y", "anchors": {"first_choice": ["d"], "supporting": ["c"]}},
     ]
-    return paired(policy=policy, documents={"concerns": {"concerns": anchors}}, **{**own, **changes})
+    documents = {"concerns": {"concerns": anchors}, **changes.pop("documents", {})}
+    return paired(policy=policy, documents=documents, **{**own, **changes})
 
 
 def to_be_had(**changes: Any) -> str:
@@ -900,6 +901,14 @@ def test_no_first_choice_is_left_out_without_need() -> None:
     assert left_out("c", [("x", "c"), ("y", "c"), ("y", "d")], policy={"max_actives": 1}) is None
     assert left_out("d", [("y", "c"), ("y", "c"), ("y", "d")], policy={"max_actives": 1}) == ["c"]
     assert left_out("dw", both, policy={"max_actives": 1}) == ["a"]
+    alone = [
+        {"key": key, "a": "c", "b": key, "severity": "never_mix", "scope": "session"} for key in "abd"
+    ]  # c, which counts twice, or the others
+    screening = {"documents": {"screening": {"incompatibilities": alone}}}
+    mild = [("y", "c"), ("y", "c"), ("y", "a"), ("y", "b")]
+    assert left_out("c", mild, **screening) is None
+    assert left_out("ab", mild, **screening) is None
+    assert left_out("c", [*mild, ("y", "d")], **screening) == ["d", "b", "a"]
 
 
 # ---------------------------------------------------------------------- price
@@ -1377,3 +1386,194 @@ def test_why_each_is_left_out_and_at_what_it_could_be_drawn() -> None:
         "left_out differs", "left_out.d wrong_reason", "left_out.d.range differs", "left_out.b wrong_reason",
         "left_out.b.range differs",
     ]  # fmt: skip
+
+
+def test_values_are_worked_out_again() -> None:
+    def found(keys: str = "ac", version: str = "1.0", **said: str) -> list[str]:
+        figures = {"value": "11", "a": "5.5", "b": "2.5", "other": "12", "less": "1", "cost": "-2.5", **said}
+        rows = [
+            {"ingredient": key, "role": "diluent" if key == "w" else "active", "marginal_value": figures.get(key)}
+            for key in "abw"
+        ]
+        row = {"ingredients": list(keys), "value": figures["other"], "value_difference": figures["less"]}
+        answer = {
+            "syringes": [{"lines": rows}], "sessions": [{"number": 2, "syringes": [{"lines": rows[:1]}]}],
+            "value": figures["value"], "value_cost": figures["cost"], "alternatives": [row], "engine_version": version,
+        }  # fmt: skip
+        made = choosing(answer=answer, rules={}, own=set("a"))
+        seen: list[str] = []
+        made._alternative = lambda path, row: seen.append(path)  # type: ignore[method-assign]
+        made._value()
+        assert seen == ([] if version == "1.0" else ["alternatives[0]"])
+        return [f"{each.path} {each.code}" for each in made.found]
+
+    assert found() == found(version="1.1") == []  # 3 × (3 + 2/2) - 2 × 0.5; for c 3 × (3 + 2/2) + 1 - 2 × 0.5
+    assert found(value="11.1") == ["value differs"]
+    assert found(a="5") == ["a.marginal_value differs"] * 2  # in each session
+    assert found(b="5") == ["b.marginal_value differs"]
+    assert found(other="11") == ["alternatives[0].value differs"]
+    assert found(less="-1") == ["alternatives[0].value_difference differs"]
+    assert found(cost="2.5") == ["value_cost differs"]
+    assert found("a", other="8.5", less="-2.5") == []
+    assert found("ad", other="8", less="-3") == ["alternatives[0] screened_out"]
+    assert found("abc", other="11", less="0") == []  # 3 × (3 + 2/2 + 2/4) + 1 - 1.5 - 2 for a syringe more
+    assert found("abca", other="12.75", less="1.75") == [
+        "alternatives[0] breaks_a_limit"
+    ]  # 3 × (3 + 3/2 + 2/4 + 2/8) + 1 - 2 - 2
+
+
+def coursed(days: Sequence[int], area: int = 250, volume: str = "6", **said: Any) -> list[str]:
+    """What is found about a course of three sessions; what is not said otherwise is right."""
+    made = second(
+        worst="mild", area=Fraction(area), points=Fraction(200), needle={"volume_per_point": {"max": "0.05"}},
+        course={
+            "sessions": {
+                "absolute_max_sessions_per_course": 4,
+                "interval_limits": {"absolute_min": {"value": said.pop("least", 14)}},
+                "by_severity": [
+                    {"severity": "severe"},
+                    {**BAND, "sessions": {"min": 2, "max": said.pop("most", 3)}, "span": {"min": 50, "max": 69}},
+                ],
+            },
+            "session_duration": {
+                "min": 10, "max": 30, "appointment_minutes_extra": {"value": 20},
+                "calculation": {"base_minutes": 10, "from_cm2": 100, "cm2_per_minute": 25},
+            },
+        },
+    )  # fmt: skip
+    right: dict[str, Any] = {
+        "sessions": len(days), "schedule": "slow", "offsets_days": list(days), "span_days": days[-1] if days else 0,
+        "sessions_min": 2, "sessions_max": 3, "span_min_days": 50, "span_max_days": 69, "min_gap_days": 21,
+        "ideal_gap_days": 28, "max_gap_days": 35, "duration_minutes": 16, "appointment_minutes": 36,
+        "appointment_minutes_extra": 20, "points": 200, "volume_per_point_ml": "0.03",
+    }  # fmt: skip
+    asked = said.pop("asked", list(days))
+    made.answer = {"course": {**right, **said}, "total_volume_ml": volume}
+    asked_of = []
+    for name in ("_own_intervals", "_windows", "_method", "_checkpoints"):
+        setattr(made, name, lambda *rest, name=name: asked_of.append(name))
+    made._schedule_asked_for = lambda band: ("slow", asked)  # type: ignore[method-assign]
+    made._course()
+    assert asked_of == ["_own_intervals", "_windows", "_method", "_checkpoints"]
+    return [f"{row.path.removeprefix('course.')} {row.code}" for row in made.found]
+
+
+def test_a_course_at_each_of_its_limits() -> None:
+    assert coursed([0, 28, 56]) == coursed([0, 21, 50]) == coursed([0, 35, 69]) == []
+    assert coursed([0, 20, 50]) == ["gap[1] interval_outside_rule"]
+    assert coursed([0, 20, 40]) == [
+        "gap[1] interval_outside_rule", "gap[2] interval_outside_rule", "span_days span_outside_rule",
+    ]  # fmt: skip
+    assert coursed([0, 30, 66]) == ["gap[2] interval_outside_rule"]
+    assert coursed([0, 25, 49]) == coursed([0, 35, 70]) == ["span_days span_outside_rule"]
+    assert coursed([1, 29, 57]) == ["offsets_days[0] differs"]
+    assert coursed([0, 21, 50], least=22, min_gap_days=22) == ["gap[1] interval_outside_rule"]
+    assert coursed([0, 22, 50], least=22, min_gap_days=22) == []
+    assert coursed([0]) == ["sessions sessions_outside_rule", "span_days span_outside_rule"]
+    assert coursed([0, 35]) == ["span_days span_outside_rule"]
+    assert coursed([0, 21, 42, 63]) == ["sessions sessions_outside_rule"]
+    assert coursed([0, 21, 42, 63], most=4, sessions_max=4) == []
+    assert coursed([0, 21, 42, 63, 84], most=5, sessions_max=5) == [
+        "sessions too_many_sessions", "span_days span_outside_rule",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"asked": [0, 28, 57]}, ["offsets_days not_as_asked"]),
+        ({"asked": [0, 28]}, ["sessions not_as_asked", "offsets_days not_as_asked"]),
+        ({"sessions": 2}, ["sessions not_as_asked", "sessions differs"]),
+        ({"schedule": "quick"}, ["schedule not_as_asked"]),
+        ({"span_days": 55}, ["span_days differs"]),
+        ({"duration_minutes": 17}, ["duration_minutes differs"]),
+        ({"area": 251, "duration_minutes": 17, "appointment_minutes": 37}, []),  # each minute that is begun
+        ({"area": 99, "duration_minutes": 10, "appointment_minutes": 30}, []),
+        ({"area": 601, "duration_minutes": 30, "appointment_minutes": 50}, []),
+        ({"points": 201}, ["points differs"]),
+        ({"volume_per_point_ml": "0.0301"}, ["volume_per_point_ml differs"]),
+        ({"volume": "10", "volume_per_point_ml": "0.05"}, []),
+        ({"volume": "10.05", "volume_per_point_ml": "0.05025"}, ["points too_much_per_point"]),
+        *(
+            ({name: 1}, [f"{name} differs"])
+            for name in (
+                "sessions_min", "sessions_max", "span_min_days", "span_max_days", "min_gap_days", "ideal_gap_days",
+                "max_gap_days", "appointment_minutes", "appointment_minutes_extra",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_each_figure_of_a_course_is_checked(said: dict[str, Any], found: list[str]) -> None:
+    assert coursed([0, 28, 56], **said) == found
+
+
+def test_technique_by_concern_or_ingredient() -> None:
+    methods = [
+        {"key": "usual", "default": True, "depth": {"min": "2", "max": "4"}, "angle_degrees": {"min": 30, "max": 90}},
+        {"key": "flat", "choose_when": {"concerns": ["x"], "ingredients": ["c"]}, "depth": {"min": "1", "max": "2"},
+         "angle_degrees": {"min": 30, "max": 60}},
+    ]  # fmt: skip
+
+    def found(said: str, held: str, concern: str, **depth: str) -> list[str]:
+        answer = {"syringes": [{"lines": [{"ingredient": key} for key in held]}]}
+        made = second(needle={"methods": methods}, severity={concern: "mild"}, answer=answer)
+        usual = {"min": "2", "max": "4"} if said == "usual" else {"min": "1", "max": "2"}
+        angle = {"min": 30, "max": 90 if said == "usual" else 60}
+        made._method({"technique": said, "depth_mm": {**usual, **depth}, "angle_degrees": angle})
+        return [row.path.removeprefix("course.") for row in made.found]
+
+    flat = ["technique", "depth_mm.min", "depth_mm.max", "angle_degrees.max"]
+    assert found("usual", "a", "y") == []
+    assert found("usual", "c", "y") == found("usual", "a", "x") == flat
+    assert found("flat", "c", "y") == found("flat", "a", "x") == []
+    assert found("usual", "a", "y", max="5") == ["depth_mm.max"]
+
+
+def alternative(keys: str, *sessions: str, days: Sequence[int] = (0, 14, 28), **said: Any) -> list[str]:
+    """What is found about an alternative of which session by session these are held, a millilitre each."""
+    lines = [[{"ingredient": key, "volume_ml": "1", "role": "active"} for key in held] for held in sessions]
+    row = {
+        "ingredients": list(keys), "lines": lines[0],
+        "sessions": [{"number": n, "lines": held} for n, held in enumerate(lines, start=1) if held != lines[0]],
+        "cost_total": "100", "cost_difference": "10", "trades": [{"code": "dearer", "params": {"amount": "10"}}],
+        **said,
+    }  # fmt: skip
+    own = thing("a")["per_session"]
+    quick, slow = {**own, "min_interval_days": 5}, {**own, "min_interval_days": 20}
+    made = second(
+        things=things(thing("a", per_session=quick), thing("b", per_session=slow), thing("w", role="diluent")),
+        answer={"course": {"offsets_days": list(days)}},
+    )
+    made._amounts = lambda path, lines: None  # type: ignore[method-assign]
+    made._planned = lambda: [["planned"]]  # type: ignore[list-item,method-assign]
+    made._price_of = lambda course: ([], Fraction(90 if course == [["planned"]] else 100))  # type: ignore[method-assign]
+    made._alternative("x", row)
+    return [f"{each.path.removeprefix('x.')} {each.code}" for each in made.found]
+
+
+def test_sessions_of_an_alternative() -> None:
+    assert (
+        alternative("a", "a", "a", "a") == alternative("ab", "ab", "a", "ab") == alternative("a", "aw", "a", "a") == []
+    )
+    assert alternative("ab", "a", "a", "a") == [
+        "lines differs", *(f"session[{number}].b left_out_of_a_session" for number in (1, 2, 3)),
+    ]  # fmt: skip
+    assert alternative("ab", "ab", "ab", "ab") == [f"session[{n}].b own_interval_broken" for n in (2, 3)]
+    assert alternative("ab", "ab", "a", "ab", days=(0, 14, 20)) == []
+    assert alternative("ab", "ab", "a", "ab", days=(0, 14, 19)) == ["session[3].b own_interval_broken"]
+    assert alternative("ab", "ab", "ab", "ab", days=(0, 20, 40)) == []
+    assert alternative("ab", "ab", "a", "a", days=(0, 14, 20)) == ["session[3].b left_out_of_a_session"]
+    assert alternative("a", "aa", "a", "a") == ["lines differs", "session[1] ingredient_twice"]
+    assert alternative("a", "a", "aw", "a") == alternative("a", "aw", "aw", "a", days=(0, 14, 30)) == []
+
+
+def test_price_of_an_alternative_and_how_it_is_told() -> None:
+    def told_as(**said: Any) -> list[str]:
+        return alternative("a", "a", "a", "a", **said)
+
+    assert told_as(cost_total="100.01") == ["cost_total differs"]
+    assert told_as(cost_difference="-10") == ["cost_difference differs", "trades differs"]
+    assert told_as(trades=[]) == ["trades differs"]
+    assert told_as(trades=[{"code": "cheaper", "params": {"amount": "10"}}]) == ["trades differs"]
+    assert told_as(trades=[{"code": "dearer", "params": {"amount": "9"}}]) == ["trades differs"]
+    assert told_as(trades=[{"code": "loses", "params": {}}, {"code": "dearer", "params": {"amount": "10"}}]) == []

@@ -9,13 +9,12 @@ import pytest
 
 from protocols.engine.model import bits
 from protocols.engine.partition import SyringeRules
-from protocols.engine.select import Problem, Requirement, _Search, select
+from protocols.engine.select import Problem, Requirement, _bonus, _Search, select
 from tests.protocols.references import (
     SHIFT,
     brute_force,
     met,
     random_problem,
-    rank,
     set_partitions,
     solve_milp,
     worth,
@@ -23,6 +22,56 @@ from tests.protocols.references import (
 from tests.protocols.worked_cases import count
 
 UNIT = 1000 << SHIFT
+PINNED = [
+    4,
+    4,
+    3,
+    16,
+    9,
+    10,
+    5,
+    7,
+    5,
+    68,
+    7,
+    15,
+    21,
+    4,
+    15,
+    22,
+    6,
+    10,
+    8,
+    4,
+    3,
+    11,
+    3,
+    6,
+    8,
+    7,
+    4,
+    91,
+    9,
+    25,
+    34,
+    15,
+    30,
+    27,
+    17,
+    14,
+    69,
+    29,
+    7,
+    11,
+    4,
+    4,
+    4,
+    4,
+    3,
+    16,
+    6,
+    8,
+]
 
 
 @pytest.mark.parametrize("block", range(4))
@@ -157,13 +206,68 @@ def test_syringes_bind() -> None:
     assert bits(select(small(most=4, syringes=apart))) == [0, 1]
 
 
-def test_rank_orders_sets_as_the_reference_does() -> None:
-    rng = random.Random("rank")
-    for _ in range(count(30, 300)):
-        problem = random_problem(rng, ingredients=7, concerns=3)
-        sets = [mask for mask in range(1 << 7) if problem.feasible(mask)]
-        best = max(sets, key=problem.rank)
-        assert bits(best) == min((bits(mask) for mask in sets), key=lambda members: rank(problem, members))
+def test_the_search_tries_as_many_sets_as_it_did() -> None:
+    """A bound that is looser tries more; one that is too tight fewer. Pinned, so that either shows in review."""
+    rng = random.Random("nodes")
+    tried: list[int] = []
+    for _ in range(16):
+        problem = random_problem(rng, ingredients=30, concerns=5)
+        wanted = sum(1 << i for i in {row.index for row in problem.requirements})
+        for core, bonus in ((0, {}), (0, _bonus(problem)), (wanted if problem.feasible(wanted) else 1, {})):
+            search = _Search(problem, bonus)
+            search.begin(core, problem.candidates & ~core)
+            tried.append(search.nodes)
+            best = search.best
+            gained = sum(amount for i, amount in bonus.items() if best.mask >> i & 1)
+            assert (best.value, best.cost) == (problem.value(best.mask) + gained, problem.cost(best.mask))
+
+    assert tried == PINNED
+
+
+def test_a_requirement_is_worth_more_than_any_value() -> None:
+    problem = small(
+        benefits=({0: 80, 1: 40}, {1: 8}), simplicity=3, caution=5, syringe=7, caution_masks=(0b11, 0b100), most=2,
+        requirements=_required((0, 0), (0, 1), (2, 1), (1, 2), (1, -1)),
+    )  # fmt: skip
+    worth = 80 + 40 + 8 + 2 * 3 + 2 * 5 + 2 * 7 + 1
+    assert _bonus(problem) == {0: 25 * worth, 1: 26 * worth, 2: 5 * worth}
+
+
+def test_limits_are_named_in_their_order() -> None:
+    all_apart = SyringeRules(
+        apart=(0b110, 0b101, 0b011, 0), hurried=(0,) * 4, ph_low=(5,) * 4, ph_high=(7,) * 4, per_syringe=5, most=2
+    )
+    roomy = small(most=4, min_steps=(1, 2, 3, 4), usual_cost=(1, 2, 3, 4))
+    for change, mask, limit in (
+        ({}, 0b1111, ""), ({}, 0, ""), ({"most": 3}, 0b1111, "max_actives"), ({"most": 4}, 0b1111, ""),
+        ({"never_together": (0, 0, 0b1000, 0b0100)}, 0b1100, "pair"),
+        ({"never_together": (0, 0, 0b1000, 0b0100)}, 0b1011, ""),
+        ({"families": ((0b1010, 1),)}, 0b1010, "family"), ({"families": ((0b1010, 1),)}, 0b1101, ""),
+        ({"target_steps": 10}, 0b1111, ""), ({"target_steps": 9}, 0b1111, "volume"),
+        ({"target_steps": 5}, 0b1010, "volume"), ({"target_steps": 6}, 0b1010, ""),
+        ({"budget": 10}, 0b1111, ""), ({"budget": 9}, 0b1111, "budget"), ({"budget": 0}, 0b1, "budget"),
+        ({"syringes": all_apart}, 0b0111, "syringes"), ({"syringes": all_apart}, 0b1011, ""),
+    ):  # fmt: skip
+        problem = replace(roomy, **change)
+        assert (problem.obstacle(mask), problem.feasible(mask)) == (limit, not limit)
+
+
+def test_value_of_a_set_by_hand() -> None:
+    apart = SyringeRules(
+        apart=(0b10, 0b01, 0, 0), hurried=(0,) * 4, ph_low=(5,) * 4, ph_high=(7,) * 4, per_syringe=5, most=3
+    )
+    problem = small(
+        benefits=({0: 80, 1: 40, 2: 40}, {2: 8}), simplicity=3, caution=5, syringe=7, caution_masks=(0b0011, 0b0100),
+        syringes=apart, cost_index=(1, 20, 300, 4000), requirements=_required((0, 0), (0, 1), (2, 1), (1, 2), (1, -1)),
+    )  # fmt: skip
+    rows = [
+        (problem.benefit(mask), problem.charges(mask), problem.penalty(mask), problem.value(mask), problem.cost(mask))
+        for mask in (0, 0b0001, 0b0011, 0b0111, 0b1000)
+    ]
+    assert rows == [
+        (0, 0, 0, 0, 0), (80, 8, 8, 72, 1), (100, 11, 18, 82, 21), (118, 19, 26, 92, 321), (0, 3, 3, -3, 4000),
+    ]  # fmt: skip
+    assert [problem.met(mask) for mask in (0, 0b0001, 0b0010, 0b1111)] == [(0, 0, 0), (1, 0, 0), (1, 0, 1), (2, 1, 1)]
 
 
 def test_bound_keeps_the_search_small() -> None:
