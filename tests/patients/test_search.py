@@ -1,17 +1,29 @@
 from __future__ import annotations
 
 import os
+import random
 from datetime import date
+from functools import partial
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mesoclinic.accounts.models import User
+from patients import queries, search_index
 from patients.actions import register_patient
 from patients.models import Patient
-from patients.queries import find, patients_visible_to, possible_duplicates, search
-from patients.search import fold, is_too_short
+from patients.queries import (
+    find,
+    in_this_order,
+    likeliest,
+    patients_visible_to,
+    possible_duplicates,
+    ranked,
+    search,
+    status_counts,
+)
+from patients.search import fold, is_too_short, search_key_of
 from tests import factories
 from tests.patients.crowd import crowd
 
@@ -138,14 +150,96 @@ def test_possible_duplicates_of_another_site_are_not_shown(dan: User, people: di
 
 
 def test_search_costs_the_same_at_100_and_10000_patients(cleo: User) -> None:
-    """And at 100,000 in the deep run; `make bench` goes on to a million."""
+    """The box, the duplicate panel and the list. And at 100,000 in the deep run; `make bench` goes on to a million."""
     site = cleo.sites.get()
-    factories.patient(by=cleo)
+    teodor = factories.patient(by=cleo)
     asked: dict[str, set[int]] = {}
     for count in (100, 10_000, *([100_000] if os.environ.get("MESOCLINIC_DEEP") else [])):
         crowd(count - Patient.objects.count(), site=site, by=cleo, seed=count)
-        for query in ("brandvold", "bra", "teodor brand", "8 jun 1987", "brandvolx", "zzzz"):
-            with CaptureQueriesContext(connection) as queries:
-                find(cleo, query)
-            asked.setdefault(query, set()).add(len(queries))
+        work = {query: partial(find, cleo, query) for query in ("brandvold", "bra", "8 jun 1987", "brandvolx", "zzzz")}
+        typed = {"given_name": "Teodor", "family_name": "Brandvolt"}
+        work["panel, names"] = partial(possible_duplicates, cleo, **typed)
+        more = {"birth_date": teodor.birth_date, "email": teodor.email, "phone": "06 00 00 00 07"}
+        work["panel, all"] = partial(possible_duplicates, cleo, **typed, **more)
+        work["list"] = partial(in_this_order, patients_visible_to(cleo), [teodor.pk])
+        work["counts"] = partial(status_counts, patients_visible_to(cleo), site=None)
+        for name, ask in work.items():
+            with CaptureQueriesContext(connection) as counted:
+                assert ask() or name == "zzzz"
+            asked.setdefault(name, set()).add(len(counted))
     assert {query: len(counts) for query, counts in asked.items()} == dict.fromkeys(asked, 1), asked
+
+
+def names_typed(people: list[Patient], *, seed: int) -> list[str]:
+    """What somebody may type of these people: whole, begun, with a piece from within."""
+    chance = random.Random(seed)
+    typed = ["crowd", "crowd.example", "33 6"]
+    for person in chance.sample(people, 5):
+        given, family = person.given_name, person.family_name
+        typed += [family, family[:3], given, given[:3], f"{given[:2]} {family[:2]}", family[2:6], person.email[:3]]
+    return typed
+
+
+def test_first_of_very_many_are_found_without_ranking_all(cleo: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where few enough are found the first are those of the whole ranking; else they are found, and begin so first."""
+    crowd(400, site=cleo.sites.get(), by=cleo)
+    Patient.objects.filter(number__in=range(1, 400, 7)).update(status="moved_away")
+    everybody = patients_visible_to(cleo)
+    typed = names_typed(list(everybody), seed=4)
+    whole = {query: list(ranked(search(everybody, query), query)[:8]) for query in typed}
+
+    assert {query: likeliest(everybody, query, limit=8) for query in typed} == whole
+
+    monkeypatch.setattr(queries, "RANKED_AT_MOST", 3)
+    for query in typed:
+        found = likeliest(everybody, query, limit=8)
+        assert len(found) == len(whole[query]), query
+        assert set(found) <= set(search(everybody, query))
+        order = [(p.rank > 2, p.rank, p.away, p.search_key, p.number) for p in found]  # type: ignore[attr-defined]
+        assert order == sorted(order)
+        begins = search(everybody, query).filter(search_key__startswith=fold(query), status="active")
+        if connection.vendor == "postgresql" and len(begins) >= 8:
+            assert set(found) <= set(begins)
+
+
+@pytest.mark.postgresql
+def test_search_works_without_the_index_of_pieces_and_the_check_says_so(cleo: User, people: dict[str, Patient]) -> None:
+    assert search_index.search_index_is_there(databases=["default"]) == []
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP INDEX {search_index.NAME}")
+
+    (told,) = search_index.search_index_is_there(databases=["default"])
+    assert (told.id, "CREATE EXTENSION pg_trgm" in str(told.hint)) == ("mesoclinic.W007", True)
+    assert find(cleo, "saint elodie").patients == (people["elodie"],)
+
+    assert search_index.install(connection)
+    assert search_index.search_index_is_there(databases=["default"]) == []
+
+
+@pytest.mark.postgresql
+def test_search_index_that_may_not_be_made_is_left_out(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        me = cursor.fetchone()[0]
+        cursor.execute("DROP EXTENSION pg_trgm CASCADE")
+        cursor.execute("CREATE ROLE clerk_of_the_search_test")
+        cursor.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk_of_the_search_test")
+        cursor.execute("SET ROLE clerk_of_the_search_test")
+        made = search_index.install(connection)
+        cursor.execute(f'SET ROLE "{me}"')
+    assert made is False
+    assert [told.id for told in search_index.search_index_is_there(databases=["default"])] == ["mesoclinic.W007"]
+
+
+def test_search_key_keeps_phone_and_mail_behind_the_longest_name() -> None:
+    longest = "\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}" * 80  # each folds to many letters
+    key = search_key_of(
+        given_name=longest,
+        family_name=longest,
+        birth_date=BORN,
+        phone="0" * 40,
+        email=f"{'a' * 242}@example.org",
+        number=1,
+    )
+    assert key.endswith("@example.org 1991-03-12 p-00001")
+    assert len(key) <= 1000 and len(key.encode()) <= 2600  # what a row of an index holds
