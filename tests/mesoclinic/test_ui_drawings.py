@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.template import Context, Template
-from django.utils import timezone
+from django.utils import timezone, translation
 
-from mesoclinic.ui import drawings, scalp
+from mesoclinic.ui import days, drawings, scalp
 
 LINES = [
     {"name": "Biochanin A", "role": "active", "volume_ml": "0.50", "dose": "0.10", "dose_unit": "mg"},
@@ -331,3 +331,25 @@ def test_drawings_of_different_content_have_ids_of_their_own() -> None:
     one, other = (drawings.syringe(lines)["prefix"] for lines in (LINES, LINES[:2]))
 
     assert one != other
+
+
+@pytest.mark.parametrize(("language", "back"), [("en", "Back"), ("fr", "Arrière"), ("es", "Posterior")])
+def test_zones_are_named_as_places_and_short_enough_for_their_plates(language: str, back: str) -> None:
+    """“Back” is also a button; and a longer name would lie over the zone's edge."""
+    with translation.override(language):
+        names = {key: str(zone.short_name) for key, zone in scalp.ZONES.items()}
+    assert names["occipital"] == back and len(set(names.values())) == len(names)
+    assert [names[key] for key, zone in scalp.ZONES.items() if zone.plate and len(names[key]) > 10] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "short", "full"),
+    [
+        ("en", "7 Dec", "Monday 7 December 2026"),
+        ("fr", "7 déc", "lundi 7 décembre 2026"),
+        ("es", "7 dic", "lunes 7 de diciembre de 2026"),
+    ],
+)
+def test_days_are_written_as_each_language_does(language: str, short: str, full: str) -> None:
+    with translation.override(language):
+        assert (days.written(date(2026, 12, 7)), days.written(date(2026, 12, 7), "full")) == (short, full)

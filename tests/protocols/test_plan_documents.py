@@ -22,7 +22,7 @@ from protocols.documents import KINDS as EVERY_KIND
 from protocols.documents import plan_context, plan_pdf_visible, request_plan_pdf
 from protocols.models import FormularyVersion, Plan
 from tests import factories
-from tests.factories_protocols import draft_plan, settled
+from tests.factories_protocols import draft_plan, settled, signed_plan
 
 KINDS = ("plan_patient", "plan_record")  # those with the whole content
 PAGES = {"plan_patient": 2, "plan_record": 4, "plan_archive": 4}
@@ -163,6 +163,29 @@ def test_a_patients_print_has_no_english_left(signed: Plan, ada: User, kind: str
     names |= {line["name"] for syringe in signed.result["syringes"] for line in syringe["lines"]}
     both = {phrase for phrase in phrases("en") & phrases(language) if not any(name in phrase for name in names)}
     assert {phrase for phrase in both if re.search(r"[a-z]{3,}.*\s.*[a-z]{3,}", phrase)} == set()
+
+
+@pytest.mark.parametrize("language", ["fr", "es"])
+def test_a_record_copy_has_no_english_left_but_what_people_wrote(ada: User, dora: User, language: str) -> None:
+    """The record is in the language of whoever drafted the plan."""
+
+    def phrases(asked: str) -> set[str]:
+        User.objects.filter(pk=ada.pk).update(language=asked)
+        ada.refresh_from_db()
+        patient = factories.patient(by=ada, email="")
+        plan = signed_plan(by=ada, patient=patient, facts={"medications": ["antiplatelet_single"]})
+        text = re.sub(
+            r"<svg.*?</svg>", " ", html_of(request_plan_pdf(plan=plan, kind="plan_record", by=ada)), flags=re.S
+        )
+        return {" ".join(piece.split()).strip(" .,:;“”«»") for piece in re.split(r"<[^>]*>|\s·\s|[.:;(),]\s?", text)}
+
+    names = SAME | {"quai des Tilleuls", "Talked it over", "Asked", "not measured today", "SHA-256"}
+    both = {phrase for phrase in phrases("en") & phrases(language) if not any(name in phrase for name in names)}
+    words = {phrase for phrase in both if re.search(r"[a-z]{3,} [a-z]{3,}", phrase) or phrase in DIRECTIONS}
+    assert words == set()
+
+
+DIRECTIONS = {"supports", "mixed", "untested", "no advantage"}
 
 
 def test_the_context_is_plain_data_and_the_same_twice(signed: Plan, booked: None) -> None:

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pikepdf
 import pytest
+from pytest_django import Settings
 
 from mesoclinic.documents import actions, rendering, storage
 from mesoclinic.documents.models import Document
@@ -248,3 +250,25 @@ def test_a_qr_code_says_its_address_and_is_the_same_twice() -> None:
     drawn = qr("https://clinic.example/v/abc/", "Check <this> print")
     assert drawn == qr("https://clinic.example/v/abc/", "Check <this> print")
     assert "<title>Check &lt;this&gt; print</title>" in drawn and "style=" not in drawn
+
+
+def test_only_the_page_that_is_too_full_is_set_smaller(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Settings
+) -> None:
+    """Two pages that each begin anew: the first needs two steps, the second is never short enough."""
+    (tmp_path / "documents/leaves.html").write_text("{{ sizes|join:'/' }}")
+    settings.DOCUMENT_KINDS = {"leaves": {"template": "documents/leaves.html", "fit": 2, "leaves": 2}}
+    tried: list[str] = []
+
+    def laid_out(html: str, **_: object) -> object:
+        tried.append(html)
+        first = 1 if html.split("/")[0].startswith("fit-2") else 2
+        return SimpleNamespace(
+            pages=[SimpleNamespace(anchors={"leaf-2": (0, 0)} if n >= first else {}) for n in range(4)]
+        )
+
+    monkeypatch.setattr(rendering, "lay_out", laid_out)
+    pages = rendering._laid_out("leaves", "Title", "en", {})
+
+    assert tried == ["/", "fit-1/fit-1", "fit-2/fit-2", "fit-2/fit-2 fit-3"]
+    assert len(pages.pages) == 4
