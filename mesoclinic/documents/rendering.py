@@ -6,6 +6,8 @@ product still runs, and the document says what is missing.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import mimetypes
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -231,7 +233,15 @@ class _Tools:
 
 @cache
 def _tools() -> _Tools:
+    atexit.register(drop_tools)
     return _Tools()
+
+
+def drop_tools() -> None:
+    """The engine keeps its fonts in a folder of its own, a megabyte for each process, and takes it away when it is
+    collected: at the end of a process it would be too late."""
+    _tools.cache_clear()
+    gc.collect()
 
 
 def style_sheet() -> str:

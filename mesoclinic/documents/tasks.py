@@ -1,7 +1,7 @@
 import logging
 
 from celery import shared_task
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_process_shutdown
 
 log = logging.getLogger(__name__)
 
@@ -11,6 +11,13 @@ def load_engine(**_: object) -> None:
     from mesoclinic.documents import rendering
 
     rendering.load_engine()
+
+
+@worker_process_shutdown.connect
+def drop_engine(**_: object) -> None:
+    from mesoclinic.documents import rendering
+
+    rendering.drop_tools()
 
 
 def send(document_id: int, *, pack: bool) -> None:

@@ -99,6 +99,7 @@ def test_document_marks_a_draft(ask: Ask) -> None:
 def test_same_input_gives_the_same_bytes_in_another_process(ask: Ask, tmp_path: Path) -> None:
     html = "<html lang='en'><head><title>Same</title></head><body><h1>Same é</h1><p>0.20 mg</p></body></html>"
     here = rendering.render_html(html).data
+    (tmp_path / "own").mkdir()
     script = (
         "import django, sys, hashlib; django.setup();"
         "from mesoclinic.documents import rendering;"
@@ -111,7 +112,12 @@ def test_same_input_gives_the_same_bytes_in_another_process(ask: Ask, tmp_path: 
     there = subprocess.run(
         [sys.executable, "-c", script],
         input=html,
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings", "MESOCLINIC_DATA_DIR": str(tmp_path)},
+        env=os.environ
+        | {
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "MESOCLINIC_DATA_DIR": str(tmp_path),
+            "TMPDIR": str(tmp_path / "own"),
+        },
         cwd=Path(__file__).resolve().parents[3],
         capture_output=True,
         text=True,
@@ -119,6 +125,7 @@ def test_same_input_gives_the_same_bytes_in_another_process(ask: Ask, tmp_path: 
     ).stdout.strip()
 
     assert there == hashlib.sha256(here).hexdigest() == hashlib.sha256(rendering.render_html(html).data).hexdigest()
+    assert list((tmp_path / "own").glob("weasyprint-*")) == [], "its fonts were left behind"
 
 
 @pytest.mark.parametrize(
