@@ -66,11 +66,50 @@ SWAPPED_NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 # What cannot be noticed, because nothing that can be observed depends on it: "module:function: change" and why.
 _GUARD = "A guard against a mistake in code: the two are always of one length."
 _MEMORY = "What is remembered is worked out anew; it only takes longer."
+_ALIKE = "Mixtures begun out of turn are ways that are tried already, in another order of like mixtures."
+_FIRST = "The first set that is tried takes its place."
+_LOOSE = "The bound is looser by a hair; more sets may be tried, the same is chosen."
+_VAIN = "What is tried then is no better; it only takes longer."
 EQUIVALENT: dict[str, str] = {
     "dose:fill: `True` turned": _GUARD,
     "dose:_Room.each: `True` turned": _GUARD,
     "dose:_spread: `amount <= 0` with Lt": "Of nothing, each share is nothing as well.",
     "partition:SyringeRules.fewest: `if known is None` always": _MEMORY,
+    "partition:SyringeRules._fewest: `2` - 1": "That they are not one mixture has just been asked.",
+    "partition:SyringeRules._fewest: `1` + 1 (no. 2)": "One more than allowed is what is answered in any case.",
+    "partition:SyringeRules._fewest: `0` + 1 (no. 4)": _ALIKE,
+    "partition:SyringeRules._assign: `1` + 1 (no. 2)": _ALIKE,
+    "partition:SyringeRules._assign: `1` + 1 (no. 4)": _ALIKE,
+    "partition:SyringeRules.best: `if count == 1` never": "A short cut: the only way is found as well.",
+    "partition:SyringeRules.best: `0` + 1 (no. 2)": _ALIKE,
+    "partition:SyringeRules._every: `1` + 1 (no. 3)": _ALIKE,
+    "partition:SyringeRules._every: `1` + 1 (no. 5)": _ALIKE,
+    "select:select: `if problem.feasible(wanted)` never": "Where all requirements fit, the other way meets all.",
+    "select:_Best.beaten_by: `(-value, cost, tuple(bits(mask))) < (-self.value, self.cost, self.keys)` with LtE": (
+        "No set is tried twice."
+    ),
+    "select:_Search.__init__: `0` + 1": _FIRST,
+    "select:_Search.__init__: `1` + 1": _FIRST,
+    "select:_Search.__init__: `200` + 1": _FIRST,
+    "select:_Search.__init__: `200` - 1": _FIRST,
+    "select:_Search.__init__: `0` + 1 (no. 2)": _FIRST,
+    "select:_Search.visit: `self._gains(mask, lists, raised, pool) if slots > 0 else []` always": (
+        "A short cut: nothing fits into a full set."
+    ),
+    "select:_Search.visit: `slots > 0` with GtE": "A short cut: nothing fits into a full set.",
+    "select:_Search._gains: `0` + 1": _LOOSE,
+    "select:_Search._gains: `0` + 1 (no. 5)": _VAIN,
+    "select:_Search._gains: `1` - 1 (no. 4)": "Only the order in which equal gains are tried.",
+    "select:_Search._by_concern: `0` + 1": _LOOSE,
+    "select:_Search._by_concern: `1` + 1": "One place more, which nobody reads.",
+    "select:_Search._by_concern: `0` + 1 (no. 2)": _LOOSE,
+    "select:_Search._by_concern: `1` - 1 (no. 3)": "None of them add nothing.",
+    "select:_Search._by_concern: `if t <= len(offers)` always": _MEMORY,
+    "select:_Search._hopeless: `0` + 1": _LOOSE,
+    "select:_Search._hopeless: `bound > short` with GtE": _VAIN,
+    "select:_Search._hopeless: `bound == short and cost <= self.best.cost` without part 2": _VAIN,
+    "verify:_Second._none_without_need: `1` + 1": "All counts are doubled alike.",
+    "verify:_Second._alternative: `True` turned": _GUARD,
 }
 
 

@@ -256,8 +256,6 @@ class _Search:
         most = [0] * (room + 1)
         for concern, table in enumerate(p.benefits):
             offers = sorted((table[i] for _, i in gains if i in table), reverse=True)[:room]
-            if not offers:
-                continue
             falling = lists[concern][::-1]
             before = halving_sum(falling)
             last = 0
@@ -278,7 +276,7 @@ class _Search:
             if place + t > len(gains):
                 break
             total += gains[place + t - 1][0]
-            bound = total if total < by_concern[t] else by_concern[t]
+            bound = min(total, by_concern[t])
             if bound > short or (bound == short and cost <= self.best.cost):
                 return False
         return True

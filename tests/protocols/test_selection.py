@@ -224,6 +224,16 @@ def test_the_search_tries_as_many_sets_as_it_did() -> None:
     assert tried == PINNED
 
 
+def test_a_caution_is_charged_once() -> None:
+    cautioned = small(
+        most=2, benefits=({0: 10 * UNIT}, {1: UNIT}), caution=5 * UNIT, caution_masks=(0b1000, 0b0011)
+    )  # fmt: skip
+    assert bits(select(cautioned)) == [0, 1]
+    search = _Search(cautioned, {})
+    search.begin(0b01, 0b10)
+    assert (search.best.mask, search.best.value) == (0b11, 6 * UNIT)
+
+
 def test_a_requirement_is_worth_more_than_any_value() -> None:
     problem = small(
         benefits=({0: 80, 1: 40}, {1: 8}), simplicity=3, caution=5, syringe=7, caution_masks=(0b11, 0b100), most=2,
