@@ -47,6 +47,7 @@ TESTS: dict[str, tuple[str, ...]] = {
 """What has to notice the mutants of each; of test_faults one change of each kind, each as a test of its own."""
 MODULES = tuple(TESTS)
 RECORD = ROOT / "var" / "mutants.json"
+RESULTS = ROOT / "var" / "mutants-results.json"
 REACHED = ROOT / "var" / "mutants-reached.json"
 QUICK_TEST_S, LONGEST_TEST_S = 0.02, 3.0
 BUDGET_S = 2
@@ -108,6 +109,7 @@ EQUIVALENT: dict[str, str] = {
     "select:_Search._hopeless: `0` + 1": _LOOSE,
     "select:_Search._hopeless: `bound > short` with GtE": _VAIN,
     "select:_Search._hopeless: `bound == short and cost <= self.best.cost` without part 2": _VAIN,
+    "verify:_Second._fewest: `len(groups) >= best` with Gt": _VAIN,
     "verify:_Second._none_without_need: `1` + 1": "All counts are doubled alike.",
     "verify:_Second._alternative: `True` turned": _GUARD,
 }
@@ -359,7 +361,7 @@ class Runner:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         tests = self._timed(session.items)
         survivors: list[Mutant] = []
-        counts: dict[str, list[int]] = {}
+        results = _read(RESULTS)
         for module in self.modules:
             own = [test for test in tests if test.file in TESTS[module]]
             mutants = [mutant for mutant in mutants_of(module) if self.limit in mutant.name]
@@ -368,19 +370,21 @@ class Runner:
             gc.freeze()
             left, made = self._tried(mutants, own)
             survivors += left
-            counts[module] = [made, made - len(left)]
+            if not self.limit and not self.hurry:
+                rows = [[mutant.function, mutant.change, mutant.name] for mutant in left]
+                results[module] = {"source": _source_digest(module), "made": made, "left": rows}
+                _write(RESULTS, results)
             spent = time.monotonic() - began
             print(f"{module}: {made} mutants, {made - len(left)} noticed, {spent:.0f} s, {len(own)} tests", flush=True)
         if self.write:
-            write_page(counts, survivors)
+            write_page(results)
         unexplained = [mutant for mutant in survivors if mutant.name not in EQUIVALENT]
         print(f"{len(unexplained)} survive without an explanation.")
-        stale = [] if self.limit else sorted(
-            name for name in EQUIVALENT.keys() - {m.name for m in survivors} if name.split(":")[0] in self.modules
-        )  # fmt: skip
-        for name in stale:
+        names = {mutant.name for mutant in survivors}
+        stale = sorted(name for name in EQUIVALENT if name.split(":")[0] in self.modules and name not in names)
+        for name in stale if not self.limit else ():
             print(f"  explained, but noticed or gone: {name}")
-        self.failed = bool(unexplained or stale)
+        self.failed = bool(unexplained or (stale and not self.limit))
         return True
 
     def _tried(self, mutants: list[Mutant], tests: list[Timed]) -> tuple[list[Mutant], int]:
@@ -610,12 +614,23 @@ def _trial(mutant: Mutant, tests: list[Timed], budget_s: float, writing: int) ->
 
 
 # ------------------------------------------------------------------ what is left, told
-def write_page(counts: dict[str, list[int]], survivors: list[Mutant]) -> None:
-    rows = [f"| {module} | {made} | {noticed} | {made - noticed} |" for module, (made, noticed) in counts.items()]
-    told = [
-        f"- `{each.module}.py`, `{each.function}`: {each.change}. {EQUIVALENT.get(each.name, '**Unexplained.**')}"
-        for each in survivors
-    ]
+def _source_digest(module: str) -> str:
+    return hashlib.sha256("\n".join(_source_of(module)).encode()).hexdigest()
+
+
+def write_page(results: dict[str, Any]) -> None:
+    """What was found of each module that has not changed since."""
+    rows, told = [], []
+    for module in MODULES:
+        found = results.get(module, {"source": ""})
+        if found["source"] != _source_digest(module):
+            raise SystemExit(f"{module} has changed since its mutants were tried.")
+        made, left = found["made"], found["left"]
+        rows.append(f"| {module} | {made} | {made - len(left)} | {len(left)} |")
+        told += [
+            f"- `{module}.py`, `{function}`: {change}. {EQUIVALENT.get(name, '**Unexplained.**')}"
+            for function, change, name in left
+        ]
     PAGE.write_text(
         "# Mutants of the engine\n\n"
         "Written by `make mutants ARGS=--write` (`scripts/mutants.py`). A mutant is one small change of the code: a\n"

@@ -846,7 +846,7 @@ class _Second:
                 if key in held:
                     self.holds(f"{where}.{key}", due, "own_interval_broken", own)
                     last[key] = day
-                elif key in row["ingredients"]:
+                else:
                     self.holds(f"{where}.{key}", not due, "left_out_of_a_session", own)
             self._amounts(where, lines)
         total = self._price_of(courses)[1]
