@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from django.core.cache import cache
 from django.db import DatabaseError, IntegrityError, transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
@@ -120,6 +120,13 @@ def test_what_does_not_follow_the_plan_is_refused_beside_its_field(administratio
 
     assert message.startswith(said)
     assert where == field
+
+
+@pytest.mark.parametrize("language", ["fr", "es"])
+def test_volumes_in_a_refusal_have_the_readers_decimal_sign(language, record) -> None:
+    with translation.override(language):
+        message, _where = refusal(record, administrations=but(0, volume_ml=Decimal("0.45")))
+    assert "0,45 mL" in message and "0,50 mL" in message
 
 
 @pytest.mark.parametrize(
