@@ -126,7 +126,7 @@ def measure(top: int) -> int:
                 rounds=rounds,
                 request=partial(client.post, reverse("patients:find"), {"q": query}),
             )
-        typed = {
+        typed: dict[str, Any] = {
             "given_name": somebody.given_name,
             "family_name": slip(somebody.family_name),
             "birth_date": somebody.birth_date,

@@ -85,7 +85,7 @@ def _insert(numbers: range, *, given: list[str], family: list[str], site: Site, 
                 [names],
             )
         cursor.execute("SELECT setseed(%s)", [seed])
-        given_values = {"site": site.pk, "by": by.pk, "oldest": OLDEST, "days": DAYS}
+        given_values: dict[str, Any] = {"site": site.pk, "by": by.pk, "oldest": OLDEST, "days": DAYS}
         counts = {"given": len(given), "family": len(family), "first": numbers.start, "last": numbers.stop - 1}
         cursor.execute(_INSERT, given_values | counts)
     if numbers:
