@@ -1422,7 +1422,11 @@ def test_values_are_worked_out_again() -> None:
     ]  # 3 × (3 + 3/2 + 2/4 + 2/8) + 1 - 2 - 2
 
 
-def coursed(days: Sequence[int], area: int = 250, volume: str = "6", **said: Any) -> list[str]:
+def coursed(days: Sequence[int], **said: Any) -> list[str]:
+    return [f"{row.path.removeprefix('course.')} {row.code}" for row in course_of(days, **said)]
+
+
+def course_of(days: Sequence[int], area: int = 250, volume: str = "6", **said: Any) -> list[Discrepancy]:
     """What is found about a course of three sessions; what is not said otherwise is right."""
     made = second(
         worst="mild", area=Fraction(area), points=Fraction(200), needle={"volume_per_point": {"max": "0.05"}},
@@ -1455,7 +1459,7 @@ def coursed(days: Sequence[int], area: int = 250, volume: str = "6", **said: Any
     made._schedule_asked_for = lambda band: ("slow", asked)  # type: ignore[method-assign]
     made._course()
     assert asked_of == ["_own_intervals", "_windows", "_method", "_checkpoints"]
-    return [f"{row.path.removeprefix('course.')} {row.code}" for row in made.found]
+    return made.found
 
 
 def test_a_course_at_each_of_its_limits() -> None:
@@ -1505,6 +1509,14 @@ def test_a_course_at_each_of_its_limits() -> None:
 )  # fmt: skip
 def test_each_figure_of_a_course_is_checked(said: dict[str, Any], found: list[str]) -> None:
     assert coursed([0, 28, 56], **said) == found
+
+
+def test_what_was_found_of_a_course_is_told() -> None:
+    rows = course_of([0, 10, 40, 45, 49])
+    assert [(row.code, row.found) for row in rows] == [
+        ("too_many_sessions", 5), ("sessions_outside_rule", 5),
+        *(("interval_outside_rule", days) for days in (10, 5, 4)), ("span_outside_rule", 49),
+    ]  # fmt: skip
 
 
 def test_technique_by_concern_or_ingredient() -> None:
