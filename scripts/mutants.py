@@ -370,10 +370,7 @@ class Runner:
             gc.freeze()
             left, made = self._tried(mutants, own)
             survivors += left
-            if not self.limit and not self.hurry:
-                rows = [[mutant.function, mutant.change, mutant.name] for mutant in left]
-                results[module] = {"source": _source_digest(module), "made": made, "left": rows}
-                _write(RESULTS, results)
+            self._keep(results, module, mutants, left, made)
             spent = time.monotonic() - began
             print(f"{module}: {made} mutants, {made - len(left)} noticed, {spent:.0f} s, {len(own)} tests", flush=True)
         if self.write:
@@ -386,6 +383,18 @@ class Runner:
             print(f"  explained, but noticed or gone: {name}")
         self.failed = bool(unexplained or (stale and not self.limit))
         return True
+
+    def _keep(self, results: dict[str, Any], module: str, mutants: list[Mutant], left: list[Mutant], made: int) -> None:
+        """Note what was found of a module; with --only beside what is known of its other mutants."""
+        rows = [[mutant.function, mutant.change, mutant.name] for mutant in left]
+        source, known = _source_digest(module), results.get(module)
+        if self.limit and known and known["source"] == source:
+            tried = {mutant.name for mutant in mutants}
+            made, rows = known["made"], [row for row in known["left"] if row[2] not in tried] + rows
+        elif self.limit or self.hurry:
+            return
+        results[module] = {"source": source, "made": made, "left": rows}
+        _write(RESULTS, results)
 
     def _tried(self, mutants: list[Mutant], tests: list[Timed]) -> tuple[list[Mutant], int]:
         """Those that survive, in the order of the code; and how many there are that change anything."""

@@ -24,6 +24,8 @@ from protocols.engine.policy import Policy
 LEVELS = {"severe": 0, "moderate": 1, "mild": 2}
 WITHOUT_ALTERNATIVE_DOSES = ("1.0",)
 """Engines that gave their alternatives neither doses nor a price, and what they left out no range."""
+FOR_EVER = Fraction(10**6)
+"""Days, more than any course takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1001,7 +1003,7 @@ class _Second:
     def _windows(self, days: Sequence[int], floor: int, widest: int, span: Mapping[str, int]) -> None:
         """The tightest bounds that the limits imply, by shortest paths over all of them."""
         count = len(days)
-        far: list[list[Fraction]] = [[Fraction(10**6)] * count for _ in range(count)]
+        far: list[list[Fraction]] = [[FOR_EVER] * count for _ in range(count)]
         for k in range(count):
             far[k][k] = Fraction(0)
         for k in range(count - 1):
