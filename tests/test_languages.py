@@ -109,6 +109,7 @@ def rooms(ada: User, dora: User) -> dict[str, str]:
         "intake": reverse("patients:intake_detail", args=[draft.intake.public_id]),
         "plan": reverse("protocols:plan", args=[draft.public_id]),
         "what if": reverse("protocols:plan_what_if", args=[draft.public_id]),
+        "change": reverse("protocols:plan_change", args=[draft.public_id]) + "?ingredient=pdrn",
         "catalogue": reverse("protocols:catalogue"),
         "ingredient": reverse("protocols:ingredient", args=[ingredient.public_id]),
         "versions": reverse("protocols:versions"),
