@@ -82,7 +82,7 @@ EQUIVALENT: dict[str, str] = {
     "partition:SyringeRules._assign: `1` + 1 (no. 2)": _ALIKE,
     "partition:SyringeRules._assign: `1` + 1 (no. 4)": _ALIKE,
     "partition:SyringeRules.best: `if count == 1` never": "A short cut: the only way is found as well.",
-    "partition:SyringeRules.best: `0` + 1 (no. 2)": _ALIKE,
+    "partition:SyringeRules.best: `0` + 1 (no. 3)": _ALIKE,
     "partition:SyringeRules._every: `1` + 1 (no. 3)": _ALIKE,
     "partition:SyringeRules._every: `1` + 1 (no. 5)": _ALIKE,
     "select:select: `if problem.feasible(wanted)` never": "Where all requirements fit, the other way meets all.",
