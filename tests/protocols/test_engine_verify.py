@@ -565,6 +565,7 @@ def windows(
     ("days", "floor", "widest", "span", "spacings", "expected"),
     [
         ([0], 7, 9, (0, 9), (), [(0, 0)]),
+        ([0], 7, 9, (5, 9), (), [(0, 0)]),  # one session has no span
         ([0, 8], 7, 9, (0, 99), (), [(0, 0), (7, 9)]),
         ([0, 8], 7, 9, (8, 99), (), [(0, 0), (8, 9)]),
         ([0, 8], 7, 9, (0, 8), (), [(0, 0), (7, 8)]),
@@ -916,7 +917,10 @@ COST: dict[str, Any] = {
     "base_session_units": 100, "ingredient_unit_value": 4,
     "region": [{"key": "far", "multiplier": "0.8"}, {"key": "town", "multiplier": "0.9"}],
     "provider": [{"key": "nurse", "multiplier": "0.85"}, {"key": "doctor", "multiplier": "1.25"}],
-    "injection_band": [{"points_up_to": 100, "multiplier": "1"}, {"points_up_to": 200, "multiplier": "1.5"}],
+    "injection_band": [
+        {"points_up_to": 50, "multiplier": "0.9"}, {"points_up_to": 100, "multiplier": "1"},
+        {"points_up_to": 200, "multiplier": "1.5"},
+    ],
     "package": [{"sessions": 2, "multiplier": "0.9"}, {"sessions": 3, "multiplier": "0.8"}],
     "estimate_range_percent": {"low": -10, "high": 15},
 }  # fmt: skip
@@ -961,9 +965,11 @@ def test_price_says_how_it_is_made_up() -> None:
         "high": "723.47",  # 723.465, halves up
         "lines": [{"item": item, "amount": amount} for item, amount in lines],
     }  # fmt: skip
-    made.answer = {**made.answer, "cost": said}
-    made._cost()
-    assert made.found == []
+    for points in (101, 201):  # the last band has no end
+        made = priced(points, "1", "0.5")
+        made.answer = {**made.answer, "cost": said}
+        made._cost()
+        assert made.found == []
     wrong = {**said, "high": "723.46", "low": "566.18", "sessions": ["353.5"], "per_session": "345.5"}
     made.answer = {**made.answer, "cost": wrong}
     made._cost()
@@ -1524,6 +1530,7 @@ def test_technique_by_concern_or_ingredient() -> None:
         {"key": "usual", "default": True, "depth": {"min": "2", "max": "4"}, "angle_degrees": {"min": 30, "max": 90}},
         {"key": "flat", "choose_when": {"concerns": ["x"], "ingredients": ["c"]}, "depth": {"min": "1", "max": "2"},
          "angle_degrees": {"min": 30, "max": 60}},
+        {"key": "later", "choose_when": {"concerns": ["x"], "ingredients": ["c"]}},
     ]  # fmt: skip
 
     def found(said: str, held: str, concern: str, **depth: str) -> list[str]:
