@@ -112,6 +112,9 @@ EQUIVALENT: dict[str, str] = {
     "verify:_Second._fewest: `len(groups) >= best` with Gt": _VAIN,
     "verify:_Second._none_without_need: `1` + 1": "All counts are doubled alike.",
     "verify:_Second._alternative: `True` turned": _GUARD,
+    "verify:_four_digits: `value / unit >= 10000` with Gt": "Ten thousand is the same number in either unit.",
+    "verify:_four_digits: `10000` - 1": "What is taken one step too far there is taken back in the next lines.",
+    "verify:_four_digits: `value / unit < 1000` with LtE": "A thousand is the same number in either unit.",
 }
 
 
@@ -350,7 +353,7 @@ def _pairs(namespace: dict[str, Any], code: types.CodeType, module: str) -> Iter
 class Runner:
     """A pytest plugin that takes the collected tests and runs mutants instead."""
 
-    def __init__(self, modules: list[str], *, limit: str, write: bool, jobs: int, hurry: bool) -> None:
+    def __init__(self, modules: list[str], *, limit: list[str], write: bool, jobs: int, hurry: bool) -> None:
         self.modules, self.limit, self.write, self.jobs, self.hurry = modules, limit, write, jobs, hurry
         self.record: dict[str, str] = _read(RECORD)
         self.noticed_by = Counter(self.record.values())
@@ -364,7 +367,7 @@ class Runner:
         results = _read(RESULTS)
         for module in self.modules:
             own = [test for test in tests if test.file in TESTS[module]]
-            mutants = [mutant for mutant in mutants_of(module) if self.limit in mutant.name]
+            mutants = [mutant for mutant in mutants_of(module) if self._meant(mutant.name)]
             began = time.monotonic()
             gc.collect()
             gc.freeze()
@@ -395,6 +398,9 @@ class Runner:
             return
         results[module] = {"source": source, "made": made, "left": rows}
         _write(RESULTS, results)
+
+    def _meant(self, name: str) -> bool:
+        return not self.limit or any(part in name for part in self.limit)
 
     def _tried(self, mutants: list[Mutant], tests: list[Timed]) -> tuple[list[Mutant], int]:
         """Those that survive, in the order of the code; and how many there are that change anything."""
@@ -654,7 +660,7 @@ def write_page(results: dict[str, Any]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation testing of the protocol engine.")
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}; all without one")
-    parser.add_argument("--only", default="", help="only mutants whose name holds this")
+    parser.add_argument("--only", action="append", default=[], help="only mutants whose name holds this, or this, …")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     parser.add_argument("--hurry", action="store_true", help=f"try none for longer than {BUDGET_S} s: a first look")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
