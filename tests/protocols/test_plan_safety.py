@@ -231,9 +231,8 @@ def test_the_database_keeps_one_plan_in_force(ready: Plan, ada: User) -> None:
 
 
 def test_a_result_without_its_edits_is_not_signed(ready: Plan, ada: User) -> None:
-    plan = edit_plan(
-        plan=ready, revision=ready.revision, edits=[{"op": "remove", "ingredient": "pdrn", "reason": "patient_wish"}], by=ada
-    )
+    edit = {"op": "remove", "ingredient": "pdrn", "reason": "patient_wish"}
+    plan = edit_plan(plan=ready, revision=ready.revision, edits=[edit], by=ada)
     assert verified(plan) == []
     Plan.objects.filter(pk=plan.pk).update(result=plan.proposal)
     plan.refresh_from_db()
