@@ -229,6 +229,7 @@ def download(hand: Hand) -> None:
 def what_the_plan_says(page: Page) -> list[str]:
     """Each ingredient, each dose with its unit, and each date, as the signed plan's page shows them."""
     lines = page.locator("li.ck:not(.ck-d)")
+    lines.first.wait_for()  # the page may still be on its way
     names = lines.locator("h3").all_inner_texts()
     doses = lines.locator(".ck-dose b").all_inner_texts()
     dates = page.locator(".pl-dates li").all_inner_texts()
