@@ -190,7 +190,8 @@ def record_session(hand: Hand) -> None:
 
 
 def book_course(hand: Hand) -> None:
-    from_record("Rasmus", PLAN)(hand)
+    person("Rasmus")(hand)
+    follow(hand, PLAN, last=True)  # the signed one, where it is being amended
     follow(hand, r"/book/$")
 
 
