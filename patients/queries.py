@@ -180,8 +180,9 @@ def merged_unasked(patient: Patient) -> bool:
     brought = PatientMerge.objects.filter(
         kept=patient.pk, undone_at__isnull=True, merged__intakes__status=IntakeStatus.SUBMITTED
     ).aggregate(last=Max("merged_at"))["last"]
-    asked = patient.intakes.filter(status=IntakeStatus.SUBMITTED, started_at__gt=brought) if brought else None
-    return asked is not None and not asked.exists()
+    if brought is None:
+        return False
+    return not patient.intakes.filter(status=IntakeStatus.SUBMITTED, started_at__gt=brought).exists()
 
 
 def newest_submitted_intake(patient: Patient) -> Intake | None:

@@ -322,9 +322,8 @@ class UnfitReason:
     error: str
 
     @classmethod
-    def of(cls, edit: Mapping[str, Any], refusal: InvalidInput) -> UnfitReason:
+    def of(cls, edit: Mapping[str, Any], refusal: InvalidInput, *, field: str) -> UnfitReason:
         reason, note = str(edit.get("reason", "")), str(edit.get("note", ""))
-        field = "note" if (refusal.field or "").endswith("note") else "reason"
         known = reason if reason in EditReason.values else ""
         return cls(edit=bare_edit(edit), reason=known, note=note, field=field, error=str(refusal))
 
@@ -527,17 +526,22 @@ def plan_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     except StaleRevision as refusal:
         return _behind(request, plan, edit, refusal)
     except InvalidInput as refusal:
-        unfit = UnfitReason.of(edit, refusal) if _about_reason(refusal) else None
-        refused = Refused(reason=unfit) if unfit else Refused(top=str(refusal))
-        return _plan_page(request, plan, refused=refused, status=refusal.status)
+        return _plan_page(request, plan, refused=_unfit(edit, refusal), status=refusal.status)
     except DomainError as refusal:
         plan.refresh_from_db()
         return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
     return _changed(request, plan, anchor="#cocktail")
 
 
-def _about_reason(refusal: DomainError) -> bool:
-    return (refusal.field or "").rpartition(".")[2] in ("reason", "note")
+def _field_of_reason(refusal: DomainError) -> str:
+    """“reason” or “note” where that is what was refused, wherever the edit stood; else empty."""
+    field = (refusal.field or "").rpartition(".")[2]
+    return field if field in ("reason", "note") else ""
+
+
+def _unfit(edit: Mapping[str, Any], refusal: InvalidInput) -> Refused:
+    field = _field_of_reason(refusal)
+    return Refused(reason=UnfitReason.of(edit, refusal, field=field)) if field else Refused(top=str(refusal))
 
 
 def _behind(request: ClinicRequest, plan: Plan, edit: Mapping[str, Any], refusal: StaleRevision) -> HttpResponse:
@@ -561,9 +565,7 @@ def plan_explain(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     try:
         explain_edit(plan=plan, revision=revision, edit=edit, by=request.user, **said)
     except InvalidInput as refusal:
-        unfit = UnfitReason.of(edit, refusal) if _about_reason(refusal) else None
-        refused = Refused(reason=unfit) if unfit else Refused(top=str(refusal))
-        return _plan_page(request, plan, refused=refused, status=refusal.status)
+        return _plan_page(request, plan, refused=_unfit(edit, refusal), status=refusal.status)
     except DomainError as refusal:
         plan.refresh_from_db()
         return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
@@ -583,7 +585,8 @@ def plan_change(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     out, into = data.get("ingredient", ""), data.get("with", "")
     if plan.result["status"] != "proposed":
         return _change_panel(request, plan, {"gone": _("There is no plan to edit.")}, status=409)
-    if out and out not in Reader(plan).plan_ingredients():
+    reader = Reader(plan)
+    if out and out not in reader.plan_ingredients():
         return _change_panel(request, plan, {"gone": _("This ingredient is not in the mixture any more.")}, status=409)
     typed = {name: data.get(name, "").strip() for name in ("reason", "note")}
     errors: dict[str, str] = {}
@@ -601,8 +604,7 @@ def plan_change(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             except StaleRevision as refusal:
                 return _out_of_panel(request, _behind(request, plan, edit, refusal))
             except InvalidInput as refusal:
-                field = (refusal.field or "").rpartition(".")[2]
-                errors[field if field in ("reason", "note") else "with"] = str(refusal)
+                errors[_field_of_reason(refusal) or "with"] = str(refusal)
             except DomainError as refusal:
                 plan.refresh_from_db()
                 answer = _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
@@ -613,7 +615,6 @@ def plan_change(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     seen = preview(plan, out=out, into=into) if into else None
     if request.htmx and request.method == "GET" and data.get("look"):
         return render(request, "protocols/_change_preview.html", {"preview": seen})
-    reader = Reader(plan)
     context = {
         "gone": "",
         "out": out,

@@ -28,6 +28,7 @@ from protocols.models import Plan
 from sessions import inbox, mails
 from sessions.models import Appointment, AppointmentStatus, Room
 from sessions.queries import (
+    COMING,
     FREE_AGAIN,
     bookable_plans_visible_to,
     day_bounds,
@@ -220,7 +221,7 @@ def _states(visit: Appointment, intake_on: date | None, *, user: User, now: date
         states.append(State(kind="quiet", text=_("Booked")))
     if visit.overbooked and visit.status != AppointmentStatus.CANCELLED:
         states.append(State(kind="warn", text=overbooked_words(visit)))
-    if visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED):
+    if visit.status in COMING:
         if user.may(Permission.INTAKE_READ):
             states.append(_intake_state(intake_on, day))
         if not (visit.patient.email and visit.patient.contact_allowed):
@@ -239,7 +240,7 @@ def _intake_state(intake_on: date | None, day: date) -> State:
 
 
 def _asked_states(visit: Appointment, asked: DayCheck | None) -> list[State]:
-    if asked is None or visit.status not in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED):
+    if asked is None or visit.status not in COMING:
         return []
     if asked.changed:
         return [State(kind="warn", text=_("Asked: something has changed"))]
@@ -248,7 +249,7 @@ def _asked_states(visit: Appointment, asked: DayCheck | None) -> list[State]:
 
 def ask_url(visit: Appointment, *, user: User, now: datetime, back: str) -> str:
     """Where “anything changed?” is asked before this visit, to come back; empty on another day or for who may not."""
-    waits = visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)
+    waits = visit.status in COMING
     tz = visit.site.tz
     if not (waits and visit.starts_at.astimezone(tz).date() == now.astimezone(tz).date()):
         return ""

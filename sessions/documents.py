@@ -23,15 +23,14 @@ from protocols.documents import mixture_data, plan_context, plan_part, prepare_p
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from protocols.presentation import Reader
-from sessions.models import Appointment, AppointmentStatus, TreatmentSession, TreatmentSessionStatus
-from sessions.queries import appointments_visible_to, usable_lots, visits_on
+from sessions.models import Appointment, TreatmentSession, TreatmentSessionStatus
+from sessions.queries import COMING, appointments_visible_to, usable_lots, visits_on
 from sessions.terms import terms_of
 
 Data = dict[str, Any]
 KINDS = ("preparation_sheet", "syringe_labels", "session_record")
 PACKS = ("day", "week", "quotations")
 LIVE_PLANS = (PlanStatus.SIGNED, PlanStatus.ACTIVE)
-COMING = (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)
 
 
 def visit_pdf_visible(user: User, document: Document) -> bool:

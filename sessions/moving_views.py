@@ -8,7 +8,6 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
@@ -17,7 +16,6 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput
-from mesoclinic.ui import days
 from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from sessions.forms import MoveForm
@@ -25,6 +23,7 @@ from sessions.models import Appointment
 from sessions.moving import WAYS, Target, book_missing, give_time, move_appointment, suggestions, ways_of
 from sessions.permissions import check_can_move
 from sessions.queries import appointments_visible_to, bookable_plans_visible_to, courses_visible_to
+from sessions.wording import weekday_and_time
 
 
 @requires(Permission.BOOKING_WRITE)
@@ -121,8 +120,7 @@ def _suggested(visit: Appointment, now: Any) -> list[dict[str, str]]:
             "room": str(rooms[slot.room].public_id),
         }
         url = reverse("sessions:appointment_move", args=[visit.public_id])
-        text = f"{days.written(local, 'weekday')} {date_format(local, 'H:i')}"
-        found.append({"url": f"{url}?{urlencode(query)}", "text": text})
+        found.append({"url": f"{url}?{urlencode(query)}", "text": weekday_and_time(local)})
     return found
 
 

@@ -29,6 +29,7 @@ from sessions.planned import planned_lines
 from sessions.planner import Agenda, Booked, Calendar
 from sessions.resource_models import MOST_MINUTES
 
+COMING = (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)  # it takes place
 FREE_AGAIN = (AppointmentStatus.CANCELLED, AppointmentStatus.NO_SHOW)  # this session of the course may be booked anew
 
 

@@ -8,7 +8,7 @@ one done.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -117,12 +117,18 @@ def cut_courses(amended: Iterable[int]) -> dict[int, int]:
     done = Counter(performed.values_list("plan_id", flat=True))
     found = {}
     for key, planned, most in plans:
-        before, version = 0, older.get(key)
-        while version is not None:
-            before, version = before + done[version], older.get(version)
+        before = sum(done[version] for version in versions_before(key, older))
         if before and planned:
             found[key] = min(int(planned), max(int(most or MOST_SESSIONS) - before, 0))
     return found
+
+
+def versions_before(plan: int, supersedes: Mapping[int, int | None]) -> Iterator[int]:
+    """The versions that this one replaced, newest first, by primary key; ``supersedes`` names each one's own."""
+    version = supersedes.get(plan)
+    while version is not None:
+        yield version
+        version = supersedes.get(version)
 
 
 def amended_by(plan: Plan) -> list[int]:

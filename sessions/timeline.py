@@ -27,8 +27,8 @@ from protocols.permissions import can_draft_plan
 from sessions.followup_models import KIND_LABELS
 from sessions.models import Appointment, AppointmentStatus
 from sessions.permissions import IN_FORCE
-from sessions.queries import FREE_AGAIN, visits_of
-from sessions.terms import cut_courses, terms_of
+from sessions.queries import COMING, FREE_AGAIN, visits_of
+from sessions.terms import cut_courses, terms_of, versions_before
 
 KINDS = ("intakes", "plans", "sessions", "messages", "documents")
 
@@ -95,11 +95,9 @@ def read(patient: Patient, *, user: User) -> Record:
             if visit.course.plan_id == record.shown.pk and visit.status not in FREE_AGAIN
         }
     if record.in_force is not None:
-        older = _replaced_by(record.in_force, record.plans)
+        older = set(versions_before(record.in_force.pk, {plan.pk: plan.supersedes_id for plan in record.plans}))
         record.left_behind = [
-            visit
-            for visit in record.visits
-            if visit.course.plan_id in older and visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)
+            visit for visit in record.visits if visit.course.plan_id in older and visit.status in COMING
         ]
     if patient.holds_merged_records:
         merged = patients_visible_to(user).filter(merged_into=patient).order_by("number")
@@ -128,16 +126,6 @@ def _plans(patient: Patient, user: User) -> list[Plan]:
     if shown is not None:
         shown.result = Plan.objects.values_list("result", flat=True).get(pk=shown.pk)
     return plans
-
-
-def _replaced_by(plan: Plan, plans: Sequence[Plan]) -> set[int]:
-    """The versions before this one, by primary key."""
-    supersedes, found = {row.pk: row.supersedes_id for row in plans}, set()
-    version = plan.supersedes_id
-    while version is not None:
-        found.add(version)
-        version = supersedes.get(version)
-    return found
 
 
 def _shown(plans: Sequence[Plan]) -> Plan | None:
@@ -372,7 +360,7 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
         (
             visit
             for visit in record.visits
-            if visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)
+            if visit.status in COMING
             and visit.starts_at.astimezone(visit.site.tz).date() <= today
             and visit not in record.left_behind
         ),
@@ -455,11 +443,7 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
 
 
 def next_visit(record: Record, *, now: datetime) -> Appointment | None:
-    ahead = [
-        visit
-        for visit in record.visits
-        if visit.ends_at > now and visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)
-    ]
+    ahead = [visit for visit in record.visits if visit.ends_at > now and visit.status in COMING]
     return min(ahead, key=lambda visit: visit.starts_at, default=None)
 
 

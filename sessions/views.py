@@ -363,11 +363,9 @@ def _appointment_page(
     recorded = getattr(visit, "treatment_session", None)
     later = visit.course.appointments.filter(status=AppointmentStatus.BOOKED, number__gt=visit.number)
     numbers = [visit.number, *later.order_by("number").values_list("number", flat=True)]
-    asked = _asked(visit, user=user)
     with timezone.override(visit.site.tz):
         context = {
-            "asked": asked,
-            "ask_url": "" if asked else days.ask_url(visit, user=user, now=now, back=visit_url(visit)),
+            **_asking(visit, user=user, now=now, back=visit_url(visit)),
             "visit": visit,
             "patient": visit.patient,
             "strip": strip(visit.patient),
@@ -454,7 +452,8 @@ def session_record(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     visit = _appointment(request.user, public_id)
     plan = visit.course.plan
     now = timezone.now()
-    asked = _asked(visit, user=request.user)
+    asking = _asking(visit, user=request.user, now=now, back=request.path)
+    asked = asking["asked"]
     form = RecordForm(
         request.POST or None,
         initial={"performed_on": visit.starts_at.astimezone(visit.site.tz).date()}
@@ -486,19 +485,17 @@ def session_record(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 return redirect(visit_url(visit))
     trail.record("session.opened", by=request.user, target=visit, patient=visit.patient)
     with timezone.override(visit.site.tz):
-        context = _record_context(request, visit, form, now) | {
-            "asked": asked,
-            "ask_url": "" if asked else days.ask_url(visit, user=request.user, now=now, back=request.path),
-        }
+        context = _record_context(request, visit, form, now) | asking
         return render(request, "sessions/session_record.html", context, status=status)
 
 
-def _asked(visit: Appointment, *, user: User) -> DayCheck | None:
-    """What was asked before this session, on its day."""
-    if not user.may(Permission.INTAKE_READ):
-        return None
-    day = visit.starts_at.astimezone(visit.site.tz).date()
-    return day_checks_on(day, patients=[visit.patient_id], tz=visit.site.tz).get(visit.patient_id)
+def _asking(visit: Appointment, *, user: User, now: datetime, back: str) -> dict[str, Any]:
+    """“Anything changed?” before this session: what was said on its day, or where it can be asked, to come ``back``."""
+    asked: DayCheck | None = None
+    if user.may(Permission.INTAKE_READ):
+        day = visit.starts_at.astimezone(visit.site.tz).date()
+        asked = day_checks_on(day, patients=[visit.patient_id], tz=visit.site.tz).get(visit.patient_id)
+    return {"asked": asked, "ask_url": "" if asked else days.ask_url(visit, user=user, now=now, back=back)}
 
 
 def _record_context(request: ClinicRequest, visit: Appointment, form: RecordForm, now: datetime) -> dict[str, Any]:

@@ -146,11 +146,15 @@ def slot_value(slot: planner.Slot) -> str:
     return f"{slot.starts_at.isoformat()} {slot.practitioner} {slot.room}"
 
 
+def weekday_and_time(at: datetime) -> str:
+    """Tue 24 Nov 10:15, of a time that is the site's already."""
+    return f"{days.written(at, 'weekday')} {date_format(at, 'H:i')}"
+
+
 def _option_words(
     other: planner.Slot, slot: planner.Slot, *, series: Series, site: Site, names: Mapping[int, str]
 ) -> str:
-    at = other.starts_at.astimezone(site.tz)
-    words = f"{days.written(at, 'weekday')} {date_format(at, 'H:i')}"
+    words = weekday_and_time(other.starts_at.astimezone(site.tz))
     if other.practitioner != slot.practitioner:
         words += f", {series.people[other.practitioner].name}"
     if other.room != slot.room:
