@@ -5,7 +5,7 @@ Nothing is kept here. What is chosen becomes an edit like any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -18,6 +18,7 @@ from protocols.engine.canonical import json_safe
 from protocols.models import Plan
 from protocols.presentation import Reader, Served, refusal_beside
 
+Trial = Callable[[Mapping[str, Any]], EditResult]
 NOTHING = "-"  # chosen in the place of an ingredient: it is taken out
 
 
@@ -61,11 +62,12 @@ def edit_of(out: str, into: str) -> dict[str, str]:
 
 def choices(plan: Plan, reader: Reader, *, out: str) -> Choices:
     """Everything that is left out, tried in the place of ``out`` (or beside the others, where that is empty)."""
+    trial = _trial(plan)
     offered: list[Option] = []
     barred: dict[str, list[str]] = {}
     for row in plan.result["left_out"]:
         if row.get("range"):
-            offered.append(_option(plan, reader, row["ingredient"], row["range"], out=out))
+            offered.append(_option(plan, reader, trial, row["ingredient"], row["range"], out=out))
     for row in reader.result["left_out"]:
         if not row.get("range"):
             barred.setdefault(row["reason"], []).append(short_label(reader.contents.name(row["ingredient"])))
@@ -74,20 +76,20 @@ def choices(plan: Plan, reader: Reader, *, out: str) -> Choices:
         options=[option for option in offered if not option.refused],
         refused=[option for option in offered if option.refused],
         others=[(why, ", ".join(names)) for why, names in barred.items()],
-        without=_option(plan, reader, NOTHING, {}, out=out) if out else None,
+        without=_option(plan, reader, trial, NOTHING, {}, out=out) if out else None,
     )
 
 
 def preview(plan: Plan, *, out: str, into: str) -> Preview:
     """What the choice would change in the plan, in words; or why it is refused."""
-    tried = _tried(plan, edit_of(out, into))
+    tried = _trial(plan)(edit_of(out, into))
     if tried.refusals:
         return Preview(refusals=_refusals(plan, tried))
     return Preview(differences=what_if.in_words(plan.result, plain(tried.proposal.as_dict()), plan))
 
 
-def _option(plan: Plan, reader: Reader, key: str, volumes: Mapping[str, str], *, out: str) -> Option:
-    tried = _tried(plan, edit_of(out, key))
+def _option(plan: Plan, reader: Reader, trial: Trial, key: str, volumes: Mapping[str, str], *, out: str) -> Option:
+    tried = trial(edit_of(out, key))
     known = key != NOTHING
     return Option(
         key=key,
@@ -102,14 +104,11 @@ def _option(plan: Plan, reader: Reader, key: str, volumes: Mapping[str, str], *,
     )
 
 
-def _tried(plan: Plan, edit: Mapping[str, Any]) -> EditResult:
+def _trial(plan: Plan) -> Trial:
+    """What one more edit would make of the plan; its case and policy are read once for all that are tried."""
     formulary = formulary_of(plan)
-    return apply_edits(
-        parse_case(plan.case, formulary),
-        formulary,
-        Policy.from_mapping(plan.policy, formulary),
-        bare_edits(merged(plan.edits, [edit])),
-    )
+    case, policy = parse_case(plan.case, formulary), Policy.from_mapping(plan.policy, formulary)
+    return lambda edit: apply_edits(case, formulary, policy, bare_edits(merged(plan.edits, [edit])))
 
 
 def _refusals(plan: Plan, tried: EditResult) -> list[str]:
