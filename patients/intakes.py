@@ -21,6 +21,7 @@ from patients.groups import NONE as GROUP_NONE
 from patients.groups import UNKNOWN as GROUP_UNKNOWN
 from patients.medicines import to_check
 from patients.models import Intake, Patient
+from patients.settled import SettledFact, settled_facts, with_settled
 from patients.steps import STEP_OF
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import SEVERITIES, Choice, Fact, Vocabulary, Zone, load_vocabulary
@@ -324,8 +325,11 @@ def aged(fact: Fact, value: Any, *, days: int) -> Any:
     return min(value + (days if fact.unit == "days" else days // 31), int(fact.maximum))
 
 
-def case_of(intake: Intake, *, on: date) -> dict[str, Any]:
-    """The answers in the engine's form, as of ``on``: what was not answered, not known or never is left out."""
+def case_of(intake: Intake, *, on: date, settled: Sequence[SettledFact] | None = None) -> dict[str, Any]:
+    """Return the answers in the engine's form, as of ``on``, with what the person's words were settled as.
+
+    What was not answered, not known or never is left out. ``settled`` spares the query where it was read already.
+    """
     vocabulary = load_vocabulary()
     facts: dict[str, Any] = {
         "age_years": intake.patient.age_on(on),
@@ -337,10 +341,19 @@ def case_of(intake: Intake, *, on: date) -> dict[str, Any]:
         if value is not None and not isinstance(value, dict):
             facts[fact.key] = list(value) if isinstance(value, list) else aged(fact, value, days=days)
     return {
-        "facts": facts,
+        "facts": settled_over(intake, facts, settled=settled),
         "concerns": [dict(entry) for entry in intake.concerns],
         "zones": [dict(entry) for entry in intake.zones],
     }
+
+
+def settled_over(
+    intake: Intake, facts: Mapping[str, Any], *, settled: Sequence[SettledFact] | None = None
+) -> dict[str, Any]:
+    """Return the facts of an intake with those that the person's words were settled as; of any spelling of them."""
+    rows = settled_facts(intake.patient) if settled is None else settled
+    answered_at = intake.submitted_at or timezone.now()  # a draft is answered now
+    return with_settled(facts, rows, answered_at=answered_at, of_the_day=ASKED_AFRESH)
 
 
 def answered_never(intake: Intake) -> list[str]:

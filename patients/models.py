@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import Site, User
@@ -208,3 +211,146 @@ class DayCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.patient}, asked {self.asked_at:%Y-%m-%d}"
+
+
+class StatementKind(models.TextChoices):
+    MEDICINE = "medicine", _("Medicine")
+    ALLERGY = "allergy", _("Allergy")
+    ILLNESS = "illness", _("Illness")
+    NOTE = "note", _("Note")
+
+
+class StatementSource(models.TextChoices):
+    INTAKE = "intake", _("Intake")
+    DAY_CHECK = "day_check", _("Anything changed?")
+    ANSWER = "answer", _("Answer by link")
+    NOTE = "note", _("Note")
+
+
+class SettlementOutcome(models.TextChoices):
+    FACT = "fact", _("It is an answer")
+    NONE_OF_THESE = "none_of_these", _("None of these")
+    REOPENED = "reopened", _("Open again")
+
+
+class NoneOfThese(models.TextChoices):
+    """Why words change nothing about a treatment."""
+
+    HARMLESS = "harmless", _("Asked again: no bearing on the treatment")
+    STOPPED = "stopped", _("Stopped for good, more than 14 days ago")
+    ANSWERED = "answered", _("The answers say it already")
+    SOMEBODY_ELSE = "somebody_else", _("Said of somebody else")
+    OTHER = "other", _("Other, in words")
+
+
+class Statement(models.Model):
+    """Something said in words that no fact holds. It never changes; what it was settled as stands beside it.
+
+    Open until somebody who signs plans settles it: an open one stops a signature and a session.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="statements")
+    kind = models.CharField(max_length=10, choices=StatementKind.choices)
+    text = models.TextField()  # as it was said
+    about = models.CharField(max_length=120, blank=True)  # the answer it was added to, or the question: "fact:value"
+    is_unknown = models.BooleanField(default=False)  # “does not know”: the text is a sentence of ours, to be translated
+    fingerprint = models.CharField(max_length=64)  # of kind and words: the same words are recognised
+    source = models.CharField(max_length=10, choices=StatementSource.choices)
+    source_id = models.UUIDField()
+    said_at = models.DateTimeField()
+    said_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )  # None: the patient, by link
+
+    class Meta:
+        ordering = ["said_at", "pk"]
+        indexes = [models.Index(fields=["patient", "fingerprint"], name="statement_by_words")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["patient", "fingerprint", "source", "source_id"], name="statement_once_per_source"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.patient.display_number}, {self.get_kind_display()}"
+
+    @property
+    def words(self) -> str:
+        """What was said, for a reader; a sentence of ours in the reader's language."""
+        return gettext(self.text) if self.is_unknown else self.text
+
+    @cached_property
+    def settlement(self) -> Settlement | None:
+        """The newest settlement; None while nobody has settled it."""
+        return max(self.settlements.all(), key=lambda row: row.number, default=None)
+
+    @property
+    def is_open(self) -> bool:
+        return self.settlement is None or self.settlement.outcome == SettlementOutcome.REOPENED
+
+    @property
+    def state(self) -> str:
+        return "open" if self.is_open else "settled"
+
+    @property
+    def settled_at(self) -> datetime | None:
+        return None if self.is_open or self.settlement is None else self.settlement.settled_at
+
+    @property
+    def settled_by(self) -> User | None:
+        return None if self.is_open or self.settlement is None else self.settlement.settled_by
+
+    @property
+    def outcome(self) -> str:
+        return "" if self.is_open or self.settlement is None else self.settlement.outcome
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        return [] if self.is_open or self.settlement is None else self.settlement.facts
+
+    @property
+    def reason(self) -> str:
+        return "" if self.settlement is None else self.settlement.reason
+
+
+class Settlement(models.Model):
+    """What a statement was taken to mean, by whom and when. A correction is a new one beside the old."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    statement = models.ForeignKey(Statement, on_delete=models.PROTECT, related_name="settlements")
+    number = models.PositiveSmallIntegerField()  # 1 is the first; the highest counts
+    outcome = models.CharField(max_length=14, choices=SettlementOutcome.choices)
+    facts = models.JSONField(default=list)  # [{"fact", "value"}]
+    reason = models.CharField(max_length=14, choices=NoneOfThese.choices, blank=True)
+    note = models.CharField(max_length=300, blank=True)
+    settled_at = models.DateTimeField()
+    settled_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["statement", "number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["statement", "number"],
+                name="settlement_number_once",
+                violation_error_message=_("Somebody else settled this in the same moment."),
+            ),
+            models.CheckConstraint(
+                condition=~Q(outcome="none_of_these") | ~Q(reason=""),
+                name="none_of_these_has_a_reason",
+                violation_error_message=_("“None of these” needs its reason."),
+            ),
+            models.CheckConstraint(
+                condition=Q(number=1) | ~Q(note=""),
+                name="correction_has_words",
+                violation_error_message=_("A correction says why."),
+            ),
+            models.CheckConstraint(
+                condition=Q(number__gt=1) | ~Q(outcome="reopened"),
+                name="only_a_settled_statement_is_reopened",
+                violation_error_message=_("Only what was settled can be opened again."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.statement}, settlement {self.number}"
