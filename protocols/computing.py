@@ -184,7 +184,9 @@ def recompute(plan: Plan) -> list[Computed]:
             engine_version=plan.engine_version,
         )
         for own, said in zip(
-            proposal.as_said_by(plan.engine_version), result.as_said_by(plan.engine_version), strict=True
+            proposal.as_said_by(plan.engine_version, plan.proposal),
+            result.as_said_by(plan.engine_version, plan.result),
+            strict=True,
         )
     ]
 

@@ -6,7 +6,7 @@ here; of its plans `recompute` checks the signature and the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -17,10 +17,25 @@ from protocols.engine.propose import ENGINE_VERSION, Proposal
 Answer = dict[str, Any]
 
 
-def as_said_by(proposal: Proposal, version: str) -> tuple[Answer, ...]:
+def as_said_by(proposal: Proposal, version: str, stored: Mapping[str, Any] | None = None) -> tuple[Answer, ...]:
+    """Return what an engine said, in each of its spellings.
+
+    `stored` is what a plan keeps of it: earlier engines asked their questions in the order in which a database gives
+    the keys of a stored formulary (PostgreSQL: by length), so that the order, and nothing else, is taken from there.
+    """
     if version == ENGINE_VERSION:
         return (proposal.as_dict(),)
-    return tuple(spelling(proposal) for spelling in SPELLINGS.get(version, ()))
+    spellings = tuple(spelling(proposal) for spelling in SPELLINGS.get(version, ()))
+    if stored is None:
+        return spellings
+    return tuple(sealed(_asked_in_order(said, stored), proposal.setting) for said in spellings)
+
+
+def _asked_in_order(answer: Answer, stored: Mapping[str, Any]) -> Answer:
+    """The answer without its fingerprint, its questions in the order of the stored one."""
+    places = {row["fact"]: place for place, row in enumerate(stored["open_questions"])}
+    asked = sorted(answer["open_questions"], key=lambda row: places.get(row["fact"], len(places)))
+    return {**_without(answer, "fingerprint"), "open_questions": asked}
 
 
 def speaks(version: str) -> bool:
@@ -28,9 +43,17 @@ def speaks(version: str) -> bool:
     return version == ENGINE_VERSION or version in SPELLINGS
 
 
+def _as_1_1(proposal: Proposal) -> Answer:
+    """1.1 knew a formulary that says nothing of osmolality, of the final pH or of the smallest useful syringe."""
+    answer = dict(proposal.as_dict())
+    answer["engine_version"] = "1.1"
+    del answer["fingerprint"]
+    return sealed(answer, proposal.setting)
+
+
 def _as_1_0(proposal: Proposal) -> Answer:
     """1.0 gave alternatives neither doses nor a price, only the sum of list prices; and what it left out no range."""
-    answer = dict(proposal.as_dict())
+    answer = _as_1_1(proposal)
     answer["engine_version"] = "1.0"
     answer["left_out"] = [_without(row, "range") for row in answer["left_out"]]
     answer["alternatives"] = [
@@ -57,7 +80,10 @@ def _as_1_0_at_first(proposal: Proposal) -> Answer:
     return sealed(answer, proposal.setting)
 
 
-SPELLINGS: dict[str, tuple[Callable[[Proposal], Answer], ...]] = {"1.0": (_as_1_0, _as_1_0_at_first)}
+SPELLINGS: dict[str, tuple[Callable[[Proposal], Answer], ...]] = {
+    "1.1": (_as_1_1,),
+    "1.0": (_as_1_0, _as_1_0_at_first),
+}
 
 
 def _without(row: Answer, *names: str) -> Answer:

@@ -16,7 +16,7 @@ from protocols.engine.policy import Policy
 from protocols.engine.select import select
 from protocols.engine.setting import Setting, set_up
 
-ENGINE_VERSION = "1.1"
+ENGINE_VERSION = "1.2"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,11 +66,14 @@ class Proposal:
         """The whole answer, JSON-safe: codes and parameters, no sentences."""
         return self._dict
 
-    def as_said_by(self, version: str) -> tuple[dict[str, Any], ...]:
-        """The answer as this or an earlier engine gave it; in each spelling, where one had several; none if unknown."""
+    def as_said_by(self, version: str, stored: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], ...]:
+        """The answer as this or an earlier engine gave it; in each spelling, where one had several; none if unknown.
+
+        `stored` is the answer that a plan of that engine keeps: its questions may stand in another order.
+        """
         from protocols.engine.earlier import as_said_by
 
-        return as_said_by(self, version)
+        return as_said_by(self, version, stored)
 
 
 def propose(

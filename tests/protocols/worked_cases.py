@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,18 @@ def case_file() -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def starter() -> Formulary:
     return build_formulary(load_documents())
+
+
+@lru_cache(maxsize=1)
+def earlier_formulary() -> Formulary:
+    """The starter formulary of the engines 1.0 and 1.1, as a clinic that published it keeps it. It never changes."""
+    documents = json.loads((HERE / "golden" / "formulary-2026.1.json").read_text(encoding="utf-8"))
+    return build_formulary(documents, label="2026.1")
+
+
+def earlier_cases() -> list[dict[str, Any]]:
+    """The worked cases as they stood then."""
+    return json.loads((HERE / "golden" / "cases-2026.1.json").read_text(encoding="utf-8"))
 
 
 def worked_case(entry: dict[str, Any]) -> dict[str, Any]:
