@@ -36,7 +36,7 @@ from patients.intakes import (
 )
 from patients.medicines import LENGTH as MEDICINE_LENGTH
 from patients.medicines import MOST as MEDICINES_MOST
-from patients.medicines import classes_of, read_medicines
+from patients.medicines import classes_of, entries_of, lines_of, read_medicines
 from patients.models import (
     DayCheck,
     Intake,
@@ -418,7 +418,7 @@ def _checked_text(text: str, *, field: str, most: int) -> str:
 def _read_list(text: str, facts: dict[str, Any]) -> list[dict[str, Any]]:
     """The medicines as they will be stored; the classes that they set join those that were ticked."""
     named = read_medicines(_checked_text(text, field="medicines", most=MEDICINES_MOST * MEDICINE_LENGTH))
-    if len(named) > MEDICINES_MOST or any(len(line.text) > MEDICINE_LENGTH for line in named):
+    if len(lines_of(named)) > MEDICINES_MOST or any(len(line.text) > MEDICINE_LENGTH for line in named):
         raise InvalidInput(
             _("Write at most %(lines)d medicines, each in at most %(length)d characters.")
             % {"lines": MEDICINES_MOST, "length": MEDICINE_LENGTH},
@@ -429,11 +429,11 @@ def _read_list(text: str, facts: dict[str, Any]) -> list[dict[str, Any]]:
         if ticked == []:
             raise InvalidInput(
                 _("“None of these” is ticked, and the list names %(names)s. Keep one.")
-                % {"names": ", ".join(line.name for line in named if line.classes)},
+                % {"names": ", ".join(dict.fromkeys(line.name for line in named if line.classes))},
                 field="medicines",
             )
         facts["medications"] = [*(ticked if isinstance(ticked, list) else ()), *found]
-    return [line.as_dict() for line in named]
+    return entries_of(named)
 
 
 @transaction.atomic

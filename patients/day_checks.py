@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from patients.intakes import aged, asked_facts, days_since_answered, intake_vocabulary
-from patients.medicines import classes_of, read_medicines
+from patients.medicines import classes_of, entries_of, read_medicines
 from patients.models import Intake, Patient
 from patients.vocabulary import load_vocabulary
 
@@ -99,7 +99,7 @@ def intake_after(previous: Intake, answers: Answers, *, on: date) -> Intake:
         concerns=previous.concerns,
         zones=previous.zones,
         note=_joined(previous.note, answers.new_illness, on=on),
-        medicines=[*previous.medicines, *(line.as_dict() for line in named)],
+        medicines=[*previous.medicines, *entries_of(named)],
         other_allergies=_joined(previous.other_allergies, answers.new_allergy),
         details=previous.details,
     )

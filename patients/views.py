@@ -43,7 +43,8 @@ from patients.forms import DayCheckForm, IntakeForm, MergeForm, PatientForm, zon
 from patients.intakes import InvalidAnswers
 from patients.medicines import LENGTH as MEDICINE_LENGTH
 from patients.medicines import MOST as MEDICINES_MOST
-from patients.medicines import Named, classes_of, medicine_names, read_medicines
+from patients.medicines import UNKNOWN as MEDICINE_UNKNOWN
+from patients.medicines import Named, brand_names, classes_of, entries_of, lines_of, medicine_names, read_medicines
 from patients.models import DayCheck, Intake, IntakeStatus, Patient, PatientMerge, PatientStatus
 from patients.permissions import (
     can_edit_intake,
@@ -357,15 +358,29 @@ def intake_start(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 def medicines_read(request: ClinicRequest) -> HttpResponse:
     """What a list of medicines counts as, while somebody types it. Nothing is stored."""
     written = "\n".join(request.POST.get(name, "") for name in ("medicines", "medicine_more"))
-    named = read_medicines(written[: MEDICINES_MOST * MEDICINE_LENGTH])[:MEDICINES_MOST]
+    named = read_medicines(written[: MEDICINES_MOST * MEDICINE_LENGTH])
     return render(request, "patients/_medicines.html", _medicines_context(named))
 
 
 def _medicines_context(named: list[Named]) -> dict[str, Any]:
     fact = spoken_vocabulary().facts["medications"]
-    rows = [(line, [intakes.short_label(fact.label_of(value)) for value in line.classes]) for line in named]
+    rows = [
+        {
+            "text": text,
+            "leftover": ones[0].leftover if ones[0].state != MEDICINE_UNKNOWN else "",
+            "medicines": [
+                (
+                    one,
+                    [intakes.short_label(fact.label_of(value)) for value in one.classes],
+                    [intakes.short_label(fact.label_of(value)) for value in one.offers],
+                )
+                for one in ones
+            ],
+        }
+        for text, ones in list(lines_of(named).items())[:MEDICINES_MOST]
+    ]
     counts_as = [intakes.short_label(fact.label_of(value)) for value in classes_of(named)]
-    said = [text for line in named for text in (line.spoken, *(fact.label_of(value) for value in line.classes))]
+    said = [text for line in named for text in (line.spoken, *map(fact.label_of, (*line.classes, *line.offers)))]
     return {"named": rows, "counts_as": counts_as, "medicines_said": said}
 
 
@@ -516,7 +531,7 @@ def _save(request: ClinicRequest, intake: Intake, form: IntakeForm) -> tuple[int
             concerns=form.concerns,
             zones=form.zones,
             note=form.cleaned_data["note"],
-            medicines=[line.as_dict() for line in form.named_medicines()] if form.beside else intake.medicines,
+            medicines=entries_of(form.named_medicines()) if form.beside else intake.medicines,
             other_allergies=form.beside.get("other_allergies", intake.other_allergies),
         )
         return 409, intakes.changes_since(intake, typed, form.vocabulary)
@@ -618,6 +633,7 @@ def _form_context(
             for number, step in enumerate(STEPS, start=1)
         ],
         "medicine_names": (offered := medicine_names()),
+        "brand_names": brand_names(),
         "medicines_offered": [name for name, _atc in offered],
         **_medicines_context(form.named_medicines()),
         "intake": intake,
