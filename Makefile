@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-services check format faults deep coverage mutants bench browser screenshots lock messages clean
+.PHONY: help setup run test test-services test-clocks check format faults deep coverage mutants bench browser screenshots lock messages clean
 MAKEFLAGS += --no-print-directory
 
 export PORT ?= 8000
@@ -26,6 +26,9 @@ test: setup ## the test suite on SQLite, set-up included; ARGS="-k name" for som
 
 test-services: setup ## the same suite on a throwaway PostgreSQL and Redis
 	@$(PY) scripts/with_services.py $(PY) scripts/none_skipped.py -n $(JOBS) $(ARGS)
+
+test-clocks: setup ## part of the suite in the evening, at both changes of the clock and on 29 February
+	@$(PY) scripts/other_clocks.py -n $(JOBS) $(ARGS)
 
 check: setup ## style, types, import arrows, migrations, deployment settings, templates, translations, locks
 	@$(PY) scripts/check.py $(ARGS)

@@ -17,6 +17,7 @@ from django.utils import translation
 from mesoclinic.accounts.models import Site, User
 from scripts import messages
 from tests import factories
+from tests.instant import clock as clock  # every test stands at one instant
 
 messages.compile_changed()  # before the first text is looked up; nothing to do where set-up has done it
 

@@ -11,8 +11,12 @@ if "MESOCLINIC_DATA_DIR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["MESOCLINIC_DATA_DIR"], ignore_errors=True)
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "x" * 40)
 
-from mesoclinic.settings import *  # noqa: F403
-from mesoclinic.settings import CACHES, DATABASES, REDIS_URL
+from tests import instant
+
+instant.stand()  # here, as settings come first in every process of the suite, also in those that a test starts
+
+from mesoclinic.settings import *  # noqa: E402, F403
+from mesoclinic.settings import CACHES, DATABASES, REDIS_URL  # noqa: E402
 
 ALLOWED_HOSTS = ["*"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from patients.models import Patient
@@ -61,7 +62,7 @@ SELECT gen_random_uuid(), n, g.name, f.name, born, 'female', email, '+33 6 ' || 
     'en', false, %(site)s, 'active', false,
     lower(f.name) || ' ' || lower(g.name) || ' ' || lower(f.name) || ' 336' || eight || ' ' || email || ' ' || born
         || ' p-' || lpad(n::text, greatest(5, length(n::text)), '0'),
-    0, now(), %(by)s
+    0, %(at)s, %(by)s
 FROM (
     SELECT n, lpad(n::text, 8, '0') AS eight, 'p' || n || '@crowd.example' AS email,
         %(oldest)s::date + floor(%(days)s * random())::int AS born,
@@ -86,6 +87,7 @@ def _insert(numbers: range, *, given: list[str], family: list[str], site: Site, 
             )
         cursor.execute("SELECT setseed(%s)", [seed])
         given_values: dict[str, Any] = {"site": site.pk, "by": by.pk, "oldest": OLDEST, "days": DAYS}
+        given_values["at"] = timezone.now()
         counts = {"given": len(given), "family": len(family), "first": numbers.start, "last": numbers.stop - 1}
         cursor.execute(_INSERT, given_values | counts)
     if numbers:
