@@ -1,7 +1,7 @@
 # Two commands: `make run` and `make test`. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-services test-clocks check format faults deep coverage mutants bench browser screenshots lock messages clean
+.PHONY: help setup run test test-services test-clocks check format faults deep coverage mutants bench docs browser screenshots lock messages clean
 MAKEFLAGS += --no-print-directory
 
 export PORT ?= 8000
@@ -52,6 +52,9 @@ mutants: setup ## mutation testing of the engine; ARGS="dose partition" for some
 
 bench: setup ## each benchmark beside its reference
 	@$(PY) scripts/each.py benchmarks $(ARGS)
+
+docs: setup ## the documentation as a site in var/docs; a warning fails it
+	@$(PY) -m sphinx -W --keep-going -q -b html docs var/docs && echo 'Open var/docs/index.html'
 
 browser: setup ## what people do most, in headless Chromium, clicks counted; ARGS=main_path for one
 	@$(PY) scripts/bootstrap.py packages browser
