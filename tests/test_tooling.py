@@ -288,3 +288,28 @@ def test_sample_stays_out_of_a_real_clinic(db: None) -> None:
         call_command("load_sample")
     call_command("load_sample", if_empty=True)
     assert not Patient.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("Refuse a session inside the interval\n\nBecause.", ""),
+        ("x" * 72, ""),
+        ("x" * 73, "The subject has 73 characters"),
+        ("Refuse a session.", "ends with a full stop"),
+        ("fix: refuse a session", "without a prefix"),
+        ("", "no subject"),
+    ],
+)
+def test_commit_subject_is_one_short_sentence(message: str, said: str) -> None:
+    found = script("commit_subject").fault(message)
+    assert said in found if said else found == ""
+
+
+def test_every_page_of_the_docs_stands_in_the_site() -> None:
+    """`make docs` fails for a page outside every list; here without building it."""
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    lists = set(re.findall(r"^([a-z-]+(?:/\*)?)$", index, re.MULTILINE))
+    pages = {path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md")}
+    missing = [str(page) for page in pages if str(page) != "index" and not {str(page), f"{page.parent}/*"} & lists]
+    assert missing == []
