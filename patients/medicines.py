@@ -43,6 +43,7 @@ LENGTH = 120  # characters of one line
 ANTIPLATELETS = "B01AC"
 _ATC = re.compile(r"(?<![^\W_])[A-Z]\d{2}[A-Z]{1,2}(?:\d{2})?(?![^\W_])", re.IGNORECASE)
 _ATC_SPACED = re.compile(r"(?<![^\W_])[A-Z]\s?\d{2}\s?[A-Z]\s?[A-Z]\s?\d{2}(?![^\W_])", re.IGNORECASE)
+_NEAR_IN_TEXT = 7  # letters of a word that may be a misspelt name in a text that is no list of medicines
 _ATC_SHORTEST = 5  # signs of a code that names a chemical subgroup
 
 KNOWN, ASK, UNKNOWN = "known", "ask", "unknown"  # what was made of a name
@@ -146,9 +147,8 @@ def _names() -> _Names:
         brands[medicine.name] = {brand: tuple(where.split()) for brand, where in entry.get("brands", {}).items()}
         for name in (medicine.name, *entry.get("names", ()), *entry.get("words", ()), *brands[medicine.name]):
             keys = keys_of(name)
-            if not keys or keys in spellings:
-                raise DataFileError(f"medicine {name}: named twice, or not a word")
-            spellings[keys] = _spelling(medicine, doubts.get(keys))
+            if not keys or spellings.setdefault(keys, _spelling(medicine, doubts.get(keys))).medicine is not medicine:
+                raise DataFileError(f"medicine {name}: means two medicines, or is not a word")
     for language, _name in settings.LANGUAGES:
         with translation.override(language):
             for name, medicine in translated:  # the English name wins where two languages share a word
@@ -245,7 +245,11 @@ def _read(line: str, *, is_list: bool = True) -> list[Named]:
     parsed = _taken_apart(line, is_list=is_list)
     turned = _turned_parts(parsed)
     found: dict[tuple[str, str, str], Named] = {}
-    for named in (*_by_code(line, parsed, turned), *_by_name(line, parsed, turned), *_by_slip(line, parsed)):
+    for named in (
+        *_by_code(line, parsed, turned),
+        *_by_name(line, parsed, turned),
+        *_by_slip(line, parsed, is_list=is_list),
+    ):
         found.setdefault((named.state, named.name, named.ask), named)
     leftover = _left_of(cleaned(line), parsed)
     if not found:
@@ -357,7 +361,7 @@ def _by_name(line: str, parsed: _Line, turned: set[int]) -> Iterator[Named]:
     for found in parsed.names:
         medicine = found.what.medicine
         asked = replace(_blank(line), name=medicine.name, offers=medicine.may_mean)
-        forms = {kind for place, kind in parsed.kinds.items() if parsed.tokens[place].part == parsed.part_of(found)}
+        forms = _forms_of(found, parsed)
         if parsed.part_of(found) in turned:
             yield replace(asked, atc=medicine.atc, ask=_turned_sentence())
         elif found.what.is_doubtful:
@@ -370,11 +374,26 @@ def _by_name(line: str, parsed: _Line, turned: set[int]) -> Iterator[Named]:
             yield Named(text=line, state=KNOWN, name=medicine.name, atc=medicine.atc, classes=medicine.classes)
 
 
-def _by_slip(line: str, parsed: _Line) -> Iterator[Named]:
+def _forms_of(found: Found[Spelling], parsed: _Line) -> set[str]:
+    """Return the kinds of the common words that belong to one name: those up to the next name of its part of the line.
+
+    What stands before it belongs to it where nothing else is named there. So in “tacrolimus and hydrocortisone cream”
+    only one of them is a cream.
+    """
+    part = parsed.part_of(found)
+    others = [one for one in (*parsed.names, *parsed.codes) if one is not found and parsed.part_of(one) == part]
+    first = found.first if others else 0
+    last = min((one.first for one in others if one.first > found.last), default=len(parsed.tokens))
+    return {kind for place, kind in parsed.kinds.items() if first <= place < last and parsed.tokens[place].part == part}
+
+
+def _by_slip(line: str, parsed: _Line, *, is_list: bool) -> Iterator[Named]:
     """Yield what misspelt words of the rest may mean: offered, never taken."""
-    near = _names().near
+    near, shortest = _names().near, 0 if is_list else _NEAR_IN_TEXT
     for place in (place for place in parsed.rest if place not in parsed.kinds):
         word = parsed.tokens[place].key
+        if len(word) < shortest or (word,) in _names().spellings:  # a name that only counts in a list
+            continue
         whole = near.near(word) or _across(parsed, place)
         for spelling in [whole] if whole else near.inside(word):
             medicine = spelling.medicine

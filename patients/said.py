@@ -32,6 +32,7 @@ from patients.wording import (
 )
 
 MEDICINE, ALLERGY, ILLNESS, NOTE = "medicine", "allergy", "illness", "note"
+_NEAR_IN_TEXT = 7  # letters of a word that may be misspelt where no illness or allergy was asked for
 YES = "true"  # of a fact that is answered with yes or no
 
 
@@ -121,7 +122,7 @@ def _meanings() -> _Meanings:
             for keys in sorted({keys_of(str(phrase)) for phrase in phrases}):
                 found.setdefault(keys, []).append(meaning)
     meant = [(keys, tuple(meanings)) for keys, meanings in found.items()]
-    spelt = [("".join(keys), meanings) for keys, meanings in meant if len("".join(keys)) > NEAR_FROM]
+    spelt = [("".join(keys), meanings) for keys, meanings in meant if len("".join(keys)) >= NEAR_FROM]
     return _Meanings(phrases=Phrases(meant), near=Spellings(spelt))
 
 
@@ -140,7 +141,11 @@ def _offers(line: str, kind: str, classes: Iterable[str]) -> tuple[Offer, ...]:
     """Return each tick once: of the kind that was asked first, in the order of the line."""
     tokens = tokens_in(line)
     is_reaction = kind == ALLERGY or "reaction" in kinds_in(tokens).values()
-    means = [one for one in _meant(tokens) if not one.kind or is_reaction]
+    means = [
+        one
+        for one in _meant(tokens, shortest=NEAR_FROM if kind in {ALLERGY, ILLNESS} else _NEAR_IN_TEXT)
+        if not one.kind or is_reaction
+    ]
     pairs = [(one.fact, one.value) for one in means]
     pairs += [("allergy_ingredients", key) for key in _ingredients(tokens)] if is_reaction else []
     of_medicines = [("medications", value) for value in classes]
@@ -148,14 +153,14 @@ def _offers(line: str, kind: str, classes: Iterable[str]) -> tuple[Offer, ...]:
     return tuple(Offer(fact=fact, value=value, label=_label(fact, value)) for fact, value in dict.fromkeys(ordered))
 
 
-def _meant(tokens: Sequence[Token]) -> Iterator[_Meaning]:
+def _meant(tokens: Sequence[Token], *, shortest: int) -> Iterator[_Meaning]:
     keys = [token.key for token in tokens]
     found = outermost(_meanings().phrases.all_in(keys, range(len(keys))))
     yield from (meaning for one in found for meaning in one.what)
     taken = {place for one in found for place in range(one.first, one.last + 1)}
     common = kinds_in(tokens)
     for place, key in enumerate(keys):
-        if place not in taken and place not in common and len(key) > NEAR_FROM:
+        if place not in taken and place not in common and len(key) >= shortest:
             yield from _meanings().near.near(key) or ()
 
 
