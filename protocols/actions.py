@@ -246,7 +246,8 @@ def create_plan(*, patient: Patient, by: User) -> Plan:
 def amend_plan(*, plan: Plan, by: User) -> Plan:
     """A new version of a signed plan, as a draft.
 
-    It rests on the newest intake and the formulary in force, with those of the old edits that still hold.
+    It rests on the newest intake and the formulary in force, with those of the old edits that still hold; whether to
+    wait is decided anew.
     The old version stays as it is until the new one is signed.
     """
     check_can_amend_plan(plan, by=by)
@@ -255,7 +256,12 @@ def amend_plan(*, plan: Plan, by: User) -> Plan:
     versions = Plan.objects.filter(patient=plan.patient, number=plan.number)
     version = (versions.aggregate(version=Max("version"))["version"] or 0) + 1
     amended = _draft(
-        patient=plan.patient, number=plan.number, version=version, supersedes=plan, edits=plan.edits, by=by
+        patient=plan.patient,
+        number=plan.number,
+        version=version,
+        supersedes=plan,
+        edits=[edit for edit in plan.edits if edit["op"] != "wait"],
+        by=by,
     )
     trail.record(
         "plan.amendment_drafted",
@@ -291,6 +297,7 @@ def _draft(
     if intake is None:
         raise InvalidTransition(_("There is no submitted intake yet. Fill one in first: the plan is computed from it."))
     case = case_from(intake, on=today)
+    _insist_again(case, supersedes)
     carried = values_given_on(intake, case)
     for answer in carried:
         case["facts"][answer.fact] = answer.value
@@ -306,6 +313,7 @@ def _draft(
                 version=version,
                 supersedes=supersedes,
                 language=by.language,
+                kind=computed.kind,
                 case=computed.case,
                 policy=computed.policy,
                 engine_version=computed.engine_version,
@@ -322,6 +330,59 @@ def _draft(
             return plan
     except IntegrityError as error:
         raise InvalidTransition(_("A draft of a plan is open already. Sign it or discard it first.")) from error
+
+
+def _insist_again(case: dict[str, Any], before: Plan | None) -> None:
+    """A severity that was insisted on stays, as long as the intake still gives the concern that severity."""
+    held = {(row["concern"], row["severity"]): row.get("insisted") for row in before.case["concerns"]} if before else {}
+    for row in case["concerns"]:
+        if reason := held.get((row["concern"], row["severity"])):
+            row["insisted"] = reason
+
+
+@transaction.atomic
+def insist_on_severity(*, plan: Plan, revision: int, concern: str, reason: str, by: User) -> Plan:
+    """Hold to the severity that was chosen for a concern although its stage says another; without a reason, let go.
+
+    The draft is computed anew, with those of its edits that still hold. Raise InvalidInput where no stage overrules
+    the severity, or where the reason cannot be kept.
+    """
+    check_can_change_plan(plan, by=by)
+    _check_shown(plan, revision=revision)
+    row = next((row for row in plan.result["concerns"] if row["concern"] == concern), None)
+    if row is None or row.get("staged_severity") in (None, row["recorded_severity"]):
+        raise InvalidInput(_("No stage overrules the severity of this concern."), field="concern")
+    if not _writable(reason) or "\x00" in reason:
+        raise InvalidInput(_("This cannot be read."), field="reason")
+    reason = " ".join(reason.split())
+    if len(reason) > NOTE_LENGTH:
+        raise InvalidInput(_("Shorten the reason to %(length)d characters.") % {"length": NOTE_LENGTH}, field="reason")
+    if not reason and not row["insisted"]:
+        raise InvalidInput(_("Give a reason."), field="reason")
+    concerns = [
+        {key: value for key, value in entry.items() if key != "insisted"}
+        | ({"insisted": reason} if entry["concern"] == concern and reason else {})
+        if entry["concern"] == concern
+        else entry
+        for entry in plan.case["concerns"]
+    ]
+    dropped = len(plan.edits)
+    computed = _compute_keeping(
+        case={**plan.case, "concerns": concerns},
+        version=plan.formulary,
+        policy=plan.policy,
+        language=plan.language,
+        edits=plan.edits,
+    )
+    _store(plan, computed, revision=revision)
+    trail.record(
+        "plan.severity_insisted" if reason else "plan.severity_by_stage",
+        by=by,
+        target=plan,
+        patient=plan.patient,
+        details={"concern": concern, "revision": plan.revision, "edits_dropped": dropped - len(plan.edits)},
+    )
+    return plan
 
 
 def _basis(plan: Plan) -> dict[str, Any]:
@@ -358,6 +419,7 @@ def _store(plan: Plan, computed: Computed, *, revision: int) -> None:
         proposal=computed.proposal,
         edits=computed.edits,
         result=computed.result,
+        kind=computed.kind,
         engine_version=computed.engine_version,
         revision=revision + 1,
     ):

@@ -22,6 +22,7 @@ from protocols.engine import (
     verify,
 )
 from protocols.engine.codes import without_sentences
+from protocols.enums import PlanKind
 from protocols.models import FormularyVersion, Plan
 from protocols.proposing import answer
 from protocols.queries import built_formulary
@@ -38,6 +39,15 @@ class Computed:
     edits: list[dict[str, Any]]
     refusals: list[dict[str, Any]]  # of the edits, each with path, code, params and a sentence; empty: all were applied
     engine_version: str = ENGINE_VERSION
+
+    @property
+    def kind(self) -> PlanKind:
+        return kind_of(self.result)
+
+
+def kind_of(result: Mapping[str, Any]) -> PlanKind:
+    """What an answer of the engine plans."""
+    return PlanKind.WAITING if result["status"] == "waiting" else PlanKind.COURSE
 
 
 def clinic_policy() -> dict[str, Any]:
@@ -114,6 +124,7 @@ def merged(edits: Sequence[Mapping[str, Any]], added: Sequence[Mapping[str, Any]
     """The edits with more of them: what a later one makes pointless is dropped, so that nothing trips over it."""
     kept = [dict(edit) for edit in edits]
     for new in added:
+        kept = [edit for edit in kept if edit["op"] != "wait"]  # said anew, or given up for another edit
         gone = new.get("ingredient")
         if new["op"] in ("set_volume", "remove", "swap"):
             kept = [edit for edit in kept if not (edit["op"] == "set_volume" and edit["ingredient"] == gone)]
@@ -146,6 +157,8 @@ def verified(plan: Plan) -> list[str]:
         found.insert(0, _("the result is of another engine than the plan says"))
     if bare_edits(plan.edits) != bare_edits(plan.result["edits"]):
         found.insert(0, _("the result does not hold the edits that were made"))
+    if plan.kind != kind_of(plan.result):
+        found.insert(0, _("the plan is of another kind than its result"))
     return found
 
 

@@ -20,6 +20,13 @@ class PlanStatus(models.TextChoices):
     DISCARDED = "discarded", _("Discarded")  # a draft that was given up
 
 
+class PlanKind(models.TextChoices):
+    """What a plan plans: injections, or none for now."""
+
+    COURSE = "course", _("Course of injections")
+    WAITING = "waiting", _("No injections now")
+
+
 class AcknowledgementReason(models.TextChoices):
     """Why a plan may go on although a caution stands."""
 

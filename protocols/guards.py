@@ -19,6 +19,7 @@ PLAN_SIGNED = frozen(
         "number",
         "version",
         "supersedes_id",
+        "kind",
         "language",
         "case",
         "policy",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date, timedelta
 
 from django.conf import settings
 from django.db import models
@@ -11,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import User
 from patients.models import Intake, Patient
-from protocols.enums import FormularyStatus, OpenAnswerKind, PlanStatus
+from protocols.enums import FormularyStatus, OpenAnswerKind, PlanKind, PlanStatus
 
 
 class FormularyVersion(models.Model):
@@ -135,6 +136,7 @@ class Plan(models.Model):
     version = models.PositiveSmallIntegerField(default=1)
     supersedes = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="amendments")
     status = models.CharField(max_length=12, choices=PlanStatus.choices, default=PlanStatus.DRAFT)
+    kind = models.CharField(max_length=10, choices=PlanKind.choices, default=PlanKind.COURSE)  # as its result says
     language = models.CharField(max_length=5, choices=settings.LANGUAGES, default="en")  # of the result's sentences
     case = models.JSONField()
     policy = models.JSONField()
@@ -175,6 +177,11 @@ class Plan(models.Model):
                 violation_error_message=_("This plan has an amendment already."),
             ),
             models.CheckConstraint(
+                condition=~Q(kind="waiting", status__in=["active", "completed"]),
+                name="waiting_plan_has_no_course",
+                violation_error_message=_("A plan without injections has no course to begin."),
+            ),
+            models.CheckConstraint(
                 condition=Q(
                     status__in=["draft", "discarded"],
                     signed_at__isnull=True,
@@ -196,6 +203,19 @@ class Plan(models.Model):
     @property
     def is_draft(self) -> bool:
         return self.status == PlanStatus.DRAFT
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is injected by this plan: it holds advice and a day on which to look again."""
+        return self.kind == PlanKind.WAITING
+
+    @property
+    def review_on(self) -> date | None:
+        """Return the day of the review of a signed plan that waits, at the patient's site; None for any other."""
+        if not self.waits or self.signed_at is None:
+            return None
+        signed = self.signed_at.astimezone(self.patient.site.tz).date()
+        return signed + timedelta(days=int(self.result["waiting"]["days"]))
 
     @property
     def is_signed(self) -> bool:

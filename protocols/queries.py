@@ -153,6 +153,8 @@ def unsettled_facts(plan: Plan) -> list[str]:
 
 def unacknowledged_rules(plan: Plan) -> list[str]:
     """The cautions that still need their own acknowledgement."""
+    if plan.waits:
+        return []  # nothing is injected, so no caution stands against it
     done = set(live_acknowledgements(plan))
     rules = [row["rule"] for row in plan.result["cautions"]] + [check.rule for check in intake_checks(plan)]
     return [rule for rule in rules if rule not in done]
@@ -205,8 +207,11 @@ def is_explained(edit: Mapping[str, Any]) -> bool:
 def departs(plan: Plan, edit: Mapping[str, Any]) -> bool:
     """Whether an edit leads away from what was proposed, so that it needs a reason.
 
-    A volume set to the usual one does not, nor a course that is as proposed.
+    A volume set to the usual one does not, nor a course that is as proposed, nor to wait where that was proposed first.
     """
+    if edit["op"] == "wait":
+        offered = [row["review"] for row in plan.proposal["alternatives"] if row.get("kind") == "waiting"]
+        return not any(review["because"] for review in offered)
     if edit["op"] == "set_volume":
         return any(
             line["ingredient"] == edit["ingredient"]
@@ -216,6 +221,8 @@ def departs(plan: Plan, edit: Mapping[str, Any]) -> bool:
             for line in syringe["lines"]
         )
     if edit["op"] in ("set_sessions", "set_schedule"):
+        if plan.waits:
+            return False
         proposed, now = plan.proposal["course"], plan.result["course"]
         return not proposed or not now or proposed["offsets_days"] != now["offsets_days"]
     return True
@@ -238,7 +245,7 @@ def obstacles_to_signing(plan: Plan) -> list[str]:
         found.append(_("Answers are missing: there is no proposal yet."))
     elif result["status"] == "blocked":
         found.append(_("A rule forbids this treatment."))
-    elif not any(line["role"] != "diluent" for syringe in result["syringes"] for line in syringe["lines"]):
+    elif not plan.waits and not any(line["role"] != "diluent" for syringe in result["syringes"] for line in syringe["lines"]):
         found.append(_("There is no mixture: no ingredient can be used."))
     if plan.engine_version != ENGINE_VERSION:
         found.append(_("An older release computed this draft. Discard it and make a new plan."))

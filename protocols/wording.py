@@ -201,11 +201,16 @@ def render(answer: Mapping[str, Any], formulary: Formulary) -> dict[str, Any]:
     _say_syringes(said["syringes"], words)
     for session in said["sessions"]:
         _say_syringes(session["syringes"], words)
+    weighed = {row["ingredient"]: row for row in said["contributions"]}
+    for row in said["contributions"]:
+        row |= contribution_words(row, words, said["cost"]["currency"])
     for row in said["left_out"]:
-        row["reason"] = left_out_reason(row, words)
+        row["reason"] = left_out_reason(row, words, weighed.get(row["ingredient"]))
     for row in said["alternatives"]:
         for trade in row["trades"]:
             trade["text"] = _trade(trade, words)
+        for reason in row["review"]["because"] if row["review"] else ():
+            reason["text"] = _waits_because(reason, words)
         row["names"] = [words.ingredient(key) for key in row["ingredients"]]
         row["summary"] = "; ".join(trade["text"] for trade in row["trades"])
     if said["course"]:
@@ -283,8 +288,8 @@ def _requirement(row: Mapping[str, Any], words: Words) -> str:
     return _("%(first)s: there is no plan.") % params
 
 
-def left_out_reason(row: Mapping[str, Any], words: Words) -> str:
-    """One plain sentence: why an active ingredient is in no syringe."""
+def left_out_reason(row: Mapping[str, Any], words: Words, weighed: Mapping[str, Any] | None = None) -> str:
+    """One plain sentence: why an active ingredient is in no syringe. ``weighed`` is its row among the contributions."""
     code, params = row["reason_code"], row["params"]
     if code == "screened":
         rule = params["rules"][0]
@@ -307,9 +312,147 @@ def left_out_reason(row: Mapping[str, Any], words: Words) -> str:
             "by": words.ingredient_list(params["by"]),
             "limit": _(LIMITS[params["limit"]]),
         }
+    if weighed is not None:
+        return _weighed_out(code, weighed)
     if code in ("adds_too_little", "not_chosen", "removed_by_hand"):
         return _too_little(code, params)
     return _PLAIN_REASONS[code](params)
+
+
+def _weighed_out(code: str, row: Mapping[str, Any]) -> str:
+    """Why an ingredient that could serve is left out, in words; its figures stand beside it."""
+    adds = _(WOULD_ADD[row["adds"]])
+    if code == "removed_by_hand":
+        return _("Removed by hand. %(adds)s") % {"adds": adds}
+    if code == "not_chosen":
+        return _("%(adds)s Left out since the mixture was edited by hand.") % {"adds": adds}
+    if row["limit"]:
+        return _("%(adds)s There is no room for it: %(limit)s.") % {"adds": adds, "limit": _(LIMITS[row["limit"]])}
+    burden = _burden(row)
+    if burden:
+        return _("%(adds)s That is less than it brings with it: %(burden)s.") % {"adds": adds, "burden": burden}
+    return _("%(adds)s That is less than one more ingredient has to earn.") % {"adds": adds}
+
+
+def _burden(row: Mapping[str, Any]) -> str:
+    """What an ingredient brings with it besides itself."""
+    needed = row["needed_for"]
+    parts = []
+    if needed["mixtures"]:
+        parts.append(
+            ngettext("%(n)s further mixture", "%(n)s further mixtures", needed["mixtures"]) % {"n": needed["mixtures"]}
+        )
+    if needed["cautions"]:
+        parts.append(
+            ngettext("%(n)s further caution", "%(n)s further cautions", needed["cautions"]) % {"n": needed["cautions"]}
+        )
+    return _(" and ").join(parts)
+
+
+WOULD_ADD = {
+    "much": gettext_noop("Would add much."),
+    "some": gettext_noop("Would add some."),
+    "little": gettext_noop("Would add little."),
+}
+ADDS = {
+    "much": gettext_noop("Adds much."),
+    "some": gettext_noop("Adds some."),
+    "little": gettext_noop("Adds little."),
+}
+SERVED_LESS = {
+    "much": gettext_noop("%(concern)s is served much less"),
+    "some": gettext_noop("%(concern)s is served less"),
+    "little": gettext_noop("%(concern)s is served a little less"),
+}
+DECIDED_BY = {
+    "first_choice": gettext_noop("the first choices of the formulary (%(rule)s)"),
+    "stands_in": gettext_noop("the substitutes of the formulary (%(rule)s)"),
+    "value": gettext_noop("the weights of the selection (%(rule)s)"),
+    "by_hand": gettext_noop("an edit by hand (%(rule)s)"),
+    "kept": gettext_noop("the proposal, before the edits by hand (%(rule)s)"),
+    "limit": gettext_noop("a limit (%(rule)s)"),
+}
+
+
+def contribution_words(row: Mapping[str, Any], words: Words, currency: str | None) -> dict[str, str]:
+    """Say why an ingredient is in, what leaving it out would lose and save, and the figures with their rule."""
+    said = {"text": _why_held(row, words) if row["held"] else "", "loses": "", "saves": ""}
+    if row["held"]:
+        lost = [_(SERVED_LESS[each["much"]]) % {"concern": words.concern(each["concern"])} for each in row["serves"]]
+        if row["first_choice_of"]:
+            named = ", ".join(words.concern(key) for key in row["first_choice_of"])
+            lost.append(_("%(concerns)s loses its first choice or who stands in for it") % {"concerns": named})
+        price = _price({"amount": row["price"], "currency": currency})
+        saved = [part for part in (price, _burden_saved(row)) if part]
+        said["loses"] = "; ".join(lost)
+        said["saves"] = "; ".join(saved)
+    figures = {"gross": shown_number(row["gross"]), "needed": shown_number(row["needed"])}
+    rule = _(DECIDED_BY[row["decided_by"]]) % {"rule": _deciding_rule(row)}
+    sentence = (
+        _("Adds %(gross)s, has to earn %(needed)s. Decided by %(rule)s.")
+        if row["held"]
+        else _("Would add %(gross)s, would have to earn %(needed)s. Decided by %(rule)s.")
+    )
+    said["figures"] = sentence % {**figures, "rule": rule}
+    return said
+
+
+def _deciding_rule(row: Mapping[str, Any]) -> str:
+    if row["decided_by"] in ("first_choice", "stands_in"):
+        part = "first_choice" if row["decided_by"] == "first_choice" else "supporting"
+        return f"concerns.{row['first_choice_of'][0]}.anchors.{part}"
+    if row["decided_by"] == "limit":
+        return f"composition, {row['limit']}"
+    return {"by_hand": "edits", "kept": "edits"}.get(row["decided_by"], "composition.selection_weights")
+
+
+def _why_held(row: Mapping[str, Any], words: Words) -> str:
+    """Why it is in, and how much it adds, as a clinician would say it."""
+    adds = _(ADDS[row["adds"]])
+    pays = Decimal(row["gross"]) >= Decimal(row["needed"])
+    concerns = ", ".join(words.concern(key) for key in row["first_choice_of"])
+    if row["decided_by"] == "first_choice":
+        if pays:
+            return _("First choice for %(concerns)s. %(adds)s") % {"concerns": concerns, "adds": adds}
+        return _("First choice for %(concerns)s, and in for that alone. %(adds)s") % {
+            "concerns": concerns,
+            "adds": adds,
+        }
+    if row["decided_by"] == "stands_in":
+        return _("Stands in for a first choice for %(concerns)s. %(adds)s") % {"concerns": concerns, "adds": adds}
+    if row["decided_by"] == "by_hand":
+        return _("Added by hand. %(adds)s") % {"adds": adds}
+    if row["decided_by"] == "kept":
+        return _("In as proposed; since the edits by hand it earns less than its place. %(adds)s") % {"adds": adds}
+    served = ", ".join(words.concern(each["concern"]) for each in row["serves"])
+    return _("Supports %(concerns)s. %(adds)s") % {"concerns": served, "adds": adds}
+
+
+def _burden_saved(row: Mapping[str, Any]) -> str:
+    needed, parts = row["needed_for"], []
+    if needed["mixtures"]:
+        parts.append(ngettext("%(n)s mixture", "%(n)s mixtures", needed["mixtures"]) % {"n": needed["mixtures"]})
+    if needed["cautions"]:
+        parts.append(ngettext("%(n)s caution", "%(n)s cautions", needed["cautions"]) % {"n": needed["cautions"]})
+    return ", ".join(parts)
+
+
+def _waits_because(reason: Mapping[str, Any], words: Words) -> str:
+    """Why waiting stands first."""
+    if reason["code"] == "settles_by_itself":
+        concerns = ", ".join(words.concern(key) for key in reason["params"]["concerns"])
+        return _("%(concerns)s: this usually settles by itself.") % {"concerns": concerns}
+    if reason["code"] == "no_mixture":
+        return _("No ingredient is of use here.")
+    return _("The mixture takes more (ingredients, cautions, mixtures) than it is likely to give.")
+
+
+def waiting_title(days: int) -> str:
+    """The alternative of waiting, named with its review in whole weeks."""
+    weeks = days // 7
+    return ngettext("No injections now, review in %(n)s week", "No injections now, review in %(n)s weeks", weeks) % {
+        "n": weeks
+    }
 
 
 def _too_little(code: str, params: Mapping[str, Any]) -> str:
@@ -363,6 +506,7 @@ def _trade(trade: Mapping[str, Any], words: Words) -> str:
         "fewer_syringes": lambda: ngettext("%(count)s syringe fewer", "%(count)s syringes fewer", p["count"]) % p,
         "more_cautions": lambda: ngettext("%(count)s caution more", "%(count)s cautions more", p["count"]) % p,
         "fewer_cautions": lambda: ngettext("%(count)s caution fewer", "%(count)s cautions fewer", p["count"]) % p,
+        "nothing_injected": lambda: _("nothing is injected"),
         "dearer": lambda: _("%(price)s more for the course") % {"price": _price(p)},
         "cheaper": lambda: _("%(price)s less for the course") % {"price": _price(p)},
     }
@@ -381,10 +525,12 @@ def _summary(said: Mapping[str, Any]) -> str:
             "%(count)s answers are missing before a plan can be proposed.",
             len(said["missing"]),
         ) % {"count": len(said["missing"])}
+    if said["status"] == "waiting":
+        return waiting_title(said["waiting"]["days"]) + "."
     if said["status"] == "blocked":
         return _("No plan: %(reasons)s") % {"reasons": " ".join(row["message"] for row in said["blocks"])}
     if not said["syringes"]:
-        return _("No ingredient is of use here: no mixture is proposed.")
+        return _("No ingredient is of use here: no mixture is proposed. Waiting is, with a review.")
     return _(
         "A proposal for a practitioner to review: %(actives)s ingredients, %(volume)s mL, %(sessions)s sessions. "
         "Nothing is final until the cautions are acknowledged and the plan is signed."

@@ -16,6 +16,7 @@ UNANSWERED = "unknown"
 KNOWN_KEYS = ("facts", "concerns", "zones", "formulary_overrides", "policy", "stock", "waived")
 IGNORED_KEYS = ("id", "title", "narrative", "expect", "reasons")
 SEVERITIES = ("mild", "moderate", "severe")
+CONCERN_KEYS = ("concern", "severity", "insisted")
 WAIVERS = ("not_measured", "not_applicable")
 MOST_FAULTS = 200
 LONGEST_REASON = 2000
@@ -26,6 +27,8 @@ LARGEST_STOCK_ML = Decimal(1_000_000)
 class ConcernEntry:
     concern: str
     severity: str
+    insisted: str = ""
+    """Why the practitioner holds to this severity although a stage says another; empty: the stage decides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,11 @@ class Case:
         """The case in one way, whatever order it was typed in. Reading it again gives the same case."""
         return {
             "facts": {key: list(value) if isinstance(value, tuple) else value for key, value in self.facts.items()},
-            "concerns": [{"concern": entry.concern, "severity": entry.severity} for entry in self.concerns],
+            "concerns": [
+                {"concern": entry.concern, "severity": entry.severity}
+                | ({"insisted": entry.insisted} if entry.insisted else {})
+                for entry in self.concerns
+            ],
             "zones": [
                 {"zone": entry.zone, "area_cm2": entry.area_cm2} if entry.measured else entry.zone
                 for entry in self.zones
@@ -231,17 +238,29 @@ class _Reading:
                 self.fault(path, "wrong_type", expected="mapping", value=_shown(entry))
                 continue
             for key in entry:
-                if key not in ("concern", "severity"):
-                    self.fault(f"{path}.{_place(key)}", "unknown_key", _near(key, ("concern", "severity")))
+                if key not in CONCERN_KEYS:
+                    self.fault(f"{path}.{_place(key)}", "unknown_key", _near(key, CONCERN_KEYS))
             concern = self._entry_word(f"{path}.concern", entry.get("concern"), tuple(known))
             severity = self._entry_word(f"{path}.severity", entry.get("severity"), SEVERITIES)
+            insisted = self._insisted(f"{path}.insisted", entry.get("insisted"))
             if concern is None:
                 continue
             if concern in found:
                 self.fault(f"{path}.concern", "duplicate", value=concern)
             elif severity is not None:
-                found[concern] = ConcernEntry(concern=concern, severity=severity)
+                found[concern] = ConcernEntry(concern=concern, severity=severity, insisted=insisted)
         return tuple(found[key] for key in sorted(found))
+
+    def _insisted(self, path: str, reason: Any) -> str:
+        if reason is None:
+            return ""
+        if not isinstance(reason, str) or not 0 < len(reason.strip()) <= LONGEST_REASON:
+            self.fault(path, "required")
+        elif not all(letter.isprintable() or letter in "\n\t" for letter in reason):
+            self.fault(path, "bad_text")
+        else:
+            return reason
+        return ""
 
     def _entry_word(self, path: str, value: Any, known: tuple[str, ...]) -> str | None:
         if value is None:

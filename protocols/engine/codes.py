@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 SENTENCES = frozenset({
-    "advice", "because_text", "direction_label", "evidence_note", "grade_label", "label", "message", "names", "notice",
-    "purpose", "question", "rationale", "reason", "refusals", "sentence", "summary", "technique_label", "text",
-    "to_label", "until", "urgency_label",
+    "advice", "because_text", "direction_label", "evidence_note", "figures", "grade_label", "label", "loses", "message",
+    "names", "notice", "purpose", "question", "rationale", "reason", "refusals", "saves", "sentence", "summary",
+    "technique_label", "text", "to_label", "until", "urgency_label",
 })  # fmt: skip
 """Keys that the wording adds. A syringe's label and a waiver's reason are the engine's own."""
 

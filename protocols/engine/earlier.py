@@ -43,9 +43,19 @@ def speaks(version: str) -> bool:
     return version == ENGINE_VERSION or version in SPELLINGS
 
 
+def without_words(answer: Answer) -> Answer:
+    """An answer of 1.2 as it was before: no waiting, no contributions, a stage that nobody could insist against."""
+    answer = _without(answer, "contributions", "waiting")
+    answer["concerns"] = [_without(row, "staged_severity", "insisted") for row in answer["concerns"]]
+    answer["alternatives"] = [
+        _without(row, "kind", "review") for row in answer["alternatives"] if row["kind"] == "mixture"
+    ]
+    return answer
+
+
 def _as_1_1(proposal: Proposal) -> Answer:
     """1.1 knew a formulary that says nothing of osmolality, of the final pH or of the smallest useful syringe."""
-    answer = dict(proposal.as_dict())
+    answer = without_words(proposal.as_dict())
     answer["engine_version"] = "1.1"
     del answer["fingerprint"]
     return sealed(answer, proposal.setting)

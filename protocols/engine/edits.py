@@ -28,6 +28,7 @@ EDIT_FIELDS: dict[str, tuple[str, ...]] = {
     "swap": ("ingredient", "with"),
     "set_sessions": ("sessions",),
     "set_schedule": ("schedule",),
+    "wait": (),
 }
 MOST_EDITS = 100
 
@@ -83,7 +84,7 @@ def apply_edits(
             refusals.append(Refusal(path=f"edits[{place}]", code=refused.code, params=refused.params))
     applied: list[tuple[int, dict[str, Any]]] = []
     # Who is in comes first, then how much, so that the order in which a form sends its changes does not matter.
-    for wanted in (("set_sessions", "set_schedule"), ("remove", "add", "swap"), ("set_volume",)):
+    for wanted in (("set_sessions", "set_schedule"), ("remove", "add", "swap"), ("set_volume",), ("wait",)):
         if wanted == ("set_volume",):
             work.settle()
         for place, edit in read:
@@ -97,14 +98,14 @@ def apply_edits(
                     refusals.append(Refusal(path=path, code=refused.code, params=refused.params))
                 else:
                     applied.append((place, edit))
-    composition = work.composition()
     proposal = Proposal(
         setting=work.setting,
-        composition=composition,
+        composition=None if work.waits else work.composition(),
         edits=tuple(edit for _, edit in sorted(applied, key=lambda pair: pair[0])),
         removed=frozenset(bits(own & ~work.mask)),
         pinned=dict(work.pinned),
         engine_mask=own,
+        waits=work.waits,
     )
     cost = setting.problem.value(own) - setting.problem.value(work.mask)
     return EditResult(
@@ -140,6 +141,7 @@ class _Work:
     mask: int
     pinned: dict[int, int] = field(default_factory=dict)
     steps: dict[int, int] = field(default_factory=dict)
+    waits: bool = False
 
     def apply(self, edit: dict[str, Any]) -> None:
         getattr(self, f"_{edit['op']}")(edit)
@@ -151,6 +153,10 @@ class _Work:
 
     def composition(self) -> Composition:
         return compose(self.setting, self.mask, self.pinned)
+
+    # ------------------------------------------------------------------ no injections now
+    def _wait(self, edit: dict[str, Any]) -> None:
+        self.waits = True
 
     # ------------------------------------------------------------------ the course
     def _set_sessions(self, edit: dict[str, Any]) -> None:

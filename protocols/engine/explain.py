@@ -8,7 +8,9 @@ from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import Any
 
+from protocols.engine import waiting
 from protocols.engine.canonical import fingerprint, json_safe
+from protocols.engine.contribution import contributions, served
 from protocols.engine.cost import Estimate, estimate
 from protocols.engine.course import Schedule, minutes, technique
 from protocols.engine.dose import Mixture
@@ -34,9 +36,11 @@ def explain(proposal: Proposal) -> dict[str, Any]:
     values = _Values(proposal)
     findings = screening.findings
     answer: dict[str, Any] = {
-        "status": setting.status,
+        "status": proposal.status,
         "missing": [{"fact": fact, "needed_by": list(rules)} for fact, rules in screening.missing],
-        "open_questions": [_open(setting, question) for question in open_questions(setting.case, formulary, chosen)],
+        "open_questions": []
+        if proposal.waits
+        else [_open(setting, question) for question in open_questions(setting.case, formulary, chosen)],
         "blocks": [_finding(setting, f, chosen) for f in findings if f.rule.severity == "absolute"],
         "cautions": [
             _finding(setting, f, chosen) for f in findings if f.rule.severity == "caution" and shown(f, chosen)
@@ -63,6 +67,8 @@ def explain(proposal: Proposal) -> dict[str, Any]:
                 "severity": entry.severity,
                 "recorded_severity": entry.recorded,
                 "staged_by": [{"scale": scale, "stage": stage} for scale, stage in entry.staged_by],
+                "staged_severity": entry.staged or None,
+                "insisted": entry.insisted,
             }
             for entry in screening.concerns
         ],
@@ -75,6 +81,8 @@ def explain(proposal: Proposal) -> dict[str, Any]:
         "requirements": _requirements(proposal),
         "sessions": [],
         "alternatives": [],
+        "contributions": [],
+        "waiting": waiting.review(setting) if proposal.waits else None,
         "course": None,
         "cost": None,
         "value": None,
@@ -86,6 +94,7 @@ def explain(proposal: Proposal) -> dict[str, Any]:
     }
     if composition is not None:
         answer |= _composed(proposal, composition, values)
+        answer["contributions"] = contributions(proposal, answer["left_out"])
     answer["trace"] = _trace(proposal, answer)
     return sealed(json_safe(answer), setting)
 
@@ -408,7 +417,7 @@ def _why(proposal: Proposal, item: Ingredient, values: _Values) -> tuple[str, di
             ]
         }
     if proposal.composition is None:
-        return "no_plan", {"status": setting.status}
+        return "no_plan", {"status": proposal.status}
     if item.role == "diluent" and item.key not in setting.formulary.composition.top_up:
         return "diluent_for_reconstitution", {}
     if reason is not None:
@@ -486,7 +495,7 @@ def _outweighed(proposal: Proposal, item: Ingredient, values: _Values) -> tuple[
 def alternatives(proposal: Proposal, values: _Values, money: Estimate) -> list[dict[str, Any]]:
     """Other sets one step away - one ingredient fewer, one more, one exchanged - ranked, with what each trades.
 
-    The best of each kind, then the best of the rest.
+    The best of each kind, then the best of the rest; and always waiting, before them where something speaks for it.
     """
     setting, problem, mask = proposal.setting, proposal.setting.problem, proposal.mask
     inside, outside = bits(mask), bits(problem.candidates & ~mask)
@@ -503,7 +512,10 @@ def alternatives(proposal: Proposal, values: _Values, money: Estimate) -> list[d
         everything = _ranked([other for kind in kinds for other in kind], problem, values)
         rest = (other for other in everything if other not in picked)
         picked = [*picked, *islice(rest, wanted - len(picked))]
-    return [_alternative(proposal, other, values, money) for other in sorted(picked, key=rank)[:wanted]]
+    mixed = [_alternative(proposal, other, values, money) for other in sorted(picked, key=rank)[:wanted]]
+    worth = setting.decimal_value(values.value(mask))
+    waits = waiting.alternative(setting, mask, worth, money.total if mask else Decimal(0), money.currency)
+    return [waits, *mixed] if waits["review"]["because"] else [*mixed, waits]
 
 
 def _ranked(sets: list[int], problem: Problem, values: _Values) -> Iterator[int]:
@@ -532,7 +544,7 @@ def _alternative(proposal: Proposal, other: int, values: _Values, money: Estimat
     for code, part in (("without", mask & ~other), ("with", other & ~mask)):
         trades += [{"code": code, "params": {"ingredient": key}} for key in formulary.keys(part)]
     for entry, table in zip(setting.screening.concerns, problem.benefits, strict=True):
-        change = _served(table, other) - _served(table, mask)
+        change = served(table, other) - served(table, mask)
         if change:
             code = "serves_more" if change > 0 else "serves_less"
             trades.append(
@@ -562,6 +574,7 @@ def _alternative(proposal: Proposal, other: int, values: _Values, money: Estimat
         trades.append({"code": "dearer" if more > 0 else "cheaper", "params": params})
     value = values.value(other)
     return {
+        "kind": "mixture",
         "ingredients": list(formulary.keys(other)),
         "value": setting.decimal_value(value),
         "value_difference": setting.decimal_value(value - values.value(mask)),
@@ -573,6 +586,7 @@ def _alternative(proposal: Proposal, other: int, values: _Values, money: Estimat
         "cost_total": total,
         "cost_difference": more,
         "trades": trades,
+        "review": None,
     }
 
 
@@ -602,13 +616,6 @@ def _amounts(setting: Setting, mixtures: tuple[Mixture, ...]) -> list[dict[str, 
         amount = item.dose_of(volume)
         rows.append({"ingredient": item.key, "volume_ml": volume, "dose": amount.amount, "dose_unit": amount.unit})
     return rows
-
-
-def _served(table: Mapping[int, int], mask: int) -> int:
-    total = 0
-    for k, amount in enumerate(sorted((table[i] for i in bits(mask) if i in table), reverse=True)):
-        total += amount >> k
-    return total
 
 
 def _raised(rules: tuple[int, ...], mask: int) -> int:

@@ -30,6 +30,7 @@ from protocols.engine.model import (
     Referral,
     ScaleOfStages,
     Scope,
+    Settling,
     SpacingBand,
     ZoneArea,
 )
@@ -136,6 +137,7 @@ def build_formulary(
             referral_rule=entry.get("referral_rule", ""),
             scales=tuple(concerns[entry["key"]]["severity_scales"]),
             sources=tuple(entry["source_ids"]),
+            settles=_settles(entry),
         )
         for entry in documents["concerns"]["concerns"]
     }
@@ -191,7 +193,7 @@ def build_formulary(
             )
             for entry in course_file["referral_rules"]
         },
-        composition=_composition(course_file["composition"], by_index),
+        composition=_composition(course_file, by_index),
         course=course,
         cost=_cost(course_file["cost_model"]),
         active_mask=_mask(item.index for item in by_index if item.active),
@@ -390,8 +392,33 @@ def _pair_masks(pairs: tuple[Pair, ...], count: int) -> tuple[tuple[int, ...], t
     return tuple(apart), tuple(never), tuple(hurried)
 
 
-def _composition(data: Mapping[str, Any], by_index: tuple[Ingredient, ...]) -> CompositionRules:
+def _settles(entry: Mapping[str, Any]) -> Settling | None:
+    """What the formulary says of a concern that usually goes away by itself; a review is given in weeks."""
+    said = entry.get("settles_by_itself")
+    if said is None:
+        return None
+    rule = f"concerns.{entry['key']}.settles_by_itself"
+    return Settling(review_days=said["review"]["value"] * 7, rule=rule, sources=tuple(said["source_ids"]))
+
+
+def _waiting(course: Mapping[str, Any]) -> Settling:
+    """When somebody who waits is looked at again. A formulary from before waiting was an alternative says how long
+    after its last session a course is judged: that long, then."""
+    said = course.get("waiting")
+    if said is not None:
+        return Settling(
+            review_days=said["review"]["value"] * 7, rule="course.waiting", sources=tuple(said["source_ids"])
+        )
+    days = [days for entry in course["checkpoints"] if (days := entry["when"].get("days_after_last_session"))]
+    sources = course["sessions"]["interval_limits"]["source_ids"]
+    return Settling(review_days=max(days), rule="course.checkpoints", sources=tuple(sources))
+
+
+def _composition(course: Mapping[str, Any], by_index: tuple[Ingredient, ...]) -> CompositionRules:
+    data = course["composition"]
     weights = data["selection_weights"]
+    earned = _d(weights["simplicity_per_active"])
+    in_words = data.get("contribution_in_words") or {"much_from": earned * 2, "some_from": earned}
     families = tuple(
         Family(
             key="+".join(entry.get("classes") or entry["ingredients"]),
@@ -421,6 +448,9 @@ def _composition(data: Mapping[str, Any], by_index: tuple[Ingredient, ...]) -> C
         extra_syringe=_d(weights["extra_syringe"]),
         families=families,
         sources=tuple(data["source_ids"]),
+        waiting=_waiting(course),
+        much=_d(in_words["much_from"]),
+        some=_d(in_words["some_from"]),
     )
 
 

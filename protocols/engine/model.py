@@ -131,6 +131,15 @@ class Family:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Settling:
+    """That something may be waited for: after how many days it is looked at again, by which rule."""
+
+    review_days: int
+    rule: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class FormularyConcern:
     key: str
     first_choice: tuple[str, ...]
@@ -139,6 +148,8 @@ class FormularyConcern:
     referral_rule: str
     scales: tuple[str, ...]
     sources: tuple[str, ...]
+    settles: Settling | None = None
+    """Set where the concern usually goes away without treatment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,6 +284,12 @@ class CompositionRules:
     extra_syringe: Decimal
     families: tuple[Family, ...]
     sources: tuple[str, ...]
+    waiting: Settling
+    """No injections now: when a patient who waits is looked at again."""
+    much: Decimal
+    """From here on, in value, an ingredient adds much."""
+    some: Decimal
+    """From here on it adds some; below that little."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,10 +43,12 @@ class Proposal:
     pinned: Mapping[int, int] = field(default_factory=dict)
     engine_mask: int | None = None
     """What the engine itself had chosen, where a practitioner has edited it."""
+    waits: bool = False
+    """The practitioner chose to inject nothing now, and to look again."""
 
     @property
     def status(self) -> str:
-        return self.setting.status
+        return "waiting" if self.waits else self.setting.status
 
     @property
     def mask(self) -> int:

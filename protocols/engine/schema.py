@@ -103,6 +103,24 @@ SYRINGE = _row(
         "lines": {**_list(LINE), "minItems": 1},
     }
 )
+AMOUNT_IN_WORDS = {"enum": ["much", "some", "little"]}
+CONTRIBUTION = _row(
+    {
+        "ingredient": WORD,
+        "held": FLAG,
+        "adds": AMOUNT_IN_WORDS,
+        "gross": DECIMAL,
+        "needed": DECIMAL,
+        "needed_for": _row({"cautions": COUNT, "mixtures": COUNT}),
+        "decided_by": {"enum": ["first_choice", "stands_in", "value", "by_hand", "kept", "limit"]},
+        "limit": _maybe(WORD),
+        "serves": _list(_row({"concern": WORD, "value": DECIMAL, "much": AMOUNT_IN_WORDS})),
+        "first_choice_of": _list(WORD),
+        "price": _maybe(MONEY),
+    },
+    {"text": TEXT, "loses": TEXT, "saves": TEXT, "figures": TEXT},
+)
+REVIEW = {"days": {"type": "integer", "minimum": 7}, "rules": {**_list(WORD), "minItems": 1}, "sources": _list(WORD)}
 LEFT_OUT_REASONS = (
     "screened", "no_plan", "prescription_only", "preference", "not_drawable", "no_stock", "no_volume",
     "serves_no_concern", "removed_by_hand", "family_limit", "pair", "displaced", "adds_too_little", "not_chosen",
@@ -170,7 +188,7 @@ ANSWER_SCHEMA: dict[str, Any] = {
     "description": "Quantities are decimal strings with the unit in the key or beside it.",
     **_row(
         {
-            "status": {"enum": ["proposed", "blocked", "incomplete"]},
+            "status": {"enum": ["proposed", "blocked", "incomplete", "waiting"]},
             "missing": _list(_row({"fact": WORD, "needed_by": _list(WORD)}, {"question": WORD, "label": WORD})),
             "open_questions": _list(
                 _row(
@@ -207,6 +225,8 @@ ANSWER_SCHEMA: dict[str, Any] = {
                         "severity": SEVERITY,
                         "recorded_severity": SEVERITY,
                         "staged_by": _list(_row({"scale": WORD, "stage": WORD})),
+                        "staged_severity": _maybe(SEVERITY),
+                        "insisted": FLAG,
                     },
                     {"label": WORD, "evidence_note": TEXT},
                 )
@@ -256,6 +276,7 @@ ANSWER_SCHEMA: dict[str, Any] = {
             "alternatives": _list(
                 _row(
                     {
+                        "kind": {"enum": ["mixture", "waiting"]},
                         "ingredients": _list(WORD),
                         "value": DECIMAL,
                         "value_difference": DECIMAL,
@@ -264,10 +285,20 @@ ANSWER_SCHEMA: dict[str, Any] = {
                         "cost_total": MONEY,
                         "cost_difference": SIGNED_MONEY,
                         "trades": {**_list(_row({"code": WORD, "params": PARAMS}, {"text": WORD})), "minItems": 1},
+                        "review": _maybe(
+                            _row(
+                                {
+                                    **REVIEW,
+                                    "because": _list(_row({"code": WORD, "params": PARAMS}, {"text": WORD})),
+                                }
+                            )
+                        ),
                     },
                     {"names": _list(WORD), "summary": WORD},
                 )
             ),
+            "contributions": _list(CONTRIBUTION),
+            "waiting": _maybe(_row(REVIEW)),
             "course": _maybe(COURSE),
             "cost": _maybe(COST),
             "value": _maybe(DECIMAL),

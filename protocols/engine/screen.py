@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from protocols.engine.case import Case
+from protocols.engine.case import Case, ConcernEntry
 from protocols.engine.formulary import Formulary, Rule
 from protocols.engine.model import SEVERITY_LEVELS, SEX_FACT, Answer, bits
 from protocols.engine.triggers import Reason
@@ -33,7 +33,11 @@ class PresentConcern:
     severity: str
     recorded: str
     staged_by: tuple[tuple[str, str], ...] = ()
-    """The scales and stages that set the severity."""
+    """The scales and stages that set the severity, or would."""
+    staged: str = ""
+    """The severity by stage; empty where no stage speaks of the concern."""
+    insisted: bool = False
+    """The practitioner holds to the severity recorded, against the stage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,13 +149,14 @@ def present_concerns(case: Case, formulary: Formulary) -> tuple[PresentConcern, 
     """The concerns with their severity, most severe first, then by key. A stage sets the band of its concern."""
     return tuple(
         sorted(
-            (_present(entry.concern, entry.severity, case.facts, formulary) for entry in case.concerns),
+            (_present(entry, case.facts, formulary) for entry in case.concerns),
             key=lambda entry: (SEVERITY_LEVELS.index(entry.severity), entry.concern),
         )
     )
 
 
-def _present(concern: str, recorded: str, answers: Mapping[str, Answer], formulary: Formulary) -> PresentConcern:
+def _present(entry: ConcernEntry, answers: Mapping[str, Answer], formulary: Formulary) -> PresentConcern:
+    concern, recorded = entry.concern, entry.severity
     staged: list[tuple[str, str, str]] = []
     for key in formulary.concerns[concern].scales:
         scale = formulary.scales[key]
@@ -166,7 +171,9 @@ def _present(concern: str, recorded: str, answers: Mapping[str, Answer], formula
     worst = min((band for band, _, _ in staged), key=SEVERITY_LEVELS.index)
     return PresentConcern(
         concern=concern,
-        severity=worst,
+        severity=recorded if entry.insisted else worst,
         recorded=recorded,
         staged_by=tuple((key, stage) for band, key, stage in staged if band == worst),
+        staged=worst,
+        insisted=bool(entry.insisted),
     )

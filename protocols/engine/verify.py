@@ -24,6 +24,8 @@ from protocols.engine.policy import Policy
 LEVELS = {"severe": 0, "moderate": 1, "mild": 2}
 WITHOUT_ALTERNATIVE_DOSES = ("1.0",)
 """Engines that gave their alternatives neither doses nor a price, and what they left out no range."""
+WITHOUT_WORDS = ("1.0", "1.1")
+"""Engines that knew no waiting and did not say what each ingredient contributes."""
 FOR_EVER = Fraction(10**6)
 """Days, more than any course takes."""
 
@@ -90,6 +92,11 @@ class _Second:
         self.mixing = self.course["composition"]
         self.needle = self.course["technique"]
 
+    @property
+    def tells_words(self) -> bool:
+        """Whether the engine of this answer knew waiting and contributions."""
+        return self.answer.get("engine_version", WITHOUT_WORDS[0]) not in WITHOUT_WORDS
+
     # ------------------------------------------------------------------ saying what differs
     def same(self, path: str, found: Any, expected: Any, code: str = "differs") -> None:
         self.holds(path, found == expected, code, expected, found)
@@ -110,12 +117,16 @@ class _Second:
         self._screening()
         self._area()
         self._lines_and_left_out()
+        if self.tells_words:
+            self._waiting()
         if answer["status"] == "proposed":
             self._mixture()
             self._requirements()
             self._value()
             self._course()
             self._cost()
+            if self.tells_words:
+                self._contributions()
         else:
             for name, empty in (
                 ("syringes", []),
@@ -252,7 +263,7 @@ class _Second:
         self._questions(fired, mixed)
         missing = self.required - set(self.facts)
         self.same("missing", _sorted(answer["missing"], "fact"), sorted(missing))
-        status = "incomplete" if missing else "blocked" if blocking or waiting else "proposed"
+        status = "incomplete" if missing else "blocked" if blocking or waiting else self._willing()
         self.same("status", answer["status"], status)
 
     def _questions(self, fired: Mapping[str, Any], mixed: set[str]) -> None:
@@ -269,6 +280,8 @@ class _Second:
             if rule["severity"] == "absolute" or (aim and aim & mixed):
                 for fact in self._deciding(rule["trigger"]) - self.required:
                     asked.setdefault(fact, set()).add(key)
+        if self.answer.get("status") == "waiting":
+            asked = {}  # nothing is injected, so nothing has to be known for it
         said = {row["fact"]: set(row["needed_by"]) for row in self.answer["open_questions"]}
         self.same("open_questions", said, asked)
         for row in self.answer["open_questions"]:
@@ -283,6 +296,7 @@ class _Second:
         scales = {scale["key"]: scale for scale in self.documents["vocabulary"]["scales"]["scales"]}
         words = {entry["key"]: entry for entry in self.documents["vocabulary"]["concerns"]["concerns"]}
         self.severity: dict[str, str] = {}
+        self.staged: dict[str, tuple[str, str | None, bool]] = {}
         for entry in self.case.concerns:
             bands = []
             for name in words[entry.concern]["severity_scales"]:
@@ -291,9 +305,17 @@ class _Second:
                 if stage is not None and scale["applies_to_sex"] in ("any", self.facts.get("sex_at_birth")):
                     bands += [each["band"] for each in scale["stages"] if each["code"] == str(stage)]
             bands = [band for band in bands if band in LEVELS]
-            self.severity[entry.concern] = min(bands, key=lambda band: LEVELS[band]) if bands else entry.severity
+            staged = min(bands, key=lambda band: LEVELS[band]) if bands else None
+            self.severity[entry.concern] = staged if staged and not entry.insisted else entry.severity
+            self.staged[entry.concern] = (entry.severity, staged, bool(staged and entry.insisted))
         said = {row["concern"]: row["severity"] for row in self.answer["concerns"]}
         self.same("concerns", said, self.severity)
+        if self.tells_words:
+            rows = {
+                row["concern"]: (row["recorded_severity"], row["staged_severity"], row["insisted"])
+                for row in self.answer["concerns"]
+            }
+            self.same("concerns.staged", rows, self.staged)
         self.worst = min(self.severity.values(), key=lambda band: LEVELS[band])
         self.same("severity", self.answer["severity"], self.worst)
 
@@ -818,6 +840,8 @@ class _Second:
                 key = line["ingredient"]
                 self.number(f"{key}.marginal_value", line["marginal_value"], adds[key])
         for place, row in enumerate(answer["alternatives"]):
+            if row.get("kind") == "waiting":
+                continue  # held apart: it has no mixture
             other = self._worth(row["ingredients"])
             self.number(f"alternatives[{place}].value", row["value"], other)
             self.number(f"alternatives[{place}].value_difference", row["value_difference"], other - worth)
@@ -827,6 +851,125 @@ class _Second:
             if answer["engine_version"] not in WITHOUT_ALTERNATIVE_DOSES:
                 self._alternative(f"alternatives[{place}]", row)
         self.number("value_cost", answer["value_cost"], self._worth(self.own) - worth)
+
+    def _willing(self) -> str:
+        """What may be treated waits where the practitioner said so."""
+        return "waiting" if any(edit["op"] == "wait" for edit in self.answer.get("edits", ())) else "proposed"
+
+    def _looked_at_again(self) -> tuple[int, set[str]]:
+        """In how many days somebody who waits is seen again, and which concerns of the plan settle by themselves."""
+        entries = {entry["key"]: entry for entry in self.documents["concerns"]["concerns"]}
+        weeks = {
+            concern: entries[concern]["settles_by_itself"]["review"]["value"]
+            for concern in self.severity
+            if entries[concern].get("settles_by_itself")
+        }
+        if set(weeks) == set(self.severity):
+            return min(weeks.values()) * 7, set(weeks)
+        if "waiting" in self.course:
+            return self.course["waiting"]["review"]["value"] * 7, set(weeks)
+        ends = [entry["when"].get("days_after_last_session", 0) for entry in self.course["checkpoints"]]
+        return max(ends), set(weeks)
+
+    def _waiting(self) -> None:
+        """Waiting: once among the alternatives, first where something speaks for it, and with its day."""
+        answer = self.answer
+        days, settling = self._looked_at_again()
+        said = answer["waiting"] and answer["waiting"]["days"]
+        self.same("waiting", said, days if answer["status"] == "waiting" else None)
+        places = [place for place, row in enumerate(answer["alternatives"]) if row["kind"] == "waiting"]
+        if answer["status"] != "proposed":
+            self.same("alternatives", places, [], "waiting_without_a_plan")
+            return
+        reasons = {"settles_by_itself"} if settling == set(self.severity) else set()
+        if not answer["syringes"]:
+            reasons.add("no_mixture")
+        elif _fraction(answer["value"]) < 0:
+            reasons.add("value_below_zero")
+        last = len(answer["alternatives"]) - 1
+        self.same("alternatives.waiting", places, [0 if reasons else last], "waiting_in_another_place")
+        for place in places:
+            row, path = answer["alternatives"][place], f"alternatives[{place}]"
+            self.same(f"{path}.because", {reason["code"] for reason in row["review"]["because"]}, reasons)
+            self.same(f"{path}.review", row["review"]["days"], days)
+            self.same(f"{path}.ingredients", [row["ingredients"], row["lines"], row["sessions"]], [[], [], []])
+            self.number(f"{path}.value", row["value"], 0)
+            self.number(f"{path}.value_difference", row["value_difference"], -_fraction(answer["value"]))
+            saved = _fraction(answer["cost"]["total"]) if answer["syringes"] else Fraction(0)
+            self.number(f"{path}.cost_total", row["cost_total"], 0)
+            self.number(f"{path}.cost_difference", row["cost_difference"], -saved)
+
+    def _contributions(self) -> None:
+        """What each ingredient adds and has to earn, by taking it out and putting it in; and the rule that decided."""
+        keys = sorted(key for key in self._first_held() if self.things[key]["role"] != "diluent")
+        rules = self.mixing.get("contribution_in_words") or {
+            "much_from": 2 * _fraction(self.mixing["selection_weights"]["simplicity_per_active"]),
+            "some_from": self.mixing["selection_weights"]["simplicity_per_active"],
+        }
+
+        def worded(amount: Fraction) -> str:
+            if amount >= _fraction(rules["much_from"]):
+                return "much"
+            return "some" if amount >= _fraction(rules["some_from"]) else "little"
+
+        rows = {row["ingredient"]: row for row in self.answer["contributions"]}
+        self.same("contributions", len(rows), len(self.answer["contributions"]), "ingredient_twice")
+        self.same("contributions.held", sorted(key for key, row in rows.items() if row["held"]), keys)
+        weighed = {"adds_too_little", "not_chosen", "removed_by_hand", "displaced"}
+        reasons = {row["ingredient"]: row["reason_code"] for row in self.answer["left_out"]}
+        out = sorted(key for key, reason in reasons.items() if reason in weighed)
+        self.same("contributions.left_out", sorted(key for key, row in rows.items() if not row["held"]), out)
+        wanted = self._wanted()
+        for key, row in rows.items():
+            path = f"contributions.{key}"
+            rest, whole = [k for k in keys if k != key], sorted({*keys, key})
+            served = {c: self._serving(whole, c) - self._serving(rest, c) for c in self.severity}
+            gross = sum(served.values(), Fraction(0))
+            self.number(f"{path}.gross", row["gross"], gross)
+            self.same(f"{path}.adds", row["adds"], worded(gross))
+            said = {each["concern"]: (_fraction(each["value"]), each["much"]) for each in row["serves"]}
+            self.same(f"{path}.serves", said, {c: (amount, worded(amount)) for c, amount in served.items() if amount})
+            fits = row["held"] or not self._broken(whole)
+            needed = gross - (self._worth(whole) - self._worth(rest)) if fits else _fraction(self.policy.simplicity)
+            self.number(f"{path}.needed", row["needed"], needed)
+            by = self._decided_by(key, row["held"], reasons.get(key, ""), gross >= needed, wanted)
+            self.same(f"{path}.decided_by", row["decided_by"], by)
+            firsts = [c for c, _first, wanted_key, _stands in wanted if wanted_key == key]
+            self.same(f"{path}.first_choice_of", sorted(row["first_choice_of"]), sorted(firsts))
+            self.same(f"{path}.price", row["price"] and _fraction(row["price"]), self._own_price(key, row["held"]))
+
+    def _serving(self, keys: Iterable[str], concern: str) -> Fraction:
+        """How well these serve one concern: the best whole, the next by half, and so on."""
+        weight = _fraction(self.policy.severity_weight[self.severity[concern]])
+        amounts = sorted((self._benefit(key, concern) for key in keys), reverse=True)
+        return sum((weight * amount / 2**rank for rank, amount in enumerate(amounts)), Fraction(0))
+
+    def _decided_by(
+        self, key: str, held: bool, reason: str, pays: bool, wanted: Sequence[tuple[str, str, str | None, bool]]
+    ) -> str:
+        if not held:
+            by_reason = {"displaced": "limit", "removed_by_hand": "by_hand", "not_chosen": "by_hand"}
+            return by_reason.get(reason, "value")
+        if key not in self.own:
+            return "by_hand"
+        stands = [stand_in for _concern, _first, wanted_key, stand_in in wanted if wanted_key == key]
+        if stands:
+            return "stands_in" if all(stands) else "first_choice"
+        return "value" if pays else "kept"
+
+    def _own_price(self, key: str, held: bool) -> Fraction | None:
+        """What one ingredient comes to in the whole course."""
+        if not held:
+            return None
+        model, course = self.course["cost_model"], self._planned()
+        mine = [_fraction(line["volume_ml"]) for lines in course for line in lines if line["ingredient"] == key]
+        units = (
+            sum(mine, Fraction(0))
+            * _fraction(self.things[key]["relative_cost_per_ml"])
+            * _fraction(model["ingredient_unit_value"])
+        )
+        package = [_fraction(e["multiplier"]) for e in model["package"] if e["sessions"] == len(course)]
+        return _cents(units * _fraction(self.policy.price_per_unit) * (package[0] if package else 1))
 
     def _alternative(self, path: str, row: Mapping[str, Any]) -> None:
         """The doses of an alternative, session by session, and what its course would cost."""

@@ -39,8 +39,8 @@ FLAGS = {
     "contains_benzyl_alcohol", "note",
 }  # fmt: skip
 CONCERN_FIELDS = {
-    "key", "referral_first", "referral_rule", "cleared_when", "anchors", "article_claims", "evidence_note",
-    "source_ids",
+    "key", "referral_first", "referral_rule", "cleared_when", "anchors", "article_claims", "settles_by_itself",
+    "evidence_note", "source_ids",
 }  # fmt: skip
 SEVERITIES = ("mild", "moderate", "severe")
 NUMBER = re.compile(r"(?<![A-Za-z_\d.])\d+(?:\.\d+)?")
@@ -200,6 +200,10 @@ class _Check:
             yield from self._sourced(where, entry)
             if entry["key"] not in self.concerns:
                 yield f"{where}: the vocabulary lacks it"
+            if (settles := entry.get("settles_by_itself")) is not None:
+                yield from _unknown(f"{where}, settles_by_itself", settles, {"review", "advice", "source_ids"})
+                yield from self._sourced(f"{where}, settles_by_itself", settles)
+                yield from _review(f"{where}, settles_by_itself", settles)
             first, supporting = entry["anchors"]["first_choice"], entry["anchors"]["supporting"]
             for key in (*first, *supporting):
                 ingredient = self.ingredients.get(key)
@@ -452,6 +456,19 @@ class _Check:
         for name in ("simplicity_per_active", "caution_per_rule", "extra_syringe"):
             if _n(self.weights[name]) < 0:
                 yield f"composition: {name} is negative"
+        if (words := rules.get("contribution_in_words")) is not None and not (
+            0 < _n(words["some_from"]) < _n(words["much_from"])
+        ):
+            yield "composition: contribution_in_words must rise from some to much, above 0"
+        if (waiting := self.d["course"].get("waiting")) is not None:
+            yield from self._sourced("course, waiting", waiting)
+            yield from _review("course, waiting", waiting)
+            if not waiting["advice"]:
+                yield "course, waiting: it says nothing to the patient"
+        for sentence in self.d["course"]["patient_expectation_text"]:
+            for key in sentence["concerns"] if isinstance(sentence, Mapping) else ():
+                if key not in self.concerns:
+                    yield f"course, patient_expectation_text: unknown concern {key}"
         for entry in rules["same_family_limit"]:
             for key in entry.get("ingredients", ()):
                 if key not in self.ingredients:
@@ -476,6 +493,13 @@ def _n(value: Any) -> Fraction:
     if isinstance(value, bool):
         raise ValueError(value)
     return Fraction(Decimal(str(value)))
+
+
+def _review(where: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    """When to look again, in whole weeks of at most a year."""
+    review = entry["review"]
+    if review["unit"] != "weeks" or not isinstance(review["value"], int) or not 1 <= review["value"] <= 52:
+        yield f"{where}: a review is a whole number of weeks, at most 52"
 
 
 def _unknown(where: str, entry: Mapping[str, Any], known: Iterable[str]) -> Iterator[str]:

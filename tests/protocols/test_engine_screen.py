@@ -59,7 +59,7 @@ def made(*rules: Rule, always: Sequence[str] = (), **by_sex: tuple[str, ...]) ->
 
 
 def case(*concerns: tuple[str, str], **facts: Any) -> Case:
-    entries = [SimpleNamespace(concern=concern, severity=severity) for concern, severity in concerns or [("y", "mild")]]
+    entries = [SimpleNamespace(concern=c, severity=s, insisted="") for c, s in concerns or [("y", "mild")]]
     return cast(Case, SimpleNamespace(facts=facts, concerns=tuple(entries)))
 
 

@@ -387,7 +387,10 @@ def test_a_stage_sets_the_severity(facts: dict[str, Any], recorded: str, severit
     made = second(
         documents={"vocabulary": {"scales": {"scales": scales}, "concerns": {"concerns": concerns}}},
         case=SimpleNamespace(
-            concerns=[SimpleNamespace(concern="x", severity=recorded), SimpleNamespace(concern="y", severity="mild")]
+            concerns=[
+                SimpleNamespace(concern="x", severity=recorded, insisted=""),
+                SimpleNamespace(concern="y", severity="mild", insisted=""),
+            ]
         ),
         facts=facts,
         answer={"concerns": [], "severity": "?"},
