@@ -74,6 +74,7 @@ from patients.queries import (
     strip,
 )
 from patients.search import is_too_short
+from patients.stages import overruled_by_stage
 from patients.steps import STEP_OF, STEPS, known_step
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import Vocabulary
@@ -492,6 +493,7 @@ def _answers_context(intake: Intake, vocabulary: Vocabulary) -> dict[str, Any]:
             for entry in intake.concerns
             if entry["concern"] in vocabulary.concerns
         ],
+        "overruled": overruled_by_stage(intake, vocabulary),
         "zones": [
             {"label": vocabulary.zones[entry["zone"]].label, "area_cm2": entry["area_cm2"]}
             for entry in intake.zones
@@ -643,6 +645,7 @@ def _form_context(
         "sections": sections,
         "concerns": concerns,
         "concerns_said": [text for question in concerns for text in question.said],
+        "overruled": overruled_by_stage(intake, form.vocabulary),  # as saved; the preview beside it says it at once
         "concerns_chosen": sum(question.is_answered for question in concerns),
         "zones": zones,
         "zones_chosen": sum(zone.chosen for zone in zones),

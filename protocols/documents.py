@@ -36,7 +36,14 @@ from protocols.queries import departs, documents_of, live_open_answers
 from protocols.signing import signed_content
 
 KINDS = ("plan_patient", "plan_record", "plan_archive", "consent", "aftercare", "quotation", "course_schedule")
-FOR_STAFF = ("plan_record", "plan_archive")  # in the plan's language; the others in the patient's
+OF_A_WAIT = {"plan_patient": "waiting_patient", "plan_record": "waiting_record", "plan_archive": "waiting_archive"}
+"""What a plan without injections prints in the place of these; it has no other prints."""
+FOR_STAFF = (
+    "plan_record",
+    "plan_archive",
+    "waiting_record",
+    "waiting_archive",
+)  # in the plan's language; the others in the patient's
 WITHOUT_CONTENT = (
     "aftercare",
     "course_schedule",
@@ -77,9 +84,13 @@ def prepare_prints(plan: Plan, *, by: User, kinds: Sequence[str] = ("plan_patien
 
 def plan_part(plan: Plan, *, kind: str) -> Data:
     """Kind, title, language and content of one document, as a row or as one part of a pack holds them."""
-    if plan.result["status"] != "proposed":
+    if plan.waits:
+        if kind not in (*OF_A_WAIT, *OF_A_WAIT.values()):
+            raise InvalidInput(_("This plan holds no injections, so there is no such print of it."))
+        kind = OF_A_WAIT.get(kind, kind)
+    elif plan.result["status"] != "proposed":
         raise InvalidInput(_("There is nothing to print: this draft holds no mixture."))
-    if kind == "plan_archive" and not plan.is_signed:
+    if kind in ("plan_archive", "waiting_archive") and not plan.is_signed:
         raise InvalidInput(_("Only a signed plan goes to the archive."))
     language = plan.language if kind in FOR_STAFF else plan.patient.language
     with translation.override(language):
@@ -102,6 +113,9 @@ def _title(kind: str) -> str:
         "aftercare": _("Before and after your sessions"),
         "quotation": _("Quotation"),
         "course_schedule": _("Your sessions"),
+        "waiting_patient": _("No injections for now"),
+        "waiting_record": _("Plan without injections, record copy"),
+        "waiting_archive": _("Plan without injections, signed copy"),
     }[kind]
 
 
@@ -175,6 +189,14 @@ def plan_context(plan: Plan, *, kind: str, language: str) -> Data:
         "signed_on": _day(plan.signed_at.astimezone(zone)) if plan.signed_at else "",
         "signed_time": plan.signed_at.astimezone(zone).strftime("%H:%M") if plan.signed_at else "",
         "concerns": _concerns(plan, reader),
+    }
+    texts = documents_of(plan.formulary)["course"]
+    if kind in ("plan_archive", "waiting_archive"):
+        context["attachments"] = [_signed_data(plan)]
+    if plan.waits:
+        context |= _of_a_wait(plan, reader)
+        return context | (_for_record(plan, reader) if kind in FOR_STAFF else _for_patient(reader, texts))
+    context |= {
         "zones": zone_shares(reader.zones(), points=result["course"]["points"], volume_ml=result["total_volume_ml"]),
         "area_cm2": result["area_cm2"],
         "total_volume_ml": result["total_volume_ml"],
@@ -188,9 +210,6 @@ def plan_context(plan: Plan, *, kind: str, language: str) -> Data:
         "result_day": _result_day(plan, dates),
         "weeks": round(result["course"]["span_days"] / 7),
     }
-    texts = documents_of(plan.formulary)["course"]
-    if kind == "plan_archive":
-        context["attachments"] = [_signed_data(plan)]
     if kind in FOR_STAFF:
         return context | _for_record(plan, reader)
     context |= _for_patient(reader, texts)
@@ -210,6 +229,16 @@ def plan_context(plan: Plan, *, kind: str, language: str) -> Data:
         return context
     hidden = ("concerns", "zones", "mixtures", "cost", "total_volume_ml", "area_cm2", "notes")
     return {key: value for key, value in context.items() if key not in hidden}
+
+
+def _of_a_wait(plan: Plan, reader: Reader) -> Data:
+    """When to look again, what speaks for waiting, and what the patient is told meanwhile."""
+    return {
+        "review_on": days.written(plan.review_on, "full") if plan.review_on else "",
+        "review_weeks": plan.result["waiting"]["days"] // 7,
+        "because": reader.waits_because(),
+        "advice": reader.waiting_advice(),
+    }
 
 
 def _plainly(note: str) -> str:
@@ -389,7 +418,7 @@ def _result_day(plan: Plan, dates: list[Data]) -> str:
 
 def _for_patient(reader: Reader, texts: Data) -> Data:
     return {
-        "expect": [_(sentence) for sentence in texts["patient_expectation_text"]],
+        "expect": reader.expectations(),
         "notes": [row["message"] for row in reader.result["infos"]],
         "aftercare": [
             {"when": _(row["when"]), "text": _(row["text"])} for row in texts["aftercare"] if row["when"] != "any time"
@@ -490,7 +519,7 @@ def _for_record(plan: Plan, reader: Reader) -> Data:
         "cost_lines": _cost_lines(reader),
         "engine_version": plan.engine_version,
         "signature": plan.signature_sha256,
-        "gap": result["course"]["ideal_gap_days"],
+        "gap": result["course"]["ideal_gap_days"] if result["course"] else "",
         "replaces": plan.supersedes.display_number if plan.supersedes else "",
     }
 
@@ -525,7 +554,11 @@ def _edits(plan: Plan, reader: Reader) -> list[Data]:
     none, rows = _("not in the mixture"), []
     for edit in plan.edits:
         keys = [str(edit[name]) for name in ("ingredient", "with") if edit.get(name)]
-        if edit["op"] in ("set_sessions", "set_schedule"):
+        if edit["op"] == "wait":
+            was, now = _("a mixture and a course"), _("no injections")
+        elif plan.waits:
+            was = now = "–"  # of the mixture that is not injected
+        elif edit["op"] in ("set_sessions", "set_schedule"):
             was, now = (
                 ngettext("%(n)s session", "%(n)s sessions", n) % {"n": n}
                 for n in (plan.proposal["course"]["sessions"], plan.result["course"]["sessions"])

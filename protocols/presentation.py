@@ -25,6 +25,7 @@ from patients.intakes import (
     without_mark,
 )
 from patients.vocabulary import Fact, Vocabulary
+from protocols import wording
 from protocols.catalogue import Catalogue, Source
 from protocols.computing import bare_edit, bare_edits, formulary_of, shown
 from protocols.engine import canonical_json
@@ -149,6 +150,7 @@ class Line:
     marginal_value: str | None
     set_by_hand: bool
     prescription_only: bool
+    weighed: Mapping[str, Any] | None = None  # what it adds, in words and figures; none in a plan of an older engine
     volume_edit: EditRow | None = None  # how its volume was set by hand
     entry_edit: EditRow | None = None  # how it came in by hand: swapped in or added
     share_percent: str = ""
@@ -210,6 +212,7 @@ class LeftOut:
     group: str
     label: str
     reason: str
+    figures: str = ""
 
 
 class Reader:
@@ -235,6 +238,11 @@ class Reader:
     def words(self) -> Words:
         return words_of(formulary_of(self.plan))
 
+    @cached_property
+    def weighed(self) -> dict[str, Mapping[str, Any]]:
+        """By ingredient: what each adds, in the mixture or left out; empty in a plan of an older engine."""
+        return {row["ingredient"]: row for row in self.result.get("contributions", ())}
+
     def _rule_says(self, rule: str) -> str:
         """A rule's sentence; one that the engine makes itself has none before it fires, so its name has to do."""
         if rule in self.words.rules:
@@ -243,7 +251,7 @@ class Reader:
 
     # -------------------------------------------------------------- facts
     def concerns(self) -> list[dict[str, str]]:
-        rows = []
+        rows, held = [], self.insisted_because()
         for entry in self.result["concerns"]:
             stages = [self._stage(stage["scale"], stage["stage"]) for stage in entry["staged_by"]]
             rows.append(
@@ -252,10 +260,28 @@ class Reader:
                     "label": short_label(entry["label"]),
                     "severity": entry["severity"],
                     "note": ", ".join(stages),
+                    **self._overruled(entry, ", ".join(stages)),
+                    "because": held.get(entry["concern"], ""),
                     "evidence_note": entry["evidence_note"],
                 }
             )
         return rows
+
+    @staticmethod
+    def _overruled(entry: Mapping[str, Any], stages: str) -> dict[str, str]:
+        """Where a stage says another severity than the one chosen: both, and which of the two counts."""
+        staged, chosen = entry.get("staged_severity"), entry["recorded_severity"]
+        if staged is None or staged == chosen:
+            return {"overruled": "", "insisted": ""}
+        words = {"staged": _(staged), "chosen": _(chosen), "stage": stages}
+        if entry["insisted"]:
+            text = _("chosen: %(chosen)s, held to against the stage (%(stage)s: %(staged)s)") % words
+            return {"overruled": text, "insisted": "1"}
+        return {"overruled": _("%(staged)s by stage (%(stage)s); chosen: %(chosen)s") % words, "insisted": ""}
+
+    def insisted_because(self) -> dict[str, str]:
+        """By concern: why the practitioner holds to a severity against its stage."""
+        return {row["concern"]: row["insisted"] for row in self.plan.case["concerns"] if row.get("insisted")}
 
     def _stage(self, scale: str, stage: str) -> str:
         found = self.vocabulary.scales.get(scale)
@@ -398,6 +424,7 @@ class Reader:
             marginal_value=raw["marginal_value"],
             set_by_hand=raw["set_by_hand"],
             prescription_only=raw["prescription_only"],
+            weighed=self.weighed.get(raw["ingredient"]),
             volume_edit=self._edit_on(raw["ingredient"], "set_volume"),
             entry_edit=self._edit_on(raw["ingredient"], "swap", "add"),
             share_percent=f"{share:.0f}",
@@ -464,6 +491,7 @@ class Reader:
                     group=group,
                     label=self._reason_label(code),
                     reason=row["reason"],
+                    figures=(self.weighed.get(row["ingredient"]) or {}).get("figures", ""),
                 )
             )
         order = {"screened": 0, "other": 1, "adds_too_little": 2, "serves_no_concern": 3}
@@ -596,11 +624,59 @@ class Reader:
         rows = {row["referral"]: row for row in self.result["referrals"]}
         return [{**row, "why": said.get(row["rule"], "")} for row in rows.values()]
 
+    # -------------------------------------------------------------- waiting, and what a patient is told
+    @property
+    def review_weeks(self) -> int:
+        """In how many weeks somebody who waits is looked at again; 0 in a plan that holds a mixture."""
+        waiting = self.result.get("waiting")
+        return int(waiting["days"]) // 7 if waiting else 0
+
+    def waits_because(self) -> list[str]:
+        """What speaks for waiting, as the engine's own proposal has it; nothing where it was chosen all the same."""
+        rows = wording.waiting_reasons(self.plan.proposal, formulary_of(self.plan))
+        return rows or [_("The practitioner and the patient chose it.")]
+
+    def waiting_advice(self) -> list[str]:
+        """What a patient who waits is told: of the plan's own concerns, then in general."""
+        mine = {row["concern"] for row in self.result["concerns"]}
+        entries = [entry for entry in self.contents.documents["concerns"]["concerns"] if entry["key"] in mine]
+        said = [entry["settles_by_itself"]["advice"] for entry in entries if entry.get("settles_by_itself")]
+        general = (self.contents.documents["course"].get("waiting") or {}).get("advice")
+        if not general:  # a formulary from before waiting was an alternative
+            general = [_("No injections for now. We look at your hair and scalp together again on the date below.")]
+        return [*said, *general]
+
+    def expectations(self) -> list[str]:
+        """What the patient can expect: of the sentences, those for everybody and those for the plan's own concerns."""
+        mine = {row["concern"] for row in self.result["concerns"]}
+        rows = self.contents.documents["course"]["patient_expectation_text"]
+        return [
+            row if isinstance(row, str) else row["text"]
+            for row in rows
+            if isinstance(row, str) or mine & set(row["concerns"])
+        ]
+
     # -------------------------------------------------------------- course, cost, alternatives
     def alternatives(self) -> list[dict[str, Any]]:
         mine = set(self.plan_ingredients())
-        rows = []
-        for number, row in enumerate(self.result["alternatives"], start=2):
+        rows: list[dict[str, Any]] = []
+        for place, row in enumerate(self.result["alternatives"]):
+            waits = row.get("kind") == "waiting"
+            number = 1 if waits and row["review"]["because"] else place + 2
+            if waits:
+                rows.append(
+                    {
+                        "number": number,
+                        "waits": True,
+                        "title": wording.waiting_title(row["review"]["days"]),
+                        "value": row["value"],
+                        "trades": [trade["text"] for trade in row["trades"]],
+                        "because": [reason["text"] for reason in row["review"]["because"]],
+                        "sources": self.contents.sources(row["review"]["sources"]),
+                        "rules": row["review"]["rules"],
+                    }
+                )
+                continue
             theirs = set(row["ingredients"])
             out, into = sorted(mine - theirs), sorted(theirs - mine)
             rows.append(
@@ -802,6 +878,8 @@ class Reader:
             text = _("%(name)s for %(old)s") % {"name": self.contents.name(str(edit["with"])), "old": name}
         elif edit["op"] == "set_sessions":
             text = _("%(n)s sessions") % {"n": edit["sessions"]}
+        elif edit["op"] == "wait":
+            text = _("No injections now")
         else:
             text = _("Schedule: %(name)s") % {"name": edit.get("schedule", "")}
         if why := reason_in_words(edit):

@@ -245,7 +245,9 @@ def obstacles_to_signing(plan: Plan) -> list[str]:
         found.append(_("Answers are missing: there is no proposal yet."))
     elif result["status"] == "blocked":
         found.append(_("A rule forbids this treatment."))
-    elif not plan.waits and not any(line["role"] != "diluent" for syringe in result["syringes"] for line in syringe["lines"]):
+    elif not plan.waits and not any(
+        line["role"] != "diluent" for syringe in result["syringes"] for line in syringe["lines"]
+    ):
         found.append(_("There is no mixture: no ingredient can be used."))
     if plan.engine_version != ENGINE_VERSION:
         found.append(_("An older release computed this draft. Discard it and make a new plan."))

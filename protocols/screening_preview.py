@@ -24,6 +24,7 @@ from patients.intakes import FROM_THE_RECORD
 from patients.medicines import classes_of
 from patients.models import Intake, IntakeStatus
 from patients.queries import intakes_visible_to
+from patients.stages import overruled_by_stage
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.screen import screen
 from protocols.queries import built_formulary, formulary_in_force
@@ -92,6 +93,7 @@ def screening_preview(request: ClinicRequest) -> HttpResponse:
         "notes": [row for row in found if row.severity == "info"],
         "counts": counts,
         "problem": problem,
+        "overruled": overruled_by_stage(typed, intakes.vocabulary_for(intake)),
     }
     return render(request, "protocols/_screening_preview.html", context)
 

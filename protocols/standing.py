@@ -79,6 +79,11 @@ def obstacles(plan: Plan, *, formulary: Formulary, documents: Mapping[str, Any])
     return found
 
 
+def _as_answered(concern: Mapping[str, Any]) -> dict[str, Any]:
+    """A concern as the intake has it: that a severity is held to against its stage was said in the draft."""
+    return {key: value for key, value in concern.items() if key != "insisted"}
+
+
 def _same_case(plan: Plan, formulary: Formulary, *, today: date) -> bool:
     """Whether intake, record and the draft's own answers still make the case that the draft was computed from."""
     drafted = timezone.localdate(plan.created_at, timezone=plan.patient.site.tz)
@@ -94,7 +99,8 @@ def _same_case(plan: Plan, formulary: Formulary, *, today: date) -> bool:
         rebuilt = json.loads(canonical_json(parse_case(case, formulary).canonical()))
     except CaseError:
         return False
-    return all(rebuilt[part] == plan.case[part] for part in COMPARED) and (
+    drafted_from = {**plan.case, "concerns": [_as_answered(row) for row in plan.case["concerns"]]}
+    return all(rebuilt[part] == drafted_from[part] for part in COMPARED) and (
         {fact: row["as"] for fact, row in rebuilt["waived"].items()}
         == {fact: row["as"] for fact, row in plan.case["waived"].items()}
     )

@@ -17,7 +17,7 @@ from protocols.queries import documents_of
 
 # Which fields of protocols/formulary/*.yaml people read.
 FORMULARY_TEXTS: Mapping[str, tuple[str, ...]] = {
-    "concerns": ("concerns[].evidence_note",),
+    "concerns": ("concerns[].evidence_note", "concerns[].settles_by_itself.advice"),
     "course": (
         "sessions.by_severity[].reason", "sessions.by_severity[].alternative_schedules[].name",
         "sessions.by_severity[].alternative_schedules[].note", "sessions.interval_limits.reason",
@@ -29,7 +29,7 @@ FORMULARY_TEXTS: Mapping[str, tuple[str, ...]] = {
         "lifestyle.diet[]", "lifestyle.exercise[]", "lifestyle.other[]", "lifestyle.honesty",
         "home_care_products[].label", "home_care_products[].use", "home_care_products[].interaction",
         "home_care_products[].evidence", "referral_rules[].to", "referral_rules[].when", "referral_rules[].urgency",
-        "patient_expectation_text[]",
+        "patient_expectation_text[]", "patient_expectation_text[].text", "waiting.advice[]",
     ),
     "ingredients": (
         "mixture_evidence[].statement", "general_product_rules[]", "never_in_formulary[].substance",

@@ -30,6 +30,7 @@ urlpatterns = [
     path("plans/<uuid:public_id>/what-if/", views.plan_what_if, name="plan_what_if"),
     path("plans/<uuid:public_id>/presence/", views.plan_presence, name="plan_presence"),
     path("plans/<uuid:public_id>/undo/", views.plan_undo, name="plan_undo"),
+    path("plans/<uuid:public_id>/severity/", views.plan_insist, name="plan_insist"),
     path("plans/<uuid:public_id>/acknowledge/", views.plan_acknowledge, name="plan_acknowledge"),
     path("plans/<uuid:public_id>/answer/", views.plan_answer, name="plan_answer"),
     path("plans/<uuid:public_id>/sign/", views.plan_sign, name="plan_sign"),

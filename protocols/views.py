@@ -43,6 +43,7 @@ from protocols.actions import (
     discard_plan,
     edit_plan,
     explain_edit,
+    insist_on_severity,
     load_formulary_draft,
     publish_formulary,
     set_entry_active,
@@ -348,6 +349,7 @@ class Refused:
     swaps: dict[str, str] = field(default_factory=dict)
     reason: UnfitReason | None = None
     caution: dict[str, AcknowledgeForm] = field(default_factory=dict)
+    insist: dict[str, str] = field(default_factory=dict)  # concern, reason as typed, error
     answers: dict[str, str] = field(default_factory=dict)
     typed: dict[str, Any] = field(default_factory=dict)
     conflict: Conflict | None = None
@@ -439,7 +441,8 @@ def _plan_page(
         "infos": reader.findings("infos"),
         "missing": reader.questions("missing"),
         "questions": reader.questions("open_questions"),
-        "alternatives": reader.alternatives(),
+        "alternatives": (alternatives := reader.alternatives()),
+        "waits_first": bool(alternatives) and alternatives[0].get("waits") and bool(alternatives[0]["because"]),
         "reasons": AcknowledgementReason.choices,
         "edit_reasons": EditReason.choices,
         "dates": session_dates(plan) if plan.is_signed else [],
@@ -488,7 +491,7 @@ def _left_behind(plan: Plan) -> list[tuple[Plan, list[dict[str, Any]]]]:
 
 def _by_hand(plan: Plan) -> list[str]:
     """What the edits come to, all together, beside what was proposed."""
-    if not plan.edits or not speaks(plan.engine_version):
+    if not plan.edits or plan.waits or not speaks(plan.engine_version):
         return []
     return what_if.in_words(plan.proposal, plan.result, plan)
 
@@ -684,6 +687,29 @@ def plan_presence(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         "changed": last_change(plan) if changed_since else None,
     }
     return render(request, "protocols/_presence.html", context)
+
+
+@requires(Permission.PLAN_WRITE)
+@from_the_plan
+def plan_insist(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Hold to the severity chosen for a concern although its stage says another, or let the stage decide again."""
+    plan = _plan(request, public_id)
+    concern, typed = request.POST.get("concern", ""), request.POST.get("reason", "")
+    reason = "" if request.POST.get("by_stage") else typed
+    try:
+        if not reason.strip() and not request.POST.get("by_stage"):
+            raise InvalidInput(_("Give a reason."), field="reason")
+        revision = edit_from(request.POST)[0]
+        insist_on_severity(plan=plan, revision=revision, concern=concern, reason=reason, by=request.user)
+    except InvalidInput as refusal:
+        refused = Refused(insist={"concern": concern, "reason": typed, "error": str(refusal)})
+        if refusal.field == "concern":
+            refused = Refused(top=str(refusal))
+        return _plan_page(request, plan, refused=refused, status=refusal.status)
+    except DomainError as refusal:
+        plan.refresh_from_db()
+        return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+    return _changed(request, plan)
 
 
 @requires(Permission.PLAN_WRITE)

@@ -447,6 +447,13 @@ def _waits_because(reason: Mapping[str, Any], words: Words) -> str:
     return _("The mixture takes more (ingredients, cautions, mixtures) than it is likely to give.")
 
 
+def waiting_reasons(answer: Mapping[str, Any], formulary: Formulary) -> list[str]:
+    """Return what speaks for waiting in an answer, in sentences; empty where nothing puts it first."""
+    words = words_of(formulary)
+    reviews = [row["review"] for row in answer["alternatives"] if row.get("kind") == "waiting"]
+    return [_waits_because(reason, words) for review in reviews for reason in review["because"]]
+
+
 def waiting_title(days: int) -> str:
     """The alternative of waiting, named with its review in whole weeks."""
     weeks = days // 7

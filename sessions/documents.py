@@ -20,7 +20,7 @@ from mesoclinic.errors import InvalidInput, NotAllowed
 from mesoclinic.ui import days
 from mesoclinic.ui.templatetags.ui import quantity
 from protocols.documents import mixture_data, plan_context, plan_part, prepare_prints, zone_shares
-from protocols.enums import PlanStatus
+from protocols.enums import PlanKind, PlanStatus
 from protocols.models import Plan
 from protocols.presentation import Reader
 from sessions.models import Appointment, TreatmentSession, TreatmentSessionStatus
@@ -107,7 +107,7 @@ def _sheets(site: Site, first: date, *, what: str, by: User) -> tuple[list[Data]
 
 def _quotations(site: Site) -> tuple[list[Data], list[Any]]:
     plans = (
-        Plan.objects.filter(patient__site=site, status=PlanStatus.SIGNED, course__isnull=True)
+        Plan.objects.filter(patient__site=site, status=PlanStatus.SIGNED, kind=PlanKind.COURSE, course__isnull=True)
         .select_related("patient__site", "formulary", "intake", "signed_by", "responsible")
         .order_by("patient__family_name", "patient__given_name", "pk")
     )

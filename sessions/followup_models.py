@@ -31,6 +31,7 @@ KIND_LABELS = {
     "checkin_48h": _("Check-in after 48 hours"),
     "checkin_7d": _("Check-in after 7 days"),
     "checkpoint": _("Review is due"),
+    "waiting_review": _("Review after waiting is due"),
     "missed": _("Missed session"),
     "unbooked": _("Course not booked"),
     "maintenance": _("Maintenance, after 3, 6 and 12 months"),

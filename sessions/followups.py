@@ -8,7 +8,7 @@ or was merged into another record; that is asked here and once more just before 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -163,10 +163,37 @@ def course_finished(session: TreatmentSession, *, by: User | None) -> None:
 
 
 def plan_signed(plan: Plan, *, by: User | None) -> None:
-    """A plan was signed: ask in a week, unless it is booked by then."""
+    """A plan was signed: ask in a week, unless it is booked by then; one that waits, before its review."""
     if plan.supersedes is not None:
-        _void([plan.supersedes.public_id], ["unbooked"], "superseded", by=by)
+        _void([plan.supersedes.public_id], ["unbooked", "waiting_review"], "superseded", by=by)
+    if plan.waits:
+        _owe_review(plan, by=by)
+        return
     _owe_unbooked(plan, why="plan.signed", by=by)
+
+
+def _owe_review(plan: Plan, *, by: User | None) -> None:
+    """Nothing is injected for now: ask for a date a week before the day on which to look again."""
+    day = plan.review_on
+    if day is None:
+        return
+    tz = plan.patient.site.tz
+    noon = datetime.combine(day, time(12), tzinfo=tz)
+    due = mails.in_hours(max(noon - timedelta(days=7), timezone.now()), plan.patient.site)
+    _make(
+        "waiting_review",
+        patient=plan.patient,
+        site=plan.patient.site,
+        practitioner=plan.signed_by or plan.created_by,
+        subject_id=plan.public_id,
+        version=1,
+        due_at=due,
+        until=noon + timedelta(days=21),
+        link_until=noon + timedelta(days=LINK_DAYS),
+        day=noon,
+        why="plan.signed",
+        by=by,
+    )
 
 
 def _owe_unbooked(plan: Plan, *, why: str, by: User | None) -> None:

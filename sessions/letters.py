@@ -50,6 +50,7 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "checkin_48h": _ANY | {"day"},
     "checkin_7d": _ANY | {"day"},
     "checkpoint": _ANY | {"day"},
+    "waiting_review": _ANY | {"day"},
     "missed": _TIME,
     "unbooked": _ANY,
     "maintenance": _ANY | {"day", "months"},

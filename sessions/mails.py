@@ -46,6 +46,7 @@ CATEGORY: Mapping[str, str] = {
     "checkin_48h": "questions",
     "checkin_7d": "questions",
     "checkpoint": "questions",
+    "waiting_review": "questions",
     "unbooked": "offers",
     **dict.fromkeys(MAINTENANCE, "offers"),
 }

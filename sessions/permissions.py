@@ -36,6 +36,12 @@ def check_can_book(plan: Plan, *, site: Site, by: User) -> None:
 
 
 def check_in_force(plan: Plan) -> None:
+    """Raise InvalidTransition unless visits may be booked and injected by this plan."""
+    if plan.waits:
+        raise InvalidTransition(
+            _("Plan %(number)s is to wait: nothing is injected by it. Amend it to plan a course.")
+            % {"number": plan.display_number}
+        )
     if plan.status not in IN_FORCE:
         raise InvalidTransition(
             _("Only a signed plan in force can be booked; plan %(number)s.%(version)s is “%(status)s”.")

@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from patients.models import Patient
+from protocols.enums import PlanKind
 from protocols.models import Plan
 from sessions.abilities import demands_of, lacking, serves
 from sessions.availability import Turnover, availability_of, turnover_of
@@ -59,7 +60,8 @@ def bookable_plans_visible_to(user: User) -> QuerySet[Plan]:
     """Plans by which a course may be booked. Whoever books sees that the plan exists, not what is in it."""
     if not user.may(Permission.PLAN_EXISTS):
         return Plan.objects.none()
-    return Plan.objects.filter(patient__site_id__in=user.site_ids, status__in=["signed", "active"])
+    in_force = Plan.objects.filter(status__in=["signed", "active"], kind=PlanKind.COURSE)
+    return in_force.filter(patient__site_id__in=user.site_ids)
 
 
 # ------------------------------------------------------------------ resources of a site

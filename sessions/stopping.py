@@ -22,8 +22,9 @@ def plan_stopped(plan: Plan, *, cancel_visits: bool, by: User) -> None:
 
 
 def _ask_nobody_to_book(plan: Plan, *, by: User) -> None:
-    cancel_messages(subject_id=plan.public_id, purposes=["unbooked"], by=by)
-    FollowUp.objects.filter(subject_id=plan.public_id, kind="unbooked", state=FollowUpState.PLANNED).update(
+    kinds = ["unbooked", "waiting_review"]
+    cancel_messages(subject_id=plan.public_id, purposes=kinds, by=by)
+    FollowUp.objects.filter(subject_id=plan.public_id, kind__in=kinds, state=FollowUpState.PLANNED).update(
         state=FollowUpState.VOID, reason="plan_stopped"
     )
 

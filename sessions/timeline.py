@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F
@@ -18,12 +18,14 @@ from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.queries import messages_about
 from mesoclinic.numbers import shown_number
+from mesoclinic.ui.days import written
 from patients.models import Intake, IntakeStatus, Patient
 from patients.permissions import can_start_intake
 from patients.queries import patients_visible_to
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from protocols.permissions import can_draft_plan
+from protocols.wording import waiting_title
 from sessions.followup_models import KIND_LABELS
 from sessions.models import Appointment, AppointmentStatus
 from sessions.permissions import IN_FORCE
@@ -119,7 +121,7 @@ def _plans(patient: Patient, user: User) -> list[Plan]:
         patient.plans.exclude(status=PlanStatus.DISCARDED)
         .defer("case", "policy", "proposal", "edits", "result")
         .select_related("signed_by", "created_by")
-        .annotate(sessions_planned=F("result__course__sessions"))
+        .annotate(sessions_planned=F("result__course__sessions"), review_days=F("result__waiting__days"))
         .order_by("-created_at", "-pk")
     )
     shown = _shown(plans)
@@ -129,7 +131,7 @@ def _plans(patient: Patient, user: User) -> list[Plan]:
 
 
 def _shown(plans: Sequence[Plan]) -> Plan | None:
-    in_force = (plan for plan in plans if plan.status in IN_FORCE)
+    in_force = (plan for plan in plans if plan.status in IN_FORCE and not plan.waits)
     completed = (plan for plan in plans if plan.status == PlanStatus.COMPLETED)
     return next(in_force, None) or next(completed, None)
 
@@ -210,12 +212,23 @@ _PLAN_CHIPS = {
 }
 
 
+def _waiting_words(plan: Plan) -> str:
+    """Return what a plan that waits comes to: the day of its review, or how long after the signature that will be."""
+    days = int(plan.review_days)  # type: ignore[attr-defined]
+    if plan.signed_at is None:
+        return waiting_title(days)
+    signed = plan.signed_at.astimezone(plan.patient.site.tz).date()
+    return _("no injections now, review on %(day)s") % {"day": written(signed + timedelta(days=days), "date")}
+
+
 def _plan_events(plans: Iterable[Plan], *, user: User) -> Iterable[Event]:
     plans = list(plans)
     cut = cut_courses(plan.pk for plan in plans if plan.supersedes_id)
     for plan in plans:
         sessions = cut.get(plan.pk, plan.sessions_planned)  # type: ignore[attr-defined]
         words = [ngettext("%(n)s session", "%(n)s sessions", sessions) % {"n": sessions}] if sessions else []
+        if plan.waits:
+            words = [_waiting_words(plan)]
         if plan.signed_at and plan.signed_by:
             words.append(_("signed by %(who)s") % {"who": plan.signed_by})
         else:
@@ -366,11 +379,12 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
         ),
         None,
     )
-    if record.left_behind and record.in_force is not None and user.may(Permission.BOOKING_WRITE):
+    bookable = record.in_force if record.in_force is not None and not record.in_force.waits else None
+    if record.left_behind and bookable is not None and user.may(Permission.BOOKING_WRITE):
         steps.append(
             Step(
                 label=_("Book the amended course"),
-                url=reverse("sessions:course_book", args=[record.in_force.public_id]),
+                url=reverse("sessions:course_book", args=[bookable.public_id]),
                 icon="cal",
             )
         )
@@ -408,16 +422,24 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
                 icon="edit",
             )
         )
-    if record.in_force is not None and user.may(Permission.BOOKING_WRITE):
-        missing = terms_of(record.in_force).sessions - len(record.booked)
+    if bookable is not None and user.may(Permission.BOOKING_WRITE):
+        missing = terms_of(bookable).sessions - len(record.booked)
         if missing > 0 and not record.left_behind:
             steps.append(
                 Step(
                     label=_("Book course") if not record.booked else _("Book the rest"),
-                    url=reverse("sessions:course_book", args=[record.in_force.public_id]),
+                    url=reverse("sessions:course_book", args=[bookable.public_id]),
                     icon="cal",
                 )
             )
+    if record.in_force is not None and record.in_force.waits and user.may(Permission.PLAN_READ):
+        steps.append(
+            Step(
+                label=_("Plan of the wait"),
+                url=reverse("protocols:plan", args=[record.in_force.public_id]),
+                icon="clock",
+            )
+        )
     new_plan = Step(
         label=_("New plan"),
         url=reverse("protocols:plan_new", args=[patient.public_id]),
