@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.core.validators import MaxValueValidator
 from django.http import QueryDict
+from django.utils.functional import cached_property
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.numbers import TypedDecimalField, read_two_ways, typed_number
@@ -98,12 +102,35 @@ class StopForm(forms.Form):
         return data
 
 
+EMPTY_ANSWERS = 3
+MOST_ANSWERS = 20
+
+
+@dataclass(kw_only=True)
+class AnswerRow:
+    """One line in which another answer is typed."""
+
+    number: int
+    typed: str = ""
+    error: str = ""
+
+
+def _number_in(text: str, choices: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """A measured value typed as “question: number”. Raise ValueError for what is neither question nor number."""
+    question, _colon, number = text.rpartition(":")
+    asked = question.strip().casefold()
+    key = next((key for key, label in choices if asked in (label.casefold(), key)), "")
+    if not key:
+        raise ValueError(_("This answer is not known."))
+    value = typed_number(number.strip())
+    if not value:
+        raise ValueError(_("Write the value."))
+    return {key: value}
+
+
 class WhatIfForm(forms.Form):
     """What is to be otherwise; every field left empty stays as it is in the plan."""
 
-    answer = forms.ChoiceField(label=_("Another answer"), required=False)
-    number_fact = forms.ChoiceField(label=_("Another measured value"), required=False)
-    number = forms.CharField(label=_("Value"), required=False, max_length=12)
     vegan = forms.ChoiceField(label=_("Vegan only"), required=False)
     alcohol_free = forms.ChoiceField(label=_("Alcohol-free"), required=False)
     stock_of = forms.ChoiceField(label=_("Only so much in stock of"), required=False)
@@ -112,10 +139,10 @@ class WhatIfForm(forms.Form):
     )
     avoid = forms.ChoiceField(label=_("Leave out"), required=False)
     budget = TypedDecimalField(
-        label=_("Ingredients of a session, at most (cost units)"),
+        label=_("The course, at most"),
         required=False,
         min_value=0,
-        max_value=100000,
+        max_value=10_000_000,
         decimal_places=2,
         localize=True,
     )
@@ -129,8 +156,6 @@ class WhatIfForm(forms.Form):
         limits, kept = reader.limits, [("", _("as it is"))]
         yes_no = [*kept, ("yes", _("Yes")), ("no", _("No"))]
         choices: dict[str, list[Any]] = {
-            "answer": [*kept, *reader.fact_choices()],
-            "number_fact": [*kept, *reader.number_choices()],
             "vegan": yes_no,
             "alcohol_free": yes_no,
             "stock_of": [*kept, *reader.ingredient_choices()],
@@ -139,45 +164,67 @@ class WhatIfForm(forms.Form):
         }
         for name, options in choices.items():
             self.fields[name].choices = options  # type: ignore[attr-defined]
+        currency = (reader.result["cost"] or {}).get("currency") or _("cost units")
+        self.fields["budget"].label = format_lazy("{} ({})", self.fields["budget"].label, currency)
         for name, most in (("max_actives", "actives"), ("max_syringes", "syringes")):
             field = self.fields[name]
             field.max_value = int(limits[most])  # type: ignore[attr-defined]
             field.validators.append(MaxValueValidator(int(limits[most])))
             field.widget.attrs |= {"max": limits[most], "placeholder": limits[most]}
 
-    def clean_number(self) -> str:
-        try:
-            return typed_number(self.cleaned_data["number"]) or ""
-        except ValueError as refusal:
-            raise forms.ValidationError(str(refusal)) from None
+    @cached_property
+    def answers(self) -> list[AnswerRow]:
+        """The lines in which answers are typed, as they came; some empty ones after them."""
+        data = self.data
+        typed = data.getlist("answer") if isinstance(data, QueryDict) else []
+        filled = [text.strip()[:300] for text in typed if text.strip()][:MOST_ANSWERS]
+        empty = max(EMPTY_ANSWERS - len(filled), 1)
+        return [AnswerRow(number=n, typed=text) for n, text in enumerate([*filled, *[""] * empty], start=1)]
+
+    def _changed_facts(self) -> dict[str, Any]:
+        """The facts by the lines; what cannot be understood is said beside its line."""
+        words = {text.casefold(): value for text, value in self.reader.answers_by_words().items()}
+        values = set(words.values())
+        numbers = self.reader.number_choices()
+        facts: dict[str, Any] = {}
+        for row in self.answers:
+            if not row.typed:
+                continue
+            choice = row.typed if row.typed in values else words.get(" ".join(row.typed.split()).casefold(), "")
+            try:
+                if choice:
+                    facts |= self.reader.fact_of_choice(choice, facts)
+                else:
+                    facts |= _number_in(row.typed, numbers)
+            except ValueError as refusal:
+                row.error = str(refusal)
+                near = difflib.get_close_matches(row.typed.casefold(), words, n=3, cutoff=0.4)
+                shown = [text for text in self.reader.answers_by_words() if text.casefold() in near]
+                if shown and not row.typed.rpartition(":")[2].strip()[:1].isdigit():
+                    row.error += " " + _("Did you mean %(words)s?") % {"words": "; ".join(shown)}
+        return facts
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        for one, other, words in (
-            ("number_fact", "number", _("Write the value.")),
-            ("stock_of", "stock_ml", _("Write how much there is.")),
-        ):
+        for one, other, words in (("stock_of", "stock_ml", _("Write how much there is.")),):
             if data.get(one) and data.get(other) in (None, "") and other not in self.errors:
                 self.add_error(other, words)
             elif data.get(other) not in (None, "") and not data.get(one) and one not in self.errors:
                 self.add_error(one, _("Choose which."))
+        data["facts"] = self._changed_facts()
+        if any(row.error for row in self.answers):
+            self.add_error(None, _("An answer was not understood; see beside it."))
         return data
 
     @property
     def change(self) -> Change:
         """What was chosen. Raises InvalidInput for an answer that its question does not take."""
         data = self.cleaned_data
-        facts: dict[str, Any] = {}
-        if data["answer"]:
-            facts |= self.reader.fact_of_choice(data["answer"])
-        if data["number_fact"]:
-            facts[data["number_fact"]] = data["number"]
+        facts: dict[str, Any] = dict(data["facts"])
         for name, fact in (("vegan", "vegan_preference"), ("alcohol_free", "alcohol_free")):
             if data[name]:
                 facts[fact] = data[name] == "yes"
         policy: dict[str, Any] = {key: data[key] for key in ("max_actives", "max_syringes") if data[key]}
-        if data["budget"] is not None:
-            policy["ingredient_budget"] = str(data["budget"])
         if data["prescription"]:
             policy["allow_prescription"] = data["prescription"] == "yes"
         if data["avoid"]:

@@ -328,14 +328,19 @@ class Reader:
                 groups.append((short_label(question_of(fact)), options))
         return groups
 
-    def fact_of_choice(self, choice: str) -> dict[str, Any]:
+    def answers_by_words(self) -> dict[str, str]:
+        """Each answer that could be given instead, by “question: answer” as it is offered and typed."""
+        return {f"{question}: {label}": value for question, options in self.fact_choices() for value, label in options}
+
+    def fact_of_choice(self, choice: str, before: Mapping[str, Any]) -> dict[str, Any]:
+        """The fact as the chosen answer makes it; ``before`` holds what was changed already, for answers of a list."""
         key, value = choice.split(":", 1)
         fact = self.vocabulary.facts[key]
         if fact.type == "boolean":
             return {key: value == "yes"}
         if fact.type == "enum":
             return {key: value}
-        held = list(self.plan.case["facts"].get(key) or ())
+        held = list(before[key] if key in before else self.plan.case["facts"].get(key) or ())
         return {key: [item for item in held if item != value] if value in held else [*held, value]}
 
     def number_choices(self) -> list[tuple[str, str]]:

@@ -807,6 +807,8 @@ def plan_what_if(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             change = form.change
+            if form.cleaned_data["budget"] is not None:
+                change = what_if.within_budget(plan, change, form.cleaned_data["budget"])
             if not change:
                 raise InvalidInput(_("Change at least one thing."))
             if request.POST.get("take_over"):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
+from django.utils import formats
 from django.utils.translation import gettext as _
 
 from mesoclinic.errors import InvalidInput
@@ -95,6 +96,40 @@ def recomputed(plan: Plan, change: Change) -> Computed:
         raise InvalidInput(
             " ".join(explain_fault(fault) for fault in error.faults), field=fields.get(place, place)
         ) from error
+
+
+def within_budget(plan: Plan, change: Change, money: Decimal) -> Change:
+    """The change with a limit on the ingredients of a session, so that the whole course costs no more than ``money``.
+
+    ``money`` is in the clinic's currency, or in cost units where it has set none. Raise InvalidInput where the
+    injections alone cost more, or where nothing has a price.
+    """
+    cost = recomputed(plan, change).result["cost"]
+    if cost is None:
+        return change  # nothing would be injected, so nothing be paid
+    policy = {**plan.policy, **plan.case["policy"]}
+    price = Decimal(str(policy.get("price_per_unit", 1)))
+    lines = {row["item"]: row for row in cost["lines"]}
+    sessions, package = len(cost["sessions"]), Decimal(lines["package"]["multiplier"])
+    whole = package * sessions * price
+    if not whole:
+        raise InvalidInput(_("The clinic has set no prices."), field="budget")
+    work = Decimal(lines["injections"]["amount"]) * sessions * package
+    units = ((money - work) / whole).quantize(Decimal("0.01"), ROUND_FLOOR)
+    while units >= 0:
+        tried = Change(
+            facts=change.facts, stock=change.stock, policy={**change.policy, "ingredient_budget": str(units)}
+        )
+        found = recomputed(plan, tried).result["cost"]
+        over = Decimal(found["total"]) - money if found else Decimal(0)
+        if over <= 0:
+            return tried
+        # What tops a mixture up costs as well and is not part of that limit.
+        units -= max((over / whole).quantize(Decimal("0.01"), ROUND_CEILING), Decimal("0.01"))
+    raise InvalidInput(
+        _("The injections alone come to %(least)s for the course.") % {"least": formats.number_format(work, 2)},
+        field="budget",
+    )
 
 
 def ask(plan: Plan, change: Change) -> Answered:

@@ -53,7 +53,7 @@ def test_nothing_of_the_starter_was_lost_when_it_was_split() -> None:
     grown = {
         "course.session_duration": (28, 4),  # calculation
         "course.technique": (66, 12),  # target_volume, draw_step, default and choose_when of the methods
-        "course.composition": (52, 1),  # top_up_diluents
+        "course.composition": (52, 6),  # top_up_diluents, contribution_in_words
         "course.checkpoints": (21, 6),  # if_fewer_sessions
     }
     assert {key: counted[key][1] for key in grown} == {key: sum(parts) for key, parts in grown.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import jsonschema
@@ -23,7 +24,7 @@ from tests.protocols.test_plan_api import CASE, post
 HTMX = {"HX-Request": "true"}
 
 
-def ask(client, plan: Plan, htmx: bool = False, **fields: str):
+def ask(client, plan: Plan, htmx: bool = False, **fields: str | list[str]):
     url = reverse("protocols:plan_what_if", args=[plan.public_id])
     return client.post(url, {"revision": plan.revision, **fields}, headers=HTMX if htmx else {})
 
@@ -69,8 +70,35 @@ def test_each_kind_of_change_is_named_and_nothing_is_kept(
     assert AuditEvent.objects.filter(action="plan.what_if_asked").count() == 1
 
 
-def test_a_budget_leaves_out_what_it_does_not_buy(draft: Plan, ada: User, sign_in) -> None:
-    assert any("no longer in the mixture" in line for line in said(ask(sign_in(ada), draft, budget="10")))
+def test_a_budget_is_the_price_of_the_course(draft: Plan, ada: User, sign_in) -> None:
+    """What it does not buy is left out, and the course that follows costs no more."""
+    total = Decimal(draft.result["cost"]["total"])
+    client, cheaper = sign_in(ada), total * Decimal("0.8")
+    page = ask(client, draft, budget=f"{cheaper:.2f}")
+
+    assert any("no longer in the mixture" in line for line in said(page))
+    assert Decimal(page.context["answered"].new["cost"]["total"]) <= cheaper
+    ample = ask(client, draft, budget=f"{total:.2f}").context["answered"].new
+    assert total * Decimal("0.9") < Decimal(ample["cost"]["total"]) <= total
+
+
+def test_several_answers_are_changed_at_once_by_typing(draft: Plan, ada: User, sign_in) -> None:
+    client = sign_in(ada)
+    offered = client.get(reverse("protocols:plan_what_if", args=[draft.public_id])).context["reader"]
+    words = {value: text for text, value in offered.answers_by_words().items()}
+    typed = [words["fever_or_acute_illness:yes"].upper(), words["vegan_preference:yes"], "", "bp_systolic: 130"]
+    page = ask(client, draft, answer=typed)
+
+    assert page.status_code == 200
+    assert set(page.context["form"].change.facts) == {"fever_or_acute_illness", "vegan_preference", "bp_systolic"}
+    assert "Status: blocked instead of proposed." in said(page)
+    assert page.content.decode().count('name="answer"') == 4  # what was typed, and an empty line
+
+    both = [
+        words["conditions:asthma"],
+        words["conditions:epilepsy"],
+    ]
+    assert len(ask(client, draft, answer=both).context["form"].change.facts["conditions"]) == 2
 
 
 def test_what_changes_nothing_says_so(draft: Plan, ada: User, sign_in) -> None:
@@ -91,9 +119,11 @@ def test_the_dialog_gets_the_fragment_alone(draft: Plan, ada: User, sign_in) -> 
         ({"max_actives": "99"}, "less than or equal to 8"),
         ({"stock_of": "biochanin_a"}, "Write how much there is."),
         ({"stock_ml": "2"}, "Choose which."),
-        ({"number_fact": "age_years"}, "Write the value."),
-        ({"number_fact": "bp_systolic", "number": "high"}, "number"),
-        ({"answer": "nonsense:yes"}, "Select a valid choice"),
+        ({"answer": "age_years:"}, "Write the value."),
+        ({"answer": "bp_systolic: high"}, "number"),
+        ({"answer": "nonsense:yes"}, "This answer is not known."),
+        ({"answer": "Fever or ilness: yes"}, "Did you mean"),
+        ({"budget": "1"}, "The injections alone come to"),
     ],
 )
 def test_a_change_that_cannot_be_is_refused_beside_its_field(
@@ -119,7 +149,7 @@ def test_a_fact_of_the_intake_is_not_taken_over(draft: Plan, ada: User, sign_in)
 
 def test_the_answer_of_an_open_question_is_taken_over(draft: Plan, ada: User, sign_in) -> None:
     client = sign_in(ada)
-    change = {"number_fact": "bp_systolic", "number": "130"}
+    change = {"answer": "bp_systolic: 130"}
     assert "bp_systolic" in [row["fact"] for row in draft.result["open_questions"]]
     assert "Take this over" in ask(client, draft, **change).content.decode()
     assert ask(client, draft, take_over="1", **change).status_code == 302
