@@ -381,6 +381,7 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
             "number",
             "version",
             "status",
+            "kind",
             "intake",
             "formulary",
             "supersedes",
@@ -396,9 +397,21 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
 class PlanDetailSerializer(PlanSerializer):
     result = serializers.SerializerMethodField(help_text="The answer as it stands or was signed; sentences by language")
     obstacles = serializers.SerializerMethodField(help_text="What still stands between a draft and its signature")
+    review_on = serializers.DateField(
+        read_only=True, allow_null=True, help_text="Of a signed plan without injections: the day to look again"
+    )
 
     class Meta(PlanSerializer.Meta):
-        fields = (*PlanSerializer.Meta.fields, "revision", "engine_version", "case", "edits", "result", "obstacles")
+        fields = (
+            *PlanSerializer.Meta.fields,
+            "revision",
+            "engine_version",
+            "case",
+            "edits",
+            "result",
+            "obstacles",
+            "review_on",
+        )
         read_only_fields = fields
 
     @extend_schema_field(OpenApiTypes.OBJECT)

@@ -83,7 +83,7 @@ def walk(hand: Hand, opened: Browser, watch: Watch) -> None:
 # ------------------------------------------------------------------ a patient without a caution
 
 
-def ready_for_a_plan(hand: Hand) -> str:
+def ready_for_a_plan(hand: Hand, *, concern: str = "androgenetic_alopecia", severity: str = "moderate") -> str:
     """Somebody new with a submitted intake that gives no caution; registering and starting takes 3 clicks."""
     page, before = hand.page, hand.clicks
     given, family = ("".join(RANDOM.choices("bcdfghklmnprstvz", k=9)).capitalize() for _ in "12")
@@ -103,7 +103,7 @@ def ready_for_a_plan(hand: Hand) -> str:
     hand.task("register and start an intake", since=before)
     check(hand.clicks - before == 3, f"registering and starting took {hand.clicks - before} clicks, not 3")
     patient = page.locator(".mc-patient a.mc-pname").get_attribute("href") or ""
-    answers = {"concern-androgenetic_alopecia": "moderate"}
+    answers = {f"concern-{concern}": severity}
     answers |= {f"fact-{fact}": "(none)" for fact in NONE_OF_THESE}
     answers |= {f"fact-{fact}": value for fact, value in ANSWERS.items()}
     asked = page.locator("form[data-intake] input").evaluate_all("inputs => [...new Set(inputs.map(i => i.name))]")

@@ -60,7 +60,7 @@ def test_an_edit_shows_its_cost_in_value(draft: Plan, ada: User, sign_in) -> Non
 def test_the_card_of_the_plan_claims_no_best_value(draft: Plan, ada: User, sign_in) -> None:
     text = page(sign_in(ada), draft)
     assert "Best value" not in text
-    assert "An alternative can show a higher value where it gives up a first choice." in text
+    assert "An alternative can rank higher where it gives up a first choice." in text
 
 
 def test_every_figure_says_where_it_comes_from(draft: Plan, ada: User, sign_in) -> None:
