@@ -3,7 +3,7 @@
     python -m tests.e2e.waiting [--address http://127.0.0.1:8000] [--show FOLDER]
 
 Starts `make run` itself unless it gets the address of a server with the sample clinic. Two people without a caution: a
-healthy man, whose plan is signed with at most two open questions, and one with shedding that settles by itself, for whom
+healthy man, whose plan is signed with at most two open questions, and one with shedding that settles by itself: there
 waiting stands first. With --show it takes pictures of each step at 390 and 1280 px, light and dark.
 """
 
