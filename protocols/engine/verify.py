@@ -856,8 +856,8 @@ class _Second:
         """What may be treated waits where the practitioner said so."""
         return "waiting" if any(edit["op"] == "wait" for edit in self.answer.get("edits", ())) else "proposed"
 
-    def _looked_at_again(self) -> tuple[int, set[str]]:
-        """In how many days somebody who waits is seen again, and which concerns of the plan settle by themselves."""
+    def _looked_at_again(self) -> tuple[int, set[str], set[str]]:
+        """In how many days somebody who waits is seen again, which concerns settle by themselves, by which rules."""
         entries = {entry["key"]: entry for entry in self.documents["concerns"]["concerns"]}
         weeks = {
             concern: entries[concern]["settles_by_itself"]["review"]["value"]
@@ -865,18 +865,18 @@ class _Second:
             if entries[concern].get("settles_by_itself")
         }
         if set(weeks) == set(self.severity):
-            return min(weeks.values()) * 7, set(weeks)
+            return min(weeks.values()) * 7, set(weeks), {f"concerns.{key}.settles_by_itself" for key in weeks}
         if "waiting" in self.course:
-            return self.course["waiting"]["review"]["value"] * 7, set(weeks)
+            return self.course["waiting"]["review"]["value"] * 7, set(weeks), {"course.waiting"}
         ends = [entry["when"].get("days_after_last_session", 0) for entry in self.course["checkpoints"]]
-        return max(ends), set(weeks)
+        return max(ends), set(weeks), {"course.checkpoints"}
 
     def _waiting(self) -> None:
         """Waiting: once among the alternatives, first where something speaks for it, and with its day."""
         answer = self.answer
-        days, settling = self._looked_at_again()
-        said = answer["waiting"] and answer["waiting"]["days"]
-        self.same("waiting", said, days if answer["status"] == "waiting" else None)
+        days, settling, rules = self._looked_at_again()
+        said = answer["waiting"] and (answer["waiting"]["days"], set(answer["waiting"]["rules"]))
+        self.same("waiting", said, (days, rules) if answer["status"] == "waiting" else None)
         places = [place for place, row in enumerate(answer["alternatives"]) if row["kind"] == "waiting"]
         if answer["status"] != "proposed":
             self.same("alternatives", places, [], "waiting_without_a_plan")
@@ -888,8 +888,12 @@ class _Second:
             reasons.add("value_below_zero")
         last = len(answer["alternatives"]) - 1
         self.same("alternatives.waiting", places, [0 if reasons else last], "waiting_in_another_place")
+        for place, other in enumerate(answer["alternatives"]):
+            if place not in places:
+                self.same(f"alternatives[{place}].kind", (other["kind"], other["review"]), ("mixture", None))
         for place in places:
             row, path = answer["alternatives"][place], f"alternatives[{place}]"
+            self.same(f"{path}.rules", set(row["review"]["rules"]), rules)
             self.same(f"{path}.because", {reason["code"] for reason in row["review"]["because"]}, reasons)
             self.same(f"{path}.review", row["review"]["days"], days)
             self.same(f"{path}.ingredients", [row["ingredients"], row["lines"], row["sessions"]], [[], [], []])
@@ -932,11 +936,24 @@ class _Second:
             fits = row["held"] or not self._broken(whole)
             needed = gross - (self._worth(whole) - self._worth(rest)) if fits else _fraction(self.policy.simplicity)
             self.number(f"{path}.needed", row["needed"], needed)
+            told = (row["needed_for"]["cautions"], row["needed_for"]["mixtures"])
+            more = max(0, self._fewest(whole) - 1) - max(0, self._fewest(rest) - 1) if fits else 0
+            charged = needed - _fraction(self.policy.simplicity) - more * _fraction(self.policy.extra_syringe)
+            self.same(f"{path}.needed_for", told, (self._warned(whole) - self._warned(rest) if fits else 0, more))
+            self.number(f"{path}.cautions", told[0] * _fraction(self.policy.caution), charged)
+            short = set() if fits or reasons[key] == "removed_by_hand" else self._broken(whole)
+            self.holds(f"{path}.limit", row["limit"] in short if short else row["limit"] is None, "wrong_limit", short)
             by = self._decided_by(key, row["held"], reasons.get(key, ""), gross >= needed, wanted)
             self.same(f"{path}.decided_by", row["decided_by"], by)
             firsts = [c for c, _first, wanted_key, _stands in wanted if wanted_key == key]
             self.same(f"{path}.first_choice_of", sorted(row["first_choice_of"]), sorted(firsts))
             self.same(f"{path}.price", row["price"] and _fraction(row["price"]), self._own_price(key, row["held"]))
+
+    def _warned(self, keys: Iterable[str]) -> int:
+        """How many cautions are aimed at one of these."""
+        chosen, fired = set(keys), [rule for rule in self.rules.values() if rule["severity"] == "caution"]
+        aims = [self._aim(rule) for rule in fired if self._true(rule["trigger"], self._leaf)]
+        return sum(1 for aim in aims if aim is not None and aim & chosen)
 
     def _serving(self, keys: Iterable[str], concern: str) -> Fraction:
         """How well these serve one concern: the best whole, the next by half, and so on."""

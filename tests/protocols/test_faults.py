@@ -34,6 +34,7 @@ ONLY_TOLD = (
     r"^cost\.lines\[\d+\]\.(key|multiplier)",
     r"^left_out\[\d+\]\.reason_code",
     r"^alternatives\[\d+\]\.trades",
+    r"^alternatives\[\d+\]\.review\.because\[\d+\]\.params",
     r"^engine_version$",
 )
 
