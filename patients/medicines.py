@@ -63,13 +63,18 @@ class Medicine:
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes that its code and its entry set."""
-        by_code = load_vocabulary().medicine_classes_of([self.atc]) if self.atc else ()
-        return tuple(dict.fromkeys((*by_code, *self.also)))
+        return _classes_of_medicine(self)
 
     @property
     def may_mean(self) -> tuple[str, ...]:
         """The classes to offer where the name alone does not set them."""
         return self.offers or self.classes
+
+
+@lru_cache(maxsize=2_000)
+def _classes_of_medicine(medicine: Medicine) -> tuple[str, ...]:
+    by_code = load_vocabulary().medicine_classes_of([medicine.atc]) if medicine.atc else ()
+    return tuple(dict.fromkeys((*by_code, *medicine.also)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,7 +265,7 @@ def _read(line: str, *, is_list: bool = True) -> list[Named]:
 def _taken_apart(line: str, *, is_list: bool) -> _Line:
     tokens = tokens_in(line)
     codes = list(_codes_in(line, tokens))
-    taken = {place for code in codes for place in range(code.first, code.last + 1)}
+    taken = {place for code in codes for place in code.places}
     units = common_words().units
     everything = [place for place in range(len(tokens)) if place not in taken]
     bare = [place for place in everything if not tokens[place].is_number and tokens[place].key not in units]
@@ -270,7 +275,7 @@ def _taken_apart(line: str, *, is_list: bool) -> _Line:
         for found in _names().phrases.all_in([tokens[place].key for place in places], places)
         if is_list or not found.what.is_for_lists
     )
-    taken |= {place for name in names for place in range(name.first, name.last + 1)}
+    taken |= {place for name in names for place in name.places}
     kinds = kinds_in(tokens, frozenset(taken))
     rest = [
         place
@@ -284,7 +289,7 @@ def _left_of(clean: str, parsed: _Line) -> str:
     """Return the words of the rest as they stand, those with only common words between them as one piece."""
     tokens, pieces = parsed.tokens, []
     begun: tuple[int, int] | None = None
-    named = {at for one in (*parsed.codes, *parsed.names) for at in range(one.first, one.last + 1)}
+    named = {at for one in (*parsed.codes, *parsed.names) for at in one.places}
     for place in parsed.rest:
         if begun and tokens[begun[1]].part == tokens[place].part and named.isdisjoint(range(begun[1], place)):
             begun = (begun[0], place)
@@ -316,7 +321,7 @@ def _codes_in(line: str, tokens: Sequence[Token]) -> Iterator[Found[str]]:
                 continue
             places = [at for at, token in enumerate(tokens) if token.start < match.end() and token.end > match.start()]
             if places:
-                yield Found(places[0], places[-1], code)
+                yield Found(tuple(places), code)
 
 
 def _turned_parts(parsed: _Line) -> set[int]:
@@ -371,7 +376,8 @@ def _by_name(line: str, parsed: _Line, turned: set[int]) -> Iterator[Named]:
         elif medicine.ask and "swallowed" not in forms:  # a cream, which counts as nothing
             yield Named(text=line, state=KNOWN, name=medicine.name)
         else:
-            yield Named(text=line, state=KNOWN, name=medicine.name, atc=medicine.atc, classes=medicine.classes)
+            classes = medicine.may_mean if medicine.ask else medicine.classes
+            yield Named(text=line, state=KNOWN, name=medicine.name, atc=medicine.atc, classes=classes)
 
 
 def _forms_of(found: Found[Spelling], parsed: _Line) -> set[str]:

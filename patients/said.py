@@ -157,7 +157,7 @@ def _meant(tokens: Sequence[Token], *, shortest: int) -> Iterator[_Meaning]:
     keys = [token.key for token in tokens]
     found = outermost(_meanings().phrases.all_in(keys, range(len(keys))))
     yield from (meaning for one in found for meaning in one.what)
-    taken = {place for one in found for place in range(one.first, one.last + 1)}
+    taken = {place for one in found for place in one.places}
     common = kinds_in(tokens)
     for place, key in enumerate(keys):
         if place not in taken and place not in common and len(key) >= shortest:

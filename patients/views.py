@@ -41,9 +41,9 @@ from patients.confirming import answers_to_confirm
 from patients.day_checks import differs
 from patients.forms import DayCheckForm, IntakeForm, MergeForm, PatientForm, zones_to_draw
 from patients.intakes import InvalidAnswers
+from patients.medicines import KNOWN as MEDICINE_KNOWN
 from patients.medicines import LENGTH as MEDICINE_LENGTH
 from patients.medicines import MOST as MEDICINES_MOST
-from patients.medicines import UNKNOWN as MEDICINE_UNKNOWN
 from patients.medicines import Named, brand_names, classes_of, entries_of, lines_of, medicine_names, read_medicines
 from patients.models import DayCheck, Intake, IntakeStatus, Patient, PatientMerge, PatientStatus
 from patients.permissions import (
@@ -368,7 +368,7 @@ def _medicines_context(named: list[Named]) -> dict[str, Any]:
     rows = [
         {
             "text": text,
-            "leftover": ones[0].leftover if ones[0].state != MEDICINE_UNKNOWN else "",
+            "leftover": ones[0].leftover if all(one.state == MEDICINE_KNOWN for one in ones) else "",
             "medicines": [
                 (
                     one,

@@ -41,6 +41,8 @@ class Token:
 
 def cleaned(text: str) -> str:
     """Return the text without signs that nobody sees, with one form of accents, digits, dashes and apostrophes."""
+    if text.isascii():
+        return text.replace("`", "'")
     visible = "".join(c for c in text.translate(_APOSTROPHES) if unicodedata.category(c) != "Cf")
     composed = unicodedata.normalize("NFKC", visible)
     return "".join("-" if unicodedata.category(c) == "Pd" or c == "−" else c for c in composed)
@@ -67,7 +69,7 @@ def _pieces(word: str, start: int, part: int) -> Iterator[Token]:
     if apostrophe and fold(head) in common_words().elided:
         yield Token(text=head, key=fold(head), start=start, end=start + len(head), part=part)
         yield from _pieces(rest, start + len(head) + 1, part)
-    elif key := fold(word).replace(" ", ""):
+    elif key := word.lower().replace("'", "") if word.isascii() else fold(word).replace(" ", ""):
         yield Token(text=word, key=key, start=start, end=start + len(word), part=part)
 
 
@@ -78,11 +80,18 @@ def keys_of(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
-    """A phrase at the words ``first`` to ``last``, both counted in."""
+    """A phrase at these words of a line; between them others may stand that were left out of the search."""
 
-    first: int
-    last: int
+    places: tuple[int, ...]
     what: T
+
+    @property
+    def first(self) -> int:
+        return self.places[0]
+
+    @property
+    def last(self) -> int:
+        return self.places[-1]
 
 
 class Phrases(Generic[T]):
@@ -98,14 +107,14 @@ class Phrases(Generic[T]):
         for at, key in enumerate(keys):
             for phrase, what in self._by_first.get(key, ()):
                 if tuple(keys[at : at + len(phrase)]) == phrase:
-                    yield Found(places[at], places[at + len(phrase) - 1], what)
+                    yield Found(tuple(places[at : at + len(phrase)]), what)
 
 
 def outermost(found: Iterable[Found[T]]) -> list[Found[T]]:
     """Return what is not part of something longer, in the order of the line. Overlaps stay: nothing said is lost."""
     kept: list[Found[T]] = []
     for one in sorted(found, key=lambda one: (one.first, -one.last)):
-        if not any(other.first <= one.first and one.last <= other.last for other in kept):
+        if not any(set(one.places) <= set(other.places) for other in kept):
             kept.append(one)
     return kept
 
@@ -138,7 +147,7 @@ class Spellings(Generic[T]):
     def inside(self, word: str) -> list[T]:
         """Return what stands within a word that was written together with others: “aspirinandwarfarin”."""
         found = [
-            Found(start, start + length - 1, self._known[piece])
+            Found(tuple(range(start, start + length)), self._known[piece])
             for length in range(NEAR_FROM + 1, min(len(word) - 1, _LONGEST) + 1)
             for start in range(len(word) - length + 1)
             if (piece := word[start : start + length]) in self._known
@@ -232,11 +241,11 @@ def kinds_in(tokens: Sequence[Token], taken: frozenset[int] = frozenset()) -> di
         (
             one
             for one in common_words().phrases.all_in([token.key for token in tokens], range(len(tokens)))
-            if taken.isdisjoint(range(one.first, one.last + 1))
+            if taken.isdisjoint(one.places)
         ),
         key=lambda one: (one.first - one.last, one.first),
     )
     for one in found:  # the longest first: “no more than” is a dose and not a “no”
-        if all(place not in kinds for place in range(one.first, one.last + 1)):
-            kinds.update(dict.fromkeys(range(one.first, one.last + 1), one.what))
+        if all(place not in kinds for place in one.places):
+            kinds.update(dict.fromkeys(one.places, one.what))
     return kinds

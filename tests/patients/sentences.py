@@ -196,6 +196,10 @@ MEDICINE_LINES: list[Row] = [
     offers("the pill", HORM),
     offers("omega 3", HERB),
     offers("biotin", BIOTIN),
+    offers("vitamin h 0,5 mL e", BIOTIN, HERB),  # a “vitamin e” across what stands between hides nothing
+    offers("ketoconazole", LIVER),
+    sets("Nizoral capsules", LIVER),
+    sets("ketoconazole shampoo"),
     offers("Pantogar", BIOTIN),
     offers("Carmen 10 mg", BP),
     offers("levodopa 100 mg", LEVO),
