@@ -653,7 +653,7 @@ class IntakeForm(forms.Form):
                     key=group.key,
                     name=name,
                     label=str(group.label),
-                    values=tuple(values[value] for value in group.values),
+                    values=tuple(values[value] for value in group.values if value in values),
                     answers=tuple(
                         Option(value=value, label=label, chosen=said == value, kind=value)
                         for value, label in labels.items()

@@ -52,7 +52,7 @@ GROUPS: dict[str, tuple[Group, ...]] = {
             label=_("Immune system and infections"),
             values=(
                 "autoimmune_disease_stable", "autoimmune_disease_active", "connective_tissue_disease",
-                "hepatitis_or_hiv", "immunosuppression_severe", "asthma",
+                "sarcoidosis", "behcet_disease", "hepatitis_or_hiv", "immunosuppression_severe", "asthma",
             ),
         ),
         Group(
@@ -61,7 +61,7 @@ GROUPS: dict[str, tuple[Group, ...]] = {
             values=(
                 "diabetes_controlled", "diabetes_uncontrolled", "liver_disease", "kidney_disease",
                 "kidney_stones_oxalate", "wilson_disease", "homocystinuria_or_cystinuria",
-                "hypercalcaemia_or_sarcoidosis", "pseudocholinesterase_deficiency",
+                "hypercalcaemia_or_sarcoidosis", "high_blood_calcium", "pseudocholinesterase_deficiency",
             ),
         ),
         Group(
@@ -75,7 +75,10 @@ GROUPS: dict[str, tuple[Group, ...]] = {
         Group(
             key="skin",
             label=_("Skin and scalp"),
-            values=("keloid_tendency", "keloid_on_scalp_or_neck", "psoriasis_elsewhere", "herpes_scalp_history"),
+            values=(
+                "keloid_tendency", "keloid_on_scalp_or_neck", "pyoderma_gangrenosum", "psoriasis_elsewhere",
+                "lichen_planus", "vitiligo", "herpes_scalp_history",
+            ),
         ),
     ),
     "medications": (
@@ -98,7 +101,7 @@ GROUPS: dict[str, tuple[Group, ...]] = {
         Group(
             key="heart",
             label=_("Heart and blood pressure"),
-            values=("antihypertensive", "nitrate", "pde5_inhibitor"),
+            values=("antihypertensive", "beta_blocker", "nitrate", "pde5_inhibitor"),
         ),
         Group(
             key="immune",
@@ -112,7 +115,8 @@ GROUPS: dict[str, tuple[Group, ...]] = {
             key="other",
             label=_("Hormones, nerves and others"),
             values=(
-                "hormone_therapy", "anti_epileptic", "levodopa_alone", "theophylline", "sulfonamide_antibiotic",
+                "hormone_therapy", "diabetes_medicine", "glp1_agonist", "anti_epileptic", "valproate", "lithium",
+                "ssri_snri", "azole_antifungal", "levodopa_alone", "theophylline", "sulfonamide_antibiotic",
                 "disulfiram_or_metronidazole", "hepatotoxic_other",
             ),
         ),

@@ -34,7 +34,9 @@ WITH_DETAILS = ("conditions", "allergies")  # lists whose every “yes” can be
 DETAIL_LENGTH = 200
 
 # Answers about the day itself. A new intake asks them again instead of taking them over from the last one.
-ASKED_AFRESH = frozenset({"fever_or_acute_illness", "blood_test_within_7_days", "pregnancy_status", "scalp_findings"})
+ASKED_AFRESH = frozenset(
+    {"fever_or_acute_illness", "blood_test_within_7_days", "pregnancy_status", "scalp_findings", "scalp_tenderness_new"}
+)
 
 
 class InvalidAnswers(InvalidInput):
@@ -62,8 +64,9 @@ def intake_vocabulary(*, also: Iterable[str] = ()) -> Vocabulary:
 
 
 def vocabulary_for(intake: Intake) -> Vocabulary:
+    """What this intake may be answered with: what is offered today, and what it already holds."""
     named = intake.facts.get("allergy_ingredients")
-    return intake_vocabulary(also=named if isinstance(named, list) else ())
+    return intake_vocabulary(also=named if isinstance(named, list) else ()).offering(intake.facts)
 
 
 def asked_facts(patient: Patient, vocabulary: Vocabulary) -> list[Fact]:

@@ -317,12 +317,13 @@ class Reader:
                 words = [("yes", True, _("Yes")), ("no", False, _("No"))]
                 options = [(f"{key}:{word}", label) for word, value, label in words if value is not now]
             elif fact.type == "enum":
-                options = [(f"{key}:{c.key}", c.label) for c in fact.values if c.key != now]
+                options = [(f"{key}:{c.key}", c.label) for c in fact.offered if c.key != now]
             elif fact.type == "list" and not fact.values_from:
                 held = set(now or ())
                 options = [
                     (f"{key}:{c.key}", _("without: %(x)s") % {"x": c.label} if c.key in held else c.label)
                     for c in fact.values
+                    if not c.retired or c.key in held
                 ]
             if options:
                 groups.append((short_label(question_of(fact)), options))

@@ -38,8 +38,10 @@ FORMULARY_TEXTS: Mapping[str, tuple[str, ...]] = {
         "ingredients[].flags.note", "ingredients[].regulatory.note",
     ),
     "screening": (
-        "rules[].message", "rules[].rationale", "rules[].until", "default_pair_advice", "incompatibilities[].rationale",
+        "rules[].message", "rules[].rationale", "rules[].until", "asked_with_cause[].why", "default_pair_advice",
+        "incompatibilities[].rationale",
     ),
+    "release": ("changes[].text",),
     "sources": (
         "sources[].supports", "sources[].limitations", "article_claims[].paraphrase", "article_claims[].assessment",
         "article_claims[].product_wording", "claim_tracing.claim", "claim_tracing.finding",

@@ -32,7 +32,7 @@ FACT_FIELDS = {
     "type", "unit", "minimum", "maximum", "values", "values_from", "label", "question", "help", "section",
     "answered_by", "only_if",
 }  # fmt: skip
-VALUE_FIELDS = {"label", "atc", "atc_except"}
+VALUE_FIELDS = {"label", "atc", "atc_except", "retired"}
 FACT_TYPES = {"integer", "number", "enum", "boolean", "list"}
 
 
@@ -122,7 +122,10 @@ def _choices(key: str, values: Mapping[str, Any]) -> Iterable[Choice]:
         label = entry["label"] if isinstance(entry, Mapping) else entry
         if not isinstance(value, str) or not isinstance(label, str) or not label:
             raise DataFileError(f"fact {key}, value {value}: a value needs a key and a label, both text")
-        yield Choice(key=value, label=label)
+        retired = entry.get("retired", False) if isinstance(entry, Mapping) else False
+        if not isinstance(retired, bool):
+            raise DataFileError(f"fact {key}, value {value}: retired is true or false")
+        yield Choice(key=value, label=label, retired=retired)
 
 
 def _medicine_classes(facts: Mapping[str, Any]) -> Iterable[MedicineClass]:

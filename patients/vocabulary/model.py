@@ -15,6 +15,8 @@ AnsweredBy = Literal["patient", "practitioner"]
 class Choice:
     key: str
     label: str
+    retired: bool = False
+    """Kept for answers given before; a form offers it no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,11 @@ class Fact:
     only_if: OnlyIf | None = None
     values_from: str = ""
     """“ingredients” where the choices come from a provider rather than from this file."""
+
+    @property
+    def offered(self) -> tuple[Choice, ...]:
+        """The values that a form offers: all but those that later ones have taken the place of."""
+        return tuple(choice for choice in self.values if not choice.retired)
 
     def label_of(self, value: str) -> str:
         return next((choice.label for choice in self.values if choice.key == value), value)
@@ -159,6 +166,17 @@ class Vocabulary:
             key: replace(fact, values=offered) if fact.values_from == "ingredients" else fact
             for key, fact in self.facts.items()
         }
+        return replace(self, facts=facts)
+
+    def offering(self, answers: Mapping[str, Any]) -> Vocabulary:
+        """The same vocabulary with retired values only where one of these answers holds them."""
+        facts = dict(self.facts)
+        for key, fact in self.facts.items():
+            if len(fact.offered) < len(fact.values):
+                given = answers.get(key)
+                held = given if isinstance(given, list) else (given,)
+                kept = tuple(choice for choice in fact.values if not choice.retired or choice.key in held)
+                facts[key] = replace(fact, values=kept)
         return replace(self, facts=facts)
 
     def facts_in(self, section: str) -> tuple[Fact, ...]:

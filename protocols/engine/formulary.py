@@ -87,6 +87,8 @@ class Formulary:
     cost_index: tuple[int, ...]
     cost_scale: int
     rules_by_fact: Mapping[str, tuple[Rule, ...]] = field(repr=False)
+    causes: Mapping[str, Trigger] = field(default_factory=dict)
+    """By fact: the reason without which it is not asked before signing (`asked_with_cause`)."""
 
     def switched(self, *, activate: Iterable[str] = (), deactivate: Iterable[str] = ()) -> Formulary:
         """The same formulary with ingredients switched on or off."""
@@ -118,8 +120,9 @@ def build_formulary(
     *,
     activate: Iterable[str] = (),
     deactivate: Iterable[str] = (),
-    label: str = "2026.1",
+    label: str = "",
 ) -> Formulary:
+    """Build from checked documents. Without a label it is called as they call themselves; the first did not."""
     vocabulary, course_file, screening = documents["vocabulary"], documents["course"], documents["screening"]
     course = _course(course_file)
     claims = {entry["id"]: entry["kind"] for entry in documents["sources"]["sources"]}
@@ -151,7 +154,7 @@ def build_formulary(
     cost_scale = _scale(item.cost_per_ml for item in by_index)
     scale_sources = {entry["scale"]: tuple(entry["source_ids"]) for entry in documents["concerns"]["scale_sources"]}
     formulary = Formulary(
-        label=label,
+        label=label or documents.get("release", {}).get("label", "2026.1"),
         documents=documents,
         fingerprint=fingerprint(documents),
         facts=facts,
@@ -207,6 +210,7 @@ def build_formulary(
         cost_index=tuple(int(item.cost_per_ml * cost_scale) for item in by_index),
         cost_scale=cost_scale,
         rules_by_fact=_rules_by_fact(rules),
+        causes={entry["fact"]: build_trigger(entry["cause"], facts) for entry in screening.get("asked_with_cause", ())},
     )
     return formulary.switched(activate=activate, deactivate=deactivate)
 
@@ -298,7 +302,7 @@ def _scope(data: Mapping[str, Any], by_index: tuple[Ingredient, ...]) -> Scope:
     kind = data["scope"]
     if kind == "plan":
         return Scope(kind=kind)
-    if kind == "listed_in_fact":
+    if kind in ("listed_in_fact", "zones"):
         return Scope(kind=kind, fact=data["fact"])
     if kind == "ingredients":
         chosen = (item for item in by_index if item.key in data["keys"])

@@ -97,7 +97,10 @@ class Ingredient:
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """What a rule aims at: the plan as a whole, a fixed set of ingredients, or those that an answer lists."""
+    """What a rule aims at: the plan as a whole, a fixed set of ingredients, those that an answer lists, or zones.
+
+    A rule aimed at zones speaks only where a zone to be treated is one of those that the answer to `fact` lists.
+    """
 
     kind: str
     mask: int = 0

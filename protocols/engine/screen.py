@@ -92,6 +92,11 @@ def _findings(case: Case, formulary: Formulary) -> tuple[Finding, ...]:
             continue
         if rule.trigger.holds(answers):
             reasons = tuple(dict.fromkeys(rule.trigger.reasons(answers)))
+            if rule.scope.kind == "zones":
+                barred = barred_zones(rule, case)
+                if not barred:
+                    continue
+                reasons = (Reason(fact=rule.scope.fact, op="includes_any", value=barred, answer=barred),)
             found.append(Finding(rule=rule, because=reasons, mask=target_mask(rule, answers, formulary)))
     # A concern that waits for a diagnosis blocks the plan, unless a rule that refers to the same specialist does so.
     referred = {finding.rule.refer for finding in found if finding.rule.severity == "absolute"}
@@ -101,6 +106,12 @@ def _findings(case: Case, formulary: Formulary) -> tuple[Finding, ...]:
             reasons = tuple(Reason(fact=fact, op="is_not", value=None, answer=answers.get(fact)) for fact in facts)
             found.append(Finding(rule=rule, because=reasons, mask=0))
     return tuple(found)
+
+
+def barred_zones(rule: Rule, case: Case) -> tuple[str, ...]:
+    """The zones to be treated that a rule aimed at zones forbids, as the case lists them."""
+    listed = case.facts.get(rule.scope.fact, ())
+    return tuple(entry.zone for entry in case.zones if isinstance(listed, tuple) and entry.zone in listed)
 
 
 def target_mask(rule: Rule, answers: Mapping[str, Answer], formulary: Formulary) -> int:
@@ -116,7 +127,10 @@ def shown(finding: Finding, chosen_mask: int) -> bool:
 
 
 def open_questions(case: Case, formulary: Formulary, chosen_mask: int) -> tuple[OpenQuestion, ...]:
-    """Unanswered facts that could still make an absolute rule fire, or an exclude or caution on a chosen ingredient."""
+    """Unanswered facts that could still make an absolute rule fire, or an exclude or caution on a chosen ingredient.
+
+    A fact that is asked with cause only is left out where its cause does not hold.
+    """
     answers = case.facts
     required = set(required_facts(answers, formulary))
     rules: dict[str, list[str]] = {}
@@ -131,7 +145,7 @@ def open_questions(case: Case, formulary: Formulary, chosen_mask: int) -> tuple[
         if rule.trigger.holds(answers) or not rule.trigger.may_hold(answers):
             continue
         for fact in dict.fromkeys(rule.trigger.deciding(answers)):
-            if fact not in required:
+            if fact not in required and has_cause(fact, answers, formulary):
                 rules.setdefault(fact, []).append(rule.key)
                 aims[fact] = aims.get(fact, 0) | aim
     return tuple(
@@ -143,6 +157,12 @@ def open_questions(case: Case, formulary: Formulary, chosen_mask: int) -> tuple[
         for fact in formulary.facts
         if fact in rules
     )
+
+
+def has_cause(fact: str, answers: Mapping[str, Answer], formulary: Formulary) -> bool:
+    """True where nothing has to give cause for asking, or something does."""
+    cause = formulary.causes.get(fact)
+    return cause is None or cause.holds(answers)
 
 
 def present_concerns(case: Case, formulary: Formulary) -> tuple[PresentConcern, ...]:

@@ -194,7 +194,7 @@ class _Second:
         """The ingredients a rule is aimed at; None for the plan as a whole."""
         scope = rule["applies_to"]
         kind = scope["scope"]
-        if kind == "plan":
+        if kind in ("plan", "zones"):
             return None
         if kind == "listed_in_fact":
             return set(self.facts.get(scope["fact"], ()))
@@ -215,9 +215,19 @@ class _Second:
         groups = [self.answer["syringes"], *(session["syringes"] for session in self.answer["sessions"])]
         return [syringe for group in groups for syringe in group]
 
+    def _fires(self, rule: Mapping[str, Any]) -> bool:
+        """Whether the trigger is true and, for a rule on zones, at least one treated zone is among the listed ones."""
+        if not self._true(rule["trigger"], self._leaf):
+            return False
+        scope = rule["applies_to"]
+        if scope["scope"] != "zones":
+            return True
+        treated = {zone.zone for zone in self.case.zones}
+        return not treated.isdisjoint(self.facts.get(scope["fact"], ()))
+
     def _screening(self) -> None:
         answer = self.answer
-        fired = {key: rule for key, rule in self.rules.items() if self._true(rule["trigger"], self._leaf)}
+        fired = {key: rule for key, rule in self.rules.items() if self._fires(rule)}
         present = {entry["concern"] for entry in answer["concerns"]}
         specialists = {rule.get("refer") for rule in fired.values() if rule["severity"] == "absolute"}
         waiting = {}
@@ -269,16 +279,21 @@ class _Second:
     def _questions(self, fired: Mapping[str, Any], mixed: set[str]) -> None:
         needed = self.documents["screening"]["required_before_plan"]
         self.required = set(needed["always"]) | set(needed.get(f"if_sex_{self.facts.get('sex_at_birth')}", ()))
+        idle = {
+            entry["fact"]
+            for entry in self.documents["screening"].get("asked_with_cause", [])
+            if not self._true(entry["cause"], self._leaf)
+        }
         asked: dict[str, set[str]] = {}
         for key, rule in self.rules.items():
-            if key in fired or rule["severity"] == "info":
+            if key in fired or rule["severity"] == "info" or self._true(rule["trigger"], self._leaf):
                 continue
             aim = self._aim(rule)
             scope = rule["applies_to"]
             if scope["scope"] == "listed_in_fact" and not self._known(scope["fact"]):
                 aim = mixed
             if rule["severity"] == "absolute" or (aim and aim & mixed):
-                for fact in self._deciding(rule["trigger"]) - self.required:
+                for fact in self._deciding(rule["trigger"]) - self.required - idle:
                     asked.setdefault(fact, set()).add(key)
         if self.answer.get("status") == "waiting":
             asked = {}  # nothing is injected, so nothing has to be known for it

@@ -13,11 +13,18 @@ from fractions import Fraction
 from typing import Any
 
 from protocols.engine.triggers import OPERATIONS, OPERATIONS_OF_TYPE
+from protocols.formulary.reach import can_hold, tests_of
 
-RULE_FIELDS = {"key", "severity", "applies_to", "trigger", "message", "until", "rationale", "refer", "source_ids"}
+RULE_FIELDS = {
+    "key", "severity", "applies_to", "trigger", "message", "until", "rationale", "refer", "basis", "evidence_grade",
+    "source_ids",
+}  # fmt: skip
+RULE_BASES = {"guideline", "product_labelling", "published", "precaution", "clinic_default"}
+CAUSE_FIELDS = {"fact", "cause", "why", "source_ids"}
 RULE_SEVERITIES = {"absolute", "exclude", "caution", "info"}
 SCOPE_FIELDS = {
     "plan": set(),
+    "zones": {"fact"},
     "ingredients": {"keys"},
     "class": {"classes"},
     "flag": {"flag", "equals"},
@@ -25,7 +32,7 @@ SCOPE_FIELDS = {
     "prescription_only": set(),
     "listed_in_fact": {"fact"},
 }
-PAIR_FIELDS = {"key", "a", "b", "severity", "scope", "kind", "rationale", "source_ids"}
+PAIR_FIELDS = {"key", "a", "b", "severity", "scope", "kind", "basis", "evidence_grade", "rationale", "source_ids"}
 PAIR_SEVERITIES = {"never_mix", "separate_syringe", "use_immediately"}
 PAIR_SCOPES = {"syringe", "session"}
 INGREDIENT_FIELDS = {
@@ -44,7 +51,9 @@ CONCERN_FIELDS = {
 }  # fmt: skip
 SEVERITIES = ("mild", "moderate", "severe")
 NUMBER = re.compile(r"(?<![A-Za-z_\d.])\d+(?:\.\d+)?")
-DOCUMENTS = ("ingredients", "concerns", "screening", "course", "sources", "vocabulary")
+DOCUMENTS = ("ingredients", "concerns", "screening", "course", "sources", "vocabulary", "release")
+RELEASE_FIELDS = {"schema_version", "label", "follows", "changes"}
+ABOUT = ("rules", "pairs", "ingredients", "facts")
 
 
 def check_documents(documents: Mapping[str, Any]) -> tuple[str, ...]:
@@ -79,12 +88,15 @@ class _Check:
             self._ingredients(),
             self._concerns(),
             self._required(),
+            self._causes(),
             self._rules(),
             self._pairs(),
+            self._nothing_idle(),
             self._stages(),
             self._course(),
             self._composition(),
             self._cost(),
+            self._release(),
         ):
             self.found.extend(part)
         return self.found
@@ -242,6 +254,34 @@ class _Check:
                 if key not in self.facts:
                     yield f"required_before_plan: the vocabulary lacks the fact {key}"
 
+    def _causes(self) -> Iterator[str]:
+        """A fact that is asked with cause only says which, and the cause is one that somebody can have."""
+        seen: set[str] = set()
+        for entry in self.d["screening"].get("asked_with_cause", ()):
+            where = f"asked_with_cause {entry['fact']}"
+            yield from _unknown(where, entry, CAUSE_FIELDS)
+            yield from self._sourced(where, entry)
+            if entry["fact"] not in self.facts:
+                yield f"{where}: the vocabulary lacks it"
+            if entry["fact"] in seen:
+                yield f"{where}: it is given twice"
+            seen.add(entry["fact"])
+            if not entry.get("why"):
+                yield f"{where}: it does not say why"
+            yield from self._trigger(where, entry["cause"])
+            yield from self._reachable(where, entry["cause"])
+
+    def _reachable(self, where: str, trigger: Any) -> Iterator[str]:
+        """Whether the trigger can come true. Of one whose words are wrong nothing more is said."""
+        if not any(self._trigger(where, trigger)) and not can_hold(trigger, self.facts):
+            yield f"{where}: it can never fire, since no answers make its trigger true"
+
+    def _basis(self, where: str, entry: Mapping[str, Any]) -> Iterator[str]:
+        if "basis" in entry and entry["basis"] not in RULE_BASES:
+            yield f"{where}: unknown basis {entry['basis']}"
+        if "evidence_grade" in entry and entry["evidence_grade"] not in self.d["ingredients"]["evidence_scale"]:
+            yield f"{where}: unknown evidence grade {entry['evidence_grade']}"
+
     def _rules(self) -> Iterator[str]:
         for entry in self.d["screening"]["rules"]:
             where = f"rule {entry['key']}"
@@ -253,8 +293,10 @@ class _Check:
                 yield f"{where}: it has no message"
             if entry.get("refer") and entry["refer"] not in self.referrals:
                 yield f"{where}: unknown referral {entry['refer']}"
+            yield from self._basis(where, entry)
             yield from self._scope(where, entry)
             yield from self._trigger(where, entry["trigger"])
+            yield from self._reachable(where, entry["trigger"])
 
     def _scope(self, where: str, rule: Mapping[str, Any]) -> Iterator[str]:
         scope = rule["applies_to"]
@@ -264,6 +306,11 @@ class _Check:
             return
         if set(scope) - {"scope"} != SCOPE_FIELDS[kind]:
             yield f"{where}: scope {kind} takes {sorted(SCOPE_FIELDS[kind]) or 'nothing else'}"
+            return
+        if kind == "zones":
+            if rule["severity"] != "absolute":
+                yield f"{where}: a rule aimed at zones is absolute"
+            yield from self._zone_fact(where, scope["fact"])
             return
         if (kind == "plan") != (rule["severity"] == "absolute") and rule["severity"] in ("absolute", "exclude"):
             yield f"{where}: an absolute rule applies to the plan, an exclude rule to ingredients"
@@ -282,6 +329,35 @@ class _Check:
             yield f"{where}: no ingredient lists the allergen {scope['allergen']}"
         elif kind == "listed_in_fact" and scope["fact"] not in self.facts:
             yield f"{where}: the vocabulary lacks the fact {scope['fact']}"
+        yield from self._target(where, scope)
+
+    def _zone_fact(self, where: str, name: str) -> Iterator[str]:
+        fact = self.facts.get(name)
+        zones = {entry["key"] for entry in self.d["vocabulary"]["zones"]["zones"]}
+        if fact is None:
+            yield f"{where}: the vocabulary lacks the fact {name}"
+        elif fact["type"] != "list" or not zones & set(fact.get("values") or ()):
+            yield f"{where}: {name} lists no zone of the scalp, so it can bar none"
+        elif missing := sorted(zones - set(fact["values"])):
+            yield f"{where}: {name} does not offer the zones {', '.join(missing)}"
+
+    def _target(self, where: str, scope: Mapping[str, Any]) -> Iterator[str]:
+        """A rule that is aimed at ingredients meets at least one; else it fires in silence."""
+        kind, everything = scope["scope"], self.ingredients.values()
+        if kind == "ingredients" and not scope["keys"]:
+            yield f"{where}: it names no ingredient, so it does nothing"
+        elif kind == "class":
+            carried = {entry["class"] for entry in everything}
+            for key in scope["classes"]:
+                if key in self.d["ingredients"]["classes"] and key not in carried:
+                    yield f"{where}: no ingredient is of the class {key}"
+            if not scope["classes"]:
+                yield f"{where}: it names no class, so it does nothing"
+        elif kind == "flag" and scope["flag"] in FLAGS - {"note", "allergens"}:
+            if not any(entry["flags"].get(scope["flag"]) == scope["equals"] for entry in everything):
+                yield f"{where}: no ingredient has {scope['flag']} {_yes_no(scope['equals'])}, so it does nothing"
+        elif kind == "prescription_only" and not any(entry["regulatory"]["prescription_only"] for entry in everything):
+            yield f"{where}: no ingredient is prescription-only, so it does nothing"
 
     def _trigger(self, where: str, trigger: Any) -> Iterator[str]:
         if not isinstance(trigger, Mapping):
@@ -356,6 +432,73 @@ class _Check:
                         yield f"{where}: no ingredient has the solvent {side['solvent']}"
                 elif side != {"any_active": True}:
                     yield f"{where}: unknown side {side}"
+            yield from self._basis(where, entry)
+            yield from self._joined(where, entry)
+
+    def _joined(self, where: str, pair: Mapping[str, Any]) -> Iterator[str]:
+        """A pair keeps at least two different ingredients apart."""
+        sides = []
+        for side in (pair["a"], pair["b"]):
+            chosen = {key for key, entry in self.ingredients.items() if _on_side(side, key, entry)}
+            if not chosen and not isinstance(side, str):
+                yield f"{where}: no ingredient is {_in_words(side)}, so it does nothing"
+            sides.append(chosen)
+        if all(sides) and not any(a != b for a in sides[0] for b in sides[1]):
+            yield f"{where}: it joins no two ingredients"
+
+    # ------------------------------------------------------------------ nothing stands there for nothing
+    def _nothing_idle(self) -> Iterator[str]:
+        """Every fact, and every value of a list, is read by something; so is every class and every allergen."""
+        screening, vocabulary = self.d["screening"], self.d["vocabulary"]
+        read: set[str] = set()
+        values: dict[str, set[Any]] = {}
+        triggers = [entry["trigger"] for entry in screening["rules"]]
+        triggers += [entry["cause"] for entry in screening.get("asked_with_cause", ())]
+        triggers += [entry["cleared_when"] for entry in self.d["concerns"]["concerns"] if "cleared_when" in entry]
+        for trigger in triggers:
+            for test in tests_of(trigger):
+                read.add(test["fact"])
+                named = test["value"] if isinstance(test["value"], list) else [test["value"]]
+                values.setdefault(test["fact"], set()).update(named)
+        for rule in screening["rules"]:
+            scope = rule["applies_to"]
+            if scope.get("scope") == "zones" and scope.get("fact") in self.facts:
+                read.add(scope["fact"])
+                zones = {entry["key"] for entry in vocabulary["zones"]["zones"]}
+                values.setdefault(scope["fact"], set()).update(zones)
+        read |= {entry["only_if"]["fact"] for entry in self.facts.values() if "only_if" in entry}
+        read |= {entry["fact"] for entry in vocabulary["scales"]["scales"] if entry.get("fact")}
+        for name, keys in screening["required_before_plan"].items():
+            read |= set(keys) if name != "note" else set()
+        for name, fact in self.facts.items():
+            if name not in read:
+                yield f"fact {name}: no rule, scale or cause reads it"
+            elif fact["type"] == "list" and "values_from" not in fact:
+                for value in fact["values"]:
+                    if value not in values.get(name, ()):
+                        yield f"fact {name}: no rule or cause reads its value {value}"
+        carried = {entry["class"] for entry in self.ingredients.values()}
+        for key in self.d["ingredients"]["classes"]:
+            if key not in carried:
+                yield f"ingredients: nothing is of the class {key}"
+        for key, entry in self.ingredients.items():
+            for allergen in entry["flags"]["allergens"]:
+                if not any(self._screens(rule, allergen, key, entry) for rule in screening["rules"]):
+                    yield f"ingredient {key}: no rule keeps it from people allergic to {allergen}"
+
+    @staticmethod
+    def _screens(rule: Mapping[str, Any], allergen: str, key: str, entry: Mapping[str, Any]) -> bool:
+        """Whether a rule speaks of an allergy to this and is aimed at the ingredient, by allergen, flag or name."""
+        scope = rule["applies_to"]
+        asked = any(
+            allergen == test["value"] or (isinstance(test["value"], list) and allergen in test["value"])
+            for test in tests_of(rule["trigger"])
+        )
+        return asked and (
+            scope.get("allergen") == allergen
+            or key in scope.get("keys", ())
+            or ("flag" in scope and bool(entry["flags"].get(scope["flag"]) == scope["equals"]))
+        )
 
     def _stages(self) -> Iterator[str]:
         """A stage that asks for a referral has a rule that offers one."""
@@ -477,6 +620,28 @@ class _Check:
                 if key not in scale["classes"]:
                     yield f"composition, family: unknown class {key}"
 
+    def _release(self) -> Iterator[str]:
+        """The words on what changed are about entries that are there."""
+        release, screening = self.d["release"], self.d["screening"]
+        yield from _unknown("release", release, RELEASE_FIELDS)
+        if not release.get("label") or release["label"] == release.get("follows"):
+            yield "release: it needs a name of its own"
+        known = {
+            "rules": {entry["key"] for entry in screening["rules"]},
+            "pairs": {entry["key"] for entry in screening["incompatibilities"]},
+            "ingredients": set(self.ingredients),
+            "facts": set(self.facts),
+        }
+        for number, change in enumerate(release["changes"], start=1):
+            where = f"release, change {number}"
+            yield from _unknown(where, change, {"text", *ABOUT})
+            if not change.get("text"):
+                yield f"{where}: it says nothing"
+            for name in ABOUT:
+                for key in change.get(name, ()):
+                    if key not in known[name]:
+                        yield f"{where}: unknown {name.removesuffix('s')} {key}"
+
     def _cost(self) -> Iterator[str]:
         cost = self.d["course"]["cost_model"]
         for name in ("region", "provider", "injection_band", "package"):
@@ -500,6 +665,29 @@ def _review(where: str, entry: Mapping[str, Any]) -> Iterator[str]:
     review = entry["review"]
     if review["unit"] != "weeks" or not isinstance(review["value"], int) or not 1 <= review["value"] <= 52:
         yield f"{where}: a review is a whole number of weeks, at most 52"
+
+
+def _yes_no(value: Any) -> str:
+    return {True: "yes", False: "no"}.get(value, str(value))
+
+
+def _on_side(side: Any, key: str, entry: Mapping[str, Any]) -> bool:
+    """Whether an ingredient stands on this side of a pair."""
+    if isinstance(side, str):
+        return side == key
+    if "flag" in side:
+        return bool(entry["flags"].get(side["flag"]) == side.get("equals"))
+    if "class" in side:
+        return bool(entry["class"] == side["class"])
+    if "solvent" in side:
+        return bool(entry["solution"]["solvent"] == side["solvent"])
+    return bool(entry["role"] != "diluent")
+
+
+def _in_words(side: Mapping[str, Any]) -> str:
+    if "flag" in side:
+        return f"marked {side['flag']} {_yes_no(side.get('equals'))}"
+    return "of the " + " ".join(f"{name} {value}" for name, value in side.items())
 
 
 def _unknown(where: str, entry: Mapping[str, Any], known: Iterable[str]) -> Iterator[str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from patients.vocabulary import read_yaml, vocabulary_documents
+from protocols.engine import canonical_json
 from protocols.formulary.checking import check_documents
 
 HERE = Path(__file__).resolve().parent
-FILES = ("ingredients", "concerns", "screening", "course", "sources")
+FILES = ("ingredients", "concerns", "screening", "course", "sources", "release")
 
 
 class FormularyError(ValueError):
@@ -25,6 +27,17 @@ class FormularyError(ValueError):
 def load_documents() -> dict[str, Any]:
     """The starter formulary with the vocabulary it refers to, so that a stored version stands on its own."""
     return copy.deepcopy(_starter())
+
+
+def release_label() -> str:
+    """Return the name of the formulary version that this release brings."""
+    return str(_starter()["release"]["label"])
+
+
+@lru_cache(maxsize=1)
+def release_sha256() -> str:
+    """Return the hash that a version loaded from this release's files has."""
+    return hashlib.sha256(canonical_json(_starter())).hexdigest()
 
 
 @lru_cache(maxsize=1)

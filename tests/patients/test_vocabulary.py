@@ -29,17 +29,18 @@ PACKAGE = Path(__file__).resolve().parents[2] / "patients" / "vocabulary"
 def test_vocabulary_holds_all_that_the_starter_file_asks() -> None:
     vocabulary = load_vocabulary()
 
-    assert len(vocabulary.facts) == 47
+    assert len(vocabulary.facts) == 51
     assert (len(vocabulary.concerns), len(vocabulary.scales), len(vocabulary.zones)) == (11, 4, 8)
     values = {key: len(fact.values) for key, fact in vocabulary.facts.items() if fact.values}
     assert values == {
         "sex_at_birth": 2,
         "pregnancy_status": 5,
-        "conditions": 44,
-        "medications": 31,
+        "conditions": 50,
+        "medications": 38,
         "allergies": 18,
         "anaphylaxis_history": 4,
         "previous_mesotherapy_reaction": 3,
+        "scalp_implant_zones": 9,
         "scalp_findings": 10,
         "patchy_diagnosis": 5,
         "norwood_stage": 8,
@@ -49,7 +50,7 @@ def test_vocabulary_holds_all_that_the_starter_file_asks() -> None:
     assert sum(len(concern.tests) for concern in vocabulary.concerns.values()) == 28
     assert sum(len(concern.coding) for concern in vocabulary.concerns.values()) == 22
     assert sum(len(scale.stages) for scale in vocabulary.scales.values()) == 19
-    assert len(vocabulary.medicine_classes) == 27
+    assert len(vocabulary.medicine_classes) == 34
     assert len(vocabulary.typical_zones) == 7
 
 

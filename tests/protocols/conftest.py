@@ -16,8 +16,8 @@ def formulary(dora: User) -> FormularyVersion:
 
 @pytest.fixture
 def draft(ada: User, formulary: FormularyVersion) -> Plan:
-    """Ada's draft for a man with one caution (an antiplatelet) and several open questions."""
-    return draft_plan(by=ada, facts={"medications": ["antiplatelet_single"]})
+    """Ada's draft for a man with one caution (an antiplatelet) and several open questions, each with its cause."""
+    return draft_plan(by=ada, facts={"medications": ["antiplatelet_single", "minoxidil_oral"], "alcohol_heavy": True})
 
 
 @pytest.fixture

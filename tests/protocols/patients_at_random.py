@@ -18,7 +18,7 @@ CLEAR = {
 BLOCKING_CONDITIONS = {
     "bleeding_disorder", "keloid_on_scalp_or_neck", "diabetes_uncontrolled", "active_cancer", "unstable_heart_disease",
     "recent_stroke_or_mi", "autoimmune_disease_active", "connective_tissue_disease", "epilepsy_uncontrolled",
-    "immunosuppression_severe",
+    "immunosuppression_severe", "behcet_disease", "pyoderma_gangrenosum",
 }  # fmt: skip
 BLOCKING_MEDICINES = {"vitamin_k_antagonist", "doac", "heparin", "antiplatelet_dual", "chemotherapy"}
 
@@ -43,16 +43,21 @@ def random_patient(rng: random.Random) -> dict[str, Any]:
     facts = {key: random_answer(rng, key) for key in starter().facts if rng.random() < 0.5 or key in BASE}
     facts["age_years"] = rng.randint(18, 90)
     facts["sex_at_birth"] = rng.choice(["female", "male"])
+    barred: list[str] = []
     facts["allergy_ingredients"] = rng.sample(list(starter().ingredients), k=rng.choice([0, 0, 0, 1, 3]))
     if rng.random() < 0.8:
         facts |= CLEAR
         facts["conditions"] = [key for key in facts["conditions"] if key not in BLOCKING_CONDITIONS]
         facts["medications"] = [key for key in facts["medications"] if key not in BLOCKING_MEDICINES]
+        facts["scalp_tenderness_new"] = False
+        barred = facts["scalp_implant_zones"] = [key for key in facts["scalp_implant_zones"] if key == "occipital"]
         facts["norwood_stage"] = rng.choice(["I", "II", "III", "IV", "V", "VI"])
         for key in ("lab_inr", "lab_platelets", "lab_hba1c", "days_since_hair_transplant", "days_since_filler_head"):
             facts.pop(key, None)
         facts |= {"bp_systolic": rng.randint(85, 170), "bp_diastolic": rng.randint(50, 105)}
-    zones = rng.sample(list(starter().zones), k=rng.randint(1, len(starter().zones)))
+    zones = rng.sample(
+        [zone for zone in starter().zones if zone not in barred], k=rng.randint(1, len(starter().zones) - 1)
+    )
     case: dict[str, Any] = {
         "facts": facts,
         "concerns": [

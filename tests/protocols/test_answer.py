@@ -119,7 +119,7 @@ def test_policies_have_their_published_shape() -> None:
 def test_answer_names_its_versions() -> None:
     said = answer_of(man())
 
-    assert (said["formulary_version"], said["engine_version"]) == ("2026.1", ENGINE_VERSION)
+    assert (said["formulary_version"], said["engine_version"]) == ("2026.2", ENGINE_VERSION)
     assert said["formulary_fingerprint"] == starter().fingerprint
 
 
@@ -224,7 +224,7 @@ CHANGES: list[tuple[str, Callable[[], dict[str, Any]], dict[str, Any], str]] = [
     ("a budget", man, man(policy={"ingredient_budget": 30}),
      "Polydeoxyribonucleotide (PDRN) is no longer in the mixture."),
     ("a policy value", man, man(policy={"region": "premium_district"}), "Estimated cost: "),
-    ("an answer", man, man(facts={"lab_inr": 1}), "No longer asked: INR"),
+    ("an answer", man, man(facts={"days_since_filler_head": 400}), "No longer asked: Days since filler"),
     ("the area", man, man(zones=["frontal"]), "Treated area in cm²: 80 instead of 160."),
     ("the severity", man, man(facts={"norwood_stage": "V"}), "Sessions: 5 instead of 4."),
     ("the sex", man, woman(), "No longer asked: Practitioner: Norwood-Hamilton stage (men)"),

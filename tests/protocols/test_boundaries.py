@@ -180,22 +180,36 @@ def test_empty_list_is_an_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fact", "settled", "rules"),
+    ("facts", "fact", "settled", "rules"),
     [
-        ("lab_inr", 1, ["anticoagulant"]),
-        ("lab_platelets", 200, ["bleeding_disorder"]),
-        ("lab_hba1c", 40, ["diabetes_uncontrolled"]),
-        ("bp_diastolic", 80, ["blood_pressure_very_high"]),
-        ("days_since_hair_transplant", 400, ["transplant_recent"]),
-        ("days_since_filler_head", 400, ["filler_recent"]),
-        ("norwood_stage", "III", ["norwood_vii"]),
+        ({"alcohol_heavy": True}, "lab_inr", 1, ["anticoagulant"]),
+        ({"medications": ["antiplatelet_single"]}, "lab_platelets", 200, ["bleeding_disorder"]),
+        ({"conditions": ["diabetes_controlled"]}, "lab_hba1c", 40, ["diabetes_uncontrolled"]),
+        ({"age_years": 41}, "bp_diastolic", 80, ["blood_pressure_very_high"]),
+        ({}, "days_since_hair_transplant", 400, ["transplant_recent"]),
+        ({}, "days_since_filler_head", 400, ["filler_recent"]),
+        ({}, "norwood_stage", "III", ["norwood_vii"]),
+        (
+            {"scalp_implant_zones": ...},
+            "scalp_implant_zones",
+            [],
+            ["implant_under_treated_zone", "implant_place_unknown"],
+        ),
+        (
+            {"age_years": 50, "scalp_tenderness_new": ...},
+            "scalp_tenderness_new",
+            False,
+            ["giant_cell_arteritis_suspected"],
+        ),
     ],
 )
-def test_unanswered_fact_that_could_block_is_asked(fact: str, settled: Any, rules: list[str]) -> None:
-    asked = {row["fact"]: row["needed_by"] for row in answer_of(man())["open_questions"]}
+def test_unanswered_fact_that_could_block_is_asked(
+    facts: dict[str, Any], fact: str, settled: Any, rules: list[str]
+) -> None:
+    asked = {row["fact"]: row["needed_by"] for row in answer_of(man(facts=facts))["open_questions"]}
     assert asked[fact] == rules
 
-    later = answer_of(man(facts={fact: settled}))
+    later = answer_of(man(facts=facts | {fact: settled}))
 
     assert fact not in {row["fact"] for row in later["open_questions"]}
 
@@ -205,8 +219,9 @@ def test_unanswered_fact_is_asked_for_a_chosen_ingredient_only() -> None:
         return {row["fact"]: row["ingredients"] for row in answer["open_questions"]}
 
     circulation = [{"concern": "poor_scalp_circulation", "severity": "mild"}]
-    with_coumarin = man(concerns=circulation)
-    without = man(concerns=circulation, facts={"allergies": ["coumarin"]})
+    cause = {"alcohol_heavy": ..., "age_years": 65, "medications": ["anti_epileptic"]}
+    with_coumarin = man(concerns=circulation, facts=cause)
+    without = man(concerns=circulation, facts=cause | {"allergies": ["coumarin"]})
 
     assert asked(answer_of(with_coumarin))["lab_alt_times_uln"] == ["coumarin"]
     assert "lab_alt_times_uln" not in asked(answer_of(without))
@@ -221,7 +236,10 @@ def test_stage_of_the_other_sex_is_not_asked() -> None:
 
 
 def test_waived_question_stays_listed_with_its_reason() -> None:
-    case = man(waived={"lab_inr": {"as": "not_measured", "reason": "No bleeding history."}})
+    case = man(
+        facts={"alcohol_heavy": True},
+        waived={"lab_inr": {"as": "not_measured", "reason": "No bleeding history."}},
+    )
     answer = answer_of(case)
 
     row = next(row for row in answer["open_questions"] if row["fact"] == "lab_inr")
@@ -243,6 +261,9 @@ REFERRALS: list[tuple[Any, dict[str, Any], str]] = [
     (man, {"scalp_findings": ["scarring_signs"]}, "dermatology_scarring"),
     (man, {"scalp_findings": ["infection"]}, "dermatology_inflammatory"),
     (man, {"scalp_findings": ["suspicious_lesion"]}, "dermatology_lesion"),
+    (man, {"conditions": ["behcet_disease"]}, "dermatology_pathergy"),
+    (man, {"age_years": 50, "scalp_tenderness_new": True}, "urgent_vasculitis"),
+    (man, {"scalp_implant_zones": ["vertex"]}, "neurosurgery"),
     (man, {"hair_loss_cause_known": False}, "dermatology_unknown"),
     (man, {"age_years": 17}, "dermatology_minor"),
     (woman, {"androgen_excess_signs": True}, "endocrinology"),

@@ -61,8 +61,10 @@ NOT_IN_ONE_SYRINGE = [
     {"folic_acid", "nad"}, {"ascorbic_acid", "hyaluronic_acid"}, {"biotin", "thiamine"}, {"biotin", "pyridoxine"},
     {"cysteine", "zinc_gluconate"}, {"cysteine", "cyanocobalamin"}, {"zinc_gluconate", "riboflavin"},
     {"zinc_gluconate", "cocarboxylase"}, {"zinc_gluconate", "pdrn"}, {"copper_tripeptide_1", "pdrn"},
-    {"thiamine", "pdrn"}, {"pyridoxine", "pdrn"}, {"silanol_salicylate", "pyridoxine"},
-    {"silanol_salicylate", "thiamine"}, {"ubidecarenone", "zinc_gluconate"}, {"ubidecarenone", "magnesium_sulfate"},
+    {"ascorbic_acid", "pdrn"}, {"coenzyme_a", "zinc_gluconate"}, {"coenzyme_a", "cyanocobalamin"},
+    {"coenzyme_a", "sodium_selenite"}, {"thiamine", "pdrn"}, {"pyridoxine", "pdrn"},
+    {"silanol_salicylate", "pyridoxine"}, {"silanol_salicylate", "thiamine"}, {"ubidecarenone", "zinc_gluconate"},
+    {"ubidecarenone", "magnesium_sulfate"},
     {"ubidecarenone", "sodium_selenite"}, {"ubidecarenone", "coumarin"}, {"tocopheryl_acetate", "coumarin"},
     {"tocopheryl_acetate", "copper_tripeptide_1"}, {"minoxidil", "hyaluronic_acid"}, {"procaine", "ascorbic_acid"},
     {"dutasteride", "sodium_chloride_09"}, {"finasteride", "sodium_chloride_09"},
@@ -106,6 +108,8 @@ def never_for(facts: dict[str, Any]) -> set[str]:
         never |= {"silanol_salicylate"}
     if "vitamin_b1" in allergic:
         never |= {"thiamine", "cocarboxylase"}
+    if "benzyl_alcohol" in allergic:
+        never |= {"cyanocobalamin"}
     if "cobalamin_cobalt" in allergic or "leber_optic_neuropathy" in has:
         never |= {"cyanocobalamin"}
     if "hyaluronate" in allergic:
@@ -179,8 +183,16 @@ def never_for(facts: dict[str, Any]) -> set[str]:
         never |= {"copper_tripeptide_1"}
     if "homocystinuria_or_cystinuria" in has:
         never |= {"methionine", "cysteine"}
-    if "hypercalcaemia_or_sarcoidosis" in has:
+    if has & {"hypercalcaemia_or_sarcoidosis", "high_blood_calcium", "sarcoidosis"}:
         never |= {"cholecalciferol"}
+    if has & {"hypercalcaemia_or_sarcoidosis", "sarcoidosis"}:
+        never |= {"hyaluronic_acid", "polynucleotides"}
+    if "methotrexate" in takes:
+        never |= {"biochanin_a"}
+    if "nsaid_regular" in takes:
+        never |= {"pentoxifylline"}
+    if facts.get("psa_monitoring") or facts.get("hcg_monitoring"):
+        never |= {"biotin"}
     if has & {"kidney_stones_oxalate", "iron_overload", "g6pd_deficiency"}:
         never |= {"ascorbic_acid"}
     if "retinal_or_brain_haemorrhage" in has:
@@ -203,8 +215,9 @@ def never_for(facts: dict[str, Any]) -> set[str]:
     return never
 
 
-def must_not_treat(facts: dict[str, Any]) -> bool:
-    """People for whom there must be no plan at all."""
+def must_not_treat(facts: dict[str, Any], zones: set[str]) -> bool:
+    """People for whom there must be no plan at all, or none of these zones."""
+    hardware = set(facts.get("scalp_implant_zones") or ())
     has, takes = set(facts.get("conditions") or ()), set(facts.get("medications") or ())
     seen = set(facts.get("scalp_findings") or ())
 
@@ -234,7 +247,10 @@ def must_not_treat(facts: dict[str, Any]) -> bool:
         or facts.get("norwood_stage") == "VII"
         or has & {"bleeding_disorder", "keloid_on_scalp_or_neck", "active_cancer", "diabetes_uncontrolled",
                   "unstable_heart_disease", "recent_stroke_or_mi", "epilepsy_uncontrolled", "immunosuppression_severe",
-                  "connective_tissue_disease", "autoimmune_disease_active"}
+                  "connective_tissue_disease", "autoimmune_disease_active", "behcet_disease", "pyoderma_gangrenosum"}
+        or (facts["age_years"] >= 50 and facts.get("scalp_tenderness_new"))
+        or "place_not_known" in hardware
+        or hardware & zones
         or takes & {"vitamin_k_antagonist", "doac", "heparin", "antiplatelet_dual", "chemotherapy"}
         or below("lab_platelets", "50")
         or above("lab_inr", "1.5")
@@ -250,7 +266,8 @@ def unsafe(case: dict[str, Any], answer: dict[str, Any]) -> list[str]:
     """Everything about the answer that could harm this person."""
     facts = case["facts"]
     problems: list[str] = []
-    if answer["status"] == "proposed" and must_not_treat(facts):
+    zones = {zone["zone"] if isinstance(zone, dict) else zone for zone in case["zones"]}
+    if answer["status"] == "proposed" and must_not_treat(facts, zones):
         problems.append("a plan for somebody who must not be treated")
     if answer["status"] != "proposed":
         return ["a mixture without a plan"] if answer["syringes"] else []
@@ -345,7 +362,10 @@ def test_checker_finds_what_it_should() -> None:
         (man, {"allergies": ["fish"]}), (man, {"vegan_preference": True}), (man, {"allergies": ["soy"]}),
         (man, {"conditions": ["prostate_cancer_history"]}), (man, {"conditions": ["active_cancer"]}),
         (man, {"age_years": 17}), (woman, {"pregnancy_status": "trying"}), (woman, {"lactating": True}),
-        (man, {"medications": ["doac"]}), (man, {"lab_inr": 2}), (man, {"allergy_ingredients": ["pdrn"]}),
+        (man, {"medications": ["doac"]}), (man, {"lab_inr": 2}), (man, {"conditions": ["behcet_disease"]}),
+        (man, {"age_years": 50, "scalp_tenderness_new": True}), (man, {"scalp_implant_zones": ["vertex"]}),
+        (man, {"scalp_implant_zones": ["place_not_known"]}), (man, {"medications": ["methotrexate"]}),
+        (man, {"allergy_ingredients": ["pdrn"]}),
     ]  # fmt: skip
     for person, facts in wrong:
         assert unsafe(person(facts=facts), answer), facts
