@@ -63,6 +63,9 @@ BASIS_NAMES: Mapping[str, Any] = {
     "clinic_default": _("Clinic default"),
     "product_labelling": _("Product labelling"),
     "published_protocol": _("Published protocol"),
+    "guideline": _("Guideline"),
+    "published": _("Published"),
+    "precaution": _("Precaution: a case report, an analogy or a chemical argument"),
 }
 PAIR_NAMES: Mapping[tuple[str, str], Any] = {
     ("never_mix", "syringe"): _("Never in the same syringe"),

@@ -52,7 +52,9 @@ class CatalogueFilterForm(forms.Form):
 
 class NewVersionForm(forms.Form):
     label = forms.CharField(
-        label=_("Name of the version"), max_length=20, help_text=_("For example 2026.1. It stands on every plan.")
+        label=_("Name of the version"),
+        max_length=20,
+        help_text=_("As the release calls it. It stands on every plan."),
     )
 
 

@@ -24,6 +24,7 @@ from patients.queries import records_of
 from protocols import standing
 from protocols.engine import ENGINE_VERSION, Formulary, build_formulary, canonical_json
 from protocols.enums import EDIT_NOTE_NEEDED, EditReason, FormularyStatus, OpenAnswerKind, PlanStatus
+from protocols.formulary.loader import release_label, release_sha256
 from protocols.models import Acknowledgement, FormularyEntry, FormularyVersion, OpenAnswer, Plan
 
 # ------------------------------------------------------------------ formulary
@@ -50,6 +51,20 @@ _UNCONFIRMED_OF_VERSION = Q(
 def formulary_in_force() -> FormularyVersion | None:
     """The published version, or None while there is none. Its documents are fetched when asked for."""
     return FormularyVersion.objects.defer("documents").filter(status=FormularyStatus.PUBLISHED).first()
+
+
+def version_before(version: FormularyVersion) -> FormularyVersion | None:
+    """What a version is read against: a draft against the one in force, a published one against the one before it."""
+    others = FormularyVersion.objects.defer("documents").exclude(pk=version.pk)
+    if version.published_at is None:
+        return others.filter(status=FormularyStatus.PUBLISHED).first()
+    return others.filter(published_at__lt=version.published_at).order_by("-published_at").first()
+
+
+def release_to_load() -> str:
+    """Return the name of the formulary version that this release brings and nobody has loaded yet; else nothing."""
+    loaded = FormularyVersion.objects.filter(sha256=release_sha256()).exists()
+    return "" if loaded else release_label()
 
 
 def required_formulary() -> FormularyVersion:

@@ -10,6 +10,7 @@ urlpatterns = [
     path("formulary/versions/", views.versions, name="versions"),
     path("formulary/versions/new/", views.version_new, name="version_new"),
     path("formulary/versions/<uuid:public_id>/", views.version, name="version"),
+    path("formulary/versions/<uuid:public_id>/changes/", views.version_changes, name="version_changes"),
     path("formulary/versions/<uuid:public_id>/publish/", views.version_publish, name="version_publish"),
     path(
         "formulary/versions/<uuid:public_id>/entries/<uuid:ingredient_id>/switch/",

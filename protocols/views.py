@@ -55,6 +55,7 @@ from protocols.actions import (
 )
 from protocols.catalogue import VERDICT_NAMES, Catalogue, matching
 from protocols.computing import bare_edit
+from protocols.difference import Part, differences, release_notes
 from protocols.documents import request_plan_pdf, session_dates
 from protocols.engine import ENGINE_VERSION
 from protocols.engine.earlier import speaks
@@ -70,6 +71,7 @@ from protocols.forms import (
     read_answers,
     two_ways,
 )
+from protocols.formulary.loader import release_label
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan, PlanStop
 from protocols.permissions import (
     can_amend_plan,
@@ -88,9 +90,11 @@ from protocols.queries import (
     formulary_versions,
     obstacles_to_signing,
     plans_visible_to,
+    release_to_load,
     unacknowledged_rules,
     unexplained_edits,
     unsettled_facts,
+    version_before,
 )
 from protocols.replacements import NOTHING, choices, edit_of, preview
 
@@ -183,7 +187,12 @@ def claims(request: ClinicRequest) -> HttpResponse:
 @requires(Permission.FORMULARY_READ)
 @require_GET
 def versions(request: ClinicRequest) -> HttpResponse:
-    return render(request, "protocols/versions.html", {"versions": formulary_versions(), "form": NewVersionForm()})
+    return _versions_page(request, NewVersionForm(initial={"label": release_label()}))
+
+
+def _versions_page(request: ClinicRequest, form: NewVersionForm, *, status: int = 200) -> HttpResponse:
+    context = {"versions": formulary_versions(), "form": form, "brought": release_to_load()}
+    return render(request, "protocols/versions.html", context, status=status)
 
 
 @requires(Permission.FORMULARY_WRITE)
@@ -199,7 +208,7 @@ def version_new(request: ClinicRequest) -> HttpResponse:
             form.add_error(refusal.field, str(refusal))
         else:
             return redirect("protocols:version", version.public_id)
-    return render(request, "protocols/versions.html", {"versions": formulary_versions(), "form": form}, status=400)
+    return _versions_page(request, form, status=400)
 
 
 def _version_page(
@@ -218,6 +227,7 @@ def _version_page(
         "active_count": sum(row.entry.is_active for row in rows),
         "may_change": can_change_formulary(version, by=request.user),
         "in_force": formulary_in_force(),
+        "before": version_before(version),
         "error": error,
     }
     template = "protocols/version.html" + ("#version-body" if request.htmx else "")
@@ -234,6 +244,28 @@ def _version(public_id: UUID) -> FormularyVersion:
 @require_GET
 def version(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     return _version_page(request, _version(public_id))
+
+
+@requires(Permission.FORMULARY_READ)
+@require_GET
+def version_changes(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """What a version says otherwise than another: by default than the one before it, or the one in force."""
+    version = _version(public_id)
+    others = [other for other in formulary_versions() if other.pk != version.pk]
+    label = request.GET.get("than", "")
+    before = next((other for other in others if other.label == label), None) or version_before(version)
+    parts: list[Part] = []
+    if before is not None:
+        parts = differences(Catalogue(before), Catalogue(version))
+    context = {
+        "version": version,
+        "before": before,
+        "others": others,
+        "notes": release_notes(Catalogue(version)),
+        "parts": parts,
+        "count": sum(len(part.rows) for part in parts),
+    }
+    return render(request, "protocols/version_changes.html", context)
 
 
 def _change_entry(request: ClinicRequest, public_id: UUID, ingredient_id: UUID, change: Any) -> HttpResponse:
