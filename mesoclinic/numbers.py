@@ -37,7 +37,14 @@ def typed_number(text: str) -> str | None:
         raise ValueError(_("Write a number, for example 24 or 2.5."))
     if said := read_two_ways(text):
         raise ValueError(said)
-    return typed.replace(",", ".")
+    return plain_number(Decimal(typed.replace(",", ".")))
+
+
+def plain_number(number: Decimal) -> str:
+    """Write a decimal in its one spelling: no exponent, no sign of nothing, 2.50 as “2.5” and 80.0 as “80”."""
+    text = format(number, "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in ("", "-0", "+0") else text
 
 
 def read_two_ways(text: str) -> str:

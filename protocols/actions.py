@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Container, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from django.conf import settings
@@ -24,7 +25,18 @@ from patients.intakes import InvalidAnswers, checked_value, intake_vocabulary
 from patients.models import Patient, PatientStatus
 from patients.queries import latest_submitted_intake
 from protocols import transitions
-from protocols.computing import REASONING, Computed, bare_edit, clinic_policy, compute, kept_edits, merged, verified
+from protocols.computing import (
+    REASONING,
+    Computed,
+    Disagreement,
+    bare_edit,
+    clinic_policy,
+    compute,
+    kept_edits,
+    merged,
+    verified,
+)
+from protocols.disagreements import in_sentences, last_edit
 from protocols.documents import prepare_prints
 from protocols.engine import CaseError, canonical_json
 from protocols.engine.codes import without_sentences
@@ -230,6 +242,25 @@ class NotReadyToSign(DomainError):
     def __init__(self, obstacles: list[str]) -> None:
         self.obstacles = obstacles
         super().__init__(" ".join(obstacles))
+
+
+class SecondCalculationDisagrees(NotReadyToSign):
+    """The two calculations do not agree. ``places`` says about which line; ``may_undo`` whether an edit can go."""
+
+    def __init__(self, plan: Plan, places: Sequence[Disagreement]) -> None:
+        self.places = list(places)
+        self.may_undo = bool(plan.edits)
+        undo = [_("Undo the last edit: %(what)s.") % {"what": last_edit(plan)}] if self.may_undo else []
+        super().__init__([*in_sentences(plan, places), *undo])
+
+
+class EditCannotBeSigned(InvalidInput):
+    """The second calculation does not agree with what an edit makes of the draft, so the edit was not taken."""
+
+    def __init__(self, plan: Plan, places: Sequence[Disagreement]) -> None:
+        self.places = list(places)
+        said = [*in_sentences(plan, places), _("Nothing was changed. Choose another volume or ingredient.")]
+        super().__init__(" ".join(said), field="edits")
 
 
 @transaction.atomic
@@ -503,7 +534,7 @@ def _read_edit(edit: Any, *, place: str) -> dict[str, Any]:
     op = edit.get("op") if isinstance(edit, Mapping) else None
     if not isinstance(op, str) or op not in EDIT_FIELDS:
         raise InvalidInput(_("This is not an edit that a plan knows."), field="edits")
-    bare = bare_edit(edit)
+    bare = {key: value for key, value in edit.items() if key not in REASONING}
     if not set(bare) <= {"op", *EDIT_FIELDS[op]}:
         raise InvalidInput(_("This edit takes: %(expected)s.") % {"expected": ", ".join(EDIT_FIELDS[op])}, field=place)
     for key, value in bare.items():
@@ -511,6 +542,7 @@ def _read_edit(edit: Any, *, place: str) -> dict[str, Any]:
             bare[key] = str(value)
         elif not (isinstance(value, int) or value is None or _writable(value)):
             raise InvalidInput(_("This cannot be read."), field=f"{place}.{key}")
+    bare = bare_edit(bare)
     reason, note = ("" if edit.get(key) is None else edit[key] for key in REASONING)
     if reason == note == "":
         return bare
@@ -549,6 +581,8 @@ def _edit(
     )
     if computed.refusals:
         raise RefusedEdits(computed.refusals, _by_place(computed.refusals, edits=edits, added=added))
+    if added:
+        _check_second_calculation(plan, computed)
     _store(plan, computed, revision=revision)
     trail.record(
         "plan.edited" if added else "plan.edit_undone",
@@ -558,6 +592,18 @@ def _edit(
         details={"revision": plan.revision, "edits": [_named(edit) for edit in added]},
     )
     return plan
+
+
+def _check_second_calculation(plan: Plan, computed: Computed) -> None:
+    """Refuse an edit after which the plan could not be signed, by its line; nothing was stored yet."""
+    after = copy(plan)
+    after.case, after.result, after.edits = computed.case, computed.result, computed.edits
+    after.engine_version = computed.engine_version
+    if not (places := verified(after)):
+        return
+    known = {row.path for row in verified(plan)}  # what was there before the edit is no fault of it
+    if places := [row for row in places if row.path not in known]:
+        raise EditCannotBeSigned(after, places)
 
 
 def _by_place(
@@ -797,13 +843,8 @@ def _sign(*, plan: Plan, revision: int, by: User) -> Plan:
     obstacles = obstacles_to_signing(plan)
     if obstacles:
         raise NotReadyToSign(obstacles)
-    if discrepancies := verified(plan):
-        raise NotReadyToSign(
-            [
-                _("The second calculation does not agree with the first, so the plan cannot be signed: %(what)s.")
-                % {"what": "; ".join(discrepancies[:3])}
-            ]
-        )
+    if places := verified(plan):
+        raise SecondCalculationDisagrees(plan, places)
     now = timezone.now()
     if plan.supersedes_id:  # first: one plan is in force at a time
         older = Plan.objects.filter(pk=plan.supersedes_id, status__in=transitions.before(PlanStatus.SUPERSEDED))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -29,9 +29,10 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.audit import trail
 from patients.models import Patient
 from patients.queries import patients_visible_to
-from protocols.actions import RefusedEdits, create_plan, edit_plan
+from protocols.actions import EditCannotBeSigned, RefusedEdits, create_plan, edit_plan, undo_edit
 from protocols.catalogue import STATUS_NAMES, Catalogue, Row, matching
-from protocols.computing import clinic_policy, shown
+from protocols.computing import Disagreement, clinic_policy, shown, verified
+from protocols.disagreements import in_sentences
 from protocols.engine import CaseError, Formulary, Policy, parse_case
 from protocols.engine.edits import EDIT_FIELDS, MOST_EDITS
 from protocols.engine.schema import ANSWER_SCHEMA
@@ -394,11 +395,40 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
         read_only_fields = fields
 
 
+class RevisionSerializer(serializers.Serializer[Any]):
+    revision = serializers.IntegerField(min_value=0, help_text="Of the draft as it was read; an older one is refused")
+
+
+class DisagreementSerializer(serializers.Serializer[Any]):
+    """A place about which the second calculation says something else, so that the draft cannot be signed."""
+
+    path = serializers.CharField()
+    ingredient = serializers.CharField(help_text="Empty where no one line is meant")
+    mixture = serializers.CharField(help_text="Its letter; empty where no one mixture is meant")
+    message = serializers.CharField()
+
+
+def disagreements(plan: Plan, places: Sequence[Disagreement]) -> list[dict[str, str]]:
+    return [
+        {
+            "path": row.path,
+            "ingredient": row.ingredient,
+            "mixture": row.mixture,
+            "message": " ".join(in_sentences(plan, [row])),
+        }
+        for row in places
+    ]
+
+
 class PlanDetailSerializer(PlanSerializer):
     result = serializers.SerializerMethodField(help_text="The answer as it stands or was signed; sentences by language")
     obstacles = serializers.SerializerMethodField(help_text="What still stands between a draft and its signature")
     review_on = serializers.DateField(
         read_only=True, allow_null=True, help_text="Of a signed plan without injections: the day to look again"
+    )
+
+    second_calculation = serializers.SerializerMethodField(
+        help_text="Where it disagrees with a draft's edits; the last of them can be taken back with undo-edit"
     )
 
     class Meta(PlanSerializer.Meta):
@@ -411,8 +441,13 @@ class PlanDetailSerializer(PlanSerializer):
             "result",
             "obstacles",
             "review_on",
+            "second_calculation",
         )
         read_only_fields = fields
+
+    @extend_schema_field(DisagreementSerializer(many=True))
+    def get_second_calculation(self, plan: Plan) -> list[dict[str, str]]:
+        return disagreements(plan, verified(plan)) if plan.is_draft and plan.edits else []
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_result(self, plan: Plan) -> dict[str, Any]:
@@ -496,6 +531,19 @@ class PlanViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Plan]):
             edit_plan(plan=plan, by=request.user, **typed.validated_data)
         except RefusedEdits as refusal:
             return Response(refusal.errors, status=refusal.status)
+        except EditCannotBeSigned as refusal:
+            said = {"edits": [str(refusal)], "second_calculation": disagreements(plan, refusal.places)}
+            return Response(said, status=refusal.status)
+        return Response(PlanDetailSerializer(plan).data)
+
+    @extend_schema(request=RevisionSerializer, responses={200: PlanDetailSerializer})
+    @action(detail=True, methods=["post"], url_path="undo-edit")
+    def undo_edit(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Take back the last edit of a draft, such as one that the second calculation does not agree with."""
+        plan = self.get_object()
+        typed = RevisionSerializer(data=request.data)
+        typed.is_valid(raise_exception=True)
+        undo_edit(plan=plan, by=request.user, **typed.validated_data)
         return Response(PlanDetailSerializer(plan).data)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Clinic
+from mesoclinic.numbers import plain_number
 from protocols import wording
 from protocols.engine import (
     ENGINE_VERSION,
@@ -22,6 +23,7 @@ from protocols.engine import (
     verify,
 )
 from protocols.engine.codes import without_sentences
+from protocols.engine.policy import read_decimal
 from protocols.enums import PlanKind
 from protocols.models import FormularyVersion, Plan
 from protocols.proposing import answer
@@ -112,8 +114,14 @@ REASONING = ("reason", "note")
 
 
 def bare_edit(edit: Mapping[str, Any]) -> dict[str, Any]:
-    """An edit as the engine reads it: why somebody made it is kept with the plan only."""
-    return {key: value for key, value in edit.items() if key not in REASONING}
+    """An edit as the engine reads it, a volume in its one spelling: why somebody made it is kept with the plan only."""
+    return {key: _as_value(key, value) for key, value in edit.items() if key not in REASONING}
+
+
+def _as_value(key: str, value: Any) -> Any:
+    """0.50 and 0.5 are one volume; what is no number stays as it is, for the engine to refuse."""
+    number = read_decimal(value) if key.endswith("_ml") else None
+    return value if number is None else plain_number(number)
 
 
 def bare_edits(edits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -150,16 +158,54 @@ def _swapped_before(new: Mapping[str, Any], kept: Sequence[Mapping[str, Any]]) -
     return places[-1] if places else None
 
 
-def verified(plan: Plan) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """One thing that the two calculations do not agree about: the line or the mixture it is in, and what each says."""
+
+    path: str
+    ingredient: str = ""
+    mixture: str = ""
+    detail: str
+
+
+def verified(plan: Plan) -> list[Disagreement]:
     """What the second, independent calculation finds wrong with the plan. Nothing: it agrees."""
-    found = [str(row) for row in verify(plan.result, plan.case, formulary_of(plan), plan.policy)]
-    if plan.result["engine_version"] != plan.engine_version:
-        found.insert(0, _("the result is of another engine than the plan says"))
-    if bare_edits(plan.edits) != bare_edits(plan.result["edits"]):
-        found.insert(0, _("the result does not hold the edits that were made"))
-    if plan.kind != kind_of(plan.result):
-        found.insert(0, _("the plan is of another kind than its result"))
+    result, edits = plan.result, bare_edits(plan.result["edits"])
+    found = []
+    if differing := _both_ways(bare_edits(plan.edits), edits):
+        path, what = "edits", _("the result does not hold the edits that were made")
+        found.append(Disagreement(path=path, ingredient=str(differing[0].get("ingredient", "")), detail=what))
+    if result["engine_version"] != plan.engine_version:
+        detail = _("the result is of another engine than the plan says")
+        found.append(Disagreement(path="engine_version", detail=detail))
+    if plan.kind != kind_of(result):
+        found.append(Disagreement(path="kind", detail=_("the plan is of another kind than its result")))
+    for row in verify(result, plan.case, formulary_of(plan), plan.policy):
+        ingredient, mixture = _named_in(row.path, plan)
+        found.append(Disagreement(path=row.path, ingredient=ingredient, mixture=mixture, detail=str(row)))
     return found
+
+
+def _both_ways(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What stands in one list and not in the other; where they only stand in another order, the first that does."""
+    if one == other:
+        return []
+    apart = [edit for edit in one if edit not in other] + [edit for edit in other if edit not in one]
+    return apart or [a for a, b in zip(one, other, strict=False) if a != b] or [*one, *other]
+
+
+def _named_in(path: str, plan: Plan) -> tuple[str, str]:
+    """(ingredient, mixture) that a place of the answer is about, each empty where it is about none."""
+    parts = path.replace("[", ".").replace("]", "").split(".")
+    known = formulary_of(plan).ingredients
+    ingredient = next((part for part in parts if part in known), "")
+    syringes, mixture = plan.result["syringes"], ""
+    if parts[0] == "syringes" and len(parts) > 1 and parts[1].isdigit() and int(parts[1]) < len(syringes):
+        mixture = syringes[int(parts[1])]["label"]
+    elif ingredient:
+        holds = (row["label"] for row in syringes if any(line["ingredient"] == ingredient for line in row["lines"]))
+        mixture = next(holds, "")
+    return ingredient, mixture
 
 
 def shown(plan: Plan) -> dict[str, Any]:

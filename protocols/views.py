@@ -32,8 +32,10 @@ from patients.permissions import can_start_intake
 from patients.queries import latest_submitted_intake, patients_visible_to, strip
 from protocols import what_if
 from protocols.actions import (
+    EditCannotBeSigned,
     NotReadyToSign,
     RefusedEdits,
+    SecondCalculationDisagrees,
     StaleRevision,
     acknowledge,
     amend_plan,
@@ -377,6 +379,7 @@ class Refused:
 
     top: str = ""
     sign: str = ""
+    may_undo: bool = False
     volumes: dict[str, tuple[str, str]] = field(default_factory=dict)  # ingredient: what was typed, why not
     swaps: dict[str, str] = field(default_factory=dict)
     reason: UnfitReason | None = None
@@ -557,6 +560,15 @@ def plan_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 refused.swaps[str(edit["ingredient"])] = said
             else:
                 refused.top = said
+        return _plan_page(request, plan, refused=refused, status=refusal.status)
+    except EditCannotBeSigned as refusal:
+        refused, key = Refused(), str(edit.get("ingredient", ""))
+        if edit["op"] == "set_volume":
+            refused.volumes[key] = (str(edit["volume_ml"]), str(refusal))
+        elif edit["op"] == "swap":
+            refused.swaps[key] = str(refusal)
+        else:
+            refused.top = str(refusal)
         return _plan_page(request, plan, refused=refused, status=refusal.status)
     except StaleRevision as refusal:
         return _behind(request, plan, edit, refusal)
@@ -883,6 +895,9 @@ def plan_sign(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         sign_plan(
             plan=plan, revision=edit_from(request.POST)[0], password=request.POST.get("password", ""), by=request.user
         )
+    except SecondCalculationDisagrees as refusal:
+        refused = Refused(sign=str(refusal), may_undo=refusal.may_undo)
+        return _plan_page(request, plan, refused=refused, status=refusal.status)
     except (NotReadyToSign, InvalidInput) as refusal:
         return _plan_page(request, plan, refused=Refused(sign=str(refusal)), status=refusal.status)
     except DomainError as refusal:
