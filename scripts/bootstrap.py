@@ -56,16 +56,26 @@ def call(step: str, command: list[str | Path], *, env: dict[str, str] | None = N
 
 
 def fingerprint(inputs: Iterable[Path | str]) -> str:
-    """A hash of files (by content), folders (by their files' content) and strings."""
+    """A hash of files (by content), folders (by their files' content) and strings, the same in every clone.
+
+    Two clones that share one .venv would otherwise each take the other's packages for stale, and the one that only runs
+    would sync away what the other tests with.
+    """
     seen = hashlib.sha256()
     for item in inputs:
-        seen.update(str(item).encode() + b"\0")
+        seen.update(_inside(item).encode() + b"\0")
         if isinstance(item, Path):
             files = sorted(item.rglob("*")) if item.is_dir() else [item]
             for file in files:
                 if file.is_file() and "__pycache__" not in file.parts:
-                    seen.update(str(file).encode() + b"\0" + file.read_bytes())
+                    seen.update(_inside(file).encode() + b"\0" + file.read_bytes())
     return seen.hexdigest()
+
+
+def _inside(item: Path | str) -> str:
+    """A path as seen from the project's folder; anything else as it is."""
+    inside = isinstance(item, Path) and item.is_relative_to(ROOT)
+    return str(item.relative_to(ROOT)) if inside else str(item)  # type: ignore[union-attr]
 
 
 class Stamp:
