@@ -259,6 +259,7 @@ def test_what_is_left_under_the_old_version_stands_first_on_the_record(
     assert "still booked under" not in page.content.decode() and page.context["left_behind"] == []
 
 
+@pytest.mark.instant("2026-12-02T12:00+01:00")  # after the session of 09:00
 def test_a_visit_of_today_under_the_old_version_is_not_offered_for_recording(done, course, ada, sign_in) -> None:
     plan = done(1)
     visit = course.appointments.get(number=2)
