@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from tests.e2e.main_path import ANSWERS, NONE_OF_THESE, ZONES, at_step_of, revision, wait_for_revision
 from tests.e2e.support import (
@@ -68,6 +68,7 @@ def walk(hand: Hand, opened: Browser, watch: Watch) -> None:
     second = ready_for_a_plan(hand)
     keyboard_alone(hand.page, hand.address, second)
     shortcuts(hand.page)
+    edited_and_signed(hand, ready_for_a_plan(hand))
     third = ready_for_a_plan(hand)
     draft = new_draft(hand, third)
     a_volume_in_two(hand, draft)
@@ -207,6 +208,55 @@ def shortcuts(page: Page) -> None:
     page.keyboard.press("g")
     page.keyboard.press("p")
     page.wait_for_url(re.compile(r"/patients/$"))
+
+
+def edited_and_signed(hand: Hand, patient: str) -> None:
+    """Volumes set by the stepper and by typing, in every spelling that people use, and the plan signed."""
+    page = hand.page
+    new_draft(hand, patient)
+    page.wait_for_load_state("networkidle")
+    lines = page.locator("li.ck:not(.ck-d)")
+    by_stepper(hand, lines.nth(0))
+    for place, spelling in ((1, "{:.2f}"), (2, "0{}")):
+        if place < lines.count():
+            by_typing(hand, lines.nth(place), spelling)
+    if page.locator("#open-reason").count():
+        hand.type("#open-reason", "Asked; not measured at this visit.")
+        hand.press("Rest not measured")
+    page.get_by_text("nothing open").wait_for()
+    hand.press(re.compile("^Sign plan"))
+    hand.type('#sign input[name="password"]', PASSWORD)
+    hand.click(page.locator('#sign button[type="submit"]'))
+    page.get_by_text(re.compile("Signed by Dr Lena Ortiz")).first.wait_for()
+    print("  edited by stepper and by typing, and signed")
+
+
+def by_stepper(hand: Hand, line: Locator) -> None:
+    """Down until the second decimal is a nought, as from 0.45 to 0.40: that spelling once made a plan unsignable."""
+    page, volume = hand.page, line.locator('input[name="volume_ml"]')
+    for _press in range(2):
+        before, was = revision(page), Decimal(volume.input_value())
+        hand.click(line.locator('button[data-step="-1"]'))
+        wait_for_revision(page, before)
+        check(Decimal(volume.input_value()) < was, "the stepper did not lower the volume")
+    before = revision(page)
+    hand.press("Clinical judgement", within=line)
+    wait_for_revision(page, before)
+
+
+def by_typing(hand: Hand, line: Locator, spelling: str) -> None:
+    page, volume = hand.page, line.locator('input[name="volume_ml"]')
+    before, was = revision(page), Decimal(volume.input_value())
+    step = Decimal(volume.get_attribute("step") or "0.05")
+    wanted = next(each for n in (1, 2) if (each := was - n * step) * 10 % 1 == 0)
+    hand.click(volume)
+    page.keyboard.type(spelling.format(wanted))
+    page.keyboard.press("Enter")
+    wait_for_revision(page, before)
+    check(Decimal(volume.input_value()) == wanted, f"the volume is {volume.input_value()}, not {wanted}")
+    before = revision(page)
+    hand.press("Clinical judgement", within=line)
+    wait_for_revision(page, before)
 
 
 # ------------------------------------------------------------------ changing
