@@ -26,7 +26,7 @@ def shown_number(value: Any) -> str:
 
 
 def typed_number(text: str) -> str | None:
-    """What was typed in the one spelling that is stored; None for nothing, ValueError with a sentence otherwise.
+    """What was typed, with a point, its digits as they stand; None for nothing, ValueError with a sentence otherwise.
 
     A comma and a point both part the decimals, whatever the language of the page: a dose is the same for everybody.
     """
@@ -37,7 +37,7 @@ def typed_number(text: str) -> str | None:
         raise ValueError(_("Write a number, for example 24 or 2.5."))
     if said := read_two_ways(text):
         raise ValueError(said)
-    return plain_number(Decimal(typed.replace(",", ".")))
+    return typed.replace(",", ".").removeprefix("+")
 
 
 def plain_number(number: Decimal) -> str:

@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.numbers import shown_number, typed_number
+from mesoclinic.numbers import plain_number, shown_number, typed_number
 from mesoclinic.sorting import by_words
-from patients import day_checks, groups, intakes
+from patients import day_checks, groups, intakes, measures
 from patients.groups import GROUPS, Group
 from patients.intakes import NEVER, UNKNOWN, InvalidAnswers
 from patients.medicines import LENGTH as MEDICINE_LENGTH
@@ -132,6 +132,7 @@ class Asked:
     text: str
     help: str = ""
     unit: str = ""
+    units: tuple[measures.Offered, ...] = ()  # where it may be given in several
     value: str = ""
     options: tuple[Option, ...] = ()
     never: bool | None = None  # None where “never” is no answer
@@ -349,6 +350,10 @@ class IntakeForm(forms.Form):
             self.fields[f"fact-{fact.key}"] = self._field_of(fact)
             if intakes.may_be_never(fact):
                 self.fields[f"never-{fact.key}"] = forms.BooleanField(required=False)
+            if len(fact.units) > 1:
+                self.fields[f"unit-{fact.key}"] = forms.ChoiceField(
+                    choices=[("", ""), *((unit.key, unit.key) for unit in fact.units)], required=False
+                )
         for key in vocabulary.concerns:
             self.fields[f"concern-{key}"] = forms.ChoiceField(
                 choices=[("", ""), *((severity, severity) for severity in SEVERITIES)],
@@ -399,6 +404,8 @@ class IntakeForm(forms.Form):
                 yield f"never-{fact.key}", True
             else:
                 yield f"fact-{fact.key}", self._as_typed(fact, value)
+                if len(fact.units) > 1 and not isinstance(value, dict):
+                    yield f"unit-{fact.key}", fact.units[0].key
             for group in GROUPS.get(fact.key, ()):
                 yield f"part-{fact.key}-{group.key}", self._part_before(fact, group)
             for detail, text in self.intake.details.get(fact.key, {}).items():
@@ -446,6 +453,7 @@ class IntakeForm(forms.Form):
             if f"fact-{fact.key}" in data:
                 try:
                     value = self._in_parts(fact, data) if self._asks_in_parts(fact) else self._answer(fact, data)
+                    value = self._with_unit(fact, value, data)
                     if value is not None:
                         self.facts[fact.key] = intakes.checked_value(fact, value)
                 except ValueError as refusal:
@@ -490,6 +498,11 @@ class IntakeForm(forms.Form):
         if typed and never:
             raise ValueError(_("Both a number and “never” are given. Keep one."))
         return NEVER if never else UNKNOWN if typed == DO_NOT_KNOW else typed_number(typed)
+
+    def _with_unit(self, fact: Fact, value: Any, data: dict[str, Any]) -> Any:
+        """A number with the unit that was chosen for it; a page from before asks for none."""
+        name = f"unit-{fact.key}"
+        return {"value": value, "unit": data.get(name, "")} if isinstance(value, str) and name in self.data else value
 
     def _asks_in_parts(self, fact: Fact) -> bool:
         return fact.key in GROUPS and self.has_parts
@@ -593,7 +606,8 @@ class IntakeForm(forms.Form):
             kind = "number"
         span = ""
         if fact.minimum is not None and fact.maximum is not None and not intakes.may_be_never(fact):
-            span = " – ".join(shown_number(intakes.plain_number(end)) for end in (fact.minimum, fact.maximum))
+            ends = (fact.units[0].least, fact.units[0].most) if fact.units else (fact.minimum, fact.maximum)
+            span = " – ".join(shown_number(plain_number(end)) for end in ends)
         never = None
         if intakes.may_be_never(fact):
             never = bool(self[f"never-{fact.key}"].value())
@@ -603,7 +617,8 @@ class IntakeForm(forms.Form):
             kind=kind,
             text=intakes.question_of(fact),
             help=fact.help,
-            unit=intakes.unit_label(fact.unit),
+            unit=measures.unit_label(fact.unit),
+            units=self._units_of(fact),
             value=str(typed or "") if kind == "number" else "",
             options=options,
             never=never,
@@ -619,6 +634,10 @@ class IntakeForm(forms.Form):
                 *(stage.description for stage in (scale.stages if scale else ())),
             ),
         )
+
+    def _units_of(self, fact: Fact) -> tuple[measures.Offered, ...]:
+        name = f"unit-{fact.key}"
+        return measures.offered(fact, str(self[name].value() or "")) if name in self.fields else ()
 
     def _values_of(self, fact: Fact, chosen: set[str]) -> tuple[Option, ...]:
         return tuple(
@@ -711,10 +730,8 @@ class IntakeForm(forms.Form):
                     short=intakes.short_label(zone.label),
                     hint=zone.label.removeprefix(intakes.short_label(zone.label)).strip(" ()"),
                     chosen=chosen,
-                    area=str(area)
-                    if area or (chosen and self.is_bound)
-                    else shown_number(intakes.plain_number(zone.area_cm2)),
-                    range=f"{intakes.plain_number(zone.area_min_cm2)} – {intakes.plain_number(zone.area_max_cm2)}",
+                    area=str(area) if area or (chosen and self.is_bound) else shown_number(plain_number(zone.area_cm2)),
+                    range=f"{plain_number(zone.area_min_cm2)} – {plain_number(zone.area_max_cm2)}",
                     errors=self._errors_at(f"area-{key}"),
                 )
             )
@@ -737,7 +754,7 @@ class IntakeForm(forms.Form):
     def typical(self, pattern: str) -> list[dict[str, str]]:
         """The zones of a pattern with their planning areas."""
         return [
-            {"zone": key, "area_cm2": intakes.plain_number(self.vocabulary.zones[key].area_cm2)}
+            {"zone": key, "area_cm2": plain_number(self.vocabulary.zones[key].area_cm2)}
             for key in self.vocabulary.typical_zones.get(pattern, ())
         ]
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
 from mesoclinic.errors import InvalidInput
-from mesoclinic.numbers import shown_number
+from mesoclinic.numbers import plain_number, shown_number
 from patients.groups import GROUPS, unsettled
 from patients.groups import NONE as GROUP_NONE
 from patients.groups import UNKNOWN as GROUP_UNKNOWN
+from patients.measures import MOST_DECIMALS, checked_measure, measure_in_words, read_number
 from patients.medicines import to_check
 from patients.models import Intake, Patient
 from patients.settled import SettledFact, settled_facts, with_settled
@@ -180,14 +180,7 @@ def checked_value(fact: Fact, value: Any) -> Any:
         if strange := [item for item in value if item not in known]:
             raise ValueError(_("“%(value)s” is not on the list.") % {"value": strange[0][:60]})
         return [key for key in known if key in value]
-    if fact.minimum is None or fact.maximum is None:
-        raise ValueError(_("This question cannot be answered."))
-    number = _number(value, fact.minimum, fact.maximum, unit_label(fact.unit))
-    if fact.type == "number":
-        return number
-    if Decimal(number) % 1:
-        raise ValueError(_("Write a whole number."))
-    return int(Decimal(number))
+    return checked_measure(fact, value)
 
 
 def checked_area(zone: Zone, value: Any) -> str:
@@ -282,20 +275,13 @@ def without_ticked(groups: Mapping[str, Mapping[str, str]], facts: Mapping[str, 
 
 
 def _number(value: Any, least: Decimal, most: Decimal, unit: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        raise ValueError(_("Write a number."))
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise ValueError(_("Write a number.")) from None
-    if not number.is_finite():
-        raise ValueError(_("Write a number."))
+    number = read_number(value)
     if not least <= number <= most:
         raise ValueError(
             _("It must be between %(least)s and %(most)s %(unit)s.")
             % {"least": plain_number(least), "most": plain_number(most), "unit": unit}
         )
-    if -number.as_tuple().exponent > 4:  # type: ignore[operator]
+    if -number.as_tuple().exponent > MOST_DECIMALS:  # type: ignore[operator]
         raise ValueError(_("Write at most four decimal places."))
     return plain_number(number)
 
@@ -303,12 +289,6 @@ def _number(value: Any, least: Decimal, most: Decimal, unit: str) -> str:
 def treated_area(zones: Iterable[Mapping[str, Any]]) -> Decimal:
     """The sum of the zones' areas, in cm²."""
     return sum((Decimal(entry["area_cm2"]) for entry in zones), Decimal(0))
-
-
-def plain_number(number: Decimal) -> str:
-    """2.50 as “2.5”, 80.0 as “80”: one spelling for one value."""
-    text = format(number, "f")
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
 # ------------------------------------------------------------------ the engine's case
@@ -371,23 +351,6 @@ def answered_unknown(intake: Intake) -> list[str]:
 
 # ------------------------------------------------------------------ in words
 
-_UNITS = {
-    "mL/min/1.73m2": "mL/min/1.73 m²",
-    "10^9/L": "10⁹/L",
-    "microgram/L": "µg/L",
-    "x upper limit": gettext_noop("× upper limit"),
-    "years": gettext_noop("years"),
-    "months": gettext_noop("months"),
-    "days": gettext_noop("days"),
-    "ratio": "",
-    "grade": "",
-}
-
-
-def unit_label(unit: str) -> str:
-    """The unit as people write it. A symbol is the same in every language; “days” is a word."""
-    return _(_UNITS.get(unit, unit))
-
 
 def question_of(fact: Fact) -> str:
     """The question without its “Practitioner:” mark, which the page shows apart."""
@@ -417,7 +380,7 @@ def value_in_words(fact: Fact, value: Any) -> str:
         return "; ".join(fact.label_of(item) for item in value) or _("None of these")
     if fact.type == "enum":
         return fact.label_of(value)
-    return " ".join(part for part in (str(value), unit_label(fact.unit)) if part)
+    return measure_in_words(fact, value)
 
 
 @dataclass(frozen=True, kw_only=True)

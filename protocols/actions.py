@@ -598,7 +598,7 @@ def _check_second_calculation(plan: Plan, computed: Computed) -> None:
     """Refuse an edit after which the plan could not be signed, by its line; nothing was stored yet."""
     after = copy(plan)
     after.case, after.result, after.edits = computed.case, computed.result, computed.edits
-    after.engine_version = computed.engine_version
+    after.engine_version, after.kind = computed.engine_version, computed.kind
     if not (places := verified(after)):
         return
     known = {row.path for row in verified(plan)}  # what was there before the edit is no fault of it

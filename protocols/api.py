@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -27,14 +28,18 @@ from rest_framework.views import APIView
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.audit import trail
+from patients.intakes import UNKNOWN
+from patients.measures import checked_measure
 from patients.models import Patient
 from patients.queries import patients_visible_to
+from patients.vocabulary import Fact, load_vocabulary
 from protocols.actions import EditCannotBeSigned, RefusedEdits, create_plan, edit_plan, undo_edit
 from protocols.catalogue import STATUS_NAMES, Catalogue, Row, matching
 from protocols.computing import Disagreement, clinic_policy, shown, verified
 from protocols.disagreements import in_sentences
 from protocols.engine import CaseError, Formulary, Policy, parse_case
 from protocols.engine.edits import EDIT_FIELDS, MOST_EDITS
+from protocols.engine.policy import read_decimal
 from protocols.engine.schema import ANSWER_SCHEMA
 from protocols.enums import EditReason, PlanStatus
 from protocols.models import FormularyEntry, Plan
@@ -193,7 +198,10 @@ class IngredientViewSet(viewsets.GenericViewSet[FormularyEntry]):
 class CaseSerializer(serializers.Serializer[Any]):
     """A case, for the schema; the engine itself reads it and names every fault at its place."""
 
-    facts = serializers.DictField(help_text="Answers by fact; a fact that is absent or “unknown” was not answered")
+    facts = serializers.DictField(
+        help_text="Answers by fact; a fact that is absent or “unknown” was not answered. A measured value is a number "
+        "in the unit that is stored, or {value, unit}"
+    )
     concerns = serializers.ListField(child=serializers.DictField(), help_text="[{concern, severity}]")
     zones = serializers.ListField(help_text="Zones, or {zone, area_cm2}")
     formulary_overrides = serializers.DictField(required=False)
@@ -221,6 +229,9 @@ class ProposalView(APIView):
         except RecursionError:
             raise ParseError("The case is nested too deeply.") from None
         formulary, policy = built_formulary(required_formulary()), clinic_policy()
+        case, doubtful = in_stored_units(case)
+        if doubtful:
+            return Response(doubtful, status=400)
         try:
             found = answer(case, formulary=formulary, policy=policy, language=request.user.language)
         except CaseError as error:
@@ -261,9 +272,11 @@ class ComparisonView(APIView):
         answers: dict[str, Any] = {}
         faults: dict[str, list[str]] = {}
         for side in ("old", "new"):
+            case, found = in_stored_units(sent[side])
             try:
-                answers[side] = answer(sent[side], formulary=formulary, policy=policy, language=request.user.language)
-                found = beyond_the_clinic(sent[side], formulary=formulary, policy=policy)
+                if not found:
+                    answers[side] = answer(case, formulary=formulary, policy=policy, language=request.user.language)
+                    found = beyond_the_clinic(case, formulary=formulary, policy=policy)
             except CaseError as error:
                 found = faults_by_path(error)
             faults |= {f"{side}.{path}".rstrip("."): said for path, said in found.items()}
@@ -282,6 +295,38 @@ class AnswerSchemaView(APIView):
     @extend_schema(responses=OpenApiTypes.OBJECT, operation_id="proposals_schema")
     def get(self, request: Request) -> Response:
         return Response({"answer": ANSWER_SCHEMA, "comparison": COMPARISON_SCHEMA})
+
+
+def in_stored_units(case: Any) -> tuple[Any, dict[str, list[str]]]:
+    """The case with its measured values in the units that rules read, and what is in doubt: {path: [sentence]}.
+
+    A value comes as a number in the stored unit or as {"value": number, "unit": unit}. What is no number at all, or
+    outside what can be stored, is left to the engine, which names it.
+    """
+    facts = case.get("facts") if isinstance(case, Mapping) else None
+    if not isinstance(facts, Mapping):
+        return case, {}
+    read, doubtful = dict(facts), {}
+    for key, value in facts.items():
+        fact = load_vocabulary().facts.get(key) if isinstance(key, str) else None
+        given: Any = read_decimal(value)
+        if isinstance(value, Mapping) and value != UNKNOWN:
+            given = {**value, "value": read_decimal(value.get("value"))}
+        if fact is None or not fact.units or given is None:
+            continue
+        if isinstance(given, Decimal) and not _in_doubt(fact, given):
+            continue  # as it is sent: what is wrong with it the engine says
+        try:
+            read[key] = checked_measure(fact, given)
+        except ValueError as refusal:
+            doubtful[f"facts.{key}"] = [str(refusal)]
+    return {**case, "facts": read}, doubtful
+
+
+def _in_doubt(fact: Fact, number: Decimal) -> bool:
+    """Whether a number that could be stored is none that a body can have in the stored unit."""
+    least, most = fact.minimum or Decimal(0), fact.maximum or Decimal(0)
+    return least <= number <= most and not fact.units[0].holds(number)
 
 
 def faults_by_path(error: CaseError) -> dict[str, list[str]]:

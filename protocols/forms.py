@@ -282,7 +282,10 @@ def _typed(data: QueryDict, question: Question) -> Any:
         return None
     if question.input == "boolean":
         return {"yes": True, "no": False}.get(text, text)
-    return _as_stored(text) if question.input == "number" else text
+    if question.input != "number":
+        return text
+    unit = data.get(f"unit-{question.fact}")  # absent where a value has one unit only
+    return _as_stored(text) if unit is None else {"value": _as_stored(text), "unit": unit}
 
 
 def two_ways(data: QueryDict, questions: Iterable[Question]) -> dict[str, str]:

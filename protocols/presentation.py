@@ -20,10 +20,10 @@ from patients.intakes import (
     intake_vocabulary,
     question_of,
     short_label,
-    unit_label,
     value_in_words,
     without_mark,
 )
+from patients.measures import Offered, offered, unit_label
 from patients.vocabulary import Fact, Vocabulary
 from protocols import wording
 from protocols.catalogue import Catalogue, Source
@@ -198,6 +198,7 @@ class Question:
     ingredients: str
     input: str  # number | boolean | enum | list
     unit: str
+    units: tuple[Offered, ...]
     choices: list[tuple[str, str]]
     waived: dict[str, str] | None
     settled_by: Any = None
@@ -218,8 +219,9 @@ class LeftOut:
 class Reader:
     """Reads one plan: words for every key that its answer holds."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, *, typed: Mapping[str, Any] | None = None) -> None:
+        """``typed`` is what a refused form held, so that the unit chosen for a number is still there."""
+        self.plan, self.typed = plan, typed or {}
         self.result: dict[str, Any] = shown(plan)
         self.contents = Catalogue(plan.formulary)
         self.ids = {
@@ -580,6 +582,7 @@ class Reader:
                     ingredients=self.names(row.get("ingredients", [])),
                     input="number" if fact and fact.type in ("integer", "number") else fact.type if fact else "number",
                     unit=_unit(fact),
+                    units=offered(fact, self.typed.get(f"unit-{fact.key}", "")) if fact else (),
                     choices=[(choice.key, choice.label) for choice in fact.values] if fact else [],
                     waived=row.get("waived"),
                     settled_by=given.get(row["fact"]),
@@ -601,14 +604,15 @@ class Reader:
             fact = self.vocabulary.facts.get(answer["fact"])
             label = short_label(question_of(fact)) if fact else answer["fact"]
             said = answer.get("value") if answer["kind"] == OpenAnswerKind.ANSWERED else answer.get("reason", "")
+            if isinstance(said, dict):  # a number with its unit
+                said = " ".join(part for part in (said.get("value", ""), unit_label(said.get("unit", ""))) if part)
             wanted.append(f"{label}: {', '.join(said) if isinstance(said, list) else said}")
             row = open_now.get(answer["fact"])
             holds = row.given or (row.waived or {}).get("reason", "") if row else ""
             now.append(f"{label}: {holds or (_('open') if row else _('not asked any more'))}")
         return wanted, now
 
-    @staticmethod
-    def _given(fact: Fact, answer: Any) -> Question:
+    def _given(self, fact: Fact, answer: Any) -> Question:
         """A question that was answered in this draft, so that a slip can be corrected."""
         return Question(
             fact=fact.key,
@@ -618,6 +622,7 @@ class Reader:
             ingredients="",
             input="number" if fact.type in ("integer", "number") else fact.type,
             unit=_unit(fact),
+            units=offered(fact, self.typed.get(f"unit-{fact.key}", "")),
             choices=[(choice.key, choice.label) for choice in fact.values],
             waived=None,
             settled_by=answer,

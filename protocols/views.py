@@ -446,7 +446,7 @@ def _plan_page(
     request: ClinicRequest, plan: Plan, *, refused: Refused | None = None, status: int = 200
 ) -> HttpResponse:
     refused = refused or Refused()
-    reader = Reader(plan)
+    reader = Reader(plan, typed=refused.typed)
     mixtures = reader.mixtures()
     for mixture in mixtures:
         for line in mixture.lines:

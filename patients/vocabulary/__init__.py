@@ -17,6 +17,7 @@ from patients.vocabulary.model import (
     Section,
     Stage,
     Test,
+    Unit,
     Vocabulary,
     Zone,
 )
@@ -24,6 +25,6 @@ from patients.vocabulary.reading import DataFileError, read_yaml
 
 __all__ = [
     "SEVERITIES", "Choice", "Code", "Concern", "DataFileError", "Fact", "MedicineClass", "OnlyIf", "Question", "Scale",
-    "Section", "Stage", "Test", "Vocabulary", "Zone", "build_vocabulary", "load_vocabulary", "read_yaml",
+    "Section", "Stage", "Test", "Unit", "Vocabulary", "Zone", "build_vocabulary", "load_vocabulary", "read_yaml",
     "vocabulary_documents",
 ]  # fmt: skip

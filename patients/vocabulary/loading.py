@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from patients.vocabulary.model import (
     Section,
     Stage,
     Test,
+    Unit,
     Vocabulary,
     Zone,
 )
@@ -30,8 +31,11 @@ HERE = Path(__file__).resolve().parent
 FILES = ("facts", "concerns", "scales", "zones")
 FACT_FIELDS = {
     "type", "unit", "minimum", "maximum", "values", "values_from", "label", "question", "help", "section",
-    "answered_by", "only_if",
+    "answered_by", "only_if", "units", "decimals",
 }  # fmt: skip
+UNIT_FIELDS = {"least", "most", "factor", "offset", "source"}
+COUNTED = {"years", "months", "days", "grade"}
+"""Units of what is counted, not measured: nobody gives an age in another one."""
 VALUE_FIELDS = {"label", "atc", "atc_except", "retired"}
 FACT_TYPES = {"integer", "number", "enum", "boolean", "list"}
 
@@ -110,9 +114,50 @@ def _fact(key: str, entry: Mapping[str, Any], sections: Mapping[str, Section]) -
         help=entry.get("help", ""),
         minimum=minimum,
         maximum=maximum,
+        units=_units(key, entry),
+        decimals=int(entry.get("decimals", 0)),
         only_if=OnlyIf(fact=only_if["fact"], value=only_if["value"]) if only_if else None,
         values_from=entry.get("values_from", ""),
     )
+
+
+def _units(key: str, entry: Mapping[str, Any]) -> tuple[Unit, ...]:
+    """The units of a measured fact, each sound; refused where one is missing, cannot be converted or says no source."""
+    where, given = f"fact {key}", entry.get("units") or {}
+    if entry["type"] not in {"integer", "number"} or entry.get("unit") in COUNTED:
+        if given:
+            raise DataFileError(f"{where}: only what is measured has units")
+        return ()
+    if not given or next(iter(given)) != entry.get("unit"):
+        raise DataFileError(f"{where}: what is measured needs its units, first the one that is stored")
+    stored_least, stored_most = _decimal(entry["minimum"], where), _decimal(entry["maximum"], where)
+    units = []
+    for name, row in given.items():
+        if strange := set(row) - UNIT_FIELDS:
+            raise DataFileError(f"{where}, unit {name}: unknown fields {sorted(strange)}")
+        least, most, factor, offset = (
+            _decimal(row.get(field, default), f"{where}, unit {name}")
+            for field, default in (("least", None), ("most", None), ("factor", 1), ("offset", 0))
+        )
+        if not least < most:
+            raise DataFileError(f"{where}, unit {name}: its range is out of order")
+        if units:  # what is converted is read once more as it is stored
+            stored_least, stored_most = units[0].least, units[0].most
+        ends = [end * factor + offset for end in (least, most)]
+        if units:
+            ends = [_rounded(end, int(entry.get("decimals", 0))) for end in ends]
+        if factor <= 0 or not stored_least <= ends[0] <= ends[1] <= stored_most:
+            raise DataFileError(f"{where}, unit {name}: its range lies outside of what is stored")
+        if units and not row.get("source"):
+            raise DataFileError(f"{where}, unit {name}: a conversion needs its source")
+        if not units and (factor, offset) != (1, 0):
+            raise DataFileError(f"{where}, unit {name}: what is stored is not converted")
+        units.append(Unit(key=name, least=least, most=most, factor=factor, offset=offset, source=row.get("source", "")))
+    return tuple(units)
+
+
+def _rounded(number: Decimal, decimals: int) -> Decimal:
+    return number.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
 
 
 def _choices(key: str, values: Mapping[str, Any]) -> Iterable[Choice]:

@@ -34,6 +34,21 @@ class Section:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A unit in which a value is reported, and what a body can have in it. Stored = typed × factor + offset."""
+
+    key: str
+    least: Decimal
+    most: Decimal
+    factor: Decimal = Decimal(1)
+    offset: Decimal = Decimal(0)
+    source: str = ""
+
+    def holds(self, number: Decimal) -> bool:
+        return self.least <= number <= self.most
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fact:
     key: str
     type: FactType
@@ -47,6 +62,10 @@ class Fact:
     help: str = ""
     minimum: Decimal | None = None
     maximum: Decimal | None = None
+    units: tuple[Unit, ...] = ()
+    """Of what is measured: the units in use, first the one that is stored."""
+    decimals: int = 0
+    """Of a value that came from another unit than the one that is stored."""
     only_if: OnlyIf | None = None
     values_from: str = ""
     """“ingredients” where the choices come from a provider rather than from this file."""

@@ -375,7 +375,7 @@ def test_intake_autosave_answers_in_json(sign_in: Any, draft: Intake, ada: User)
     assert saved.status_code == 200
     assert saved.json()["revision"] == 1
     assert saved.json()["saved"].startswith("Last saved ")
-    wrong = quietly(revision="1", fact__bp_systolic="9")
+    wrong = quietly(revision="1", fact__bp_systolic="39")
     assert (wrong.status_code, wrong.json()) == (
         422,
         {"errors": {"fact-bp_systolic": ["It must be between 40 and 320 mmHg."]}},
@@ -465,3 +465,32 @@ def test_intake_pages_cost_the_same_whatever_was_answered(sign_in: Any, teodor: 
     bare = fill(teodor, by=ada)
     full = fill(teodor, by=ada, smoker=True, allergies=["fish"], medications=["nitrate", "doac"], conditions=["asthma"])
     assert cost(bare) == cost(full)
+
+
+@pytest.mark.parametrize(
+    ("typed", "unit", "kept", "said"),
+    [
+        ("11", "%", "97", ""),
+        ("97", "mmol/mol", "97", ""),
+        ("6,5", "%", "48", ""),
+        ("11", "mmol/mol", None, "11 looks like %: HbA1c 11 % is 97 mmol/mol. Which is it?"),
+    ],
+)
+def test_a_measured_value_comes_with_its_unit_and_keeps_what_was_typed(
+    typed: str, unit: str, kept: str | None, said: str, draft: Intake, post
+) -> None:
+    response = post(**{"fact-lab_hba1c": typed, "unit-lab_hba1c": unit})
+    draft.refresh_from_db()
+    assert draft.facts.get("lab_hba1c") == kept
+    if said:
+        page = response.content.decode()
+        assert said in page
+        assert f'name="fact-lab_hba1c" value="{typed}"' in page
+        assert f'value="{unit}" data-factor="1" data-offset="0" selected' in page
+
+
+def test_the_unit_has_to_be_chosen_where_a_number_does_not_tell_it(draft: Intake, post) -> None:
+    page = post(**{"fact-lab_vitamin_d": "30", "unit-lab_vitamin_d": ""}).content.decode()
+    assert "Choose the unit: nmol/L, ng/mL." in page
+    draft.refresh_from_db()
+    assert "lab_vitamin_d" not in draft.facts

@@ -219,3 +219,32 @@ def test_the_schema_names_every_endpoint(ada: User, sign_in) -> None:
         "/api/v1/plans/",
         "/api/v1/plans/{id}/",
     } <= set(paths)
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored", "said"),
+    [
+        ({"value": 11, "unit": "%"}, "97", ""),
+        ({"value": "7.0", "unit": "%"}, "53", ""),
+        ({"value": 7.2, "unit": "%"}, "55", ""),
+        ({"value": 7.2, "unit": [["%"]]}, None, "Choose the unit: mmol/mol, %."),
+        ({"value": [7], "unit": "%"}, None, "Write a number."),
+        ("53", "53", ""),
+        (11, None, "11 looks like %: HbA1c 11 % is 97 mmol/mol. Which is it?"),
+        ({"value": 53, "unit": "%"}, None, "53 looks like mmol/mol: HbA1c 53 mmol/mol is 7 %. Which is it?"),
+        ({"value": 53, "unit": "mg"}, None, "“mg” is not a unit of this value. It is given in mmol/mol, %."),
+        (205, None, "It must be between 21 and 195 mmol/mol."),
+    ],
+)
+def test_a_measured_value_comes_with_its_unit_or_is_asked_back(
+    sent: Any, stored: str | None, said: str, formulary: FormularyVersion, ada: User, sign_in
+) -> None:
+    client, case = sign_in(ada), CASE | {"facts": {**CASE["facts"], "lab_hba1c": sent}}
+    answer, compared = post(client, "proposals", case), post(client, "proposals/compare", {"old": CASE, "new": case})
+    if said:
+        assert (answer.status_code, answer.json()) == (400, {"facts.lab_hba1c": [said]})
+        assert (compared.status_code, compared.json()) == (400, {"new.facts.lab_hba1c": [said]})
+    else:
+        same = CASE | {"facts": {**CASE["facts"], "lab_hba1c": stored}}
+        assert answer.json()["fingerprint"] == post(client, "proposals", same).json()["fingerprint"]
+        assert compared.json()["new"]["fingerprint"] == answer.json()["fingerprint"]

@@ -256,6 +256,21 @@ def test_answers_are_saved_together_and_the_rest_with_one_reason(draft: Plan, ad
     assert unsettled_facts(draft) == []
 
 
+def test_an_open_answer_in_another_unit_is_converted_or_asked_back(draft: Plan, ada: User, sign_in) -> None:
+    client = sign_in(ada)
+    typed = {"revision": 0, "value-bp_systolic": "12", "unit-bp_systolic": "mmHg"}
+    asked = client.post(url(draft, "plan_answer"), typed)
+    text = asked.content.decode()
+    assert asked.status_code == 400
+    assert "12 looks like cmHg: Systolic blood pressure 12 cmHg is 120 mmHg. Which is it?" in text
+    assert 'name="value-bp_systolic"' in text and 'value="12"' in text
+
+    typed |= {"unit-bp_systolic": "cmHg", "value-bp_diastolic": "8,2", "unit-bp_diastolic": "cmHg"}
+    client.post(url(draft, "plan_answer"), typed)
+    draft.refresh_from_db()
+    assert (draft.case["facts"]["bp_systolic"], draft.case["facts"]["bp_diastolic"]) == (120, 82)
+
+
 def test_an_impossible_answer_stays_typed_beside_its_field(draft: Plan, ada: User, sign_in) -> None:
     answer = sign_in(ada).post(
         url(draft, "plan_answer"), {"revision": 0, "value-bp_systolic": "5000", "value-lab_inr": "1,1"}
