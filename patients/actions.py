@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import connection, transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
+from mesoclinic.changes import announce_change, check_confirmed
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
-from mesoclinic.messaging.actions import cancel_messages
-from mesoclinic.messaging.models import MessageState
-from mesoclinic.messaging.queries import messages_about
 from patients import day_checks
 from patients.intakes import (
     NOTE_LENGTH,
@@ -59,7 +59,6 @@ from patients.queries import (
     MERGED_UNASKED,
     intake_draft,
     latest_submitted_intake,
-    may_be_mailed,
     merged_unasked,
     newest_submitted_intake,
 )
@@ -126,8 +125,21 @@ def register_patient(
 
 
 @transaction.atomic
-def update_patient(*, patient: Patient, changes: Mapping[str, Any], by: User, revision: int | None = None) -> Patient:
-    """Change some of the details. ``revision`` is that of the record the person looked at, where a page showed it."""
+def update_patient(
+    *,
+    patient: Patient,
+    changes: Mapping[str, Any],
+    by: User,
+    revision: int | None = None,
+    confirmed: bool = False,
+    close_links: bool = False,
+) -> Patient:
+    """Change some of the details; every copy of them is renewed in the same transaction.
+
+    ``revision`` is that of the record the person looked at, where a page showed it. Raise NeedsConfirmation where a
+    person leaves the clinic's care and something hangs on it, until ``confirmed``. ``close_links`` closes the links
+    that have left in mails, for example to a wrong address.
+    """
     current = Patient.objects.select_for_update().select_related("site").get(pk=patient.pk)
     check_can_write_patient(current, by=by)
     if strange := set(changes) - set(EDITABLE):
@@ -138,32 +150,28 @@ def update_patient(*, patient: Patient, changes: Mapping[str, Any], by: User, re
         check_can_register_at(changes["site"], by=by)
     if changes.get("status") == PatientStatus.MERGED:
         raise InvalidInput(_("A record is merged by merging it, not by its status."), field="status")
-    was_mailed = may_be_mailed(current)
-    changed = []
+    before: dict[str, Any] = {}
     for name, value in changes.items():
         tidy = _one_line(value) if name in ("given_name", "family_name", "phone", "email") else value
         if getattr(current, name) != tidy:
+            before[name] = getattr(current, name)
             setattr(current, name, tidy)
-            changed.append(name)
-    if revision is not None and changed and revision != current.revision:
+    if revision is not None and before and revision != current.revision:
         raise StaleRevision(_("Somebody else changed these details after you opened them. Nothing was overwritten."))
-    if changed:
+    if before:
         _check_identity(current)
+        if before.get("status") == PatientStatus.ACTIVE:
+            check_confirmed(current, change={"status": current.status}, confirmed=confirmed)
         current.search_key = _search_key(current)
         current.revision += 1
-        current.save(update_fields=[*changed, "search_key", "revision"])
-        if was_mailed and not may_be_mailed(current):
-            _withdraw_mail(current, by=by)
-        trail.record("patient.updated", by=by, target=current, patient=current, details={"changed": sorted(changed)})
+        current.save(update_fields=[*before, "search_key", "revision"])
+    if close_links:
+        import_string(settings.LINK_CLOSER)(patient=current, by=by)
+    if before:
+        announce_change(current, before=before, by=by)
+        trail.record("patient.updated", by=by, target=current, patient=current, details={"changed": sorted(before)})
     patient.refresh_from_db()
     return patient
-
-
-def _withdraw_mail(patient: Patient, *, by: User) -> None:
-    """Nothing that still waits is mailed to somebody who has died, moved away, or no longer agrees."""
-    waiting = messages_about(patient.public_id).filter(state__in=(MessageState.HELD, MessageState.QUEUED))
-    for subject_id in list(waiting.order_by().values_list("subject_id", flat=True).distinct()):
-        cancel_messages(subject_id=subject_id, by=by)
 
 
 # ------------------------------------------------------------------ two records of one person
@@ -172,10 +180,11 @@ REASON_LENGTH = 300
 
 
 @transaction.atomic
-def merge_patients(*, merged: Patient, into: Patient, reason: str, by: User) -> PatientMerge:
-    """Mark one record as another name of ``into``. Nothing is moved: what was signed stays where it was written.
+def merge_patients(*, merged: Patient, into: Patient, reason: str, by: User, confirmed: bool = False) -> PatientMerge:
+    """Mark one record as another name of ``into``. What was signed stays where it was written.
 
-    The surviving record shows both histories, and both sets of allergies. It can be undone.
+    The surviving record shows both histories, and both sets of allergies; visits to come and what is owed are its own
+    from now on. It can be undone. Raise NeedsConfirmation where something hangs on the record, until ``confirmed``.
     """
     rows = {
         row.pk: row
@@ -196,9 +205,11 @@ def merge_patients(*, merged: Patient, into: Patient, reason: str, by: User) -> 
     merge = PatientMerge.objects.create(
         merged=gone, kept=kept, reason=reason, status_before=gone.status, merged_at=timezone.now(), merged_by=by
     )
-    _withdraw_mail(gone, by=by)
+    check_confirmed(gone, change={"merged_into": kept}, confirmed=confirmed)
+    before = {"merged_into": None, "status": gone.status}
     _set_merged(gone, status=PatientStatus.MERGED, into=kept)
     _mark_holder(kept)
+    announce_change(gone, before=before, by=by)
     for row, role in ((gone, "merged"), (kept, "kept")):
         details = {"merge": str(merge.public_id), "as": role}
         trail.record("patient.merged", by=by, target=row, patient=row, details=details)
@@ -217,8 +228,10 @@ def undo_merge(*, merge: PatientMerge, by: User) -> PatientMerge:
         raise InvalidTransition(_("This merge was undone already."))
     merge.refresh_from_db()
     gone = Patient.objects.select_for_update().get(pk=merge.merged_id)
+    before = {"merged_into": merge.kept, "status": gone.status}
     _set_merged(gone, status=merge.status_before, into=None)
     _mark_holder(merge.kept)
+    announce_change(gone, before=before, by=by)
     for row, role in ((gone, "merged"), (merge.kept, "kept")):
         details = {"merge": str(merge.public_id), "as": role}
         trail.record("patient.merge_undone", by=by, target=row, patient=row, details=details)

@@ -160,6 +160,11 @@ def records_of(patient: Patient) -> QuerySet[Patient]:
     return Patient.objects.filter(Q(pk=patient.pk) | Q(merged_into=patient.pk))
 
 
+def remaining_record(patient: Patient) -> Patient:
+    """The record that stands for the person: this one, or the one it was merged into."""
+    return patient.merged_into or patient
+
+
 def standing_merges(patient: Patient) -> QuerySet[PatientMerge]:
     """The merges that this record takes part in, on either side."""
     return PatientMerge.objects.filter(

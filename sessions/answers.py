@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
 from mesoclinic.errors import InvalidInput, InvalidTransition
+from patients.queries import records_of, remaining_record
 from protocols.models import Plan
 from sessions import followups, mails
 from sessions.followup_models import (
@@ -37,6 +38,7 @@ from sessions.locks import with_one_retry
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession
 from sessions.planner import NoSeries, Pacing, Wishes, plan_series
 from sessions.queries import calendar_for
+from sessions.resuming import plan_anew
 from sessions.terms import terms_of
 
 VISIT, REPORT, CALLBACK = "visit", "report", "callback"
@@ -89,7 +91,7 @@ def subject_of(link: AnswerLink) -> Subject:
     page = page_of(link)
     rows = Appointment.objects.select_related("patient", "site", "practitioner", "room", "course__plan__patient")
     if page == VISIT:
-        ours = rows.filter(patient=link.patient)
+        ours = rows.filter(patient__in=records_of(remaining_record(link.patient)))
         visits = tuple(ours.filter(public_id=link.subject_id)) or tuple(
             ours.filter(course__public_id=link.subject_id, status=AppointmentStatus.BOOKED).order_by("starts_at")
         )
@@ -97,13 +99,17 @@ def subject_of(link: AnswerLink) -> Subject:
         return Subject(link=link, page=page, site=site, visits=visits)
     if page == REPORT:
         session = (
-            TreatmentSession.objects.filter(public_id=link.subject_id, appointment__patient=link.patient)
+            TreatmentSession.objects.filter(
+                public_id=link.subject_id,
+                appointment__patient__in=records_of(remaining_record(link.patient)),
+            )
             .select_related("appointment__site", "appointment__practitioner", "plan__formulary")
             .first()
         )
         if session is not None:
             return Subject(link=link, page=page, site=session.appointment.site, session=session)
-    visits = tuple(rows.filter(public_id=link.subject_id, patient=link.patient))
+    whose = records_of(remaining_record(link.patient))
+    visits = tuple(rows.filter(public_id=link.subject_id, patient__in=whose))
     return Subject(link=link, page=page, site=visits[0].site if visits else link.patient.site, visits=visits)
 
 
@@ -199,20 +205,24 @@ def ask_for_a_call(subject: Subject) -> Answer:
 def choose_mails(link: AnswerLink, *, reminders: bool, questions: bool, offers: bool) -> MailPreference:
     """Which mails the patient wants. What waits and is not wanted any more is not sent."""
     chosen = {"reminders": reminders, "questions": questions, "offers": offers}
-    old = MailPreference.objects.filter(patient=link.patient).first()
+    person = remaining_record(link.patient)
+    old = MailPreference.objects.filter(patient=person).first()
     if old is not None and all(getattr(old, name) == value for name, value in chosen.items()):
         return old
-    choice, _made = MailPreference.objects.update_or_create(patient=link.patient, defaults=chosen)
+    choice, _made = MailPreference.objects.update_or_create(patient=person, defaults=chosen)
     for category, wanted in chosen.items():
         if not wanted:
-            followups.void_category(link.patient, category, by=None)
-    trail.record("mails.chosen", by=None, patient=link.patient, details=chosen)
+            followups.void_category(person, category, by=None)
+    if mails.may_be_mailed(person):
+        plan_anew(person, by=None, reasons=(followups.NOT_WANTED,))
+    trail.record("mails.chosen", by=None, patient=person, details=chosen)
     return choice
 
 
 def stop_mails(link: AnswerLink) -> MailPreference:
     """One click on “unsubscribe”: no more mails of the category that this link's mail belongs to."""
-    old = MailPreference.objects.filter(patient=link.patient).first() or MailPreference(patient=link.patient)
+    person = remaining_record(link.patient)
+    old = MailPreference.objects.filter(patient=person).first() or MailPreference(patient=person)
     chosen = {name: getattr(old, name) for name in ("reminders", "questions", "offers")}
     category = mails.CATEGORY[link.purpose]
     chosen[category if category in chosen else "offers"] = False
@@ -225,13 +235,13 @@ def _say(link: AnswerLink, kind: AnswerKind, said: dict[str, Any], **fields: Any
     fingerprint = hashlib.sha256(content.encode()).hexdigest()
     if there := Answer.objects.filter(link=link, fingerprint=fingerprint).first():
         return there, False
-    now = timezone.now()
+    now, person = timezone.now(), remaining_record(link.patient)
     closed = {"closed_at": now} if fields.get("state") == AnswerState.CLOSED else {}
     try:
         with transaction.atomic():
             answer = Answer.objects.create(
                 link=link,
-                patient=link.patient,
+                patient=person,
                 kind=kind,
                 said=said,
                 fingerprint=fingerprint,
@@ -245,7 +255,7 @@ def _say(link: AnswerLink, kind: AnswerKind, said: dict[str, Any], **fields: Any
         "answer.received",
         by=None,
         target=answer,
-        patient=link.patient,
+        patient=person,
         details={"kind": str(kind), "link": str(link.public_id), "alert": answer.urgency != Urgency.NONE},
     )
     return answer, True

@@ -18,7 +18,9 @@ from django.db.models import Max
 from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.messaging.actions import cancel_messages
+from mesoclinic.messaging.actions import UNWANTED, cancel_messages
+from mesoclinic.messaging.models import Message
+from mesoclinic.messaging.renewal import withdraw_messages
 from patients.models import Patient
 from protocols.enums import PlanStatus
 from protocols.formulary.loader import load_documents
@@ -31,6 +33,7 @@ from sessions.terms import terms_of
 
 BEFORE_A_VISIT = ("reminder_7d", "prepare", mails.REMINDER)
 OFFERS = ("unbooked", *mails.MAINTENANCE)
+NOT_WRITTEN_TO, NOT_WANTED = "not_written_to", "not_wanted"  # reasons that may pass; see sessions/resuming.py
 LINK_DAYS = 30  # how long a link works that hangs on no appointment
 
 
@@ -271,14 +274,15 @@ def _make(
     until: datetime,
     why: str,
     by: User | None,
-    **letter: Any,
+    hold: bool = False,
+    **about: Any,
 ) -> FollowUp:
     now = timezone.now()
     reason = ""
     if not mails.may_be_mailed(patient):
-        reason = "not_written_to"
+        reason = NOT_WRITTEN_TO
     elif not mails.is_wanted(patient, kind):
-        reason = "not_wanted"
+        reason = NOT_WANTED
     elif until <= now or (kind in ("reminder_7d", "prepare") and due_at <= now):
         reason = "too_late"  # the confirmation has just told
     follow_up, made = FollowUp.objects.get_or_create(
@@ -295,16 +299,8 @@ def _make(
         },
     )
     if made and not reason:
-        mails.queue_letter(
-            kind,
-            patient=patient,
-            subject_id=subject_id,
-            version=version,
-            due_at=due_at,
-            useful_until=until,
-            by=by,
-            **letter,
-        )
+        letter = mails.Letter(purpose=kind, patient=patient, subject_id=subject_id, version=version, **about)
+        mails.queue_letter(letter, due_at=due_at, useful_until=until, hold=hold, by=by)
     return follow_up
 
 
@@ -326,7 +322,11 @@ def void_category(patient: Patient, category: str, *, by: User | None) -> None:
     """The patient wants no more mails of this category: what waits is not sent."""
     kinds = [kind for kind, of in mails.CATEGORY.items() if of == category]
     waiting = FollowUp.objects.filter(patient=patient, kind__in=kinds, state=FollowUpState.PLANNED)
-    _void(list(waiting.values_list("subject_id", flat=True).distinct()), kinds, "not_wanted", by=by)
+    subjects = waiting.values("subject_id")
+    withdraw_messages(
+        messages=Message.objects.filter(subject_id__in=subjects, purpose__in=kinds), because=UNWANTED, by=by
+    )
+    waiting.update(state=FollowUpState.VOID, reason=NOT_WANTED)
 
 
 # ------------------------------------------------------------------ times and texts

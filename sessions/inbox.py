@@ -197,20 +197,17 @@ def reply(*, answer: Answer, text: str, by: User) -> Message:
     visit = answer.appointment
     session = getattr(visit, "treatment_session", None) if visit is not None else None
     subject_id = session.public_id if session is not None else answer.public_id
-    message = mails.queue_letter(
-        "reply",
+    letter = mails.Letter(
+        purpose="reply",
         patient=answer.patient,
         site=visit.site if visit is not None else answer.patient.site,
         practitioner=by,
         subject_id=subject_id,
         version=mails.next_version("reply", subject_id),
-        due_at=now,
-        useful_until=now + timedelta(days=2),
         link_until=now + timedelta(days=14),
         text=text.strip()[:2000],
-        hold=True,
-        by=by,
     )
+    message = mails.queue_letter(letter, due_at=now, useful_until=now + timedelta(days=2), hold=True, by=by)
     fields: dict[str, Any] = {"state": AnswerState.TAKEN, "handler": answer.handler or by}
     _update(answer, **fields, responded_at=answer.responded_at or now)
     trail.record("answer.replied", by=by, target=answer, patient=answer.patient)

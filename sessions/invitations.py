@@ -21,12 +21,12 @@ def uid_of(appointment: Appointment) -> str:
     return f"{appointment.public_id}@{settings.MESSAGE_ID_DOMAIN}"
 
 
-def calendar(appointments: Sequence[Appointment], *, method: str, at: datetime) -> str:
+def calendar(appointments: Sequence[Appointment], *, method: str, at: datetime, clinic: Clinic | None = None) -> str:
     """The calendar file that tells a mail program of these appointments, or that they are off.
 
     The text names the clinic, the place and the phone: nothing of why somebody comes. ``at`` is when this was said.
     """
-    clinic = Clinic.objects.first()
+    clinic = clinic or Clinic.objects.first()
     cal = frame(appointments, of="appointments", method=method)
     for appointment in appointments:
         cal.add_component(_event(appointment, method=method, at=at, house=clinic.name if clinic else ""))
@@ -42,11 +42,13 @@ def start_in(text: str, *, uid: str) -> datetime | None:
     return None
 
 
-def attachment(appointments: Sequence[Appointment], *, method: str, at: datetime) -> dict[str, Any]:
+def attachment(
+    appointments: Sequence[Appointment], *, method: str, at: datetime, clinic: Clinic | None = None
+) -> dict[str, Any]:
     return {
         "name": f"appointment-{appointments[0].number}.ics",
         "type": f"text/calendar; method={method}; charset=utf-8",
-        "text": calendar(appointments, method=method, at=at),
+        "text": calendar(appointments, method=method, at=at, clinic=clinic),
     }
 
 

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
@@ -25,6 +25,7 @@ from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.errors import NotAllowed
 from mesoclinic.messaging.models import Message, MessageState
+from mesoclinic.messaging.renewal import renew_messages
 from patients.models import Patient
 from sessions.followup_models import KIND_LABELS, AnswerLink
 
@@ -65,6 +66,12 @@ def link_for(*, purpose: str, subject_id: UUID, version: int, patient: Patient, 
         version=version,
         defaults={"patient": patient, "expires_at": expires_at},
     )[0]
+
+
+def renew_address(link: AnswerLink) -> None:
+    """Give a closed link of a mail that has not left a new address, and open it. The old address stays dead."""
+    link.public_id, link.revoked_at = uuid4(), None
+    link.save(update_fields=["public_id", "revoked_at"])
 
 
 def url_of(link: AnswerLink) -> str:
@@ -140,5 +147,7 @@ def revoke_links(*, patient: Patient, by: User) -> int:
     seen = AnswerLink.objects.filter(~Exists(_unsent()), patient=patient, revoked_at__isnull=True)
     count = seen.update(revoked_at=timezone.now())
     if count:
+        # One that was tried and waits for its next try has lost its link with the others: it gets a new one.
+        renew_messages(messages=Message.objects.filter(person_id=patient.public_id), by=by)
         trail.record("links.revoked", by=by, patient=patient, details={"count": count})
     return count

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -11,9 +12,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission, Role
-from mesoclinic.accounts.models import RoleGrant, Site, User
+from mesoclinic.accounts.models import Clinic, RoleGrant, Site, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
+from mesoclinic.changes import NeedsConfirmation, announce_change, check_confirmed
+from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another when read aloud
 
@@ -72,28 +74,45 @@ def update_person(
     roles: Iterable[str],
     sites: Iterable[Site],
     by: User,
+    confirmed: bool = False,
 ) -> User:
+    """Change who somebody is here, as what and where; every copy of it is renewed in the same transaction.
+
+    Raise NeedsConfirmation where visits are booked that the person could no longer take, until ``confirmed``.
+    """
     _check_is_director(by)
-    wanted = set(roles)
+    wanted, places = {str(role) for role in roles}, list(sites)
     if person.is_active and Role.DIRECTOR not in wanted:
         _check_another_director(person)
     before = _rights(person)
-    person.title, person.given_name, person.family_name = title, given_name, family_name
-    person.language = language
-    person.save(update_fields=["title", "given_name", "family_name", "language"])
-    _set_roles_and_sites(person, wanted, sites)
+    change = {"roles": wanted, "sites": {site.pk for site in places}}
+    held = {"roles": set(before["roles"]), "sites": set(person.sites.values_list("pk", flat=True))}
+    if any(held[name] - change[name] for name in change):
+        check_confirmed(person, change=change, confirmed=confirmed)
+    names = {"title": title, "given_name": given_name, "family_name": family_name, "language": language}
+    was = {name: getattr(person, name) for name, value in names.items() if getattr(person, name) != value}
+    for name, value in names.items():
+        setattr(person, name, value)
+    person.save(update_fields=list(names))
+    _set_roles_and_sites(person, wanted, places)
+    announce_change(person, before=was | {name: held[name] for name in change if held[name] != change[name]}, by=by)
     trail.record("person.changed", by=by, target=person, details={"before": before, "after": _rights(person)})
     return person
 
 
 @transaction.atomic
-def deactivate_person(*, person: User, by: User) -> User:
-    """End the person's access at once. The record stays: what they signed still names them."""
+def deactivate_person(*, person: User, by: User, confirmed: bool = False) -> User:
+    """End the person's access at once. The record stays: what they signed still names them.
+
+    Raise NeedsConfirmation where visits are booked with them, until ``confirmed``.
+    """
     _check_is_director(by)
     if person.pk == by.pk:
         raise DomainError(_("You cannot end your own access. Ask another director."))
     _check_another_director(person)
+    check_confirmed(person, change={"is_active": False}, confirmed=confirmed or not person.is_active)
     if User.objects.filter(pk=person.pk, is_active=True).update(is_active=False):
+        announce_change(person, before={"is_active": True}, by=by)
         trail.record("person.deactivated", by=by, target=person)
     person.refresh_from_db()
     return person
@@ -103,6 +122,7 @@ def deactivate_person(*, person: User, by: User) -> User:
 def activate_person(*, person: User, by: User) -> User:
     _check_is_director(by)
     if User.objects.filter(pk=person.pk, is_active=False).update(is_active=True):
+        announce_change(person, before={"is_active": False}, by=by)
         trail.record("person.activated", by=by, target=person)
     person.refresh_from_db()
     return person
@@ -116,6 +136,70 @@ def renew_password(*, person: User, password: str, by: User) -> User:
     person.save(update_fields=["password"])
     trail.record("person.password_renewed", by=by, target=person)
     return person
+
+
+SITE_FIELDS = ("name", "time_zone", "street", "city", "phone", "email", "language")
+
+
+@transaction.atomic
+def update_site(*, site: Site, changes: Mapping[str, Any], by: User) -> Site:
+    """Change the name, address or contact of a site; every copy of it is renewed in the same transaction.
+
+    Raise InvalidInput naming the field that cannot be so, and InvalidTransition for another time zone while visits are
+    to come: their hours on the wall would change unseen.
+    """
+    _check_is_director(by)
+    if site.pk not in by.site_ids:
+        raise NotAllowed(_("You do not work at this site."))
+    if strange := set(changes) - set(SITE_FIELDS):
+        raise TypeError(f"not editable: {sorted(strange)}")
+    current = Site.objects.select_for_update().get(pk=site.pk)
+    before = _set_fields(current, changes)
+    if before:
+        if "time_zone" in before:
+            _check_nothing_hangs(current, {"time_zone": current.time_zone})
+        current.save(update_fields=list(before))
+        announce_change(current, before=before, by=by)
+        trail.record("site.changed", by=by, target=current, details={"changed": sorted(before)})
+    site.refresh_from_db()
+    return site
+
+
+@transaction.atomic
+def rename_clinic(*, clinic: Clinic, name: str, by: User) -> Clinic:
+    """Change the name that stands in mails, calendars and on paper; every copy of it is renewed."""
+    _check_is_director(by)
+    current = Clinic.objects.select_for_update().get(pk=clinic.pk)
+    before = _set_fields(current, {"name": name})
+    if before:
+        current.save(update_fields=list(before))
+        announce_change(current, before=before, by=by)
+        trail.record("clinic.renamed", by=by, details={"from": before["name"], "to": current.name})
+    clinic.refresh_from_db()
+    return clinic
+
+
+def _set_fields(row: Site | Clinic, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Set what differs, and give it as it was. Raise InvalidInput beside the field that cannot be so."""
+    before: dict[str, Any] = {}
+    for name, value in changes.items():
+        tidy = " ".join(str(value).split())
+        if getattr(row, name) != tidy:
+            before[name] = getattr(row, name)
+            setattr(row, name, tidy)
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise InvalidInput(" ".join(messages), field=field) from error
+    return before
+
+
+def _check_nothing_hangs(site: Site, change: Mapping[str, Any]) -> None:
+    try:
+        check_confirmed(site, change=change, confirmed=False)
+    except NeedsConfirmation as hangs:
+        raise InvalidTransition(" ".join(hangs.consequences), field=next(iter(change))) from hangs
 
 
 def _check_another_director(person: User) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import cache
@@ -19,7 +19,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -66,6 +66,9 @@ def request_document(
     document = _row(
         kind=kind, subject_id=subject_id, person_id=person_id, title=title, language=language, context=context
     )
+    if document.outdated_at is not None:  # what it shows is so again
+        document.outdated_at = None
+        document.save(update_fields=["outdated_at"])
     if document.state in (DocumentState.FAILED, DocumentState.CANCELLED):
         _queue_again(document)
     if document.state == DocumentState.QUEUED and not (ahead and _several_wait()):
@@ -105,6 +108,19 @@ def _row(
     except IntegrityError:  # the same request at the same instant: theirs is the one
         return Document.objects.get(input_hash=fingerprint)
     return document
+
+
+@transaction.atomic
+def mark_outdated(*, documents: QuerySet[Document], because: Sequence[str], by: User | None) -> int:
+    """Flag what was made before something that it shows has changed: fields named in ``because``. Return how many.
+
+    The file stays as it is. Asked for again, the document is made anew with what is so now.
+    """
+    shown = documents.filter(outdated_at__isnull=True).exclude(state=DocumentState.CANCELLED)
+    count = shown.update(outdated_at=timezone.now())
+    if count:
+        trail.record("documents.outdated", by=by, details={"because": list(because), "count": count})
+    return count
 
 
 @transaction.atomic

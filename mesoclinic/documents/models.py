@@ -60,6 +60,7 @@ class Document(models.Model):
     parts = models.PositiveSmallIntegerField(default=1)  # how many prints a pack holds
     parts_done = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
+    outdated_at = models.DateTimeField(null=True, blank=True)  # since then something that it shows is no longer so
     ready_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -22,6 +22,10 @@ from mesoclinic.messaging.models import Message, MessageState, states_before
 from mesoclinic.messaging.permissions import check_can_retry, check_can_undo
 
 # Set by the product itself; a caller can't overrule them.
+# Why, on the row of a message that was stopped and may come back.
+WITHDRAWN = "This person is not written to any more."
+UNWANTED = "This person does not want mails of this kind."
+MAY_COME_BACK = (WITHDRAWN, UNWANTED)
 _OWN_HEADERS = {"message-id", "date", "from", "to", "subject", "auto-submitted"}
 
 
@@ -41,6 +45,7 @@ def queue_message(
     useful_until: datetime | None = None,
     attachments: Iterable[Mapping[str, str]] = (),
     headers: Mapping[str, str] | None = None,
+    recipe: Mapping[str, Any] | None = None,
     version: int = 1,
     hold: bool = False,
     by: User | None,
@@ -50,7 +55,8 @@ def queue_message(
     The same purpose, subject and version give the same row, however often it is asked for. ``hold`` leaves time to
     undo.
     ``attachments`` are ``{"name", "type", "text"}``; a parameter in the type, as in ``text/calendar; method=REQUEST``,
-    reaches the reader's calendar.
+    reaches the reader's calendar. ``recipe`` is what ``settings.MESSAGE_WRITER`` needs to write the message anew when
+    what it was made from changes.
     """
     cause = {"purpose": purpose, "subject_id": subject_id, "version": version}
     if there := Message.objects.filter(**cause).first():
@@ -77,6 +83,7 @@ def queue_message(
         html=html,
         attachments=files,
         headers=extra,
+        recipe=dict(recipe or {}),
         message_id=f"<{uuid.uuid4().hex}@{settings.MESSAGE_ID_DOMAIN}>",
         state=MessageState.HELD if hold else MessageState.QUEUED,
         due_at=max(due_at, now + settings.MESSAGE_HOLD) if hold else due_at,
@@ -96,13 +103,20 @@ def queue_message(
 def cancel_messages(*, subject_id: UUID, purposes: Iterable[str] | None = None, by: User | None) -> int:
     """Cancel what has not left the house about one subject; the number of messages that this stopped.
 
+    What was withdrawn before is off for good: it does not come back when its reader may be written to again.
+
     One that is on the wire at this instant can't be called back: its row becomes sent when the mail server takes it.
     """
     waiting = Message.objects.filter(
         subject_id=subject_id, state__in=states_before(MessageState.CANCELLED)
     ).select_for_update()
+    withdrawn = Message.objects.filter(
+        subject_id=subject_id, state=MessageState.CANCELLED, last_error__in=MAY_COME_BACK
+    )
     if purposes is not None:
         waiting = waiting.filter(purpose__in=list(purposes))
+        withdrawn = withdrawn.filter(purpose__in=list(purposes))
+    withdrawn.update(last_error="")
     found = list(waiting.order_by("pk").values_list("pk", "public_id", "person_id"))
     count = Message.objects.filter(
         pk__in=[pk for pk, _public, _person in found], state__in=states_before(MessageState.CANCELLED)

@@ -27,7 +27,7 @@ def render(template: str, context: dict[str, Any], *, language: str, tz: tzinfo)
     """
     with translation.override(language), timezone.override(tz):
         full = {
-            "clinic": Clinic.objects.first(),
+            "clinic": None if "clinic" in context else Clinic.objects.first(),
             "language": language,
             "site_url": settings.SITE_URL,
             "time_zone": str(tz),

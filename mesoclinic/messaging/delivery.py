@@ -28,6 +28,7 @@ from mesoclinic.accounts.models import Clinic
 from mesoclinic.messaging import providers
 from mesoclinic.messaging.commits import not_waiting_for_the_disk
 from mesoclinic.messaging.models import Message, MessageState
+from mesoclinic.messaging.renewal import refresh_claimed
 from mesoclinic.messaging.wire import to_email
 
 log = logging.getLogger(__name__)
@@ -253,6 +254,7 @@ def _send_batch(lease: UUID, counts: dict[str, int]) -> None:
         batch = list(held.order_by("attempts", "due_at", "pk"))
         stopped = stop_unwanted(batch, lease)
         stopped |= put_off([message for message in batch if message.pk not in stopped], lease, counts)
+        refresh_claimed([message for message in batch if message.pk not in stopped], lease)
         ledger = Ledger(lease)
         try:
             with not_waiting_for_the_disk():

@@ -38,9 +38,14 @@ TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
     MessageState.FAILED: frozenset({MessageState.QUEUED, MessageState.CANCELLED}),
     MessageState.EXPIRED: frozenset(),
     # It was on the wire when somebody cancelled it: the row says what really happened.
-    MessageState.CANCELLED: frozenset({MessageState.SENT}),
+    # And what was withdrawn, since its reader could not be written to, is wanted again when they can.
+    MessageState.CANCELLED: frozenset({MessageState.SENT, MessageState.QUEUED}),
     MessageState.BOUNCED: frozenset(),
 }
+
+
+# What has not left the house: it is addressed and worded anew when what it was made from changes.
+UNSENT = (MessageState.HELD, MessageState.QUEUED, MessageState.FAILED)
 
 
 def states_before(target: MessageState) -> list[MessageState]:
@@ -69,6 +74,7 @@ class Message(models.Model):
     html = models.TextField()
     attachments = models.JSONField(default=list)  # [{"name", "type", "text"}]
     headers = models.JSONField(default=dict)
+    recipe = models.JSONField(default=dict)  # what its writer needs to write it anew; only the writer reads it
     message_id = models.CharField(max_length=200, unique=True)
 
     state = models.CharField(max_length=12, choices=MessageState.choices, default=MessageState.HELD)
