@@ -37,8 +37,11 @@ def check_confirmed(row: Model, *, change: Mapping[str, Any], confirmed: bool) -
 
     ``change`` holds the new values of the fields.
     """
-    if confirmed:
-        return
-    consequences: list[str] = import_string(settings.WHAT_HANGS_ON)(row, change=change)
-    if consequences:
+    if not confirmed and (consequences := consequences_of(row, change=change)):
         raise NeedsConfirmation(consequences)
+
+
+def consequences_of(row: Model, *, change: Mapping[str, Any]) -> list[str]:
+    """Return, in sentences, what hangs on ``row`` that ``change`` would leave behind or carry along."""
+    found: list[str] = import_string(settings.WHAT_HANGS_ON)(row, change=change)
+    return found

@@ -276,6 +276,7 @@ MESSAGE_GATE = "sessions.mails.unwanted"  # which of some messages must not leav
 MESSAGE_WRITER = "sessions.rewriting.written_anew"  # what some messages would say if they were written now
 SOURCE_CHANGED = "sessions.renewal.source_changed"  # called in the transaction that changes what others have copied
 WHAT_HANGS_ON = "sessions.consequences.what_hangs_on"  # what a change of state would leave behind, in sentences
+SEEN_ELSEWHERE = "sessions.queries.seen_elsewhere"  # people and plans with visits at a user's sites, by primary key
 LINK_CLOSER = "sessions.links.revoke_links"  # closes the links that have left in a person's mails
 MESSAGE_QUIET = "sessions.mails.put_off"  # which of some messages must not leave in the night, and until when
 PERSON_PAGE = "sessions:patient"  # the page about a person, by public id

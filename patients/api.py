@@ -15,7 +15,7 @@ from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
 from patients.actions import register_patient, update_patient
 from patients.models import Patient, PatientStatus
-from patients.queries import patients_visible_to, search
+from patients.queries import patients_seen_by, patients_visible_to, search
 
 
 class OwnSiteField(serializers.SlugRelatedField[Site]):
@@ -53,6 +53,18 @@ class PatientSerializer(serializers.ModelSerializer[Patient]):
         read_only_fields: tuple[str, ...] = ("created_at",)
 
 
+class ChangedPatientSerializer(PatientSerializer):
+    confirmed = serializers.BooleanField(
+        default=False, write_only=True, help_text="The consequences that a 409 under “confirmed” named are accepted"
+    )
+    close_links = serializers.BooleanField(
+        default=False, write_only=True, help_text="Close the links that have left in mails to this patient"
+    )
+
+    class Meta(PatientSerializer.Meta):
+        fields = (*PatientSerializer.Meta.fields, "confirmed", "close_links")
+
+
 class NewPatientSerializer(PatientSerializer):
     class Meta(PatientSerializer.Meta):
         read_only_fields = ("created_at", "status")
@@ -83,8 +95,9 @@ class PatientViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
     def get_queryset(self) -> QuerySet[Patient]:
         if not self.request.user.is_authenticated:
             return Patient.objects.none()
-        found = patients_visible_to(self.request.user)
+        found = patients_seen_by(self.request.user)
         if self.action == "list":
+            found = patients_visible_to(self.request.user)
             found = search(found, self.request.query_params.get("search", ""))
             if (status := self.request.query_params.get("status", "")) in PatientStatus.values:
                 found = found.filter(status=status)
@@ -110,9 +123,19 @@ class PatientViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         patient = register_patient(**(given | typed.validated_data), by=request.user)
         return Response(self.get_serializer(patient).data, status=201)
 
+    @extend_schema(request=ChangedPatientSerializer, responses={200: PatientSerializer})
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         patient = self.get_object()
-        typed = self.get_serializer(patient, data=request.data, partial=True)
+        typed = ChangedPatientSerializer(
+            patient, data=request.data, partial=True, context=self.get_serializer_context()
+        )
         typed.is_valid(raise_exception=True)
-        update_patient(patient=patient, changes=typed.validated_data, by=request.user)
+        changes = dict(typed.validated_data)
+        update_patient(
+            patient=patient,
+            confirmed=changes.pop("confirmed", False),
+            close_links=changes.pop("close_links", False),
+            changes=changes,
+            by=request.user,
+        )
         return Response(self.get_serializer(patient).data)

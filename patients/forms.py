@@ -79,11 +79,19 @@ class PatientForm(forms.Form):
                 initial=patient.status,
                 choices=[choice for choice in PatientStatus.choices if choice[0] != PatientStatus.MERGED],
             )
+            if patient.email:
+                self.fields["close_links"] = forms.BooleanField(
+                    label=_("Close the links that were sent to %(address)s") % {"address": patient.email},
+                    help_text=_(
+                        "For a mail that went to the wrong address. Whoever has it can do nothing with it any more."
+                    ),
+                    required=False,
+                )
 
     @cached_property
     def details(self) -> dict[str, Any]:
         """What the actions take."""
-        details = dict(self.cleaned_data)
+        details = {name: value for name, value in self.cleaned_data.items() if name != "close_links"}
         if "site" not in self.fields and self.patient is None:
             details["site"] = self.only_site
         return details

@@ -11,6 +11,7 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.errors import DomainError, InvalidTransition, NotAllowed
 from patients.confirming import answers_to_confirm, treats
 from patients.models import Intake, IntakeStatus, Patient, PatientStatus
+from patients.queries import is_seen_by
 
 
 def check_can_register_at(site: Site, *, by: User) -> None:
@@ -18,6 +19,21 @@ def check_can_register_at(site: Site, *, by: User) -> None:
         raise NotAllowed(_("Your role does not allow registering patients."))
     if site.pk not in by.site_ids:
         raise NotAllowed(_("You do not work at this site. Choose one of yours."), field="site")
+
+
+def check_in_care(patient: Patient) -> None:
+    """Raise InvalidTransition where the person has died or moved away: nothing is booked, prepared or recorded then."""
+    person = patient.merged_into or patient
+    if person.status == PatientStatus.DECEASED:
+        raise InvalidTransition(
+            _("%(name)s is marked as deceased. If that is a mistake, or this was done before, change the status first.")
+            % {"name": person.name}
+        )
+    if person.status != PatientStatus.ACTIVE:
+        raise InvalidTransition(
+            _("%(name)s has moved away. If that is no longer so, or this was done before, change the status first.")
+            % {"name": person.name}
+        )
 
 
 def check_can_write_patient(patient: Patient, *, by: User) -> None:
@@ -86,7 +102,7 @@ def can_edit_intake(intake: Intake, *, by: User) -> bool:
 
 
 def _check_own_site(patient: Patient, *, by: User) -> None:
-    if patient.site_id not in by.site_ids:
+    if not is_seen_by(patient, by):
         raise NotAllowed(_("This patient belongs to a site that is not yours."))
 
 

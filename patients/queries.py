@@ -9,10 +9,12 @@ from difflib import SequenceMatcher
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Case, Count, Exists, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -29,15 +31,34 @@ def patients_visible_to(user: User) -> QuerySet[Patient]:
     return Patient.objects.filter(site__in=user.site_ids).select_related("site")
 
 
+def patients_seen_by(user: User) -> QuerySet[Patient]:
+    """Whom the person may open: the patients of their own sites, and those who have visits there.
+
+    Lists are of the own sites (``patients_visible_to``); this is for one record at a time.
+    """
+    return Patient.objects.filter(seen_by(user)).select_related("site", "merged_into")
+
+
+def seen_by(user: User, prefix: str = "") -> Q:
+    """The condition that the user may open a patient's record; ``prefix`` leads to it, as in ``patient__``."""
+    guests = import_string(settings.SEEN_ELSEWHERE)(user, "patient")
+    return Q(**{f"{prefix}site__in": user.site_ids}) | Q(**{f"{prefix}pk__in": guests})
+
+
+def is_seen_by(patient: Patient, user: User) -> bool:
+    """Whether the user may open this record. Asks the database only for a patient of another site."""
+    return patient.site_id in user.site_ids or patients_seen_by(user).filter(pk=patient.pk).exists()
+
+
 def intakes_visible_to(user: User) -> QuerySet[Intake]:
-    return Intake.objects.filter(patient__site__in=user.site_ids).select_related(
+    return Intake.objects.filter(seen_by(user, "patient__")).select_related(
         "patient__site", "started_by", "saved_by", "submitted_by"
     )
 
 
 def visible_person_ids(user: User) -> QuerySet[Patient, UUID]:
     """For the platform, which knows no patient: the public ids of those whom the person may see."""
-    return Patient.objects.filter(site__in=user.site_ids).values_list("public_id", flat=True)
+    return Patient.objects.filter(seen_by(user)).values_list("public_id", flat=True)
 
 
 def search(patients: QuerySet[Patient], query: str) -> QuerySet[Patient]:
@@ -117,6 +138,9 @@ def find(user: User, query: str, *, limit: int = 8) -> Found:
     if searching.condition(query) is None:
         return Found(patients=(), is_near=False, too_short=True)
     exact = tuple(likeliest(visible, query, limit=limit))
+    if len(exact) < limit:
+        guests = search(patients_seen_by(user), query).exclude(site__in=user.site_ids)
+        exact += tuple(guests.order_by("search_key", "number")[: limit - len(exact)])
     near = () if exact else tuple(near_spellings(visible, query, limit=limit))
     return Found(patients=exact or near, is_near=not exact and bool(near), too_short=False)
 
@@ -156,8 +180,22 @@ def mailable(patients: QuerySet[Patient]) -> QuerySet[Patient]:
 
 
 def records_of(patient: Patient) -> QuerySet[Patient]:
-    """The record and those that were merged into it. What was signed stays where it was written: read all of them."""
-    return Patient.objects.filter(Q(pk=patient.pk) | Q(merged_into=patient.pk))
+    """Every record of the person, whichever of them is given: the one that remains and those merged into it.
+
+    What was signed stays where it was written: read all of them.
+    """
+    remains = patient.merged_into_id or patient.pk
+    return Patient.objects.filter(Q(pk=remains) | Q(merged_into=remains))
+
+
+def in_care(prefix: str = "") -> Q:
+    """The condition that a person is in the clinic's care; ``prefix`` leads to the record, as in ``patient__``.
+
+    A record that was merged counts as the one that remains.
+    """
+    own = Q(**{f"{prefix}status": PatientStatus.ACTIVE})
+    remains = {f"{prefix}status": PatientStatus.MERGED, f"{prefix}merged_into__status": PatientStatus.ACTIVE}
+    return own | Q(**remains)
 
 
 def remaining_record(patient: Patient) -> Patient:

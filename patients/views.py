@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
+from mesoclinic.changes import NeedsConfirmation, consequences_of
 from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
 from mesoclinic.ui import days
 from mesoclinic.ui.toasts import tell
@@ -64,6 +65,7 @@ from patients.queries import (
     joined_intakes,
     latest_submitted_intake,
     near_spellings,
+    patients_seen_by,
     patients_visible_to,
     possible_duplicates,
     ranked,
@@ -220,15 +222,24 @@ def _duplicates(request: ClinicRequest, form: PatientForm) -> list[Duplicate]:
 @requires(Permission.PATIENT_WRITE)
 @require_http_methods(["GET", "POST"])
 def patient_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
-    patient = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
+    patient = get_object_or_404(patients_seen_by(request.user), public_id=public_id)
     check_can_write_patient(patient, by=request.user)
     form = PatientForm(
         request.POST if request.method == "POST" else None, user=request.user, site=request.site, patient=patient
     )
-    revision = patient.revision
+    revision, consequences = patient.revision, ()
     if request.method == "POST" and form.is_valid():
         try:
-            update_patient(patient=patient, changes=form.cleaned_data, by=request.user, revision=_revision_of(request))
+            update_patient(
+                patient=patient,
+                changes=form.details,
+                by=request.user,
+                revision=_revision_of(request),
+                confirmed=request.POST.get("confirmed") == form.cleaned_data["status"],
+                close_links=form.cleaned_data.get("close_links", False),
+            )
+        except NeedsConfirmation as question:
+            consequences = question.consequences
         except DomainError as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
@@ -236,7 +247,15 @@ def patient_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             return redirect("sessions:patient", patient.public_id)
     if request.method == "GET":
         trail.record("patient.viewed", by=request.user, target=patient, patient=patient)
-    context = {"form": form, "patient": patient, "strip": strip(patient), "revision": revision}
+    context = {
+        "form": form,
+        "patient": patient,
+        "strip": strip(patient),
+        "revision": revision,
+        "consequences": consequences,
+        "confirmed": form.cleaned_data["status"] if consequences else "",
+        "becomes": PatientStatus(form.cleaned_data["status"]).label if consequences else "",
+    }
     return render(request, "patients/patient_edit.html", context, status=200 if request.method == "GET" else 422)
 
 
@@ -247,7 +266,7 @@ def patient_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 @require_http_methods(["GET"])
 def patient_merge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """Choose the other record of a person: those that look alike first, or one that is searched for."""
-    patient = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
+    patient = get_object_or_404(patients_seen_by(request.user), public_id=public_id)
     check_can_write_patient(patient, by=request.user)
     query = request.GET.get("q", "").strip()
     if query:
@@ -282,14 +301,20 @@ def patient_merge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def patient_merge_into(request: ClinicRequest, public_id: UUID, other_id: UUID) -> HttpResponse:
     """The two records side by side; the first is marked, the second one remains."""
-    visible = patients_visible_to(request.user)
+    visible = patients_seen_by(request.user)
     patient = get_object_or_404(visible, public_id=public_id)
     kept = get_object_or_404(visible, public_id=other_id)
     check_can_merge(patient, into=kept, by=request.user)
     form = MergeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            merge = merge_patients(merged=patient, into=kept, reason=form.cleaned_data["reason"], by=request.user)
+            merge = merge_patients(
+                merged=patient,
+                into=kept,
+                reason=form.cleaned_data["reason"],
+                by=request.user,
+                confirmed=True,  # the page names what hangs on it, beside the button
+            )
         except DomainError as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
@@ -316,6 +341,7 @@ def patient_merge_into(request: ClinicRequest, public_id: UUID, other_id: UUID) 
     ]
     differ = patient.birth_date != kept.birth_date or patient.sex_at_birth != kept.sex_at_birth
     context = {"form": form, "patient": patient, "kept": kept, "strip": strip(patient), "rows": rows, "differ": differ}
+    context["consequences"] = consequences_of(patient, change={"merged_into": kept})
     return render(request, "patients/patient_merge_into.html", context, status=422 if form.errors else 200)
 
 
@@ -326,7 +352,7 @@ def _born(patient: Patient, today: date) -> str:
 @requires(Permission.PATIENT_WRITE)
 @require_POST
 def merge_undo(request: ClinicRequest, public_id: UUID) -> HttpResponse:
-    visible = patients_visible_to(request.user)
+    visible = patients_seen_by(request.user)
     merge = get_object_or_404(
         PatientMerge.objects.select_related("merged__site", "kept__site").filter(merged__in=visible, kept__in=visible),
         public_id=public_id,
@@ -350,7 +376,7 @@ def _revision_of(request: HttpRequest) -> int:
 @requires(Permission.INTAKE_WRITE)
 @require_POST
 def intake_start(request: ClinicRequest, public_id: UUID) -> HttpResponse:
-    patient = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
+    patient = get_object_or_404(patients_seen_by(request.user), public_id=public_id)
     return redirect("patients:intake_edit", start_intake(patient=patient, by=request.user).public_id)
 
 
@@ -700,7 +726,7 @@ def intake_reviewed(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def day_check(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """Before a session: only what it depends on is asked again. A new intake is made only where something changed."""
-    patient = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
+    patient = get_object_or_404(patients_seen_by(request.user), public_id=public_id)
     check_can_start_intake(patient, by=request.user)
     previous = latest_submitted_intake(patient)
     if previous is None:

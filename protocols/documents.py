@@ -32,7 +32,7 @@ from protocols.engine import canonical_json
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from protocols.presentation import Reader, reason_in_words
-from protocols.queries import departs, documents_of, live_open_answers
+from protocols.queries import departs, documents_of, is_plan_seen_by, live_open_answers, plans_seen_by
 from protocols.signing import signed_content
 
 KINDS = ("plan_patient", "plan_record", "plan_archive", "consent", "aftercare", "quotation", "course_schedule")
@@ -59,14 +59,14 @@ def session_dates(plan: Plan) -> list[Data]:
 def plan_pdf_visible(user: User, document: Document) -> bool:
     """Whoever may read plans may read their PDFs, for patients of their own sites."""
     needed = Permission.PLAN_EXISTS if document.kind in WITHOUT_CONTENT else Permission.PLAN_READ
-    plans = Plan.objects.filter(patient__site_id__in=user.site_ids, public_id=document.subject_id)
+    plans = Plan.objects.filter(plans_seen_by(user), public_id=document.subject_id)
     return user.may(needed) and plans.exists()
 
 
 def request_plan_pdf(*, plan: Plan, by: User, kind: str = "plan_patient") -> Document:
     """One of the plan's PDFs: those for the patient in the patient's language, those for the record in the plan's."""
     needed = Permission.PLAN_EXISTS if kind in WITHOUT_CONTENT else Permission.PLAN_READ
-    if not by.may(needed) or plan.patient.site_id not in by.site_ids:
+    if not by.may(needed) or not is_plan_seen_by(plan, by):
         raise NotAllowed(_("Your role does not allow reading plans."))
     if kind not in KINDS:
         raise InvalidInput(_("There is no such document of a plan."))

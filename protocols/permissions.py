@@ -10,6 +10,7 @@ from mesoclinic.errors import DomainError, InvalidTransition, NotAllowed
 from patients.models import Patient
 from protocols.enums import FormularyStatus, PlanStatus
 from protocols.models import FormularyVersion, Plan
+from protocols.queries import is_plan_seen_by
 from protocols.transitions import may_become
 
 # ------------------------------------------------------------------ formulary
@@ -97,7 +98,7 @@ def can_amend_plan(plan: Plan, *, by: User) -> bool:
 def check_can_move_plan(plan: Plan, *, to: PlanStatus, by: User) -> None:
     """Stopping is a practitioner's decision; a course begins and ends with the sessions that are recorded."""
     needed = Permission.PLAN_WRITE if to == PlanStatus.STOPPED else Permission.SESSION_WRITE
-    if not by.may(needed) or plan.patient.site_id not in by.site_ids:
+    if not by.may(needed) or not is_plan_seen_by(plan, by):
         raise NotAllowed(_("Your role does not allow this."))
     if to not in (PlanStatus.ACTIVE, PlanStatus.COMPLETED, PlanStatus.STOPPED):
         raise InvalidTransition(_("A plan is signed, amended or discarded; its state is not set by hand."))

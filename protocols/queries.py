@@ -10,7 +10,9 @@ from decimal import Decimal
 from threading import Lock
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Q, QuerySet
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -129,10 +131,21 @@ INTAKE_TO_CHECK = "intake_to_check"  # no rule of a formulary: those have no col
 
 
 def plans_visible_to(user: User) -> QuerySet[Plan]:
-    """The plans of the patients of the person's own sites."""
-    return Plan.objects.filter(patient__site_id__in=user.site_ids).select_related(
+    """The plans of the patients of the person's own sites, and those by which visits are booked there."""
+    return Plan.objects.filter(plans_seen_by(user)).select_related(
         "patient", "patient__site", "responsible", "signed_by"
     )
+
+
+def plans_seen_by(user: User) -> Q:
+    """The condition that the user may open a plan, as far as sites decide it."""
+    elsewhere = import_string(settings.SEEN_ELSEWHERE)(user, "plan")
+    return Q(patient__site_id__in=user.site_ids) | Q(pk__in=elsewhere)
+
+
+def is_plan_seen_by(plan: Plan, user: User) -> bool:
+    """Whether the user may open this plan. Asks the database only for a patient of another site."""
+    return plan.patient.site_id in user.site_ids or Plan.objects.filter(plans_seen_by(user), pk=plan.pk).exists()
 
 
 def drafts_of(patient: Patient) -> QuerySet[Plan]:

@@ -29,7 +29,7 @@ from mesoclinic.ui.toasts import tell
 from patients.intakes import InvalidAnswers
 from patients.models import Patient
 from patients.permissions import can_start_intake
-from patients.queries import latest_submitted_intake, patients_visible_to, strip
+from patients.queries import latest_submitted_intake, patients_seen_by, strip
 from protocols import what_if
 from protocols.actions import (
     EditCannotBeSigned,
@@ -412,7 +412,7 @@ def _plan(request: ClinicRequest, public_id: UUID) -> Plan:
 @require_POST
 def plan_new(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """A plan for this patient: the draft that is open already, or a new one."""
-    patient: Patient = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
+    patient: Patient = get_object_or_404(patients_seen_by(request.user), public_id=public_id)
     draft = drafts_of(patient).first()
     if draft is None:
         try:

@@ -23,6 +23,7 @@ from mesoclinic.accounts.reauthentication import confirm_password
 from mesoclinic.audit import trail
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.numbers import shown_number
+from patients.queries import is_seen_by, remaining_record
 from protocols.actions import change_plan_status
 from protocols.enums import PlanStatus
 from protocols.models import Ingredient, Plan
@@ -115,6 +116,7 @@ def _book_picked(
 ) -> Course:
     """Book these times, which were worked out without any lock, if under the locks they are still free; or nothing."""
     wanted: list[Appointment] = []
+    person = remaining_record(plan.patient)
 
     @transaction.atomic
     def book() -> Course:
@@ -122,7 +124,7 @@ def _book_picked(
         lock_time(
             practitioner_ids=[choice.practitioner for choice in picked],
             room_ids=[choice.room for choice in picked],
-            patient_id=plan.patient_id,
+            patient_id=person.pk,
         )
         current = reread(plan)
         check_can_book(current, site=site, by=by)
@@ -144,7 +146,7 @@ def _book_picked(
                 Appointment(
                     course=course,
                     number=slot.number,
-                    patient=current.patient,
+                    patient=remaining_record(current.patient),
                     practitioner=series.people[slot.practitioner],
                     room=rooms[slot.room],
                     site=site,
@@ -227,7 +229,7 @@ def book_appointment(
             check_not_taken(
                 Appointment(
                     course=Course.objects.filter(plan=current).first(),
-                    patient=current.patient,
+                    patient=remaining_record(current.patient),
                     practitioner=practitioner,
                     room=room,
                     site=site,
@@ -257,7 +259,7 @@ def book_appointment(
         turnover = turnover_for(current, site)
         visit = Appointment(
             number=number,
-            patient=current.patient,
+            patient=remaining_record(current.patient),
             practitioner=practitioner,
             room=room,
             site=site,
@@ -272,7 +274,7 @@ def book_appointment(
     @transaction.atomic
     def book() -> Appointment:
         wanted.clear()
-        lock_time(practitioner_ids=[practitioner.pk], room_ids=[room.pk], patient_id=plan.patient_id)
+        lock_time(practitioner_ids=[practitioner.pk], room_ids=[room.pk], patient_id=remaining_record(plan.patient).pk)
         current = reread(plan)
         visit, over = wish(current)
         visit.course = _course_of(current, by=by)
@@ -321,7 +323,7 @@ def check_practitioner(practitioner: User, *, site: Site, plan: Plan) -> None:
         raise InvalidInput(
             _("%(who)s does not work at %(site)s.") % {"who": practitioner, "site": site}, field="practitioner"
         )
-    if plan.patient.site_id not in practitioner.site_ids:
+    if not is_seen_by(remaining_record(plan.patient), practitioner):
         raise InvalidInput(
             _("%(who)s does not see the patients of %(site)s.") % {"who": practitioner, "site": plan.patient.site},
             field="practitioner",

@@ -91,7 +91,7 @@ def subject_of(link: AnswerLink) -> Subject:
     page = page_of(link)
     rows = Appointment.objects.select_related("patient", "site", "practitioner", "room", "course__plan__patient")
     if page == VISIT:
-        ours = rows.filter(patient__in=records_of(remaining_record(link.patient)))
+        ours = rows.filter(patient__in=records_of(link.patient))
         visits = tuple(ours.filter(public_id=link.subject_id)) or tuple(
             ours.filter(course__public_id=link.subject_id, status=AppointmentStatus.BOOKED).order_by("starts_at")
         )
@@ -101,14 +101,14 @@ def subject_of(link: AnswerLink) -> Subject:
         session = (
             TreatmentSession.objects.filter(
                 public_id=link.subject_id,
-                appointment__patient__in=records_of(remaining_record(link.patient)),
+                appointment__patient__in=records_of(link.patient),
             )
             .select_related("appointment__site", "appointment__practitioner", "plan__formulary")
             .first()
         )
         if session is not None:
             return Subject(link=link, page=page, site=session.appointment.site, session=session)
-    whose = records_of(remaining_record(link.patient))
+    whose = records_of(link.patient)
     visits = tuple(rows.filter(public_id=link.subject_id, patient__in=whose))
     return Subject(link=link, page=page, site=visits[0].site if visits else link.patient.site, visits=visits)
 

@@ -18,7 +18,7 @@ from mesoclinic.errors import InvalidTransition
 from mesoclinic.messaging.models import UNSENT, Message, MessageState
 from patients.models import Patient
 from protocols.models import Plan
-from sessions.followup_models import Answer, FollowUp
+from sessions.followup_models import Answer, FollowUp, MailPreference
 from sessions.models import Appointment, Course, TreatmentSession
 from sessions.queries import COMING
 
@@ -34,6 +34,7 @@ def take_over(gone: Patient, *, into: Patient, by: User | None) -> None:
     moved = _give(visits, to=into)
     FollowUp.objects.filter(patient=gone).update(patient=into)
     _readdress(Message.objects.filter(person_id=gone.public_id), to=into)
+    _carry_choice(gone, into=into)
     if moved:
         trail.record("visits.taken_over", by=by, patient=into, details={"appointments": moved})
 
@@ -47,6 +48,17 @@ def hand_back(gone: Patient, *, kept: Patient, by: User | None) -> None:
     _readdress(Message.objects.filter(person_id=kept.public_id, subject_id__in=subjects), to=gone)
     if moved:
         trail.record("visits.handed_back", by=by, patient=gone, details={"appointments": moved})
+
+
+def _carry_choice(gone: Patient, *, into: Patient) -> None:
+    """Mails that the person has switched off under either record are not wanted."""
+    theirs = MailPreference.objects.filter(patient=gone).first()
+    if theirs is None:
+        return
+    choice, _made = MailPreference.objects.get_or_create(patient=into)
+    for name in ("reminders", "questions", "offers"):
+        setattr(choice, name, getattr(choice, name) and getattr(theirs, name))
+    choice.save()
 
 
 def _give(visits: QuerySet[Appointment], *, to: Patient) -> list[str]:

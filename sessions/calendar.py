@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.errors import InvalidInput
+from patients.queries import in_care
 from protocols.models import Plan
 from sessions.abilities import demands_of, lacking, prescription_keys
 from sessions.availability import Availability, availability_of, turnover_of
@@ -322,7 +323,7 @@ def read(choice: Choice, *, user: User, now: datetime) -> Read:
             amends=F("course__plan__supersedes"),
         )
     if choice.view == "agenda":
-        rows = _only(rows.filter(site=site, patient__site_id__in=user.site_ids), choice)[: 2 * AGENDA_AT_MOST]
+        rows = _only(rows.filter(site=site), choice)[: 2 * AGENDA_AT_MOST]
     page = reverse("sessions:appointment", args=[_SOMEBODY])  # once: a thousand look-ups would be most of the work
     visits, known_people, known_rooms = [], {line.pk for line in people}, {line.pk for line in rooms}
     named, may_move = user.may(Permission.PATIENT_READ), user.may(Permission.BOOKING_WRITE)
@@ -357,7 +358,7 @@ def _visit(row: dict[str, Any], *, site: Site, user: User, named: bool, may_move
     initials = f"{given[:1]}{family[:1]}".upper()
     who = (row["practitioner__title"], row["practitioner__given_name"], row["practitioner__family_name"])
     here = row["site_id"] == site.pk
-    seen = here and row["patient__site_id"] in user.site_ids
+    seen = here and row["site_id"] in user.site_ids
     return Visit(
         id=row["public_id"],
         url=page.replace(_SOMEBODY, str(row["public_id"])),
@@ -990,7 +991,7 @@ def who_fits(*, site: Site, practitioner: User, start: datetime, end: datetime, 
     minutes = (end - start).total_seconds() / 60
     plans = (
         bookable_plans_visible_to(user)
-        .filter(patient__site=site)
+        .filter(in_care("patient__"), patient__site=site)
         .select_related("patient")
         .prefetch_related("course__appointments")
         .order_by("signed_at", "pk")[:PLANS_READ]

@@ -22,7 +22,7 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.messaging.models import MessageState
 from mesoclinic.messaging.queries import failed_messages_visible_to, messages_visible_to
 from patients.models import DayCheck, Intake, IntakeStatus
-from patients.queries import day_checks_on
+from patients.queries import day_checks_on, in_care
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from sessions import inbox, mails
@@ -443,7 +443,9 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
                 )
             )
     if user.may(Permission.PLAN_SIGN):
-        drafts = Plan.objects.filter(patient__site=site, patient__site_id__in=user.site_ids, status=PlanStatus.DRAFT)
+        drafts = Plan.objects.filter(
+            in_care("patient__"), patient__site=site, patient__site_id__in=user.site_ids, status=PlanStatus.DRAFT
+        )
         total += drafts.count()
         for plan in _light(drafts)[:WAITING_AT_MOST]:
             needs.append(
@@ -463,7 +465,7 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
 def unbooked_plans(user: User) -> Any:
     """Plans in force that nothing is booked for."""
     booked = Appointment.objects.filter(course__plan=OuterRef("pk")).exclude(status__in=FREE_AGAIN)
-    return bookable_plans_visible_to(user).filter(~Exists(booked))
+    return bookable_plans_visible_to(user).filter(in_care("patient__"), ~Exists(booked))
 
 
 def _light(plans: Any) -> Any:

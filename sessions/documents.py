@@ -19,6 +19,9 @@ from mesoclinic.documents.models import Document
 from mesoclinic.errors import InvalidInput, NotAllowed
 from mesoclinic.ui import days
 from mesoclinic.ui.templatetags.ui import quantity
+from patients.models import PatientStatus
+from patients.permissions import check_in_care
+from patients.queries import in_care, is_seen_by
 from protocols.documents import mixture_data, plan_context, plan_part, prepare_prints, zone_shares
 from protocols.enums import PlanKind, PlanStatus
 from protocols.models import Plan
@@ -45,10 +48,14 @@ def pack_visible(user: User, document: Document) -> bool:
 
 def request_visit_pdf(*, appointment: Appointment, kind: str, by: User) -> Document:
     """The preparation sheet, the labels or the record of one visit."""
-    if not by.may(Permission.PLAN_READ) or appointment.patient.site_id not in by.site_ids:
+    if not by.may(Permission.PLAN_READ) or not (
+        appointment.site_id in by.site_ids or is_seen_by(appointment.patient, by)
+    ):
         raise NotAllowed(_("Your role does not allow reading plans."))
     if kind not in KINDS:
         raise InvalidInput(_("There is no such document of a visit."))
+    if kind != "session_record":  # what is prepared for an injection
+        check_in_care(appointment.patient)
     return request_document(**visit_part(appointment, kind=kind), by=by)
 
 
@@ -98,7 +105,7 @@ def _sheets(site: Site, first: date, *, what: str, by: User) -> tuple[list[Data]
     for offset in range(7 if what == "week" else 1):
         for visit in visits_on(first + timedelta(days=offset), site=site, user=by):
             plan = visit.course.plan
-            if visit.status in COMING and plan.status in LIVE_PLANS:
+            if visit.status in COMING and plan.status in LIVE_PLANS and visit.patient.status == PatientStatus.ACTIVE:
                 part = visit_part(visit, kind="preparation_sheet")
                 parts.append(part | {"mark": f"{part['context']['at']} {visit.patient.name}, {part['title']}"})
                 patients.append(visit.patient)
@@ -107,7 +114,13 @@ def _sheets(site: Site, first: date, *, what: str, by: User) -> tuple[list[Data]
 
 def _quotations(site: Site) -> tuple[list[Data], list[Any]]:
     plans = (
-        Plan.objects.filter(patient__site=site, status=PlanStatus.SIGNED, kind=PlanKind.COURSE, course__isnull=True)
+        Plan.objects.filter(
+            in_care("patient__"),
+            patient__site=site,
+            status=PlanStatus.SIGNED,
+            kind=PlanKind.COURSE,
+            course__isnull=True,
+        )
         .select_related("patient__site", "formulary", "intake", "signed_by", "responsible")
         .order_by("patient__family_name", "patient__given_name", "pk")
     )

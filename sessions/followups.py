@@ -22,6 +22,7 @@ from mesoclinic.messaging.actions import UNWANTED, cancel_messages
 from mesoclinic.messaging.models import Message
 from mesoclinic.messaging.renewal import withdraw_messages
 from patients.models import Patient
+from patients.queries import remaining_record
 from protocols.enums import PlanStatus
 from protocols.formulary.loader import load_documents
 from protocols.models import Plan
@@ -200,12 +201,13 @@ def _owe_review(plan: Plan, *, by: User | None) -> None:
 
 
 def _owe_unbooked(plan: Plan, *, why: str, by: User | None) -> None:
-    site = plan.patient.site
+    person = remaining_record(plan.patient)
+    site = person.site
     due = mails.in_hours(timezone.now() + timedelta(days=7), site)
     version = FollowUp.objects.filter(kind="unbooked", subject_id=plan.public_id).aggregate(n=Max("version"))["n"] or 0
     _make(
         "unbooked",
-        patient=plan.patient,
+        patient=person,
         site=site,
         practitioner=plan.signed_by or plan.created_by,
         subject_id=plan.public_id,

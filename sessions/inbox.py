@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Case, IntegerField, Prefetch, QuerySet, When
+from django.db.models import Case, IntegerField, Prefetch, Q, QuerySet, When
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,6 +18,7 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
+from patients.queries import in_care, is_seen_by
 from sessions import letters, mails
 from sessions.answers import NOTICED
 from sessions.followup_models import Answer, AnswerKind, AnswerOutcome, AnswerState, Urgency
@@ -75,7 +76,7 @@ class Row:
 def answers_visible_to(user: User) -> QuerySet[Answer]:
     if not user.may(Permission.MESSAGE_READ):
         return Answer.objects.none()
-    return Answer.objects.filter(patient__site_id__in=user.site_ids)
+    return Answer.objects.filter(Q(patient__site_id__in=user.site_ids) | Q(appointment__site_id__in=user.site_ids))
 
 
 def for_rows(answers: QuerySet[Answer]) -> QuerySet[Answer]:
@@ -164,7 +165,7 @@ def expected_of(answer: Answer) -> tuple[str, ...]:
 
 
 def check_can_handle(answer: Answer, *, by: User) -> None:
-    if not by.may(Permission.MESSAGE_WRITE) or answer.patient.site_id not in by.site_ids:
+    if not by.may(Permission.MESSAGE_WRITE) or not is_seen_by(answer.patient, by):
         raise NotAllowed(_("Your role does not answer patients."))
     if answer.kind == AnswerKind.REPORT and not by.may(Permission.SESSION_READ):
         raise NotAllowed(_("What a patient says of their health is answered by clinical staff."))
@@ -176,7 +177,7 @@ def check_can_handle(answer: Answer, *, by: User) -> None:
 def hand_over(*, answer: Answer, to: User, by: User) -> Answer:
     """Give it to somebody, or take it."""
     check_can_handle(answer, by=by)
-    if not to.is_active or answer.patient.site_id not in to.site_ids:
+    if not to.is_active or not is_seen_by(answer.patient, to):
         raise InvalidInput(_("%(who)s does not see this patient.") % {"who": to}, field="to")
     if answer.kind == AnswerKind.REPORT and not to.may(Permission.SESSION_READ):
         raise InvalidInput(_("%(who)s may not read what patients say of their health.") % {"who": to}, field="to")
@@ -255,7 +256,7 @@ def reply_texts(answer: Answer) -> dict[str, str]:
 
 def needs_of(*, user: User, site: Site, now: datetime, at_most: int) -> tuple[list[dict[str, str]], int]:
     """Alerts first, then what else is open, for “Needs you”; and how many there are. Two queries."""
-    waiting = answers_visible_to(user).filter(state__in=OPEN, patient__site=site)
+    waiting = answers_visible_to(user).filter(in_care("patient__"), state__in=OPEN, patient__site=site)
     rows = []
     for answer in for_rows(waiting).prefetch_related(None)[:at_most]:
         row = row_of_light(answer, user=user, now=now)

@@ -27,6 +27,7 @@ from mesoclinic.errors import NotAllowed
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.renewal import renew_messages
 from patients.models import Patient
+from patients.queries import is_seen_by
 from sessions.followup_models import KIND_LABELS, AnswerLink
 
 _SALT = b"mesoclinic.answers.1"
@@ -142,7 +143,7 @@ def revoke_links(*, patient: Patient, by: User) -> int:
 
     A mail that still waits keeps its own link, which nobody has seen: it would be of no use without.
     """
-    if not by.may(Permission.MESSAGE_WRITE) or patient.site_id not in by.site_ids:
+    if not by.may(Permission.MESSAGE_WRITE) or not is_seen_by(patient, by):
         raise NotAllowed(_("Your role does not close links of patients."))
     seen = AnswerLink.objects.filter(~Exists(_unsent()), patient=patient, revoked_at__isnull=True)
     count = seen.update(revoked_at=timezone.now())

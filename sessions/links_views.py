@@ -17,7 +17,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError
 from patients.models import Patient
-from patients.queries import patients_visible_to
+from patients.queries import patients_seen_by
 from sessions import links
 
 SHOWN = 100
@@ -26,7 +26,7 @@ SHOWN = 100
 @requires(Permission.MESSAGE_READ)
 @require_safe
 def patient_links(request: ClinicRequest, public_id: UUID) -> HttpResponse:
-    patient = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
+    patient = get_object_or_404(patients_seen_by(request.user), public_id=public_id)
     trail.record("links.viewed", by=request.user, patient=patient)
     return _page(request, patient)
 
@@ -34,7 +34,7 @@ def patient_links(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 @requires(Permission.MESSAGE_WRITE)
 @require_POST
 def patient_links_close(request: ClinicRequest, public_id: UUID) -> HttpResponse:
-    patient = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
+    patient = get_object_or_404(patients_seen_by(request.user), public_id=public_id)
     try:
         closed = links.revoke_links(patient=patient, by=request.user)
     except DomainError as refusal:

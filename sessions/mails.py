@@ -515,7 +515,9 @@ def _wording_of(purpose: str, visits: int, *, moved: bool) -> str:
 def wrong_addresses(messages: QuerySet[Message], *, at_most: int) -> list[dict[str, str]]:
     """Patients whose mail came back and whose address has not been changed since: the address needs a check."""
     returned = messages.filter(state=MessageState.BOUNCED)
-    same = Patient.objects.filter(public_id=OuterRef("person_id"), email=OuterRef("to_address"))
+    same = Patient.objects.filter(
+        public_id=OuterRef("person_id"), email=OuterRef("to_address"), status=PatientStatus.ACTIVE
+    )
     newest = returned.filter(Exists(same)).only("person_id", "person_label", "sent_at").order_by("-sent_at")
     found: dict[UUID, dict[str, str]] = {}
     for message in newest[: 10 * at_most]:

@@ -17,6 +17,7 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from patients.queries import in_care, records_of
 from protocols.models import Plan
 from sessions import followups, mails
 from sessions.actions import book_appointment, check_in_reach, check_open, check_practitioner, in_words
@@ -478,8 +479,8 @@ def waiting_for(visit: Appointment, *, user: User, now: datetime, at_most: int =
     length = (visit.ends_at - visit.starts_at).total_seconds() / 60
     plans = (
         bookable_plans_visible_to(user)
-        .filter(patient__site=site)
-        .exclude(patient=visit.patient)
+        .filter(in_care("patient__"), patient__site=site)
+        .exclude(patient__in=records_of(visit.patient))
         .select_related("patient", "formulary", "supersedes")
         .prefetch_related("course__appointments")
         .order_by("signed_at")[:WAITING_READ]

@@ -11,6 +11,8 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from patients.models import Patient
+from patients.permissions import check_in_care
+from patients.queries import is_seen_by, remaining_record
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from sessions.abilities import demands_of, in_words, lacking, serves
@@ -21,17 +23,19 @@ from sessions.wording import day_words
 IN_FORCE = (PlanStatus.SIGNED, PlanStatus.ACTIVE)
 
 
-def _check_sees(patient: Patient, by: User) -> None:
-    if patient.site_id not in by.site_ids:
+def _check_sees(patient: Patient, by: User, *, at: int | None = None) -> None:
+    """``at`` is the site of the visit: who works there sees its patients, wherever their home is."""
+    if at not in by.site_ids and not is_seen_by(patient, by):
         raise NotAllowed(_("This patient belongs to another site."))
 
 
 def check_can_book(plan: Plan, *, site: Site, by: User) -> None:
     if not by.may(Permission.BOOKING_WRITE):
         raise NotAllowed(_("Your role does not book appointments."))
-    _check_sees(plan.patient, by)
+    _check_sees(remaining_record(plan.patient), by)
     if site.pk not in by.site_ids:
         raise NotAllowed(_("You do not work at this site."))
+    check_in_care(plan.patient)
     check_in_force(plan)
 
 
@@ -75,7 +79,7 @@ def check_can_overbook(by: User) -> None:
 def check_can_cancel(appointment: Appointment, *, by: User) -> None:
     if not by.may(Permission.BOOKING_WRITE):
         raise NotAllowed(_("Your role does not cancel appointments."))
-    _check_sees(appointment.patient, by)
+    _check_sees(appointment.patient, by, at=appointment.site_id)
     if appointment.status not in before(AppointmentStatus.CANCELLED):
         raise InvalidTransition(_refused(appointment, _("cancelled")))
 
@@ -83,7 +87,8 @@ def check_can_cancel(appointment: Appointment, *, by: User) -> None:
 def check_can_move(appointment: Appointment, *, by: User) -> None:
     if not by.may(Permission.BOOKING_WRITE):
         raise NotAllowed(_("Your role does not move appointments."))
-    _check_sees(appointment.patient, by)
+    _check_sees(appointment.patient, by, at=appointment.site_id)
+    check_in_care(appointment.patient)
     if appointment.status != AppointmentStatus.BOOKED:
         raise InvalidTransition(_refused(appointment, _("moved")))
 
@@ -109,11 +114,12 @@ def check_can_set_status(
 ) -> None:
     if not by.may(Permission.BOOKING_WRITE):
         raise NotAllowed(_("Your role does not check patients in."))
-    _check_sees(appointment.patient, by)
+    _check_sees(appointment.patient, by, at=appointment.site_id)
     if appointment.status not in before(status):
         raise InvalidTransition(_refused(appointment, status.label))
     at = at or timezone.now()
     if status == AppointmentStatus.ARRIVED:
+        check_in_care(appointment.patient)
         check_its_day_has_come(appointment, at=at)
     if status == AppointmentStatus.NO_SHOW and at < appointment.starts_at:
         raise InvalidTransition(_("The appointment has not begun yet, so nobody has missed it."))
@@ -131,7 +137,8 @@ def check_its_day_has_come(appointment: Appointment, *, at: datetime) -> None:
 def check_can_record(appointment: Appointment, *, by: User, at: datetime | None = None) -> None:
     if not by.may(Permission.SESSION_WRITE):
         raise NotAllowed(_("Your role does not record sessions."))
-    _check_sees(appointment.patient, by)
+    _check_sees(appointment.patient, by, at=appointment.site_id)
+    check_in_care(appointment.patient)
     if appointment.status not in before(AppointmentStatus.DONE):
         raise InvalidTransition(_refused(appointment, AppointmentStatus.DONE.label))
     plan = appointment.course.plan

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from django.db.models import Prefetch, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from patients.models import Patient
+from patients.queries import records_of
 from protocols.enums import PlanKind
 from protocols.models import Plan
+from protocols.queries import plans_seen_by
 from sessions.abilities import demands_of, lacking, serves
 from sessions.availability import Turnover, availability_of, turnover_of
 from sessions.models import (
@@ -47,21 +50,37 @@ class SessionDate(TypedDict):
 def appointments_visible_to(user: User) -> QuerySet[Appointment]:
     if not user.may(Permission.BOOKING_READ):
         return Appointment.objects.none()
-    return Appointment.objects.filter(patient__site_id__in=user.site_ids)
+    return Appointment.objects.filter(Q(patient__site_id__in=user.site_ids) | Q(site_id__in=user.site_ids))
 
 
 def courses_visible_to(user: User) -> QuerySet[Course]:
     if not user.may(Permission.BOOKING_READ):
         return Course.objects.none()
-    return Course.objects.filter(plan__patient__site_id__in=user.site_ids)
+    mine = Q(plan__patient__site_id__in=user.site_ids) | Q(plan__in=seen_elsewhere(user, "plan"))
+    return Course.objects.filter(mine)
 
 
 def bookable_plans_visible_to(user: User) -> QuerySet[Plan]:
     """Plans by which a course may be booked. Whoever books sees that the plan exists, not what is in it."""
     if not user.may(Permission.PLAN_EXISTS):
         return Plan.objects.none()
-    in_force = Plan.objects.filter(status__in=["signed", "active"], kind=PlanKind.COURSE)
-    return in_force.filter(patient__site_id__in=user.site_ids)
+    return Plan.objects.filter(plans_seen_by(user), status__in=["signed", "active"], kind=PlanKind.COURSE)
+
+
+GUEST_DAYS = 30  # so long after their last visit a patient of another site is still seen where it was
+
+
+def seen_elsewhere(user: User, what: str) -> QuerySet[Appointment, Any]:
+    """The primary keys of the patients (``what`` is "patient") or plans ("plan") with visits at the user's own sites.
+
+    Lower apps ask by ``settings.SEEN_ELSEWHERE``: a patient who changes site keeps being seen where the visits are.
+    """
+    live = Appointment.objects.filter(
+        site__in=user.site_ids,
+        starts_at__gte=timezone.now() - timedelta(days=GUEST_DAYS),
+        status__in=(*COMING, AppointmentStatus.DONE),
+    )
+    return live.order_by().values("course__plan_id" if what == "plan" else "patient_id")
 
 
 # ------------------------------------------------------------------ resources of a site
@@ -151,7 +170,7 @@ def calendar_for(
         colleagues={key: Agenda(hours=hours[key], booked=Booked(by_person[key])) for key in others},
         closures=frozenset(known.closed),
         practitioner=Booked(by_person[practitioner.pk]),
-        patient=Booked(taken.filter(patient_id=plan.patient_id).values_list("starts_at", "ends_at")),
+        patient=Booked(taken.filter(patient__in=records_of(plan.patient)).values_list("starts_at", "ends_at")),
         rooms={key: Booked(spans) for key, spans in by_room.items()},
         not_before=since,
     )

@@ -81,7 +81,7 @@ def _prints_of(row: Model) -> QuerySet[Document]:
     """The PDFs that show something of this row. A pack shows the people of its day and is made for that day."""
     documents = Document.objects.all()
     if isinstance(row, Patient):
-        return documents.filter(person_id__in=records_of(remaining_record(row)).values("public_id"))
+        return documents.filter(person_id__in=records_of(row).values("public_id"))
     if isinstance(row, Site):
         of_visits = Appointment.objects.filter(site=row)
         return documents.filter(

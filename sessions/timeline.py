@@ -21,7 +21,7 @@ from mesoclinic.numbers import shown_number
 from mesoclinic.ui.days import written
 from patients.models import Intake, IntakeStatus, Patient
 from patients.permissions import can_start_intake
-from patients.queries import patients_visible_to
+from patients.queries import patients_seen_by
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from protocols.permissions import can_draft_plan
@@ -102,7 +102,7 @@ def read(patient: Patient, *, user: User) -> Record:
             visit for visit in record.visits if visit.course.plan_id in older and visit.status in COMING
         ]
     if patient.holds_merged_records:
-        merged = patients_visible_to(user).filter(merged_into=patient).order_by("number")
+        merged = patients_seen_by(user).filter(merged_into=patient).order_by("number")
         record.merged = [(other.display_number, read(other, user=user)) for other in merged]
     return record
 

@@ -24,7 +24,7 @@ from mesoclinic.errors import DomainError
 from mesoclinic.messaging.queries import messages_about
 from mesoclinic.ui.toasts import tell
 from patients.models import DayCheck
-from patients.queries import day_checks_on, patients_visible_to, strip
+from patients.queries import day_checks_on, patients_seen_by, strip
 from protocols.models import Plan
 from sessions import day as days
 from sessions import timeline
@@ -113,7 +113,7 @@ def _day(request: ClinicRequest, day: date | None) -> HttpResponse:
 @requires(Permission.PATIENT_READ)
 @require_safe
 def patient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
-    shown = get_object_or_404(patients_visible_to(request.user), public_id=public_id)
+    shown = get_object_or_404(patients_seen_by(request.user), public_id=public_id)
     now = timezone.now()
     record = timeline.read(shown, user=request.user)
     kind = request.GET.get("t", "")
