@@ -21,11 +21,12 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.messaging.models import MessageState
 from mesoclinic.messaging.queries import failed_messages_visible_to, messages_visible_to
-from patients.models import DayCheck, Intake, IntakeStatus
+from patients.models import DayCheck, Intake, IntakeStatus, PatientStatus
 from patients.queries import day_checks_on, in_care
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from sessions import inbox, mails
+from sessions.leaving import Away, people_away
 from sessions.models import Appointment, AppointmentStatus, Room
 from sessions.queries import (
     COMING,
@@ -90,6 +91,7 @@ class Need:
     text: str
     url: str
     label: str
+    post: bool = False  # the button changes something at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +223,9 @@ def _states(visit: Appointment, intake_on: date | None, *, user: User, now: date
         states.append(State(kind="quiet", text=_("Booked")))
     if visit.overbooked and visit.status != AppointmentStatus.CANCELLED:
         states.append(State(kind="warn", text=overbooked_words(visit)))
-    if visit.status in COMING:
+    if visit.status in COMING and visit.patient.status != PatientStatus.ACTIVE:
+        states.append(State(kind="danger", text=visit.patient.get_status_display()))
+    elif visit.status in COMING:
         if user.may(Permission.INTAKE_READ):
             states.append(_intake_state(intake_on, day))
         if not (visit.patient.email and visit.patient.contact_allowed):
@@ -249,7 +253,7 @@ def _asked_states(visit: Appointment, asked: DayCheck | None) -> list[State]:
 
 def ask_url(visit: Appointment, *, user: User, now: datetime, back: str) -> str:
     """Where “anything changed?” is asked before this visit, to come back; empty on another day or for who may not."""
-    waits = visit.status in COMING
+    waits = visit.status in COMING and visit.patient.status == PatientStatus.ACTIVE
     tz = visit.site.tz
     if not (waits and visit.starts_at.astimezone(tz).date() == now.astimezone(tz).date()):
         return ""
@@ -262,6 +266,8 @@ def _action(visit: Appointment, *, user: User, now: datetime, day: date, today: 
     page = reverse("sessions:appointment", args=[visit.public_id])
     record = reverse("sessions:session_record", args=[visit.public_id])
     may_record = user.may(Permission.SESSION_WRITE)
+    if visit.patient.status != PatientStatus.ACTIVE:
+        return Action(label=_("Open"), url=page)
     if visit.status == AppointmentStatus.ARRIVED and may_record:
         return Action(label=_("Record session"), url=record, primary=True)
     if visit.status == AppointmentStatus.BOOKED and day == today and user.may(Permission.BOOKING_WRITE):
@@ -380,6 +386,9 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
     """What somebody has to do, the most pressing first, and how many there are in all."""
     needs: list[Need] = []
     total = 0
+    if user.may(Permission.BOOKING_WRITE):
+        away, total = people_away(user=user, site=site, at_most=WAITING_AT_MOST)
+        needs += [_need_of_away(entry, site=site) for entry in away]
     if user.may(Permission.MESSAGE_READ):
         answers, count = inbox.needs_of(user=user, site=site, now=timezone.now(), at_most=WAITING_AT_MOST)
         needs += [Need(**row) for row in answers]
@@ -460,6 +469,23 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
                 )
             )
     return needs, total
+
+
+def _need_of_away(entry: Away, *, site: Site) -> Need:
+    words = ngettext(
+        "%(name)s: %(n)s visit is still booked, on %(day)s",
+        "%(name)s: %(n)s visits are still booked, the first on %(day)s",
+        entry.visits,
+    )
+    return Need(
+        kind="red",
+        icon="cal",
+        title=entry.patient.get_status_display(),
+        text=words % {"name": entry.patient.name, "n": entry.visits, "day": short_day(entry.first.astimezone(site.tz))},
+        url=reverse("sessions:visits_cancel", args=[entry.patient.public_id]),
+        label=ngettext("Cancel the visit", "Cancel all", entry.visits),
+        post=True,
+    )
 
 
 def unbooked_plans(user: User) -> Any:

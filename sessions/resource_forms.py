@@ -8,6 +8,7 @@ from datetime import date, time
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
@@ -54,6 +55,24 @@ class Row:
     @property
     def wrong(self) -> list[forms.BoundField]:
         return [field for block in self.blocks for field in block if field.errors]
+
+
+class ContactForm(forms.Form):
+    """What a site is called and how it is reached; it stands in mails, calendars and on paper."""
+
+    name = forms.CharField(label=_("Name"), max_length=80)
+    street = forms.CharField(label=_("Street"), max_length=160)
+    city = forms.CharField(label=_("Postcode and city"), max_length=120)
+    phone = forms.CharField(label=_("Phone"), max_length=40, widget=forms.TextInput(attrs={"type": "tel"}))
+    email = forms.EmailField(label=_("E-mail"), required=False, help_text=_("Who answers invitations; may be empty."))
+    language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
+    time_zone = forms.CharField(
+        label=_("Time zone"), max_length=64, help_text=_("Like Europe/Paris. It cannot change while visits are booked.")
+    )
+
+
+class ClinicForm(forms.Form):
+    name = forms.CharField(label=_("Name of the clinic"), max_length=120)
 
 
 class HoursForm(forms.Form):

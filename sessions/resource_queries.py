@@ -142,6 +142,7 @@ def _why_not(*, site: Site, user: User, now: datetime, person: User | None) -> d
     if not visits:
         return {}
     people = User.objects.in_bulk({visit.practitioner_id for visit in visits})
+    staff = set(site.staff.filter(pk__in=people).values_list("pk", flat=True))
     rooms = Room.objects.in_bulk({visit.room_id for visit in visits})
     known = availability_of(site, people=people, since=now.astimezone(site.tz).date())
     every = [ability.code for ability in abilities()]
@@ -153,8 +154,11 @@ def _why_not(*, site: Site, user: User, now: datetime, person: User | None) -> d
         asked = plans.get(visit.plan_id, frozenset())
         who, room = people[visit.practitioner_id], rooms[visit.room_id]
         turnover = Turnover(prepare=visit.prepare_minutes, cleanup=visit.cleanup_minutes)
-        obstacle = known.obstacle(visit.starts_at, visit.ends_at, person=who.pk, turnover=turnover)
-        if obstacle:
+        gone = _left(who, site, works_here=visit.practitioner_id in staff)
+        obstacle = None if gone else known.obstacle(visit.starts_at, visit.ends_at, person=who.pk, turnover=turnover)
+        if gone:
+            why = gone
+        elif obstacle:
             why = not_open(obstacle, starts_at=visit.starts_at, ends_at=visit.ends_at, who=who, site=site)
         elif not room.is_active:
             why = _("%(room)s is not in use.") % {"room": room}
@@ -170,6 +174,18 @@ def _why_not(*, site: Site, user: User, now: datetime, person: User | None) -> d
             continue
         found[visit.pk] = why
     return found
+
+
+def _left(who: User, site: Site, *, works_here: bool) -> str:
+    """Why somebody takes no visits at the site any more; empty where they do."""
+    names = {"who": who, "site": site}
+    if not who.is_active:
+        return _("%(who)s no longer works here.") % names
+    if not works_here:
+        return _("%(who)s no longer works at %(site)s.") % names
+    if not who.may(Permission.SESSION_WRITE):
+        return _("%(who)s no longer treats: the role does not record sessions.") % names
+    return ""
 
 
 def _demands(plan_ids: Collection[int]) -> dict[int, frozenset[str]]:

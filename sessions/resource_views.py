@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from mesoclinic.accounts.access import Permission, requires
+from mesoclinic.accounts.actions import SITE_FIELDS, rename_clinic, update_site
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
@@ -31,7 +32,9 @@ from sessions.abilities import abilities, usual_codes
 from sessions.resource_forms import (
     AbilitiesForm,
     AbsenceForm,
+    ClinicForm,
     ClosureForm,
+    ContactForm,
     DaysForm,
     HolidaysForm,
     HoursForm,
@@ -95,8 +98,21 @@ def misfit_list(request: ClinicRequest) -> HttpResponse:
 
 
 @requires(Permission.RESOURCES_WRITE)
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def site_list(request: ClinicRequest) -> HttpResponse:
+    """The sites with what is open there, and the name of the clinic."""
+    clinic = request.clinic
+    form = ClinicForm(
+        request.POST if request.method == "POST" else None, initial={"name": clinic.name if clinic else ""}
+    )
+    if request.method == "POST" and clinic is not None:
+
+        def rename() -> str:
+            rename_clinic(clinic=clinic, name=form.cleaned_data["name"], by=request.user)
+            return _("Saved. Mails that wait say so already; prints are made anew when you ask for them.")
+
+        if answer := _send(request, form, rename, back=reverse("resources:sites")):
+            return answer
     rows = []
     for site in sites_managed_by(request.user).prefetch_related("rooms"):
         today = timezone.now().astimezone(site.tz).date()
@@ -109,7 +125,7 @@ def site_list(request: ClinicRequest) -> HttpResponse:
                 "closure": coming[0] if coming else None,
             }
         )
-    return render(request, "sessions/site_list.html", {"rows": rows})
+    return render(request, "sessions/site_list.html", {"rows": rows, "form": form}, status=400 if form.errors else 200)
 
 
 @requires(Permission.RESOURCES_WRITE)
@@ -149,6 +165,9 @@ def _site_forms(request: ClinicRequest, site: Site, what: str) -> Forms:
     for row in TechniqueMinutes.objects.filter(site=site):
         minutes |= {f"prepare-{row.technique}": row.prepare_minutes, f"cleanup-{row.technique}": row.cleanup_minutes}
     return {
+        "contact": ContactForm(
+            given("contact"), prefix="contact", initial={name: getattr(site, name) for name in SITE_FIELDS}
+        ),
         "hours": HoursForm(given("hours"), prefix="hours", blocks=opening_blocks(site)),
         "holidays": HolidaysForm(
             given("holidays"), prefix="holidays", initial={"country": rules.country, "region": rules.region}
@@ -165,6 +184,10 @@ def _site_forms(request: ClinicRequest, site: Site, what: str) -> Forms:
 
 def _change_site(request: ClinicRequest, site: Site, forms: Forms, what: str) -> HttpResponse | None:
     by, page = request.user, reverse("resources:site", args=[site.public_id])
+
+    def contact() -> str:
+        update_site(site=site, changes=forms["contact"].cleaned_data, by=by)
+        return _("Saved. Mails that wait say so already; prints are made anew when you ask for them.")
 
     def hours() -> str:
         actions.set_opening_hours(site=site, blocks=forms["hours"].blocks(), by=by)
@@ -192,6 +215,7 @@ def _change_site(request: ClinicRequest, site: Site, forms: Forms, what: str) ->
         return _("%(room)s is added.") % {"room": added}
 
     changes: dict[str, Callable[[], str]] = {
+        "contact": contact,
         "hours": hours,
         "holidays": holidays,
         "minutes": minutes,

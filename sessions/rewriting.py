@@ -26,6 +26,7 @@ from sessions.followups import advice_for
 from sessions.mails import Desk, Letter, sources_of, write_letter
 from sessions.models import Appointment, TreatmentSession
 
+_FROM_HOME = ("unbooked",)  # about no visit: they name the patient's own site
 _ADVICE = {"prepare": True, "aftercare": False}  # kinds with advice of the formulary; whether it is for before
 
 
@@ -72,16 +73,26 @@ def _read(messages: Sequence[Message], *, visits: bool) -> _Rows:
         "patient", "site", "practitioner", "room", "course"
     )
     return _Rows(
-        people={patient.public_id: remaining_record(patient) for patient in named.select_related("merged_into")},
+        people={
+            patient.public_id: remaining_record(patient)
+            for patient in named.select_related("site", "merged_into__site")
+        },
         sites=Site.objects.in_bulk({recipe["site"] for recipe in recipes}),
         staff=User.objects.in_bulk({recipe["practitioner"] for recipe in recipes}),
         visits={visit.pk: visit for visit in booked},
     )
 
 
+def _site(message: Message, rows: _Rows) -> Site | None:
+    """The site that the letter names: that of its visit, or the patient's own where it is about none."""
+    if message.purpose in _FROM_HOME and message.person_id in rows.people:
+        return rows.people[message.person_id].site
+    return rows.sites.get(message.recipe["site"])
+
+
 def _is_stale(message: Message, rows: _Rows, desk: Desk) -> bool:
     recipe = message.recipe
-    patient, site = rows.people.get(message.person_id), rows.sites.get(recipe["site"])
+    patient, site = rows.people.get(message.person_id), _site(message, rows)
     practitioner = rows.staff.get(recipe["practitioner"])
     if patient is None or site is None or practitioner is None:
         return False
@@ -90,7 +101,7 @@ def _is_stale(message: Message, rows: _Rows, desk: Desk) -> bool:
 
 def _letter(message: Message, rows: _Rows, plans: Mapping[UUID, Plan]) -> Letter | None:
     recipe: dict[str, Any] = message.recipe
-    patient, site = rows.people.get(message.person_id), rows.sites.get(recipe["site"])
+    patient, site = rows.people.get(message.person_id), _site(message, rows)
     practitioner = rows.staff.get(recipe["practitioner"])
     visits = [rows.visits[pk] for pk in recipe["visits"] if pk in rows.visits]
     if patient is None or site is None or practitioner is None or len(visits) < len(recipe["visits"]):

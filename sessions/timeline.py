@@ -19,7 +19,7 @@ from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.queries import messages_about
 from mesoclinic.numbers import shown_number
 from mesoclinic.ui.days import written
-from patients.models import Intake, IntakeStatus, Patient
+from patients.models import Intake, IntakeStatus, Patient, PatientStatus
 from patients.permissions import can_start_intake
 from patients.queries import patients_seen_by
 from protocols.enums import PlanStatus
@@ -87,23 +87,23 @@ def read(patient: Patient, *, user: User) -> Record:
         messages=_messages(patient, user),
         documents=_documents(patient, user),
     )
-    record.draft = next((plan for plan in record.plans if plan.status == PlanStatus.DRAFT), None)
-    record.in_force = next((plan for plan in record.plans if plan.status in IN_FORCE), None)
-    record.shown = _shown(record.plans)
-    if record.shown is not None:
-        record.booked = {
-            visit.number: visit
-            for visit in record.visits
-            if visit.course.plan_id == record.shown.pk and visit.status not in FREE_AGAIN
-        }
-    if record.in_force is not None:
-        older = set(versions_before(record.in_force.pk, {plan.pk: plan.supersedes_id for plan in record.plans}))
-        record.left_behind = [
-            visit for visit in record.visits if visit.course.plan_id in older and visit.status in COMING
-        ]
     if patient.holds_merged_records:
         merged = patients_seen_by(user).filter(merged_into=patient).order_by("number")
         record.merged = [(other.display_number, read(other, user=user)) for other in merged]
+    plans = record.plans + [plan for _number, other in record.merged for plan in other.plans]
+    visits = record.visits + [visit for _number, other in record.merged for visit in other.visits]
+    record.draft = next((plan for plan in record.plans if plan.status == PlanStatus.DRAFT), None)
+    record.in_force = next((plan for plan in plans if plan.status in IN_FORCE), None)
+    record.shown = _shown(plans)
+    if record.shown is not None:
+        record.booked = {
+            visit.number: visit
+            for visit in visits
+            if visit.course.plan_id == record.shown.pk and visit.status not in FREE_AGAIN
+        }
+    if record.in_force is not None:
+        older = set(versions_before(record.in_force.pk, {plan.pk: plan.supersedes_id for plan in plans}))
+        record.left_behind = [visit for visit in visits if visit.course.plan_id in older and visit.status in COMING]
     return record
 
 
@@ -318,17 +318,22 @@ def _message_events(messages: Iterable[Message], *, now: datetime) -> Iterable[E
         )
 
 
+_DOCUMENT_CHIPS = {DocumentState.READY: "ok", DocumentState.FAILED: "danger"}
+
+
 def _document_events(documents: Iterable[Document]) -> Iterable[Event]:
     for document in documents:
         ready = document.state == DocumentState.READY
+        outdated = ready and document.outdated_at is not None
         yield Event(
             kind="documents",
             at=document.created_at,
             icon="file",
             title=document.title,
             url=reverse("documents:file" if ready else "documents:status", args=[document.public_id]),
-            chip=document.get_state_display(),
-            chip_kind="ok" if ready else "danger" if document.state == DocumentState.FAILED else "info",
+            text=_("Made before something that it shows has changed. Print it anew.") if outdated else "",
+            chip=_("Outdated") if outdated else document.get_state_display(),
+            chip_kind="warn" if outdated else _DOCUMENT_CHIPS.get(DocumentState(document.state), "info"),
         )
 
 
@@ -367,6 +372,8 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
         kept = patient.merged_into
         page = reverse("sessions:patient", args=[kept.public_id])
         return [Step(label=_("Go on with %(number)s") % {"number": kept.display_number}, url=page, icon="right")]
+    if patient.status != PatientStatus.ACTIVE:
+        return []
     steps: list[Step] = []
     today = now.astimezone(patient.site.tz).date()
     visit = next(
@@ -462,6 +469,13 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
     if may_plan and record.in_force is not None:
         steps.append(replace(new_plan, optional=True))
     return steps
+
+
+def visits_to_cancel(record: Record, *, patient: Patient) -> list[Appointment]:
+    """The visits still booked for somebody who has died or moved away, the soonest first."""
+    if patient.status in (PatientStatus.ACTIVE, PatientStatus.MERGED):
+        return []
+    return sorted((visit for visit in record.visits if visit.status in COMING), key=lambda visit: visit.starts_at)
 
 
 def next_visit(record: Record, *, now: datetime) -> Appointment | None:

@@ -29,6 +29,7 @@ urlpatterns = [
     path("calendar/feed/<uuid:public_id>/revoke/", calendar_views.calendar_feed_revoke, name="calendar_feed_revoke"),
     path("feeds/<str:secret>.ics", calendar_views.feed, name="feed"),
     path("patients/<uuid:public_id>/", views.patient, name="patient"),
+    path("patients/<uuid:public_id>/visits/cancel/", views.visits_cancel, name="visits_cancel"),
     path("plans/<uuid:public_id>/book/", views.course_book, name="course_book"),
     path("courses/<uuid:public_id>/cancel/", views.course_cancel, name="course_cancel"),
     path("courses/<uuid:public_id>/missing/", moving_views.course_missing, name="course_missing"),

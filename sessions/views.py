@@ -23,7 +23,7 @@ from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError
 from mesoclinic.messaging.queries import messages_about
 from mesoclinic.ui.toasts import tell
-from patients.models import DayCheck
+from patients.models import DayCheck, PatientStatus
 from patients.queries import day_checks_on, patients_seen_by, strip
 from protocols.models import Plan
 from sessions import day as days
@@ -36,6 +36,7 @@ from sessions.actions import (
     set_appointment_status,
 )
 from sessions.forms import DayForm, RecordForm, WishesForm
+from sessions.leaving import cancel_visits
 from sessions.mails import may_be_mailed
 from sessions.models import Appointment, AppointmentStatus, Course
 from sessions.moving import missing_numbers, waiting_for
@@ -134,9 +135,25 @@ def patient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             if record.in_force and request.user.may(Permission.PLAN_READ)
             else [],
             "mailable": may_be_mailed(shown),
+            "in_care": shown.status == PatientStatus.ACTIVE,
+            "to_cancel": timeline.visits_to_cancel(record, patient=shown),
             "today": now.astimezone(shown.site.tz).date(),
         }
         return render(request, "sessions/patient.html", context)
+
+
+@requires(Permission.BOOKING_WRITE)
+@require_POST
+def visits_cancel(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Cancel all that is booked for somebody who has died or moved away."""
+    person = get_object_or_404(patients_seen_by(request.user), public_id=public_id)
+    visits = cancel_visits(person=person, by=request.user)
+    tell(
+        request,
+        ngettext("%(n)s appointment is cancelled.", "%(n)s appointments are cancelled.", len(visits))
+        % {"n": len(visits)},
+    )
+    return redirect("sessions:patient", public_id=person.public_id)
 
 
 # ------------------------------------------------------------------ booking a course
@@ -390,6 +407,7 @@ def _appointment_page(
             "cancel_rest_url": _cancel_url(visit.course, numbers),
             "can_record": can_record(visit, by=user),
             "can_check_in": visit.status == AppointmentStatus.BOOKED
+            and visit.patient.status == PatientStatus.ACTIVE
             and visit.starts_at.astimezone(visit.site.tz).date() <= now.astimezone(visit.site.tz).date(),
             "can_miss": visit.status == AppointmentStatus.BOOKED and visit.starts_at <= now,
             "mailable": may_be_mailed(visit.patient),

@@ -17,6 +17,7 @@ from mesoclinic.accounts.middleware import SITE_KEY, ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.accounts.queries import staff_list as staff
 from mesoclinic.audit import trail
+from mesoclinic.changes import NeedsConfirmation
 from mesoclinic.errors import DomainError
 
 
@@ -54,7 +55,8 @@ def staff_new(request: ClinicRequest) -> HttpResponse:
         else:
             return _show_password(request, person, password)
     status = 400 if form.errors else 200
-    return render(request, "accounts/staff_form.html", {"form": form, "person": None}, status=status)
+    context = {"form": form, "person": None, "consequences": ()}
+    return render(request, "accounts/staff_form.html", context, status=status)
 
 
 @requires(Permission.SETTINGS_WRITE)
@@ -70,23 +72,34 @@ def staff_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         "sites": person.sites.all(),
     }
     form = PersonForm(request.POST or None, initial=initial)
+    consequences: tuple[str, ...] = ()
     if request.method == "POST" and form.is_valid():
         try:
-            actions.update_person(person=person, **form.cleaned_data, by=request.user)
+            actions.update_person(
+                person=person, **form.cleaned_data, by=request.user, confirmed="confirmed" in request.POST
+            )
+        except NeedsConfirmation as question:
+            consequences = question.consequences
         except DomainError as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
             notices.success(request, _("Saved: %(name)s.") % {"name": person.name})
             return redirect("accounts:staff")
-    status = 400 if form.errors else 200
-    return render(request, "accounts/staff_form.html", {"form": form, "person": person}, status=status)
+    status = 400 if form.errors else 422 if consequences else 200
+    context = {"form": form, "person": person, "consequences": consequences}
+    return render(request, "accounts/staff_form.html", context, status=status)
 
 
 @requires(Permission.SETTINGS_WRITE)
 @require_POST
 def staff_deactivate(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """End somebody's access; where visits are booked with them, only after these were shown."""
     person = get_object_or_404(User, public_id=public_id)
-    actions.deactivate_person(person=person, by=request.user)
+    try:
+        actions.deactivate_person(person=person, by=request.user, confirmed="confirmed" in request.POST)
+    except NeedsConfirmation as question:
+        context = {"person": person, "consequences": question.consequences}
+        return render(request, "accounts/staff_deactivate.html", context, status=422)
     notices.success(request, _("%(name)s can no longer log in.") % {"name": person.name})
     return redirect("accounts:staff")
 
