@@ -81,6 +81,10 @@ class Patient(models.Model):
     def display_number(self) -> str:
         return f"P-{self.number:05d}"
 
+    @property
+    def is_in_care(self) -> bool:
+        return self.status == PatientStatus.ACTIVE
+
     def age_on(self, day: date) -> int:
         """Age in whole years on ``day``."""
         return day.year - self.birth_date.year - ((day.month, day.day) < (self.birth_date.month, self.birth_date.day))

@@ -21,7 +21,7 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.messaging.models import MessageState
 from mesoclinic.messaging.queries import failed_messages_visible_to, messages_visible_to
-from patients.models import DayCheck, Intake, IntakeStatus, PatientStatus
+from patients.models import DayCheck, Intake, IntakeStatus
 from patients.queries import day_checks_on, in_care
 from protocols.enums import PlanStatus
 from protocols.models import Plan
@@ -223,7 +223,7 @@ def _states(visit: Appointment, intake_on: date | None, *, user: User, now: date
         states.append(State(kind="quiet", text=_("Booked")))
     if visit.overbooked and visit.status != AppointmentStatus.CANCELLED:
         states.append(State(kind="warn", text=overbooked_words(visit)))
-    if visit.status in COMING and visit.patient.status != PatientStatus.ACTIVE:
+    if visit.status in COMING and not visit.patient.is_in_care:
         states.append(State(kind="danger", text=visit.patient.get_status_display()))
     elif visit.status in COMING:
         if user.may(Permission.INTAKE_READ):
@@ -253,7 +253,7 @@ def _asked_states(visit: Appointment, asked: DayCheck | None) -> list[State]:
 
 def ask_url(visit: Appointment, *, user: User, now: datetime, back: str) -> str:
     """Where “anything changed?” is asked before this visit, to come back; empty on another day or for who may not."""
-    waits = visit.status in COMING and visit.patient.status == PatientStatus.ACTIVE
+    waits = visit.status in COMING and visit.patient.is_in_care
     tz = visit.site.tz
     if not (waits and visit.starts_at.astimezone(tz).date() == now.astimezone(tz).date()):
         return ""
@@ -266,7 +266,7 @@ def _action(visit: Appointment, *, user: User, now: datetime, day: date, today: 
     page = reverse("sessions:appointment", args=[visit.public_id])
     record = reverse("sessions:session_record", args=[visit.public_id])
     may_record = user.may(Permission.SESSION_WRITE)
-    if visit.patient.status != PatientStatus.ACTIVE:
+    if not visit.patient.is_in_care:
         return Action(label=_("Open"), url=page)
     if visit.status == AppointmentStatus.ARRIVED and may_record:
         return Action(label=_("Record session"), url=record, primary=True)

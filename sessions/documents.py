@@ -19,7 +19,6 @@ from mesoclinic.documents.models import Document
 from mesoclinic.errors import InvalidInput, NotAllowed
 from mesoclinic.ui import days
 from mesoclinic.ui.templatetags.ui import quantity
-from patients.models import PatientStatus
 from patients.permissions import check_in_care
 from patients.queries import in_care, is_seen_by
 from protocols.documents import mixture_data, plan_context, plan_part, prepare_prints, zone_shares
@@ -105,7 +104,7 @@ def _sheets(site: Site, first: date, *, what: str, by: User) -> tuple[list[Data]
     for offset in range(7 if what == "week" else 1):
         for visit in visits_on(first + timedelta(days=offset), site=site, user=by):
             plan = visit.course.plan
-            if visit.status in COMING and plan.status in LIVE_PLANS and visit.patient.status == PatientStatus.ACTIVE:
+            if visit.status in COMING and plan.status in LIVE_PLANS and visit.patient.is_in_care:
                 part = visit_part(visit, kind="preparation_sheet")
                 parts.append(part | {"mark": f"{part['context']['at']} {visit.patient.name}, {part['title']}"})
                 patients.append(visit.patient)

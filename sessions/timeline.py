@@ -372,7 +372,7 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
         kept = patient.merged_into
         page = reverse("sessions:patient", args=[kept.public_id])
         return [Step(label=_("Go on with %(number)s") % {"number": kept.display_number}, url=page, icon="right")]
-    if patient.status != PatientStatus.ACTIVE:
+    if not patient.is_in_care:
         return []
     steps: list[Step] = []
     today = now.astimezone(patient.site.tz).date()

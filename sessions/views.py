@@ -23,7 +23,7 @@ from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError
 from mesoclinic.messaging.queries import messages_about
 from mesoclinic.ui.toasts import tell
-from patients.models import DayCheck, PatientStatus
+from patients.models import DayCheck
 from patients.queries import day_checks_on, patients_seen_by, strip
 from protocols.models import Plan
 from sessions import day as days
@@ -135,7 +135,7 @@ def patient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             if record.in_force and request.user.may(Permission.PLAN_READ)
             else [],
             "mailable": may_be_mailed(shown),
-            "in_care": shown.status == PatientStatus.ACTIVE,
+            "in_care": shown.is_in_care,
             "to_cancel": timeline.visits_to_cancel(record, patient=shown),
             "today": now.astimezone(shown.site.tz).date(),
         }
@@ -407,7 +407,7 @@ def _appointment_page(
             "cancel_rest_url": _cancel_url(visit.course, numbers),
             "can_record": can_record(visit, by=user),
             "can_check_in": visit.status == AppointmentStatus.BOOKED
-            and visit.patient.status == PatientStatus.ACTIVE
+            and visit.patient.is_in_care
             and visit.starts_at.astimezone(visit.site.tz).date() <= now.astimezone(visit.site.tz).date(),
             "can_miss": visit.status == AppointmentStatus.BOOKED and visit.starts_at <= now,
             "mailable": may_be_mailed(visit.patient),
