@@ -62,7 +62,7 @@ class ChangedPatientSerializer(PatientSerializer):
     )
 
     class Meta(PatientSerializer.Meta):
-        fields = (*PatientSerializer.Meta.fields, "confirmed", "close_links")
+        fields = (*PatientSerializer.Meta.fields, "confirmed", "close_links")  # type: ignore[assignment]
 
 
 class NewPatientSerializer(PatientSerializer):

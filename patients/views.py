@@ -227,7 +227,8 @@ def patient_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     form = PatientForm(
         request.POST if request.method == "POST" else None, user=request.user, site=request.site, patient=patient
     )
-    revision, consequences = patient.revision, ()
+    revision = patient.revision
+    consequences: tuple[str, ...] = ()
     if request.method == "POST" and form.is_valid():
         try:
             update_patient(

@@ -391,10 +391,10 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
         needs += [_need_of_away(entry, site=site) for entry in away]
     if user.may(Permission.MESSAGE_READ):
         answers, count = inbox.needs_of(user=user, site=site, now=timezone.now(), at_most=WAITING_AT_MOST)
-        needs += [Need(**row) for row in answers]
+        needs += [_need_of(row) for row in answers]
         total += count
         for row in mails.wrong_addresses(messages_visible_to(user), at_most=WAITING_AT_MOST):
-            needs.append(Need(**row))
+            needs.append(_need_of(row))
             total += 1
     if user.may(Permission.MESSAGE_READ):
         failed = failed_messages_visible_to(user).defer("text", "html", "attachments")
@@ -469,6 +469,10 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
                 )
             )
     return needs, total
+
+
+def _need_of(row: Mapping[str, str]) -> Need:
+    return Need(**{name: row[name] for name in ("kind", "icon", "title", "text", "url", "label")})  # type: ignore[arg-type]
 
 
 def _need_of_away(entry: Away, *, site: Site) -> Need:

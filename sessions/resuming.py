@@ -7,6 +7,7 @@ What has no use any more by then, or what hung on a visit that has moved since, 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
@@ -170,7 +171,7 @@ def _about_a_plan(owed: FollowUp, person: Patient) -> mails.Letter | None:
     ahead = Appointment.objects.filter(patient__in=records_of(person), status__in=COMING)
     if owed.kind != "checkpoint" and ahead.exists():
         return None
-    about = {
+    about: dict[str, Any] = {
         "purpose": owed.kind,
         "subject_id": owed.subject_id,
         "version": owed.version,

@@ -85,8 +85,8 @@ def update_person(
     if person.is_active and Role.DIRECTOR not in wanted:
         _check_another_director(person)
     before = _rights(person)
-    change = {"roles": wanted, "sites": {site.pk for site in places}}
-    held = {"roles": set(before["roles"]), "sites": set(person.sites.values_list("pk", flat=True))}
+    change: dict[str, set[Any]] = {"roles": wanted, "sites": {site.pk for site in places}}
+    held: dict[str, set[Any]] = {"roles": set(before["roles"]), "sites": set(person.sites.values_list("pk", flat=True))}
     if any(held[name] - change[name] for name in change):
         check_confirmed(person, change=change, confirmed=confirmed)
     names = {"title": title, "given_name": given_name, "family_name": family_name, "language": language}
