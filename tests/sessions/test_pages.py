@@ -294,7 +294,7 @@ def queries(client, url: str) -> int:
     return counted(captured)
 
 
-TODAY_QUERIES = 36
+TODAY_QUERIES = 38
 
 
 @pytest.mark.parametrize("count", [3, 300])

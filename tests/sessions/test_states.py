@@ -185,6 +185,9 @@ def test_visits_of_the_dead_stand_on_today_and_on_the_record_until_they_are_canc
     assert "Deceased: 4 visits are still booked." in page
     assert "Cancel all 4" in page
 
+    today = client.get("/").content.decode()
+    form = today[today.index(f'action="{needs[0].url}"') :].partition("</form>")[0]
+    assert "csrfmiddlewaretoken" in form  # the button works without a script
     answer = client.post(needs[0].url)
     assert answer.status_code == 302
     assert set(course.appointments.values_list("status", flat=True)) == {"cancelled"}
