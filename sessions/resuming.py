@@ -22,7 +22,7 @@ from protocols.enums import PlanStatus
 from protocols.models import Plan
 from sessions import mails
 from sessions.followup_models import FollowUp, FollowUpState
-from sessions.followups import LINK_DAYS, NOT_WANTED, NOT_WRITTEN_TO, advice_for
+from sessions.followups import LINK_DAYS, NOT_WANTED, NOT_WRITTEN_TO, OFFERS, advice_for
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession, TreatmentSessionStatus
 from sessions.permissions import IN_FORCE
 from sessions.queries import COMING
@@ -169,7 +169,7 @@ def _about_a_plan(owed: FollowUp, person: Patient) -> mails.Letter | None:
     if plan is None:
         return None
     ahead = Appointment.objects.filter(patient__in=records_of(person), status__in=COMING)
-    if owed.kind != "checkpoint" and ahead.exists():
+    if owed.kind in OFFERS and ahead.exists():
         return None
     about: dict[str, Any] = {
         "purpose": owed.kind,
@@ -178,10 +178,11 @@ def _about_a_plan(owed: FollowUp, person: Patient) -> mails.Letter | None:
         "patient": person,
         "link_until": owed.due_at + timedelta(days=LINK_DAYS),
     }
-    if owed.kind == "unbooked":
+    if owed.kind in ("unbooked", "waiting_review"):
         if plan.status not in IN_FORCE:
             return None
-        return mails.Letter(**about, site=person.site, practitioner=plan.signed_by or plan.created_by)
+        day = owed.useful_until - timedelta(days=21) if owed.kind == "waiting_review" else None  # noon of the review
+        return mails.Letter(**about, site=person.site, practitioner=plan.signed_by or plan.created_by, day=day)
     last = (
         TreatmentSession.objects.filter(plan=plan, status=TreatmentSessionStatus.PERFORMED)
         .select_related("appointment__site", "appointment__practitioner")
