@@ -420,8 +420,8 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
                     icon="cal",
                     title=_("Visits that no longer fit"),
                     text=ngettext(
-                        "%(n)s booked visit meets a closure, an absence or other hours",
-                        "%(n)s booked visits meet a closure, an absence or other hours",
+                        "%(n)s booked visit meets a closure, an absence, other hours or somebody who has left",
+                        "%(n)s booked visits meet a closure, an absence, other hours or somebody who has left",
                         count,
                     )
                     % {"n": count},

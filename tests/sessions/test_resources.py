@@ -777,7 +777,7 @@ def test_reception_finds_the_visits_to_move_from_today(
     actions.add_absence(person=ada, first_day=day, last_day=day, kind="leave", by=dora)
 
     today = text_of(client.get(reverse("sessions:today")))
-    assert "1 booked visit meets a closure, an absence or other hours" in today and page in today
+    assert "1 booked visit meets a closure, an absence, other hours or somebody who has left" in today and page in today
     shown = text_of(client.get(page))
     assert "Teodor Brandvold" in shown and "On leave" in shown
     assert reverse("sessions:appointment_move", args=[course.appointments.get(number=1).public_id]) in shown
