@@ -348,6 +348,7 @@ def mixture_data(mixture: Any) -> Data:
                 "final_unit": line.final_unit,
                 "why": line.why,
                 "marginal_value": line.marginal_value or "",
+                "weighed": {key: line.weighed[key] for key in ("text", "gross", "needed")} if line.weighed else None,
                 "concern": line.main.concern if line.main else "",
                 "proof": " ".join(filter(None, (line.main.note, line.main.notice))) if line.main else "",
                 "served": [
