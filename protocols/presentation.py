@@ -426,7 +426,7 @@ class Reader:
             dose_unit=raw["dose_unit"],
             final=raw["final_concentration"],
             final_unit=raw["concentration_unit"],
-            why=raw["reason"],
+            why=self._why(raw),
             main=self._main(raw, served),
             served=served,
             marginal_value=raw["marginal_value"],
@@ -438,6 +438,15 @@ class Reader:
             share_percent=f"{share:.0f}",
             sources=self.contents.sources(raw["sources"]),
         )
+
+    def _why(self, raw: Mapping[str, Any]) -> str:
+        """Why it is in, and how much it adds; for whom it stands in is named."""
+        weighed = self.weighed.get(raw["ingredient"])
+        if weighed is None:
+            return str(raw["reason"])
+        if weighed["decided_by"] == "stands_in":
+            return f"{raw['reason']} {wording.adds_words(weighed)}"
+        return str(weighed["text"])
 
     def _edit_on(self, key: str, *ops: str) -> EditRow | None:
         """The last of these edits that brought this ingredient about."""
@@ -695,7 +704,11 @@ class Reader:
                     "number": number,
                     "title": self._alternative_title(out, into),
                     "value": row["value"],
-                    "trades": [trade["text"] for trade in row["trades"] if trade["code"] not in ("without", "with")],
+                    "trades": [
+                        wording.trade_words(trade, self.words)
+                        for trade in row["trades"]
+                        if trade["code"] not in ("without", "with")
+                    ],
                     "loses": row["value_difference"],
                     "asked": self._asked_for(out, into),
                     "ingredients": self.names(row["ingredients"]),

@@ -492,6 +492,19 @@ _PLAIN_REASONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
+def adds_words(row: Mapping[str, Any]) -> str:
+    """How much an ingredient adds: much, some or little."""
+    return _(ADDS[row["adds"]])
+
+
+def trade_words(trade: Mapping[str, Any], words: Words) -> str:
+    """A trade of an alternative as a clinician would say it: without the figures of the ranking."""
+    if trade["code"] in ("serves_more", "serves_less"):
+        text = _("serves %(concern)s more") if trade["code"] == "serves_more" else _("serves %(concern)s less")
+        return text % {"concern": words.concern(trade["params"]["concern"])}
+    return _trade(trade, words)
+
+
 def _trade(trade: Mapping[str, Any], words: Words) -> str:
     p = trade["params"]
     texts: dict[str, Callable[[], str]] = {

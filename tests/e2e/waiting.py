@@ -71,7 +71,7 @@ def words_first(hand: Hand, draft: str, show: Path | None) -> None:
     page = hand.page
     hand.go(draft)
     line = page.locator("li.ck:not(.ck-d)").first
-    said = line.locator(".ck-adds").inner_text()
+    said = line.locator(".ck-name").inner_text()
     check(re.search(r"Adds (much|some|little)\.", said), f"the line says “{said}”")
     check(not line.locator(".ck-weighed").is_visible(), "the figures stand there before they are asked for")
     line.locator(".ck-more summary").click()
