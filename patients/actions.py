@@ -46,6 +46,7 @@ from patients.models import (
     PatientMerge,
     PatientStatus,
     SexAtBirth,
+    StatementSource,
 )
 from patients.permissions import (
     check_can_edit_intake,
@@ -62,7 +63,9 @@ from patients.queries import (
     merged_unasked,
     newest_submitted_intake,
 )
+from patients.recording import words_of_day_check, words_of_intake
 from patients.search import digits, search_key_of
+from patients.statements import record_statements
 
 _NUMBER_LOCK = 7_301  # PostgreSQL advisory lock: one registration at a time takes the next number
 OLDEST = 120  # years
@@ -451,7 +454,27 @@ def _read_list(text: str, facts: dict[str, Any]) -> list[dict[str, Any]]:
 
 @transaction.atomic
 def submit_intake(*, intake: Intake, by: User) -> Intake:
-    """Close the draft as it stands in ``intake``. What was not answered stays so; from now on nothing changes."""
+    """Close the draft as it stands in ``intake``. What was not answered stays so; from now on nothing changes.
+
+    What it says in words and no fact holds becomes statements, open until somebody settles them.
+    """
+    _close(intake, by=by)
+    _record_words(intake, by=by)
+    return intake
+
+
+def _record_words(intake: Intake, *, by: User) -> None:
+    record_statements(
+        patient=intake.patient,
+        said=words_of_intake(intake),
+        source=StatementSource.INTAKE,
+        source_id=intake.public_id,
+        at=intake.submitted_at or timezone.now(),
+        by=by,
+    )
+
+
+def _close(intake: Intake, *, by: User) -> None:
     Patient.objects.select_for_update().get(pk=intake.patient_id)  # a signature waits for it, and sees it
     check_can_edit_intake(intake, by=by)
     vocabulary = vocabulary_for(intake)
@@ -471,7 +494,6 @@ def submit_intake(*, intake: Intake, by: User) -> Intake:
         _refuse(intake)
     intake.refresh_from_db()
     trail.record("intake.submitted", by=by, target=intake, patient=intake.patient)
-    return intake
 
 
 @transaction.atomic
@@ -503,8 +525,10 @@ def confirm_unchanged(*, patient: Patient, answers: day_checks.Answers, by: User
     check_can_start_intake(patient, by=by)
     previous = _standing_intake(patient)
     _check_all_asked(patient, answers)
-    if day_checks.differs(previous, answers):
-        raise InvalidInput(_("An answer differs from the intake: keep the change, not “unchanged”."))
+    if different := day_checks.differing(previous, answers):
+        raise InvalidInput(
+            _("An answer differs from the intake: keep the change, not “unchanged”."), field=different[0]
+        )
     return _keep_day_check(patient, previous, answers, changed=False, by=by)
 
 
@@ -536,7 +560,18 @@ def record_changes(*, patient: Patient, answers: day_checks.Answers, by: User) -
     )
     intake.save(force_insert=True)
     trail.record("intake.started", by=by, target=intake, patient=patient)
-    return _keep_day_check(patient, submit_intake(intake=intake, by=by), answers, changed=True, by=by)
+    _close(intake, by=by)
+    check = _keep_day_check(patient, intake, answers, changed=True, by=by)
+    record_statements(  # ahead of the intake's: what was said now was said before the session
+        patient=patient,
+        said=words_of_day_check(answers),
+        source=StatementSource.DAY_CHECK,
+        source_id=check.public_id,
+        at=check.asked_at,
+        by=by,
+    )
+    _record_words(intake, by=by)
+    return check
 
 
 def _standing_intake(patient: Patient) -> Intake:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
-from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from django.db.models import Q, QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,8 +16,9 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
 from patients.actions import register_patient, update_patient
-from patients.models import Patient, PatientStatus
+from patients.models import NoneOfThese, Patient, PatientStatus, SettlementOutcome, Statement, StatementKind
 from patients.queries import patients_seen_by, patients_visible_to, search
+from patients.statements import only_open, person_of, settle_statement, statements_visible_to
 
 
 class OwnSiteField(serializers.SlugRelatedField[Site]):
@@ -139,3 +142,138 @@ class PatientViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
             by=request.user,
         )
         return Response(self.get_serializer(patient).data)
+
+
+# ------------------------------------------------------------------ what was said in words
+
+
+class MeaningSerializer(serializers.Serializer[Any]):
+    """One answer that words mean: of a list, or of a question."""
+
+    fact = serializers.CharField(max_length=80)
+    value = serializers.JSONField(help_text="The value’s key, or true or false for a question of yes or no")
+
+
+class SettlementSerializer(serializers.Serializer[Any]):
+    number = serializers.IntegerField(help_text="1 is the first; the highest counts")
+    outcome = serializers.ChoiceField(choices=SettlementOutcome.choices)
+    facts = MeaningSerializer(many=True)
+    reason = serializers.CharField(help_text="Coded, of “none of these”")
+    note = serializers.CharField()
+    settled_at = serializers.DateTimeField()
+    settled_by = serializers.CharField(source="settled_by.name")
+
+
+class StatementSerializer(serializers.ModelSerializer[Statement]):
+    """Something said in words that no answer holds. Open, it stops a signature and a session."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    patient = serializers.SerializerMethodField(help_text="Public id of the record that remains of the person")
+    record = serializers.UUIDField(source="patient.public_id", help_text="Public id of the record it was said under")
+    text = serializers.CharField(source="words")
+    state = serializers.ChoiceField(choices=["open", "settled"])
+    said_by = serializers.CharField(source="said_by.name", default=None, help_text="null: the patient, by link")
+    settlements = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Statement
+        fields = (
+            "id",
+            "patient",
+            "record",
+            "kind",
+            "text",
+            "about",
+            "source",
+            "source_id",
+            "said_at",
+            "said_by",
+            "state",
+            "settlements",
+        )
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.UUIDField)
+    def get_patient(self, statement: Statement) -> str:
+        return str(person_of(statement.patient).public_id)
+
+    @extend_schema_field(SettlementSerializer(many=True))
+    def get_settlements(self, statement: Statement) -> list[dict[str, Any]]:
+        rows = sorted(statement.settlements.all(), key=lambda row: row.number)
+        return list(SettlementSerializer(rows, many=True).data)
+
+
+class SettleSerializer(serializers.Serializer[Any]):
+    outcome = serializers.ChoiceField(choices=SettlementOutcome.choices)
+    facts = MeaningSerializer(many=True, required=False, help_text="With outcome “fact”: what the words mean")
+    reason = serializers.ChoiceField(
+        choices=NoneOfThese.choices, required=False, help_text="With outcome “none_of_these”"
+    )
+    note = serializers.CharField(
+        max_length=300, required=False, allow_blank=True, help_text="Needed to correct a settlement: why"
+    )
+
+
+@extend_schema_view(
+    list=extend_schema(
+        parameters=[
+            OpenApiParameter("patient", str, description="Public id of a patient: under all records of the person"),
+            OpenApiParameter("state", str, enum=["open"], description="Only what nobody has settled"),
+            OpenApiParameter("kind", str, enum=list(StatementKind.values)),
+        ]
+    )
+)
+class StatementViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Statement]):
+    serializer_class = StatementSerializer
+    queryset = Statement.objects.none()  # what the schema reads; see get_queryset
+    lookup_field = "public_id"
+    lookup_url_kwarg = "id"
+    lookup_value_regex = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    filter_backends: ClassVar[list[Any]] = []
+    http_method_names = ("get", "post", "head", "options")
+    access: ClassVar[dict[str, Permission]] = {"GET": Permission.INTAKE_READ, "POST": Permission.PLAN_SIGN}
+
+    def get_queryset(self) -> QuerySet[Statement]:
+        if not self.request.user.is_authenticated:
+            return Statement.objects.none()
+        found = statements_visible_to(self.request.user).order_by("said_at", "pk")
+        if self.action != "list":
+            return found
+        asked = self.request.query_params
+        if patient := asked.get("patient"):
+            found = found.filter(patient__in=_records_named(patient))
+        if asked.get("state") == "open":
+            found = only_open(found)
+        if (kind := asked.get("kind", "")) in StatementKind.values:
+            found = found.filter(kind=kind)
+        return found
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = super().list(request, *args, **kwargs)
+        shown = [str(row["id"]) for row in response.data["results"]]
+        trail.record("statements.listed", by=request.user, details={"shown": shown})
+        return response
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        statement = self.get_object()
+        trail.record("statement.viewed", by=request.user, target=statement, patient=statement.patient)
+        return Response(self.get_serializer(statement).data)
+
+    @extend_schema(request=SettleSerializer, responses={200: StatementSerializer})
+    @action(detail=True, methods=["post"])
+    def settle(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Say what the words mean, or that they mean none of these. A correction says why."""
+        statement = self.get_object()
+        typed = SettleSerializer(data=request.data)
+        typed.is_valid(raise_exception=True)
+        settle_statement(statement=statement, **typed.validated_data, by=request.user)
+        return Response(self.get_serializer(self.get_queryset().get(pk=statement.pk)).data)
+
+
+def _records_named(public_id: str) -> QuerySet[Patient]:
+    """The records of the person with this id; none where it is no id."""
+    try:
+        named = Patient.objects.filter(public_id=UUID(public_id))
+    except ValueError:
+        return Patient.objects.none()
+    return Patient.objects.filter(Q(pk__in=named) | Q(merged_into__in=named) | Q(merged_records__in=named)).distinct()

@@ -1,8 +1,9 @@
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
-from patients.api import PatientViewSet
+from patients.api import PatientViewSet, StatementViewSet
 
 router = SimpleRouter()
 router.register("patients", PatientViewSet, basename="api-patient")
+router.register("statements", StatementViewSet, basename="api-statement")
 urlpatterns = [path("", include(router.urls))]

@@ -11,19 +11,30 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-from patients.intakes import aged, asked_facts, days_since_answered, intake_vocabulary
+from django.utils.translation import gettext_noop
+
+from patients.intakes import aged, asked_facts, days_since_answered, intake_vocabulary, settled_over
 from patients.medicines import classes_of, entries_of, read_medicines
-from patients.models import Intake, Patient
+from patients.models import Intake, Patient, StatementKind
 from patients.vocabulary import load_vocabulary
 
 REASKED = ("pregnancy_status", "lactating", "fever_or_acute_illness")
 # About the day of the intake that stands: no answer is taken over into one of another day.
 LEFT_OUT = frozenset({"blood_test_within_7_days", "scalp_findings"})
+# “Does not know” to a question that adds to a list: what was known stays, and the sentence stays open beside it.
+UNKNOWN_SENTENCES = {
+    "new_medicines": (StatementKind.MEDICINE, gettext_noop("Does not know whether there is a new medicine.")),
+    "new_illness": (StatementKind.ILLNESS, gettext_noop("Does not know whether there is a new illness or operation.")),
+    "new_allergy": (StatementKind.ALLERGY, gettext_noop("Does not know whether there is a new allergy.")),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """``facts`` holds what was asked again; each of the others is None until asked, and empty for “nothing new”."""
+    """``facts`` holds what was asked again; each of the others is None until asked, and empty for “nothing new”.
+
+    ``unknown`` names those of the others to which the person answered “does not know”; ``note`` is free.
+    """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     new_medicines: str | None = None  # a line each
@@ -31,12 +42,15 @@ class Answers:
     new_illness: str | None = None
     new_allergies: tuple[str, ...] = ()
     new_allergy: str | None = None
+    unknown: tuple[str, ...] = ()
+    note: str = ""
 
 
 def as_json(answers: Answers) -> dict[str, Any]:
     found = asdict(answers)
     found["facts"] = dict(answers.facts)
-    found["new_conditions"], found["new_allergies"] = list(answers.new_conditions), list(answers.new_allergies)
+    for name in ("new_conditions", "new_allergies", "unknown"):
+        found[name] = list(found[name])
     return found
 
 
@@ -49,24 +63,30 @@ def unanswered(patient: Patient, answers: Answers) -> list[str]:
     """What was not asked: the facts that apply to the patient, and each of “anything new?”."""
     missing = [key for key in reasked_facts(patient) if answers.facts.get(key) is None]
     return missing + [
-        name for name in ("new_medicines", "new_illness", "new_allergy") if getattr(answers, name) is None
+        name for name in UNKNOWN_SENTENCES if getattr(answers, name) is None and name not in answers.unknown
     ]
+
+
+def differing(previous: Intake, answers: Answers) -> list[str]:
+    """Return what says something else than the intake that stands and the words settled since, by its name.
+
+    No fever differs from a fever and from not knowing; where fever was not asked before, it is nothing new.
+    """
+    before = settled_over(previous, previous.facts)
+    found = [
+        key
+        for key, value in answers.facts.items()
+        if before.get(key) != value
+        and not (key == "fever_or_acute_illness" and value is False and before.get(key) is None)
+    ]
+    written = ("new_medicines", "new_illness", "new_allergy", "note")
+    found += [name for name in written if (getattr(answers, name) or "").strip()]
+    found += [name for name in ("new_conditions", "new_allergies") if getattr(answers, name)]
+    return [*found, *answers.unknown]
 
 
 def differs(previous: Intake, answers: Answers) -> bool:
-    said = [
-        key
-        for key, value in answers.facts.items()
-        if previous.facts.get(key) != value and not (key == "fever_or_acute_illness" and value is False)
-    ]
-    return bool(
-        said
-        or answers.new_conditions
-        or answers.new_allergies
-        or (answers.new_medicines or "").strip()
-        or (answers.new_illness or "").strip()
-        or (answers.new_allergy or "").strip()
-    )
+    return bool(differing(previous, answers))
 
 
 def never_answered(previous: Intake, answers: Answers) -> list[str]:
@@ -98,7 +118,7 @@ def intake_after(previous: Intake, answers: Answers, *, on: date) -> Intake:
         facts=_in_order(facts),
         concerns=previous.concerns,
         zones=previous.zones,
-        note=_joined(previous.note, answers.new_illness, on=on),
+        note=_joined(_joined(previous.note, answers.new_illness, on=on), answers.note, on=on),
         medicines=[*previous.medicines, *entries_of(named)],
         other_allergies=_joined(previous.other_allergies, answers.new_allergy),
         details=previous.details,
@@ -145,4 +165,6 @@ def _joined(before: str, added: str | None, *, on: date | None = None) -> str:
     new = (added or "").strip()
     if not new:
         return before
-    return "\n".join(part for part in (before, f"{on.isoformat()}: {new}" if on else new) if part)
+    if on:  # a line each, so that words of a day are recognised as said
+        return "\n".join(part for part in (before, *(f"{on.isoformat()}: {line}" for line in new.splitlines())) if part)
+    return "\n".join(part for part in (before, new) if part)

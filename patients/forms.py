@@ -217,6 +217,11 @@ class DayCheckForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
     )  # fmt: skip
     new_allergy = forms.CharField(label=gettext_lazy("To what, and what happened?"), required=False, max_length=500)
+    note = forms.CharField(
+        label=gettext_lazy("Anything else that was said"),
+        help_text=gettext_lazy("Kept as it is written; somebody who signs plans reads it before the next injection."),
+        required=False, max_length=1000, widget=forms.Textarea(attrs={"rows": 2}),
+    )  # fmt: skip
 
     def __init__(self, *args: Any, patient: Patient, previous: Intake, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -229,7 +234,10 @@ class DayCheckForm(forms.Form):
             if fact.type == "enum":
                 choices = [(choice.key, choice.label) for choice in fact.values]
             self.fields[f"fact-{fact.key}"] = forms.ChoiceField(
-                label=intakes.question_of(fact), choices=choices, widget=forms.RadioSelect, error_messages=said
+                label=intakes.question_of(fact),
+                choices=[*choices, (DO_NOT_KNOW, _("Does not know"))],
+                widget=forms.RadioSelect,
+                error_messages=said,
             )
         for name, question in (
             ("medicines", _("New medicines since then?")),
@@ -237,7 +245,10 @@ class DayCheckForm(forms.Form):
             ("allergy", _("A new allergy or reaction since then?")),
         ):
             self.fields[f"any_{name}"] = forms.ChoiceField(
-                label=question, choices=[(YES, _("Yes")), (NO, _("No"))], widget=forms.RadioSelect, error_messages=said
+                label=question,
+                choices=[(YES, _("Yes")), (NO, _("No")), (DO_NOT_KNOW, _("Does not know"))],
+                widget=forms.RadioSelect,
+                error_messages=said,
             )
         for name, key, label in (
             ("new_conditions", "conditions", _("Which of these?")),
@@ -269,16 +280,27 @@ class DayCheckForm(forms.Form):
         facts: dict[str, Any] = {}
         for fact in self.reasked:
             typed = data.get(f"fact-{fact.key}")
-            if typed:
+            if typed == DO_NOT_KNOW:
+                facts[fact.key] = dict(UNKNOWN)
+            elif typed:
                 facts[fact.key] = typed == YES if fact.type == "boolean" else typed
         return day_checks.Answers(
             facts=facts,
+            unknown=tuple(
+                f"new_{name}" for name in ("medicines", "illness", "allergy") if data.get(f"any_{name}") == DO_NOT_KNOW
+            ),
+            note=data.get("note", ""),
             new_medicines=data.get("new_medicines", ""),
             new_conditions=tuple(data.get("new_conditions", ())),
             new_illness=data.get("new_illness", ""),
             new_allergies=tuple(data.get("new_allergies", ())),
             new_allergy=data.get("new_allergy", ""),
         )
+
+    def field_of(self, name: str | None) -> str | None:
+        """Return the input that a refusal of ``name`` belongs beside; None where it is of no single one."""
+        fields = (name, f"fact-{name}", f"any_{(name or '').removeprefix('new_')}")
+        return next((field for field in fields if field in self.fields), None)
 
     def questions(self) -> list[dict[str, Any]]:
         """Each question with what unfolds on “yes”, and what the last intake says."""

@@ -125,8 +125,15 @@ GROUPS: dict[str, tuple[Group, ...]] = {
 
 
 def unsettled(fact: str, chosen: Iterable[str], answered: Mapping[str, Any]) -> list[Group]:
-    """The parts of a list that have neither a tick nor a “no to all”: what is in them is not known."""
+    """The parts of a list that have no tick, no “no to all” and no “don't know”: nobody answered them."""
     ticked = set(chosen)
     return [
-        group for group in GROUPS.get(fact, ()) if answered.get(group.key) != NONE and not ticked & set(group.values)
+        group
+        for group in GROUPS.get(fact, ())
+        if answered.get(group.key) not in (NONE, UNKNOWN) and not ticked & set(group.values)
     ]
+
+
+def part_label(fact: str, key: str) -> str:
+    """The label of a part of a long list; empty where there is no such part."""
+    return next((str(group.label) for group in GROUPS.get(fact, ()) if group.key == key), "")

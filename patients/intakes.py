@@ -19,7 +19,6 @@ from patients.groups import GROUPS, unsettled
 from patients.groups import NONE as GROUP_NONE
 from patients.groups import UNKNOWN as GROUP_UNKNOWN
 from patients.measures import MOST_DECIMALS, checked_measure, measure_in_words, read_number
-from patients.medicines import to_check
 from patients.models import Intake, Patient
 from patients.settled import SettledFact, settled_facts, with_settled
 from patients.steps import STEP_OF
@@ -402,13 +401,9 @@ def details_in_words(intake: Intake, fact: Fact) -> tuple[str, ...]:
         if isinstance(chosen, list) and value in chosen:
             said.append(f"{short_label(fact.label_of(value))}: {text}")
     if fact.key == "medications":
-        checking = set(to_check(intake.medicines))
-        said += [
-            _("%(medicine)s (to check)") % {"medicine": entry["text"]} if entry["text"] in checking else entry["text"]
-            for entry in intake.medicines
-        ]
+        said += [entry["text"] for entry in intake.medicines]
     if fact.key == "allergies" and intake.other_allergies:
-        said.append(_("Other: %(text)s (to check)") % {"text": intake.other_allergies})
+        said.append(_("In words: %(text)s") % {"text": intake.other_allergies})
     return tuple(said)
 
 
@@ -441,7 +436,6 @@ class ToReview:
     matters: tuple[Line, ...]
     not_known: tuple[Line, ...]
     unanswered: tuple[Line, ...]
-    to_check: tuple[str, ...]  # kept as typed, nothing was made of it
 
 
 def to_review(intake: Intake, vocabulary: Vocabulary) -> ToReview:
@@ -465,7 +459,6 @@ def to_review(intake: Intake, vocabulary: Vocabulary) -> ToReview:
         unanswered=tuple(
             line for line in lines if intake.facts.get(line.fact) is None and asked[line.fact].section != "labs"
         ),
-        to_check=(*to_check(intake.medicines), *([intake.other_allergies] if intake.other_allergies else ())),
     )
 
 

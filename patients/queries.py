@@ -20,9 +20,19 @@ from django.utils.translation import gettext_lazy
 
 from mesoclinic.accounts.models import Site, User
 from patients import search as searching
-from patients.intakes import UNKNOWN, intake_vocabulary, short_label
-from patients.medicines import to_check
-from patients.models import DayCheck, Intake, IntakeReview, IntakeStatus, Patient, PatientMerge, PatientStatus
+from patients.intakes import UNKNOWN, intake_vocabulary, settled_over, short_label
+from patients.models import (
+    DayCheck,
+    Intake,
+    IntakeReview,
+    IntakeStatus,
+    Patient,
+    PatientMerge,
+    PatientStatus,
+    Statement,
+)
+from patients.settled import SettledFact
+from patients.statements import facts_of, statements_of
 from patients.texts import spoken_vocabulary
 
 
@@ -309,13 +319,20 @@ class Strip:
     chips: tuple[Chip, ...]
     merged_into: Patient | None = None
     merged_records: tuple[Patient, ...] = ()
+    said: tuple[Statement, ...] = ()  # in words, not settled
+    has_said: bool = False  # anything in words, settled or not
 
 
 def strip(patient: Patient) -> Strip:
-    """Who it is, and what must not be missed. Age is that of today where the patient is treated."""
+    """Who it is, and what must not be missed. Age is that of today where the patient is treated.
+
+    What was said in words counts as what it was settled as; what nobody settled stands there as it was said.
+    """
     intake = latest_submitted_intake(patient)
     merged = tuple(patient.merged_records.order_by("number")) if patient.holds_merged_records else ()
-    chips = allergy_chips(intake) + alert_chips(intake)
+    statements = statements_of(patient)
+    settled = facts_of(statements)
+    chips = open_chips(statements) + allergy_chips(intake, settled=settled) + alert_chips(intake, settled=settled)
     for record in merged:
         chips += _chips_of_merged(record, seen={chip.text for chip in chips})
     return Strip(
@@ -330,6 +347,8 @@ def strip(patient: Patient) -> Strip:
         chips=tuple(chips),
         merged_into=patient.merged_into,
         merged_records=merged,
+        said=tuple(row for row in statements if row.is_open),
+        has_said=bool(statements),
     )
 
 
@@ -345,9 +364,31 @@ def _chips_of_merged(record: Patient, *, seen: set[str]) -> list[Chip]:
     ]
 
 
-def allergy_chips(intake: Intake | None) -> list[Chip]:
+SAID_LENGTH = 120  # of the words in a chip
+
+
+def open_chips(statements: Iterable[Statement]) -> list[Chip]:
+    """What was said and nobody has settled, in one chip; none where everything is settled."""
+    said = "; ".join(f"“{row.words}”" for row in statements if row.is_open)
+    if not said:
+        return []
+    said = said if len(said) <= SAID_LENGTH else f"{said[: SAID_LENGTH - 1]}…"
+    return [Chip(kind="danger", text=_("Not settled: %(words)s") % {"words": said})]
+
+
+def _chip_facts(intake: Intake | None, settled: Sequence[SettledFact]) -> dict[str, Any]:
+    """The answers with what words were settled as, also where the list itself was never answered."""
+    facts = settled_over(intake, intake.facts, settled=settled) if intake else {}
+    beside: dict[str, Any] = {}
+    for row in settled:
+        if not isinstance(facts.get(row.fact), list) and isinstance(row.value, str):
+            beside.setdefault(row.fact, []).append(row.value)
+    return facts | {f"also {key}": values for key, values in beside.items()}
+
+
+def allergy_chips(intake: Intake | None, *, settled: Sequence[SettledFact] = ()) -> list[Chip]:
     """“None” only where the question was answered so; silence is shown as silence."""
-    facts: dict[str, Any] = intake.facts if intake else {}
+    facts = _chip_facts(intake, settled)
     chips = []
     history = facts.get("anaphylaxis_history")
     if isinstance(history, str) and history != "none":
@@ -355,18 +396,18 @@ def allergy_chips(intake: Intake | None) -> list[Chip]:
         chips.append(Chip(kind="danger", text=_("Life-threatening reaction, %(known)s") % {"known": known}))
     allergies, ingredients = facts.get("allergies"), facts.get("allergy_ingredients")
     named = []
-    if isinstance(allergies, list) and allergies:
+    if known := _listed(facts, "allergies"):
         fact = spoken_vocabulary().facts["allergies"]
-        named += [short_label(fact.label_of(key)) for key in allergies]
-    if isinstance(ingredients, list) and ingredients:
-        fact = intake_vocabulary(also=ingredients).facts["allergy_ingredients"]
-        named += [fact.label_of(key) for key in ingredients]
+        named += [short_label(fact.label_of(key)) for key in known]
+    if known := _listed(facts, "allergy_ingredients"):
+        fact = intake_vocabulary(also=known).facts["allergy_ingredients"]
+        named += [fact.label_of(key) for key in known]
     if named:
         chips.append(Chip(kind="danger", text=_("Allergies: %(names)s") % {"names": ", ".join(named)}))
     other = intake.other_allergies if intake else ""
     if other:
         text = other if len(other) <= 80 else f"{other[:79]}…"
-        chips.append(Chip(kind="danger", text=_("Other: %(text)s, to check") % {"text": " ".join(text.split())}))
+        chips.append(Chip(kind="danger", text=_("In words: %(text)s") % {"text": " ".join(text.split())}))
     if allergies is None:
         chips.append(Chip(kind="warn", text=_("Allergies not asked"), asks=True))
     elif allergies == UNKNOWN:
@@ -376,6 +417,12 @@ def allergy_chips(intake: Intake | None) -> list[Chip]:
     if intake is not None and ingredients is None:
         chips.append(Chip(kind="warn", text=_("Reactions to ingredients not asked"), asks=True))
     return chips
+
+
+def _listed(facts: dict[str, Any], key: str) -> list[str]:
+    """The values of a list: those answered, or those that words were settled as where nobody answered it."""
+    answered = facts.get(key)
+    return answered if isinstance(answered, list) else facts.get(f"also {key}", [])
 
 
 # What a glance at the header must tell besides allergies. What it means for a plan is the formulary's to say.
@@ -392,10 +439,10 @@ _BLEEDING = frozenset(
 )
 
 
-def alert_chips(intake: Intake | None) -> list[Chip]:
+def alert_chips(intake: Intake | None, *, settled: Sequence[SettledFact] = ()) -> list[Chip]:
     if intake is None:
         return [Chip(kind="", text=_("No intake yet"))]
-    facts, vocabulary = intake.facts, spoken_vocabulary()
+    facts, vocabulary = _chip_facts(intake, settled), spoken_vocabulary()
     chips = []
     if facts.get("pregnancy_status") in ("pregnant", "possible", "trying"):
         label = vocabulary.facts["pregnancy_status"].label_of(facts["pregnancy_status"])
@@ -405,13 +452,10 @@ def alert_chips(intake: Intake | None) -> list[Chip]:
     if facts.get("previous_mesotherapy_reaction") == "serious":
         chips.append(Chip(kind="danger", text=_("Serious reaction to such injections before")))
     for key, lead in (("medications", _("Takes: %(names)s")), ("conditions", _("Has or had: %(names)s"))):
-        values = facts.get(key)
-        if isinstance(values, list) and values:
+        if values := _listed(facts, key):
             names = ", ".join(short_label(vocabulary.facts[key].label_of(value)) for value in values)
             kind = "warn" if key == "conditions" or _BLEEDING & set(values) else ""
             chips.append(Chip(kind=kind, text=lead % {"names": names}))
-    if unread := to_check(intake.medicines):
-        chips.append(Chip(kind="warn", text=_("Medicines to check: %(names)s") % {"names": ", ".join(unread)[:160]}))
     return chips
 
 

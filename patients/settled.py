@@ -54,6 +54,11 @@ def settled_facts(patient: Patient) -> tuple[SettledFact, ...]:
     )
 
 
+def settled_since(patient: Patient, at: datetime) -> bool:
+    """Whether anything that the person said was settled, or settled otherwise, after ``at``."""
+    return Settlement.objects.filter(of_person(patient), settled_at__gt=at).exists()
+
+
 def is_settling(fact: Fact) -> bool:
     """Whether words can be settled as a value of this fact: of a list, a choice, or a yes."""
     return fact.type in ("list", "enum", "boolean")

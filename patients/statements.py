@@ -18,16 +18,16 @@ from django.db import IntegrityError, transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
 from mesoclinic.accounts.access import Permission
-from mesoclinic.accounts.models import User
+from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from patients.intakes import intake_vocabulary
 from patients.models import (
     NoneOfThese,
     Patient,
+    PatientStatus,
     Settlement,
     SettlementOutcome,
     Statement,
@@ -39,21 +39,27 @@ from patients.settled import SettledFact, is_settling, records_of_person, settle
 from patients.vocabulary import load_vocabulary
 
 __all__ = [
-    "SettledFact", "Words", "can_settle", "check_can_settle", "is_known_answer", "open_statements",
-    "open_statements_of", "record_statements", "records_of_person", "settle_statement", "settled_facts",
-    "statements_of", "statements_visible_to",
+    "SettledFact",
+    "Words",
+    "can_settle",
+    "check_can_settle",
+    "facts_of",
+    "is_known_answer",
+    "open_at",
+    "open_statements",
+    "open_statements_of",
+    "person_of",
+    "record_statements",
+    "records_of_person",
+    "settle_statement",
+    "settled_facts",
+    "statements_of",
+    "statements_visible_to",
 ]  # fmt: skip
 
 NOTE_LENGTH = 300
 MEANINGS_AT_MOST = 12
 _DATED = re.compile(r"^\d{4}-\d{2}-\d{2}: ")  # how a day check joins its words to an older note
-
-# “Does not know” to a question that adds to a list: what was known stays, and this stays open beside it.
-UNKNOWN_SENTENCES = {
-    "new_medicines": (StatementKind.MEDICINE, gettext_noop("Does not know whether there is a new medicine.")),
-    "new_illness": (StatementKind.ILLNESS, gettext_noop("Does not know whether there is a new illness or operation.")),
-    "new_allergy": (StatementKind.ALLERGY, gettext_noop("Does not know whether there is a new allergy.")),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +76,20 @@ class Words:
 
 
 def statements_visible_to(user: User) -> QuerySet[Statement]:
-    return _with_settlements(Statement.objects.filter(patient__site__in=user.site_ids).select_related("patient__site"))
+    """Those of the person's own sites, also under a record that was merged into one of theirs."""
+    theirs = Q(patient__site__in=user.site_ids) | Q(patient__merged_into__site__in=user.site_ids)
+    rows = Statement.objects.filter(theirs).select_related("patient__site", "patient__merged_into__site")
+    return _with_settlements(rows)
+
+
+def facts_of(statements: Iterable[Statement]) -> tuple[SettledFact, ...]:
+    """Return what these statements were settled as, from their settlements as they were fetched."""
+    return tuple(
+        SettledFact(fact=entry["fact"], value=entry["value"], statement=row, settlement=row.settlement)
+        for row in statements
+        if row.settlement is not None
+        for entry in row.facts
+    )
 
 
 def statements_of(patient: Patient) -> list[Statement]:
@@ -96,6 +115,13 @@ def open_statements_of(patients: Collection[Patient]) -> dict[int, list[Statemen
     return found
 
 
+def open_at(site: Site) -> QuerySet[Statement]:
+    """The open statements of the patients of a site, the longest waiting first."""
+    here = Q(patient__site=site, patient__merged_into__isnull=True) | Q(patient__merged_into__site=site)
+    rows = only_open(Statement.objects.filter(here).exclude(patient__status=PatientStatus.DECEASED))
+    return rows.select_related("patient__merged_into").order_by("said_at", "pk")
+
+
 def only_open(statements: QuerySet[Statement]) -> QuerySet[Statement]:
     """Narrow to those without a settlement that stands."""
     newest = Settlement.objects.filter(statement=OuterRef("pk")).order_by("-number").values("outcome")[:1]
@@ -105,7 +131,7 @@ def only_open(statements: QuerySet[Statement]) -> QuerySet[Statement]:
 
 
 def _with_settlements(rows: QuerySet[Statement]) -> QuerySet[Statement]:
-    return rows.select_related("said_by", "patient").prefetch_related("settlements__settled_by")
+    return rows.select_related("said_by", "patient__merged_into").prefetch_related("settlements__settled_by")
 
 
 # ------------------------------------------------------------------ saying
@@ -169,8 +195,12 @@ def _is_said_anew(before: Statement, *, source: str, source_id: UUID) -> bool:
 
 
 def fingerprint_of(kind: str, text: str, *, about: str = "") -> str:
-    """Return what the same words have in common: case, accents, signs and the day they were joined on aside."""
+    """Return what the same words have in common: case, accents, signs and the day they were joined on aside.
+
+    An illness that a day check adds stands in the note of the intake that it makes: the two are one.
+    """
     bare = fold(_DATED.sub("", text)) or text
+    kind = StatementKind.NOTE if kind == StatementKind.ILLNESS else kind
     return hashlib.sha256(f"{kind}\n{about}\n{bare}".encode()).hexdigest()
 
 
@@ -180,8 +210,13 @@ def fingerprint_of(kind: str, text: str, *, about: str = "") -> str:
 def check_can_settle(patient: Patient, *, by: User) -> None:
     if not by.may(Permission.PLAN_SIGN):
         raise NotAllowed(_("Only somebody who signs plans settles what was said."))
-    if patient.site_id not in by.site_ids:
+    if not {patient.site_id, person_of(patient).site_id} & by.site_ids:
         raise NotAllowed(_("This patient belongs to a site that is not yours."))
+
+
+def person_of(patient: Patient) -> Patient:
+    """The record that remains of the person: where theirs was merged, the other one."""
+    return patient.merged_into or patient
 
 
 def can_settle(patient: Patient, *, by: User) -> bool:

@@ -75,6 +75,7 @@ from patients.queries import (
     status_counts,
     strip,
 )
+from patients.recording import words_of_intake
 from patients.search import is_too_short
 from patients.stages import overruled_by_stage
 from patients.steps import STEP_OF, STEPS, known_step
@@ -515,6 +516,9 @@ def _answers_context(intake: Intake, vocabulary: Vocabulary) -> dict[str, Any]:
         "strip": strip(intake.patient),
         "sections": sections,
         "review": intakes.to_review(intake, vocabulary),
+        "will_be_asked": [_(said.text) if said.is_unknown else said.text for said in words_of_intake(intake)]
+        if intake.submitted_at is None
+        else [],
         "concerns": [
             {"label": vocabulary.concerns[entry["concern"]].label, "severity": entry["severity"]}
             for entry in intake.concerns
@@ -743,7 +747,7 @@ def day_check(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 keep = record_changes if change else confirm_unchanged
                 check = keep(patient=patient, answers=form.answers, by=request.user)
             except DomainError as refusal:
-                form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+                form.add_error(form.field_of(refusal.field), str(refusal))
             else:
                 return _after_day_check(request, check)
     else:

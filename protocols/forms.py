@@ -15,11 +15,14 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.numbers import TypedDecimalField, read_two_ways, typed_number
+from patients.models import NoneOfThese, SettlementOutcome, Statement
+from patients.vocabulary import Vocabulary
 from protocols.catalogue import CLASS_NAMES, GRADE_NAMES, STATUS_NAMES
 from protocols.computing import REASONING
 from protocols.engine.edits import EDIT_FIELDS
 from protocols.enums import NOTE_NEEDED, AcknowledgementReason, OpenAnswerKind, StopReason
 from protocols.presentation import Question, Reader
+from protocols.settling import Meaning, key_of, meant_by, typed_meanings
 from protocols.what_if import Change, checked_facts
 
 
@@ -128,6 +131,76 @@ def _number_in(text: str, choices: Iterable[tuple[str, str]]) -> dict[str, str]:
     if not value:
         raise ValueError(_("Write the value."))
     return {key: value}
+
+
+class SettleForm(forms.Form):
+    """What words mean: ticks and typed meanings, or none of these with its reason, or open again."""
+
+    outcome = forms.ChoiceField(
+        choices=SettlementOutcome.choices,
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Choose what it means, or “None of these”.")},
+    )
+    meaning = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+    other = forms.CharField(
+        label=_("Another medicine, illness or allergy"),
+        help_text=_("Its name, brand, ATC code or class. Several are allowed, with “;” between them."),
+        required=False,
+        max_length=300,
+        widget=forms.TextInput(attrs={"list": "meanings", "autocomplete": "off", "spellcheck": "false"}),
+    )
+    reason = forms.ChoiceField(
+        label=_("Reason"), choices=[("", _("Choose a reason…")), *NoneOfThese.choices], required=False
+    )
+    note = forms.CharField(label=_("In words"), required=False, max_length=300)
+
+    def __init__(self, *args: Any, statement: Statement, offered: list[Meaning], vocabulary: Vocabulary, **kwargs: Any):
+        initial = {"outcome": statement.outcome or (SettlementOutcome.FACT if offered else None)}
+        initial |= {"meaning": [key_of(row["fact"], row["value"]) for row in statement.facts]}
+        initial |= {"reason": statement.reason if statement.outcome == SettlementOutcome.NONE_OF_THESE else ""}
+        super().__init__(*args, initial=initial, **kwargs)
+        self.statement, self.offered, self.vocabulary = statement, offered, vocabulary
+        self.fields["meaning"].choices = [(row.key, row.label) for row in offered]  # type: ignore[attr-defined]
+        if statement.settlement is not None:
+            self.fields["note"].label = _("Why it is settled otherwise")
+        self.chosen: list[Meaning] = []
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        ticked = set(data.get("meaning") or ())
+        self.chosen = [row for row in self.offered if row.key in ticked]
+        typed, unread = typed_meanings(data.get("other", ""), vocabulary=self.vocabulary)
+        self.chosen += [row for row in typed if row.key not in ticked]
+        if data.get("outcome") != SettlementOutcome.FACT:
+            if typed or unread:
+                self.add_error("other", _("A meaning is written, and another answer is chosen. Keep one."))
+            self.chosen = []
+        for text in unread if data.get("outcome") == SettlementOutcome.FACT else ():
+            near = [row for row in meant_by(text, vocabulary=self.vocabulary) if row not in self.offered]
+            self.offered += near
+            said = (
+                _("“%(text)s” may mean what is now offered above. Tick what it means.")
+                if near
+                else _("“%(text)s” is not known. Choose it from the list of answers.")
+            )
+            self.add_error("other", said % {"text": text})
+        return data
+
+    @property
+    def settlement(self) -> dict[str, Any]:
+        """What the action takes."""
+        data = self.cleaned_data
+        return {
+            "outcome": data["outcome"],
+            "facts": [{"fact": row.fact, "value": row.value} for row in self.chosen],
+            "reason": data["reason"] if data["outcome"] == SettlementOutcome.NONE_OF_THESE else "",
+            "note": data["note"],
+        }
+
+    def field_of(self, name: str | None) -> str | None:
+        """Return the input that a refusal of ``name`` belongs beside."""
+        name = "other" if name == "facts" else name
+        return name if name in self.fields else None
 
 
 class WhatIfForm(forms.Form):

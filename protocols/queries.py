@@ -20,9 +20,9 @@ from mesoclinic.accounts.models import User
 from mesoclinic.errors import DomainError
 from patients.confirming import answers_to_confirm
 from patients.intakes import question_of, short_label
-from patients.medicines import to_check
 from patients.models import Intake, Patient, PatientStatus
 from patients.queries import records_of
+from patients.statements import open_statements
 from protocols import standing
 from protocols.engine import ENGINE_VERSION, Formulary, build_formulary, canonical_json
 from protocols.enums import EDIT_NOTE_NEEDED, EditReason, FormularyStatus, OpenAnswerKind, PlanStatus
@@ -190,24 +190,16 @@ def unacknowledged_rules(plan: Plan) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class IntakeCheck:
-    """Something that was typed in the intake and that no rule understands. ``rule`` names it among the cautions."""
+    """Something of the intake that no rule understands. ``rule`` names it among the cautions."""
 
     rule: str
     message: str
 
 
 def intake_checks(plan: Plan) -> list[IntakeCheck]:
-    """What a practitioner has to read and settle in words: it counts neither as a yes nor as a no."""
+    """What a practitioner has to confirm in words. What was said in words is settled instead, as statements."""
     intake = plan.intake
-    messages = [
-        _("The intake names a medicine that was not understood: “%(text)s”. Find out what it is.") % {"text": text}
-        for text in to_check(intake.medicines)
-    ]
-    if intake.other_allergies.strip():
-        messages.append(
-            _("The intake names an allergy in the person's own words: “%(text)s”. Check every ingredient against it.")
-            % {"text": intake.other_allergies.strip()}
-        )
+    messages = []
     if unconfirmed := answers_to_confirm(intake):
         names = ", ".join(short_label(question_of(fact)) for fact in unconfirmed)
         messages.append(
@@ -269,6 +261,15 @@ def obstacles_to_signing(plan: Plan) -> list[str]:
         found.append(_("This patient is no longer in the clinic's care."))
     if other := plan_in_force(plan.patient, besides=plan.supersedes_id):
         found.append(in_force_sentence(other))
+    if said := len(open_statements(plan.patient)):
+        found.append(
+            ngettext(
+                "%(n)d thing that was said in words is not settled: say what it means.",
+                "%(n)d things that were said in words are not settled: say what they mean.",
+                said,
+            )
+            % {"n": said}
+        )
     if result["status"] == "incomplete":
         found.append(_("Answers are missing: there is no proposal yet."))
     elif result["status"] == "blocked":

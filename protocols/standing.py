@@ -15,6 +15,7 @@ from mesoclinic.ui import days
 from patients.intakes import ASKED_AFRESH, answered_never, case_of, days_since_answered
 from patients.models import Intake, Patient
 from patients.queries import MERGED_UNASKED, latest_submitted_intake, merged_unasked
+from patients.settled import settled_since
 from protocols.engine import CaseError, Formulary, canonical_json, parse_case
 from protocols.enums import OpenAnswerKind
 from protocols.models import Plan
@@ -67,7 +68,11 @@ def obstacles(plan: Plan, *, formulary: Formulary, documents: Mapping[str, Any])
         )
     found += intake_obstacles(patient, intake, documents=documents, on=today)
     if not _same_case(plan, formulary, today=today):
-        found.append(_("The patient's record or age has changed since this draft; make a new one."))
+        found.append(
+            _("What was said in words is settled otherwise than in this draft; make a new one.")
+            if settled_since(patient, plan.created_at)
+            else _("The patient's record or age has changed since this draft; make a new one.")
+        )
     if days_since_answered(intake, on=today) > settings.DAY_FACTS_DAYS and ASKED_AFRESH & intake.facts.keys():
         found.append(
             _(

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from protocols import screening_preview, views
+from protocols import screening_preview, settling_views, views
 
 app_name = "protocols"
 urlpatterns = [
@@ -23,6 +23,8 @@ urlpatterns = [
         name="entry_confirm",
     ),
     path("patients/<uuid:public_id>/plans/new/", views.plan_new, name="plan_new"),
+    path("patients/<uuid:public_id>/statements/", settling_views.statements, name="statements"),
+    path("statements/<uuid:public_id>/", settling_views.statement, name="statement"),
     path("intakes/screening/", screening_preview.screening_preview, name="screening_preview"),
     path("plans/<uuid:public_id>/", views.plan, name="plan"),
     path("plans/<uuid:public_id>/edit/", views.plan_edit, name="plan_edit"),

@@ -21,8 +21,9 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.messaging.models import MessageState
 from mesoclinic.messaging.queries import failed_messages_visible_to, messages_visible_to
-from patients.models import DayCheck, Intake, IntakeStatus
+from patients.models import DayCheck, Intake, IntakeStatus, Statement
 from patients.queries import day_checks_on, in_care
+from patients.statements import open_at, person_of
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from sessions import inbox, mails
@@ -452,6 +453,8 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
                 )
             )
     if user.may(Permission.PLAN_SIGN):
+        found, count = _unsettled(site)
+        needs, total = needs + found, total + count
         drafts = Plan.objects.filter(
             in_care("patient__"), patient__site=site, patient__site_id__in=user.site_ids, status=PlanStatus.DRAFT
         )
@@ -490,6 +493,33 @@ def _need_of_away(entry: Away, *, site: Site) -> Need:
         label=ngettext("Cancel the visit", "Cancel all", entry.visits),
         post=True,
     )
+
+
+def _unsettled(site: Site) -> tuple[list[Need], int]:
+    """Whose words wait for a signer, a line for each person, the longest waiting first; and how many people."""
+    by_person: dict[int, list[Statement]] = {}
+    for statement in open_at(site):
+        by_person.setdefault(person_of(statement.patient).pk, []).append(statement)
+    needs = [
+        Need(
+            kind="red",
+            icon="note",
+            title=_("Said in words, to be settled"),
+            text=_("%(name)s: %(words)s")
+            % {
+                "name": person_of(said[0].patient).name,
+                "words": "; ".join(f"“{shortened(row.words)}”" for row in said[:2]) + (" …" if len(said) > 2 else ""),
+            },
+            url=reverse("protocols:statement", args=[said[0].public_id]),
+            label=_("Settle"),
+        )
+        for said in list(by_person.values())[:WAITING_AT_MOST]
+    ]
+    return needs, len(by_person)
+
+
+def shortened(words: str, *, most: int = 60) -> str:
+    return words if len(words) <= most else f"{words[: most - 1]}…"
 
 
 def unbooked_plans(user: User) -> Any:

@@ -13,11 +13,12 @@ from mesoclinic.errors import InvalidInput
 from mesoclinic.sorting import by_words
 from patients.actions import save_intake, start_intake, submit_intake
 from patients.groups import GROUPS
-from patients.intakes import UNKNOWN, to_review, vocabulary_for
+from patients.intakes import UNKNOWN
 from patients.medicines import ASK, KNOWN, classes_of, medicine_names, read_medicines
 from patients.medicines import UNKNOWN as NOT_KNOWN
 from patients.models import Intake, IntakeStatus, Patient
 from patients.queries import strip
+from patients.recording import words_of_intake
 from patients.search import fold
 from patients.vocabulary import load_vocabulary, read_yaml
 
@@ -136,7 +137,10 @@ def test_medicines_named_set_their_classes_and_unknown_ones_are_flagged(draft: I
         ("aspirin 100 mg", KNOWN),
         ("moon dust", NOT_KNOWN),
     ]
-    assert to_review(draft, vocabulary_for(draft)).to_check == ("moon dust", "Nickel: rash")
+    assert [(said.kind, said.text) for said in words_of_intake(draft)] == [
+        ("medicine", "moon dust"),
+        ("allergy", "Nickel: rash"),
+    ]
 
 
 def test_medicines_against_none_of_these_is_refused(draft: Intake, ada: User) -> None:
@@ -153,7 +157,7 @@ def test_strip_shows_other_allergies_and_never_none_beside_them(teodor: Patient,
     )  # fmt: skip
     submit_intake(intake=draft, by=ada)
 
-    assert [chip.text for chip in strip(teodor).chips] == ["Other: Nickel, to check"]
+    assert [chip.text for chip in strip(teodor).chips] == ["Not settled: “Nickel”", "In words: Nickel"]
 
 
 # ------------------------------------------------------------------ long lists, part by part

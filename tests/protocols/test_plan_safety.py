@@ -16,6 +16,7 @@ from patients.actions import merge_patients, save_intake, start_intake, submit_i
 from patients.intakes import InvalidAnswers
 from patients.models import Patient
 from patients.queries import standing_merges
+from patients.statements import open_statements, settle_statement
 from protocols.actions import (
     NotReadyToSign,
     StaleRevision,
@@ -263,20 +264,34 @@ def typed_plan(by: User) -> Plan:
     return create_plan(patient=patient, by=by)
 
 
-def test_what_nobody_understood_is_acknowledged_in_words(ada: User, formulary: FormularyVersion, sign_in) -> None:
+def test_what_nobody_understood_is_settled_before_signing(ada: User, formulary: FormularyVersion, sign_in) -> None:
     plan = typed_plan(ada)
-    rules = [rule for rule in unacknowledged_rules(plan) if rule.startswith("intake_to_check:")]
-    assert rules == ["intake_to_check:1", "intake_to_check:2"]
-    said = {"plan": plan, "revision": plan.revision, "reason_code": "explained", "by": ada}
-    with pytest.raises(InvalidInput, match="Say it in a few words"):
-        acknowledge(rule=rules[0], note=" ", **said)
-    acknowledge(rule=rules[0], note="A blood thinner: rang the GP, stopped in May", **said)
-    assert [rule for rule in unacknowledged_rules(plan) if rule in rules] == rules[1:]
-    assert "1 caution has to be acknowledged." in refused_for(plan, ada)
+    thinner, salmon = open_statements(plan.patient)
+    assert "2 things that were said in words are not settled: say what they mean." in refused_for(plan, ada)
     page = sign_in(ada).get(f"/plans/{plan.public_id}/").content.decode()
     assert "“Blutverdunner vom Hausarzt”" in page and "“salmon, collapsed in 2019”" in page
-    signed = sign(settled(plan, by=ada), ada)
-    assert set(rules) <= set(signed.acknowledgements.values_list("rule", flat=True))
+    for statement in (thinner, salmon):
+        assert f"/statements/{statement.public_id}/" in page
+        settle_statement(statement=statement, outcome="none_of_these", reason="harmless", by=ada)
+    assert sign(settled(plan, by=ada), ada).status == PlanStatus.SIGNED
+
+
+def test_settling_changes_the_case_and_the_draft_says_so(ada: User, formulary: FormularyVersion) -> None:
+    plan = typed_plan(ada)
+    thinner, salmon = open_statements(plan.patient)
+    assert plan.result["status"] == "proposed"
+    settle_statement(statement=salmon, outcome="none_of_these", reason="somebody_else", by=ada)
+    doac = [{"fact": "medications", "value": "doac"}]
+    settle_statement(statement=thinner, outcome="fact", facts=doac, by=ada)
+    assert "What was said in words is settled otherwise than in this draft; make a new one." in refused_for(plan, ada)
+
+    discard_plan(plan=plan, by=ada)
+    again = create_plan(patient=plan.patient, by=ada)
+    assert again.case["facts"]["medications"] == ["doac"]
+    assert (again.result["status"], [row["rule"] for row in again.result["blocks"]]) == (
+        "blocked",
+        ["anticoagulant"],
+    )
 
 
 @pytest.mark.parametrize(
