@@ -62,7 +62,7 @@ def test_intake_form_asks_the_whole_vocabulary(sign_in: Any, ada: User, sex: str
         ruled_out = fact.only_if is not None and fact.only_if.value == other
         assert asked == (fact.key not in ("age_years", "sex_at_birth") and not ruled_out), fact.key
         if asked:
-            for choice in fact.values:
+            for choice in fact.offered:
                 assert f'name="fact-{fact.key}" value="{choice.key}"' in page, choice
     for key in vocabulary.concerns:
         assert page.count(f'name="concern-{key}"') == 4
