@@ -6,6 +6,7 @@ Each is a sentence with its number and, for visits, the days. Empty: nothing han
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from django.db.models import Model, QuerySet
@@ -20,9 +21,9 @@ from patients.models import Patient
 from patients.queries import records_of
 from protocols.enums import PlanStatus
 from protocols.models import Plan
-from sessions.models import Appointment
+from sessions.models import Appointment, Room
 from sessions.permissions import IN_FORCE
-from sessions.queries import COMING
+from sessions.queries import COMING, day_bounds
 from sessions.resuming import messages_of
 from sessions.wording import short_day
 
@@ -36,7 +37,9 @@ def what_hangs_on(row: Model, *, change: Mapping[str, Any]) -> list[str]:
     if isinstance(row, User):
         return _of_person(row, change)
     if isinstance(row, Site):
-        return _of_site(row)
+        return _of_closure(row, *change["closed"]) if "closed" in change else _of_site(row)
+    if isinstance(row, Room):
+        return _listed(Appointment.objects.filter(room=row, status__in=COMING, ends_at__gt=timezone.now()))
     return []
 
 
@@ -127,6 +130,23 @@ def _booked_with(person: User, visits: list[Appointment]) -> str:
         len(visits),
     )
     return words % {"n": len(visits), "who": person.name, "days": _days(visits)}
+
+
+def _of_closure(site: Site, first: date, last: date) -> list[str]:
+    begins, ends = day_bounds(first, site)[0], day_bounds(last, site)[1]
+    return _listed(
+        Appointment.objects.filter(site=site, status__in=COMING, starts_at__gte=begins, starts_at__lt=ends).filter(
+            ends_at__gt=timezone.now()
+        )
+    )
+
+
+def _listed(found: QuerySet[Appointment]) -> list[str]:
+    visits = list(found.select_related("site").order_by("starts_at", "pk"))
+    if not visits:
+        return []
+    booked = ngettext("%(n)s visit is booked: %(days)s.", "%(n)s visits are booked: %(days)s.", len(visits))
+    return [booked % {"n": len(visits), "days": _days(visits)}]
 
 
 def _of_site(site: Site) -> list[str]:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
+from mesoclinic.changes import check_confirmed
 from mesoclinic.errors import InvalidInput, NotAllowed
 from sessions.abilities import abilities, technique_code, techniques
 from sessions.availability import Turnover, public_holidays
@@ -131,8 +132,11 @@ def set_turnover(*, site: Site, usual: Turnover, of_techniques: Mapping[str, Tur
 
 
 @transaction.atomic
-def close_site(*, site: Site, first: date, last: date, reason: str, by: User) -> int:
-    """Close the whole site from one day to another, both included. Gives how many days that are."""
+def close_site(*, site: Site, first: date, last: date, reason: str, by: User, confirmed: bool = False) -> int:
+    """Close the whole site from one day to another, both included. Return how many days that are.
+
+    Raise NeedsConfirmation where visits are booked on these days, until ``confirmed``.
+    """
     _check_may(by, site)
     if last < first:
         raise InvalidInput(_("The last day comes before the first."), field="last")
@@ -141,6 +145,7 @@ def close_site(*, site: Site, first: date, last: date, reason: str, by: User) ->
         raise InvalidInput(_("At most a year at once."), field="last")
     if not reason.strip():
         raise InvalidInput(_("Say why: it stands where somebody tries to book."), field="reason")
+    check_confirmed(site, change={"closed": (first, last)}, confirmed=confirmed)
     for number in range(days):
         Closure.objects.update_or_create(
             site=site, day=first + timedelta(days=number), defaults={"reason": reason.strip()}
@@ -171,8 +176,17 @@ def add_room(*, site: Site, name: str, serves: Collection[str], by: User) -> Roo
     return _keep_room(Room(site=site), name=name, is_active=True, serves=serves, event="room.added", by=by)
 
 
-def change_room(*, room: Room, name: str, is_active: bool, serves: Collection[str], by: User) -> Room:
-    """A room that is taken out of use keeps what is booked in it."""
+@transaction.atomic
+def change_room(
+    *, room: Room, name: str, is_active: bool, serves: Collection[str], by: User, confirmed: bool = False
+) -> Room:
+    """Change a room. One that is taken out of use keeps what is booked in it.
+
+    Raise NeedsConfirmation where visits are booked in a room that is taken out of use, until ``confirmed``.
+    """
+    _check_may(by, room.site)
+    if not is_active:
+        check_confirmed(room, change={"is_active": False}, confirmed=confirmed or not room.is_active)
     return _keep_room(room, name=name, is_active=is_active, serves=serves, event="room.changed", by=by)
 
 

@@ -207,9 +207,17 @@ class TurnoverForm(forms.Form):
 
 
 class ClosureForm(forms.Form):
+    consequences: tuple[str, ...] = ()  # named before what it asks for is done
+
     first = _day(_("First day"))
     last = _day(_("Last day"), required=False, help_text=_("Left empty: that one day."))
     reason = forms.CharField(label=_("Reason"), max_length=120, help_text=_("Shown to whoever tries to book."))
+
+    @property
+    def confirmed_days(self) -> str:
+        """The days that a second press confirms; others are asked about again."""
+        first = self.cleaned_data["first"]
+        return f"{first} {self.cleaned_data['last'] or first}"
 
     def clean_first(self) -> date:
         return _in_reach(self.cleaned_data["first"])
@@ -227,6 +235,8 @@ class DaysForm(forms.Form):
 
 
 class RoomForm(forms.Form):
+    consequences: tuple[str, ...] = ()  # named before what it asks for is done
+
     name = forms.CharField(label=_("Name"), max_length=60)
     serves = forms.MultipleChoiceField(
         label=_("Used for"),

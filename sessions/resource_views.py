@@ -25,6 +25,7 @@ from mesoclinic.accounts.actions import SITE_FIELDS, rename_clinic, update_site
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
+from mesoclinic.changes import NeedsConfirmation
 from mesoclinic.errors import DomainError, InvalidInput
 from mesoclinic.ui.toasts import tell
 from sessions import resource_actions as actions
@@ -68,6 +69,9 @@ def _send(request: ClinicRequest, form: Form, change: Callable[[], str], *, back
         return None
     try:
         told = change()
+    except NeedsConfirmation as question:
+        form.consequences = question.consequences  # type: ignore[attr-defined]
+        return None
     except DomainError as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         return None
@@ -205,7 +209,14 @@ def _change_site(request: ClinicRequest, site: Site, forms: Forms, what: str) ->
     def closure() -> str:
         entered = forms["closure"].cleaned_data
         first, last = entered["first"], entered["last"] or entered["first"]
-        days = actions.close_site(site=site, first=first, last=last, reason=entered["reason"], by=by)
+        days = actions.close_site(
+            site=site,
+            first=first,
+            last=last,
+            reason=entered["reason"],
+            by=by,
+            confirmed=request.POST.get("confirmed") == f"{first} {last}",
+        )
         return ngettext("Closed for %(n)s day.", "Closed for %(n)s days.", days) % {"n": days}
 
     def room() -> str:
@@ -236,14 +247,15 @@ def _change_site(request: ClinicRequest, site: Site, forms: Forms, what: str) ->
         return redirect(f"{page}#holidays")
     for form in forms["rooms"]:
         if what == form.prefix:
-            return _send(request, form, _room_changed(form, by), back=f"{page}#room")
+            confirmed = "confirmed" in request.POST
+            return _send(request, form, _room_changed(form, by, confirmed=confirmed), back=f"{page}#room")
     raise InvalidInput(_("Choose a button from the page."))
 
 
-def _room_changed(form: RoomForm, by: User) -> Callable[[], str]:
+def _room_changed(form: RoomForm, by: User, *, confirmed: bool) -> Callable[[], str]:
     def change() -> str:
         assert form.room is not None  # noqa: S101 - a form of an existing room
-        room = actions.change_room(room=form.room, **form.cleaned_data, by=by)
+        room = actions.change_room(room=form.room, **form.cleaned_data, by=by, confirmed=confirmed)
         return _("%(room)s is saved.") % {"room": room}
 
     return change

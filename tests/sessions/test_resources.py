@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
+from mesoclinic.changes import NeedsConfirmation
 from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan
 from sessions import resource_actions as actions
@@ -377,7 +378,9 @@ def test_closure_lists_what_falls_into_it_and_cancels_nothing(
     day = visit.starts_at.astimezone(lyon.tz).date()
     assert misfits(site=lyon, user=dora, now=timezone.now()) == []
 
-    actions.close_site(site=lyon, first=day, last=day, reason="Works", by=dora)
+    with pytest.raises(NeedsConfirmation, match="1 visit is booked"):
+        actions.close_site(site=lyon, first=day, last=day, reason="Works", by=dora)
+    actions.close_site(site=lyon, first=day, last=day, reason="Works", by=dora, confirmed=True)
 
     found = misfits(site=lyon, user=dora, now=timezone.now())
     assert [entry.visit.number for entry in found] == [2]
@@ -408,7 +411,7 @@ def test_each_change_lists_the_visits_it_concerns(
     elif cause == "site_hours":
         actions.set_opening_hours(site=lyon, blocks=[Hours(6, time(9), time(10))], by=dora)
     elif cause == "room":
-        actions.change_room(room=rooms[0], name="Room 1", is_active=False, serves=[], by=dora)
+        actions.change_room(room=rooms[0], name="Room 1", is_active=False, serves=[], by=dora, confirmed=True)
     elif cause == "serves":
         actions.change_room(room=rooms[0], name="Room 1", is_active=True, serves=["technique:point_by_point"], by=dora)
     else:
@@ -475,12 +478,13 @@ def test_misfits_of_a_random_crowd_are_those_found_one_by_one(
         blocks=[Hours(day, time(9), time(12)) for day in range(5)] + [Hours(day, time(13), time(15)) for day in (0, 2)],
         by=dora,
     )
-    actions.close_site(site=lyon, first=days[seed], last=days[seed], reason="Works", by=dora)
+    actions.close_site(site=lyon, first=days[seed], last=days[seed], reason="Works", by=dora, confirmed=True)
     actions.add_absence(person=people[0], first_day=days[0], last_day=chance.choice(days), kind="leave", by=dora)
     actions.set_working_hours(person=people[1], site=lyon, blocks=[Hours(0, time(9, 30), time(11))], by=dora)
     technique = chance.choice(["technique:point_by_point", "technique:nappage"])
     actions.change_room(room=rooms[2], name=rooms[2].name, is_active=True, serves=[technique], by=dora)
-    actions.change_room(room=rooms[3], name=rooms[3].name, is_active=chance.random() < 0.5, serves=[], by=dora)
+    in_use = chance.random() < 0.5
+    actions.change_room(room=rooms[3], name=rooms[3].name, is_active=in_use, serves=[], by=dora, confirmed=True)
     actions.set_abilities(person=people[3], site=lyon, codes=[technique], by=dora)
 
     booked = Appointment.objects.order_by("starts_at", "pk")
@@ -682,7 +686,10 @@ def test_room_is_taken_out_of_use_from_the_page(
 ) -> None:
     name = f"room-{rooms[0].public_id}"
 
-    answer = sign_in(dora).post(site_page, {"what": name, f"{name}-name": "Room 1"})
+    client, given = sign_in(dora), {"what": name, f"{name}-name": "Room 1"}
+    asked = client.post(site_page, given)
+    assert asked.status_code == 400 and "4 visits are booked: " in text_of(asked)
+    answer = client.post(site_page, given | {"confirmed": "yes"})
 
     assert answer.status_code == 302
     rooms[0].refresh_from_db()

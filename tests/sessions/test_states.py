@@ -348,14 +348,34 @@ def test_another_site_beside_the_old_one_asks_nothing(course: Course, lyon: Site
 
 
 def test_retired_room_and_closed_site_list_their_visits(course: Course, lyon: Site, dora: User, rooms) -> None:
+    used = course.appointments.get(number=1).room
+    with pytest.raises(NeedsConfirmation, match="visits are booked"):
+        change_room(room=used, name=used.name, is_active=False, serves=(), by=dora)
     for room in rooms:
-        change_room(room=room, name=room.name, is_active=False, serves=(), by=dora)
+        change_room(room=room, name=room.name, is_active=False, serves=(), by=dora, confirmed=True)
     assert {why.partition(" is")[0] for why in why_of(lyon, dora)} <= {"Room 1", "Room 2"}
     assert len(misfits(site=lyon, user=dora, now=timezone.now())) == 4
 
     first = course.appointments.get(number=1).starts_at.astimezone(lyon.tz).date()
-    close_site(site=lyon, first=first, last=first, reason="Moving house", by=dora)
+    with pytest.raises(NeedsConfirmation, match="1 visit is booked"):
+        close_site(site=lyon, first=first, last=first, reason="Moving house", by=dora)
+    close_site(site=lyon, first=first, last=first, reason="Moving house", by=dora, confirmed=True)
     assert any("Moving house" in why for why in why_of(lyon, dora))
+
+
+def test_closing_asks_on_the_page_for_these_days_and_for_others_again(
+    course: Course, lyon: Site, dora: User, sign_in
+) -> None:
+    client, page = sign_in(dora), reverse("resources:site", args=[lyon.public_id])
+    day = course.appointments.get(number=1).starts_at.astimezone(lyon.tz).date()
+    typed = {"what": "closure", "closure-first": day.isoformat(), "closure-reason": "Works"}
+    asked = client.post(page, typed)
+    assert asked.status_code == 400
+    assert "1 visit is booked: " in asked.content.decode()
+    assert f'name="confirmed" value="{day} {day}"' in asked.content.decode()
+
+    assert client.post(page, typed | {"confirmed": "2026-01-01 2026-01-01"}).status_code == 400
+    assert client.post(page, typed | {"confirmed": f"{day} {day}"}).status_code == 302
 
 
 def test_site_is_renamed_on_its_page_and_a_zone_with_visits_is_refused_beside_its_field(
