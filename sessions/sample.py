@@ -26,6 +26,7 @@ from mesoclinic.messaging import delivery
 from mesoclinic.messaging.models import Message, MessageState
 from patients.actions import register_patient, save_intake, start_intake, submit_intake
 from patients.models import Patient
+from patients.statements import open_statements, settle_statement
 from patients.vocabulary import load_vocabulary
 from protocols import actions as planning
 from protocols.models import FormularyVersion, Ingredient, Plan, Product
@@ -510,7 +511,11 @@ class Story:
     # -------------------------------------------------------------- plans and courses
 
     def _draft(self, key: str) -> Plan:
-        return planning.create_plan(patient=self.patients[key], by=self._practitioner(self.people[key].site))
+        """What the note says is in the answers already: whoever drafts the plan has settled it."""
+        by = self._practitioner(self.people[key].site)
+        for statement in open_statements(self.patients[key]):
+            settle_statement(statement=statement, outcome="none_of_these", reason="answered", by=by)
+        return planning.create_plan(patient=self.patients[key], by=by)
 
     def _sign(self, key: str) -> Plan:
         by = self._practitioner(self.people[key].site)
