@@ -46,14 +46,14 @@ def test_nothing_of_the_starter_was_lost_when_it_was_split() -> None:
         "course.outcome_measures": (7, 41), "course.expected_side_effects": (10, 81), "course.red_flags": (9, 36),
         "course.red_flag_sources": (6, 0), "course.aftercare": (6, 12), "course.lifestyle": (5, 5),
         "course.home_care_products": (12, 72), "course.referral_rules": (12, 72), "course.cost_model": (13, 49),
-        "course.patient_expectation_text": (5, 6),
+        "course.patient_expectation_text": (5, 0),
     }  # fmt: skip
     assert {key: counted[key] for key in expected} == expected
     # Parts that gained numbers beside their formulas: what they had, and what was added.
     grown = {
         "course.session_duration": (28, 4),  # calculation
         "course.technique": (66, 12),  # target_volume, draw_step, default and choose_when of the methods
-        "course.composition": (52, 6),  # top_up_diluents, contribution_in_words
+        "course.composition": (52, 1),  # top_up_diluents
         "course.checkpoints": (21, 6),  # if_fewer_sessions
     }
     assert {key: counted[key][1] for key in grown} == {key: sum(parts) for key, parts in grown.items()}

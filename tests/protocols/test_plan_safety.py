@@ -311,6 +311,9 @@ def test_answers_that_contradict_each_other_are_not_submitted(ada: User, sex: st
 # ------------------------------------------------------------------ a value that is known stays known
 
 
+DRINKS = {"alcohol_heavy": True}  # why platelets are asked
+
+
 def platelets(plan: Plan, value: str | None, by: User, kind: str = "answered") -> None:
     answer_open_question(
         plan=plan, revision=plan.revision, fact="lab_platelets", kind=kind, value=value, reason="x", by=by
@@ -318,7 +321,7 @@ def platelets(plan: Plan, value: str | None, by: User, kind: str = "answered") -
 
 
 def test_a_slip_is_corrected_in_the_draft(ada: User, formulary: FormularyVersion, sign_in) -> None:
-    plan = draft_plan(by=ada)
+    plan = draft_plan(by=ada, facts=DRINKS)
     platelets(plan, "30", ada)
     assert plan.result["status"] == "blocked"
     platelets(plan, "300", ada)
@@ -328,14 +331,14 @@ def test_a_slip_is_corrected_in_the_draft(ada: User, formulary: FormularyVersion
 
 
 def test_a_value_is_not_given_up_for_not_measured(ada: User, formulary: FormularyVersion) -> None:
-    plan = draft_plan(by=ada)
+    plan = draft_plan(by=ada, facts=DRINKS)
     platelets(plan, "30", ada)
     with pytest.raises(InvalidInput, match="There is a value already"):
         platelets(plan, None, ada, kind="not_measured")
 
 
 def test_the_next_draft_on_the_same_intake_keeps_the_value(ada: User, eve: User, formulary: FormularyVersion) -> None:
-    plan = draft_plan(by=eve)
+    plan = draft_plan(by=eve, facts=DRINKS)
     platelets(plan, "30", eve)
     given = plan.open_answers.get()
     discard_plan(plan=plan, by=eve)
@@ -360,25 +363,25 @@ def eve(ada: User) -> User:
 
 @pytest.fixture
 def cautioned(ada: User, formulary: FormularyVersion) -> Plan:
-    return draft_plan(by=ada, facts={"conditions": ["low_blood_pressure"]})
+    return draft_plan(by=ada, facts={"conditions": ["endometriosis_or_fibroids"]})
 
 
-def hypotension(plan: Plan, by: User, *, revision: int) -> None:
+def accept(plan: Plan, by: User, *, revision: int) -> None:
     said = {"reason_code": "measure_taken", "note": "Lowest dose"}
-    acknowledge(plan=plan, revision=revision, rule="hypotension_coumarin", by=by, **said)
+    acknowledge(plan=plan, revision=revision, rule="endometriosis_fibroids", by=by, **said)
 
 
 def test_an_older_page_acknowledges_and_answers_nothing(cautioned: Plan, ada: User, sign_in) -> None:
     shown = cautioned.revision
-    volume = {"op": "set_volume", "ingredient": "coumarin", "volume_ml": "0.5"}
+    volume = {"op": "set_volume", "ingredient": "biochanin_a", "volume_ml": "0.5"}
     plan = edit_plan(plan=cautioned, revision=shown, edits=[volume], by=ada)
     with pytest.raises(StaleRevision):
-        hypotension(plan, ada, revision=shown)
+        accept(plan, ada, revision=shown)
     with pytest.raises(StaleRevision):
         answer_open_questions(plan=plan, revision=shown, answers=[], by=ada)
     client, address = sign_in(ada), f"/plans/{plan.public_id}"
     for action, typed in (
-        ("acknowledge", {"rule": "hypotension_coumarin", "reason_code": "explained"}),
+        ("acknowledge", {"rule": "endometriosis_fibroids", "reason_code": "explained"}),
         ("answer", {"settle": "not_measured", "reason": "Asked"}),
     ):
         refused = client.post(f"{address}/{action}/", typed | {"revision": shown})
@@ -388,21 +391,21 @@ def test_an_older_page_acknowledges_and_answers_nothing(cautioned: Plan, ada: Us
 
 
 def test_another_volume_asks_for_another_acknowledgement(cautioned: Plan, ada: User) -> None:
-    for volume, left in (("0.5", True), ("2", True)):
-        edit = {"op": "set_volume", "ingredient": "coumarin", "volume_ml": volume}
+    for volume, left in (("0.5", True), ("1.5", True)):
+        edit = {"op": "set_volume", "ingredient": "biochanin_a", "volume_ml": volume}
         cautioned = edit_plan(plan=cautioned, revision=cautioned.revision, edits=[edit], by=ada)
-        assert ("hypotension_coumarin" in unacknowledged_rules(cautioned)) is left
-        hypotension(cautioned, ada, revision=cautioned.revision)
-        assert "hypotension_coumarin" not in unacknowledged_rules(cautioned)
+        assert ("endometriosis_fibroids" in unacknowledged_rules(cautioned)) is left
+        accept(cautioned, ada, revision=cautioned.revision)
+        assert "endometriosis_fibroids" not in unacknowledged_rules(cautioned)
 
 
 def test_nobody_acknowledges_for_the_person_who_signs(cautioned: Plan, ada: User, eve: User) -> None:
     with pytest.raises(NotAllowed, match="Take it over first"):
-        hypotension(cautioned, eve, revision=cautioned.revision)
-    hypotension(cautioned, ada, revision=cautioned.revision)
+        accept(cautioned, eve, revision=cautioned.revision)
+    accept(cautioned, ada, revision=cautioned.revision)
     Plan.objects.filter(pk=cautioned.pk).update(responsible=eve)
     cautioned.refresh_from_db()
-    assert "hypotension_coumarin" in unacknowledged_rules(cautioned)
+    assert "endometriosis_fibroids" in unacknowledged_rules(cautioned)
 
 
 # ------------------------------------------------------------------ proposals over the API

@@ -52,7 +52,7 @@ def test_the_page_works_without_script(draft: Plan, ada: User, sign_in) -> None:
         ({"stock_of": "biochanin_a", "stock_ml": "0"}, "Biochanin A is no longer in the mixture."),
         ({"avoid": "biochanin_a"}, "Biochanin A is no longer in the mixture."),
         ({"max_actives": "2"}, "Polydeoxyribonucleotide (PDRN) is no longer in the mixture."),
-        ({"answer": "medications:antiplatelet_single"}, "Coumarin is new in the mixture"),
+        ({"answer": "medications:antiplatelet_single"}, "No longer: Single antiplatelet"),
     ],
     ids=["wish", "fact", "stock", "avoid", "policy", "medicine away"],
 )
