@@ -325,10 +325,12 @@ def mixture_data(mixture: Any) -> Data:
     return {
         "label": mixture.label,
         "volume_ml": mixture.volume_ml,
-        "copies": list(range(1, mixture.count + 1)),
+        "copies": [{"number": number, "volume_ml": part} for number, part in enumerate(mixture.parts, start=1)],
         "count": mixture.count,
-        "each_ml": mixture.each_ml,
+        "parts": mixture.parts,
         "ph": list(mixture.ph),
+        "ph_about": mixture.ph_about,
+        "osmolality": mixture.osmolality,
         "hurried": mixture.hurried,
         "drawing": mixture.drawing,
         "lines": [

@@ -168,8 +168,13 @@ class Mixture:
     label: str
     volume_ml: str
     count: int
-    each_ml: str
+    parts: list[str]
+    """What each of its syringes holds, in mL."""
     ph: tuple[str, str]
+    ph_about: str
+    """An estimate; empty where the engine that made the plan gave none."""
+    osmolality: str
+    """An estimate in mOsm/kg; empty where there is none."""
     lines: list[Line]
     hurried: list[str]
     drawing: dict[str, Any]
@@ -385,8 +390,10 @@ class Reader:
                     label=syringe["label"],
                     volume_ml=syringe["volume_ml"],
                     count=syringe["drawn_as"]["count"],
-                    each_ml=syringe["drawn_as"]["each_ml"],
+                    parts=self._parts(syringe),
                     ph=(syringe["ph_min"], syringe["ph_max"]),
+                    ph_about=syringe.get("ph_estimate", ""),
+                    osmolality=(syringe.get("osmolality") or {}).get("estimate") or "",
                     lines=lines,
                     hurried=[
                         _("%(names)s: draw up last and inject within 15 minutes.")
@@ -396,6 +403,7 @@ class Reader:
                     drawing={
                         "label": syringe["label"],
                         "copies": syringe["drawn_as"]["count"],
+                        "parts": self._parts(syringe),
                         "lines": [
                             {k: v for k, v in raw.items() if k != "dose" or v}
                             | {"name": self.contents.name(raw["ingredient"])}
@@ -406,6 +414,15 @@ class Reader:
                 )
             )
         return found
+
+    def _parts(self, syringe: dict[str, Any]) -> list[str]:
+        """What can be drawn: earlier engines said equal parts, which need not be whole drawing steps."""
+        said: list[str] | None = syringe["drawn_as"].get("parts_ml")
+        if said is not None:
+            return said
+        step, count = self.contents.formulary.course.step_ml, syringe["drawn_as"]["count"]
+        each, more = divmod(int(Decimal(syringe["volume_ml"]) / step), count)
+        return [str(step * (each + (place < more))) for place in range(count)]
 
     def _line(self, raw: dict[str, Any], syringe: dict[str, Any], number: str) -> Line:
         diluent = raw["role"] == "diluent"

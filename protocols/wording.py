@@ -52,6 +52,7 @@ LIMITS = {
     "budget": gettext_noop("the budget"),
     "family": gettext_noop("the limit of its family"),
     "pair": gettext_noop("a pair that must not meet in one session"),
+    "small_syringe": gettext_noop("a syringe too small to be worth drawing"),
 }
 COST_ITEMS = {
     "base": gettext_noop("Session base"),
@@ -158,10 +159,56 @@ def _empty_session(words: Words, params: Mapping[str, Any]) -> str:
     }
 
 
+def _of_syringes(params: Mapping[str, Any]) -> str:
+    """Which syringes are meant: “A”, or “A (sessions 2, 3)” where it is not all sessions alike."""
+    return ", ".join(
+        row["syringe"]
+        if 1 in row["sessions"]
+        else _("%(syringe)s in session %(sessions)s")
+        % {"syringe": row["syringe"], "sessions": ", ".join(str(number) for number in row["sessions"])}
+        for row in params["syringes"]
+    )
+
+
+def _ph_outside(words: Words, params: Mapping[str, Any]) -> str:
+    return _(
+        "Syringe %(syringes)s: the pH that its ingredients need lies outside %(low)s to %(high)s, so that it may "
+        "sting. Inject slowly, or leave its ingredients out."
+    ) % {
+        "syringes": _of_syringes(params),
+        "low": shown_number(params["ph_min"]),
+        "high": shown_number(params["ph_max"]),
+    }
+
+
+def _osmolality_high(words: Words, params: Mapping[str, Any]) -> str:
+    return _(
+        "Syringe %(syringes)s: estimated above %(most)s mOsm/kg, so that it may hurt. Lower its concentrated "
+        "ingredients to let more diluent in."
+    ) % {"syringes": _of_syringes(params), "most": shown_number(params["osmolality_max"])}
+
+
+def _osmolality_unknown(words: Words, params: Mapping[str, Any]) -> str:
+    return _(
+        "Syringe %(syringes)s: its osmolality cannot be estimated, as that of an ingredient is unknown. Look at the "
+        "product's label."
+    ) % {"syringes": _of_syringes(params)}
+
+
+def _small_syringe(words: Words, params: Mapping[str, Any]) -> str:
+    return _("Syringe %(syringes)s would serve fewer than one in ten of the points: consider leaving it undrawn.") % {
+        "syringes": _of_syringes(params)
+    }
+
+
 _RULES_OF_THE_ENGINE: dict[str, Callable[[Words, Mapping[str, Any]], str]] = {
     "referral": _referral_first,
     "volume_below_minimum": _low_volume,
     "session_without_mixture": _empty_session,
+    "ph_outside_limits": _ph_outside,
+    "osmolality_above_limit": _osmolality_high,
+    "osmolality_unknown": _osmolality_unknown,
+    "small_syringe": _small_syringe,
 }
 
 
@@ -311,6 +358,17 @@ def left_out_reason(row: Mapping[str, Any], words: Words, weighed: Mapping[str, 
         return _("Displaced by %(by)s: it would exceed %(limit)s.") % {
             "by": words.ingredient_list(params["by"]),
             "limit": _(LIMITS[params["limit"]]),
+        }
+    if code == "small_syringe":
+        return _(
+            "Left out: the syringe with %(names)s would hold %(volume)s of %(total)s mL and serve %(points)s of "
+            "%(of_points)s points. Nobody draws a syringe for so few."
+        ) % {
+            "names": words.ingredient_list(params["syringe"]),
+            "volume": shown_number(params["volume_ml"]),
+            "total": shown_number(params["total_ml"]),
+            "points": params["points"],
+            "of_points": params["of_points"],
         }
     if weighed is not None:
         return _weighed_out(code, weighed)
@@ -680,6 +738,7 @@ def explain_refusal(refusal: Refusal, formulary: Formulary) -> str:
     }
     values["name"] = words.ingredient(params["ingredient"]) if "ingredient" in params else ""
     values["other"] = words.ingredient(params["with"]) if "with" in params else ""
+    values["syringe_names"] = words.ingredient_list(params.get("syringe", ()))
     values["kept_names"] = words.ingredient_list(params.get("kept", ()))
     if refusal.code == "screened":
         values["message"] = " ".join(words.rule_message({"rule": rule}) for rule in params["rules"])
@@ -716,6 +775,10 @@ REFUSALS = {
     "family": gettext_noop("%(name)s is of one family with %(kept_names)s; at most %(maximum)s of it."),
     "max_actives": gettext_noop("At most %(maximum)s active ingredients in a session."),
     "syringes": gettext_noop("%(name)s would need more than %(maximum)s syringes."),
+    "small_syringe": gettext_noop(
+        "The syringe with %(syringe_names)s would hold %(volume_ml)s of %(total_ml)s mL and serve %(points)s of "
+        "%(of_points)s points: too few to be worth drawing. Take these out as well, or change them first."
+    ),
     "volume": gettext_noop("The minimum volumes would exceed the %(target_ml)s mL for the area."),
     "budget": gettext_noop("The ingredients would exceed the budget of %(maximum)s."),
     "not_a_volume": gettext_noop("“%(value)s” is not a volume in mL."),

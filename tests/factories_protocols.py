@@ -47,7 +47,7 @@ FACTS: dict[str, Any] = {
 }
 CONCERNS: list[dict[str, str]] = [
     {"concern": "androgenetic_alopecia", "severity": "moderate"},
-    {"concern": "poor_scalp_circulation", "severity": "mild"},
+    {"concern": "diffuse_thinning", "severity": "mild"},
 ]
 ZONES: list[dict[str, str]] = [
     {"zone": "frontal", "area_cm2": "80"},

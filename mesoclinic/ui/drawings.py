@@ -220,11 +220,15 @@ def _bands(lines: Sequence[Mapping[str, Any]], copies: int) -> list[dict[str, An
     return bands
 
 
-def _told(label: str, total: Decimal, copies: int, bands: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _told(lines: Any, label: str, total: Decimal, copies: int, bands: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    parts = [Decimal(part) for part in lines.get("parts", ())] if isinstance(lines, Mapping) else []
     each = _share(total, copies)[0]
     title = _t("Syringe %(label)s") % {"label": label} if label else _t("Syringe")
     volume = f"{_shown(each, least_places=2)}{NBSP}mL"
-    if copies > 1:
+    if len(set(parts)) > 1:  # drawn in whole steps, so that one holds a step more
+        volume = " + ".join(f"{_shown(part, least_places=2)}{NBSP}mL" for part in parts)
+        volume += " · " + _t("one mixture, the picture shows their mean")
+    elif copies > 1:
         volume += " · " + ngettext(
             "one of %(count)d with the same content", "one of %(count)d with the same content", copies
         ) % {"count": copies}
@@ -246,7 +250,7 @@ def syringe(
     """``active`` lights one band. ``words=False``: the syringe alone, where its lines stand beside it."""
     own_label, given, total, copies = _mixture(lines)
     bands = _bands(given, copies)
-    told = _told(label or own_label, total, copies, bands)
+    told = _told(lines, label or own_label, total, copies, bands)
     row = 0.0
     for band in bands:
         top, bottom = TOP + UNIT * band["start"], TOP + UNIT * band["end"]
@@ -304,7 +308,7 @@ def syringe_compact(
 ) -> dict[str, Any]:
     own_label, given, total, copies = _mixture(lines)
     bands = _bands(given, copies)
-    told = _told(label or own_label, total, copies, bands)
+    told = _told(lines, label or own_label, total, copies, bands)
     for band in bands:
         left, right = FLAT_START + FLAT_UNIT * band["start"], FLAT_START + FLAT_UNIT * band["end"]
         band |= {

@@ -1,8 +1,9 @@
 """Dose: how much of each ingredient, in whole drawing steps.
 
 Start from the usual volumes. Over the target, all are scaled down together, none below its minimum. Under it, a diluent
-tops up within its share of each syringe; what is still short is made up by raising volumes towards, never above, each
-maximum, and no more than is needed; what is short even then stays short. Nothing is ever added only to fill.
+tops up within its share of each syringe, first where a mixture is too concentrated or too small; what is still short is
+made up by raising volumes towards, never above, each maximum, and no more than is needed; what is short even then stays
+short. Nothing is ever added only to fill.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 
 from protocols.engine.model import bits
 
@@ -30,6 +32,31 @@ class Diluent:
     """Steps of it in one session."""
     joins: tuple[bool, ...]
     """For each mixture, whether it may be added there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What each mixture should come to with its diluent, as far as that goes."""
+
+    osmolality: tuple[int | None, ...]
+    """Of each ingredient, in whole numbers; None where it is unknown."""
+    most: int
+    share: Fraction
+    """The least of the whole volume that a mixture should hold."""
+
+    def too_small(self, mixture: Mixture, total: int) -> bool:
+        return mixture.total < self.share * total
+
+    def steps(self, steps: Mapping[int, int], diluent: int, total: int) -> int:
+        """The diluent that a mixture of these ingredients needs, in steps, where the session holds so many in all."""
+        volume = sum(steps.values())
+        need = max(0, ceil(self.share * total) - volume)
+        thin = self.osmolality[diluent]
+        known = [(amount, self.osmolality[i]) for i, amount in steps.items()]
+        if thin is None or thin >= self.most or any(each is None for _, each in known):
+            return need
+        excess = sum(amount * (each - self.most) for amount, each in known if each is not None)
+        return max(need, -(-excess // (self.most - thin)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +81,7 @@ def dose(
     *,
     budget: int | None = None,
     cost: Mapping[int, int] | None = None,
+    wanted: Wanted | None = None,
 ) -> tuple[Mixture, ...]:
     """Volumes for the mixtures, given as masks. Their minimums together never exceed the target."""
     members = [i for group in groups for i in bits(group)]
@@ -63,16 +91,31 @@ def dose(
     while sum(steps.values()) + room.total(steps) < target:
         if not _raise_one(steps, limits, budget, cost):
             break
-    return fill(groups, steps, target, diluent, share)
+    return fill(groups, steps, target, diluent, share, wanted)
 
 
 def fill(
-    groups: tuple[int, ...], steps: Mapping[int, int], target: int, diluent: Diluent | None, share: Fraction
+    groups: tuple[int, ...],
+    steps: Mapping[int, int],
+    target: int,
+    diluent: Diluent | None,
+    share: Fraction,
+    wanted: Wanted | None = None,
 ) -> tuple[Mixture, ...]:
-    """The mixtures with their diluent: up to the target, spread so that the mixtures are diluted alike."""
+    """The mixtures with their diluent: up to the target, spread so that the mixtures are diluted alike; where that
+    leaves one of them short of what is wanted of it, what they need first, and the rest alike."""
     room = _Room(groups=groups, diluent=diluent, share=share)
-    wanted = max(0, min(room.total(steps), target - sum(steps.values())))
-    poured = _spread(wanted, room.each(steps))
+    amount_in_all = max(0, min(room.total(steps), target - sum(steps.values())))
+    rooms = room.each(steps)
+    poured = _spread(amount_in_all, rooms)
+    if wanted is not None and diluent is not None and amount_in_all:
+        total = sum(steps.values()) + amount_in_all
+        held = [{i: steps[i] for i in bits(group)} for group in groups]
+        needs = [min(each, wanted.steps(mine, diluent.index, total)) for each, mine in zip(rooms, held, strict=True)]
+        if any(got < need for got, need in zip(poured, needs, strict=True)):
+            first = needs if sum(needs) <= amount_in_all else _spread(amount_in_all, needs)
+            rest = _spread(amount_in_all - sum(first), [a - b for a, b in zip(rooms, first, strict=True)])
+            poured = [a + b for a, b in zip(first, rest, strict=True)]
     index = diluent.index if diluent else -1
     return tuple(
         Mixture(steps={i: steps[i] for i in bits(group)}, diluent=index, diluent_steps=amount)

@@ -57,8 +57,23 @@ def _as_1_1(proposal: Proposal) -> Answer:
     """1.1 knew a formulary that says nothing of osmolality, of the final pH or of the smallest useful syringe."""
     answer = without_words(proposal.as_dict())
     answer["engine_version"] = "1.1"
+    answer["syringes"] = _syringes_of_1_1(answer["syringes"])
+    answer["sessions"] = [{**row, "syringes": _syringes_of_1_1(row["syringes"])} for row in answer["sessions"]]
     del answer["fingerprint"]
     return sealed(answer, proposal.setting)
+
+
+def _syringes_of_1_1(syringes: list[Answer]) -> list[Answer]:
+    """It drew a mixture as equal parts, which may be no whole drawing steps."""
+    return [
+        {
+            **_without(row, "ph_estimate", "osmolality"),
+            "drawn_as": json_safe(
+                {"count": row["drawn_as"]["count"], "each_ml": Decimal(row["volume_ml"]) / row["drawn_as"]["count"]}
+            ),
+        }
+        for row in syringes
+    ]
 
 
 def _as_1_0(proposal: Proposal) -> Answer:

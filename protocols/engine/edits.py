@@ -31,6 +31,8 @@ EDIT_FIELDS: dict[str, tuple[str, ...]] = {
     "wait": (),
 }
 MOST_EDITS = 100
+WHO_IS_IN = ("remove", "add", "swap")
+SMALLEST = "course.composition.mixture_limits.smallest_syringe"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +86,9 @@ def apply_edits(
             refusals.append(Refusal(path=f"edits[{place}]", code=refused.code, params=refused.params))
     applied: list[tuple[int, dict[str, Any]]] = []
     # Who is in comes first, then how much, so that the order in which a form sends its changes does not matter.
-    for wanted in (("set_sessions", "set_schedule"), ("remove", "add", "swap"), ("set_volume",), ("wait",)):
+    for wanted in (("set_sessions", "set_schedule"), WHO_IS_IN, ("set_volume",), ("wait",)):
         if wanted == ("set_volume",):
+            refusals += _taken_back(work, own, applied)
             work.settle()
         for place, edit in read:
             if edit["op"] in wanted:
@@ -113,6 +116,35 @@ def apply_edits(
         refusals=tuple(sorted(refusals, key=lambda refusal: _place(refusal.path))),
         value_cost=setting.decimal_value(cost),
     )
+
+
+def _taken_back(work: _Work, own: int, applied: list[tuple[int, dict[str, Any]]]) -> list[Refusal]:
+    """Undo edits of who is in, from the last on, until each syringe is worth drawing; return their refusals.
+
+    Judged when all are made: of two that belong together the first alone may leave a syringe too small.
+    """
+    refusals = []
+    while work.setting.problem.too_small(work.mask) and (
+        last := next((row for row in reversed(applied) if row[1]["op"] in WHO_IS_IN), None)
+    ):
+        applied.remove(last)
+        params = {
+            **work.setting.small_syringe(*work.setting.drawing.draw(work.mask)),
+            "ingredient": last[1]["ingredient"],
+            "rule": SMALLEST,
+            "sources": _sources_of_limits(work.setting),
+        }
+        refusals.append(Refusal(path=f"edits[{last[0]}]", code="small_syringe", params=params))
+        work.mask = own
+        for _, edit in applied:
+            if edit["op"] in WHO_IS_IN:
+                work.apply(edit)
+    return refusals
+
+
+def _sources_of_limits(setting: Setting) -> list[str]:
+    limits = setting.formulary.composition.mixture
+    return [] if limits is None else list(limits.sources)
 
 
 def _place(path: str) -> int:
@@ -325,6 +357,16 @@ class _Work:
         budget = setting.problem.budget
         if budget is not None and sum(setting.problem.cost_index[i] * n for i, n in steps.items()) > budget:
             raise _Refused("budget", maximum=setting.policy.ingredient_budget, rule="policy.ingredient_budget", **base)
+        drawing = setting.drawing
+        groups = drawing.draw(self.mask)[0]
+        mixtures = drawing.filled(groups, steps)
+        if drawing.smallest(mixtures) is not None:
+            raise _Refused(
+                "small_syringe",
+                **setting.small_syringe(groups, mixtures),
+                rule=SMALLEST,
+                **{**base, "sources": _sources_of_limits(setting)},
+            )
         self.steps = steps
         self.pinned[item.index] = amount
         edit["volume_ml"] = volume

@@ -14,7 +14,8 @@ from protocols.engine.contribution import contributions, served
 from protocols.engine.cost import Estimate, estimate
 from protocols.engine.course import Schedule, minutes, technique
 from protocols.engine.dose import Mixture
-from protocols.engine.model import Address, Ingredient, bits
+from protocols.engine.formulary import Formulary
+from protocols.engine.model import Address, CourseRules, Ingredient, MixtureLimits, bits
 from protocols.engine.propose import ENGINE_VERSION, Composition, Proposal, compose
 from protocols.engine.screen import Finding, OpenQuestion, open_questions, shown
 from protocols.engine.select import Problem
@@ -25,6 +26,10 @@ LABELS = "ABCDEFGH"
 SIGNIFICANT_DIGITS = 4
 LOW_VOLUME = "volume_below_minimum"
 EMPTY_SESSION = "session_without_mixture"
+PH_OUTSIDE = "ph_outside_limits"
+OSMOLALITY_HIGH = "osmolality_above_limit"
+OSMOLALITY_UNKNOWN = "osmolality_unknown"
+SMALL_SYRINGE = "small_syringe"
 
 
 def explain(proposal: Proposal) -> dict[str, Any]:
@@ -135,7 +140,7 @@ def _composed(proposal: Proposal, composition: Composition, values: _Values) -> 
         _finding(setting, f, composition.mask | _used_diluents(composition))
         for f in setting.screening.findings
         if f.rule.severity == "caution" and shown(f, composition.mask | _used_diluents(composition))
-    ] + _volume_cautions(setting, composition)
+    ] + [*_volume_cautions(setting, composition), *_mixture_cautions(composed, setting)]
     return composed
 
 
@@ -237,6 +242,55 @@ def _volume_cautions(setting: Setting, composition: Composition) -> list[dict[st
     ]
 
 
+def _mixture_cautions(composed: Mapping[str, Any], setting: Setting) -> list[dict[str, Any]]:
+    """What a mixture is not as it should be, however it is drawn: said, to be acknowledged."""
+    limits = setting.formulary.composition.mixture
+    if limits is None:
+        return []
+    first = {"number": 1, "syringes": composed["syringes"]}
+    found: dict[str, dict[str, list[int]]] = {}
+    for session in composed["sessions"] or [first]:
+        whole = sum((syringe["volume_ml"] for syringe in session["syringes"]), Decimal(0))
+        for syringe in session["syringes"]:
+            for rule in _shortcomings(syringe, whole, limits):
+                found.setdefault(rule, {}).setdefault(syringe["label"], []).append(session["number"])
+    asked: dict[str, dict[str, Any]] = {
+        PH_OUTSIDE: {"ph_min": limits.ph_min, "ph_max": limits.ph_max},
+        OSMOLALITY_HIGH: {"osmolality_max": limits.osmolality_max},
+        OSMOLALITY_UNKNOWN: {},
+        SMALL_SYRINGE: {"least_share": limits.smallest_share},
+    }
+    return [
+        {
+            "rule": rule,
+            "scope": "plan",
+            "ingredients": [],
+            "because": [],
+            "postponed": False,
+            "referral": None,
+            "sources": list(limits.sources),
+            "params": {
+                **params,
+                "syringes": [{"syringe": label, "sessions": sessions} for label, sessions in found[rule].items()],
+            },
+        }
+        for rule, params in asked.items()
+        if rule in found
+    ]
+
+
+def _shortcomings(syringe: Mapping[str, Any], whole: Decimal, limits: MixtureLimits) -> Iterator[str]:
+    if min(syringe["ph_max"], limits.ph_max) - max(syringe["ph_min"], limits.ph_min) < limits.ph_width:
+        yield PH_OUTSIDE
+    osmolality = syringe["osmolality"]
+    if osmolality["unknown"]:
+        yield OSMOLALITY_UNKNOWN
+    elif osmolality["estimate"] > limits.osmolality_max:
+        yield OSMOLALITY_HIGH
+    if syringe["volume_ml"] < limits.smallest_share * whole:
+        yield SMALL_SYRINGE
+
+
 # ---------------------------------------------------------------------- the mixture
 def _used_diluents(composition: Composition | None) -> int:
     mask = 0
@@ -268,14 +322,17 @@ def _syringe(proposal: Proposal, label: str, mixture: Mixture, values: _Values) 
         lines.append(_line(proposal, mixture.diluent, mixture.diluent_steps, volume, values))
         members.append(mixture.diluent)
     items = [setting.formulary.by_index[i] for i in members]
-    largest = setting.formulary.course.largest_syringe_ml
-    count = max(1, int((volume / largest).to_integral_value(ROUND_CEILING)))
+    buffered = [item for item in items if not item.unbuffered]
+    low, high = max(item.ph_min for item in buffered), min(item.ph_max for item in buffered)
+    parts = _parts(mixture.total, setting.formulary.course)
     return {
         "label": label,
         "volume_ml": volume,
-        "drawn_as": {"count": count, "each_ml": volume / count},
-        "ph_min": max(item.ph_min for item in items),
-        "ph_max": min(item.ph_max for item in items),
+        "drawn_as": {"count": len(parts), "parts_ml": [setting.volume_ml(part) for part in parts]},
+        "ph_min": low,
+        "ph_max": high,
+        "ph_estimate": ((low + high) / 2).quantize(Decimal("0.1"), ROUND_HALF_UP),
+        "osmolality": _osmolality(mixture, setting.formulary),
         "diluent_share": significant(setting.volume_ml(mixture.diluent_steps) / volume),
         "use_immediately": [
             {
@@ -290,6 +347,28 @@ def _syringe(proposal: Proposal, label: str, mixture: Mixture, values: _Values) 
         ],
         "lines": lines,
     }
+
+
+def _parts(steps: int, rules: CourseRules) -> list[int]:
+    """How a mixture is drawn into syringes: in whole steps, as equal as these allow, the larger parts first."""
+    largest = int((rules.largest_syringe_ml / rules.step_ml).to_integral_value(ROUND_FLOOR))
+    count = max(1, -(-steps // largest))
+    each, more = divmod(steps, count)
+    return [each + 1] * more + [each] * (count - more)
+
+
+def _osmolality(mixture: Mixture, formulary: Formulary) -> dict[str, Any]:
+    """An estimate by volume, in mOsm/kg, rounded up to tens: volumes add up only nearly, and no mixture is measured."""
+    poured = dict(mixture.steps)
+    if mixture.diluent_steps:
+        poured[mixture.diluent] = mixture.diluent_steps
+    items = [(formulary.by_index[i], steps) for i, steps in poured.items()]
+    unknown = [item.key for item, _ in items if item.osmolality is None]
+    if unknown:
+        return {"estimate": None, "unknown": unknown}
+    total = sum((item.osmolality * steps for item, steps in items if item.osmolality is not None), Decimal(0))
+    tens = (total / mixture.total / 10).to_integral_value(ROUND_CEILING)
+    return {"estimate": tens * 10, "unknown": []}
 
 
 def _line(proposal: Proposal, i: int, steps: int, mixture_ml: Decimal, values: _Values) -> dict[str, Any]:
@@ -361,7 +440,7 @@ def _requirements(proposal: Proposal) -> list[dict[str, Any]]:
         elif requirement.index in proposal.removed:
             state = "removed"
         else:
-            limit = problem.obstacle(proposal.mask | 1 << requirement.index) or None
+            limit = _limit(problem, proposal.mask | 1 << requirement.index) or None
             state = "gave_way" if limit else "could_return"
         rows.append(
             {
@@ -373,6 +452,11 @@ def _requirements(proposal: Proposal) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _limit(problem: Problem, mask: int) -> str:
+    """What keeps a set from being drawn; nothing where it can be."""
+    return problem.obstacle(mask) or (SMALL_SYRINGE if problem.too_small(mask) else "")
 
 
 # ---------------------------------------------------------------------- left out
@@ -488,6 +572,8 @@ def _outweighed(proposal: Proposal, item: Ingredient, values: _Values) -> tuple[
             "limit": obstacle,
         }
     gain = _gain(proposal, item, values)
+    if (Decimal(gain["gain"]) > 0 or required) and problem.too_small(mask | bit):
+        return SMALL_SYRINGE, {**setting.small_syringe(*setting.drawing.draw(mask | bit)), "required_by": required}
     return ("adds_too_little" if Decimal(gain["gain"]) <= 0 else "not_chosen"), gain
 
 
@@ -530,7 +616,7 @@ def _ranked(sets: list[int], problem: Problem, values: _Values) -> Iterator[int]
         met, _, settled, _, _, other = heappop(waiting)
         if settled:
             yield other
-        elif problem.feasible(other):
+        elif problem.feasible(other) and not problem.too_small(other):
             heappush(waiting, (met, -values.value(other), True, problem.cost(other), tuple(bits(other)), other))
 
 
@@ -714,6 +800,18 @@ def _cost(money: Estimate) -> dict[str, Any]:
     }
 
 
+def _mixture_limits(setting: Setting) -> list[tuple[str, str, Any]]:
+    limits, rule = setting.formulary.composition.mixture, "composition.mixture_limits"
+    if limits is None:
+        return []
+    return [
+        ("partition", f"{rule}.ph_window", limits.ph_width),
+        ("partition", f"{rule}.final_ph", {"min": limits.ph_min, "max": limits.ph_max}),
+        ("dose", f"{rule}.osmolality", limits.osmolality_max),
+        ("dose", f"{rule}.smallest_syringe", limits.smallest_share),
+    ]
+
+
 def _trace(proposal: Proposal, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each step with its result and the rule of the formulary that it came from."""
     setting = proposal.setting
@@ -744,6 +842,7 @@ def _trace(proposal: Proposal, answer: Mapping[str, Any]) -> list[dict[str, Any]
             ("dose", "composition.max_diluent_share_of_syringe", formulary.composition.max_diluent_share),
             ("dose", "course.technique.max_total_volume_per_session", rules.ceiling_ml),
             ("dose", "course.technique.draw_step", rules.step_ml),
+            *_mixture_limits(setting),
             ("course", f"course.sessions.by_severity.{severity}.sessions", course["sessions"]),
             ("course", f"course.sessions.by_severity.{severity}.span", course["span_days"]),
             ("course", "course.session_duration", course["duration_minutes"]),

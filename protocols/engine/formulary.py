@@ -26,6 +26,7 @@ from protocols.engine.model import (
     FormularyConcern,
     Ingredient,
     Method,
+    MixtureLimits,
     Pair,
     Referral,
     ScaleOfStages,
@@ -84,6 +85,8 @@ class Formulary:
     """May share a syringe only if injected at once."""
     ph_low: tuple[int, ...]
     ph_high: tuple[int, ...]
+    ph_scale: int
+    """What the two are multiplied by to be whole."""
     cost_index: tuple[int, ...]
     cost_scale: int
     rules_by_fact: Mapping[str, tuple[Rule, ...]] = field(repr=False)
@@ -150,7 +153,10 @@ def build_formulary(
         *(_rule(entry, facts, by_index) for entry in screening["rules"]),
         *_referral_rules(documents["concerns"]["concerns"], facts),
     )
-    ph_scale = _scale(value for item in by_index for value in (item.ph_min, item.ph_max))
+    composition = _composition(course_file, by_index)
+    limits = composition.mixture
+    ph_values = [value for item in by_index for value in (item.ph_min, item.ph_max)]
+    ph_scale = _scale(ph_values + ([limits.ph_width, limits.ph_min, limits.ph_max] if limits else []))
     cost_scale = _scale(item.cost_per_ml for item in by_index)
     scale_sources = {entry["scale"]: tuple(entry["source_ids"]) for entry in documents["concerns"]["scale_sources"]}
     formulary = Formulary(
@@ -196,7 +202,7 @@ def build_formulary(
             )
             for entry in course_file["referral_rules"]
         },
-        composition=_composition(course_file, by_index),
+        composition=composition,
         course=course,
         cost=_cost(course_file["cost_model"]),
         active_mask=_mask(item.index for item in by_index if item.active),
@@ -205,8 +211,9 @@ def build_formulary(
         apart=apart,
         never_together=never,
         hurried=hurried,
-        ph_low=tuple(int(item.ph_min * ph_scale) for item in by_index),
-        ph_high=tuple(int(item.ph_max * ph_scale) for item in by_index),
+        ph_low=tuple(0 if item.unbuffered else int(item.ph_min * ph_scale) for item in by_index),
+        ph_high=tuple(14 * ph_scale if item.unbuffered else int(item.ph_max * ph_scale) for item in by_index),
+        ph_scale=ph_scale,
         cost_index=tuple(int(item.cost_per_ml * cost_scale) for item in by_index),
         cost_scale=cost_scale,
         rules_by_fact=_rules_by_fact(rules),
@@ -284,6 +291,8 @@ def _ingredient(entry: Mapping[str, Any], index: int, step: Decimal, kinds: Mapp
         ph_min=_d(entry["solution"]["ph_min"]),
         ph_max=_d(entry["solution"]["ph_max"]),
         solvent=entry["solution"]["solvent"],
+        unbuffered=entry["solution"].get("unbuffered", False),
+        osmolality=_osmolality(entry["solution"].get("osmolality")),
         flags=flags,
         allergens=tuple(flags["allergens"]),
         prescription_only=entry["regulatory"]["prescription_only"],
@@ -296,6 +305,10 @@ def _ingredient(entry: Mapping[str, Any], index: int, step: Decimal, kinds: Mapp
         usual_steps=max(least, min(most, usual)),
         max_steps=most,
     )
+
+
+def _osmolality(data: Mapping[str, Any] | None) -> Decimal | None:
+    return None if data is None or data["value"] is None else _d(data["value"])
 
 
 def _scope(data: Mapping[str, Any], by_index: tuple[Ingredient, ...]) -> Scope:
@@ -455,6 +468,20 @@ def _composition(course: Mapping[str, Any], by_index: tuple[Ingredient, ...]) ->
         waiting=_waiting(course),
         much=_d(in_words["much_from"]),
         some=_d(in_words["some_from"]),
+        mixture=_mixture_limits(data.get("mixture_limits")),
+    )
+
+
+def _mixture_limits(data: Mapping[str, Any] | None) -> MixtureLimits | None:
+    if data is None:
+        return None
+    return MixtureLimits(
+        ph_width=_d(data["ph_window"]["min_width"]),
+        ph_min=_d(data["final_ph"]["min"]),
+        ph_max=_d(data["final_ph"]["max"]),
+        osmolality_max=_d(data["osmolality"]["max"]),
+        smallest_share=_d(data["smallest_syringe"]["min_share"]),
+        sources=tuple(data["source_ids"]),
     )
 
 

@@ -78,6 +78,10 @@ class Ingredient:
     ph_min: Decimal
     ph_max: Decimal
     solvent: str
+    unbuffered: bool
+    """A diluent that takes the pH of what it dilutes: its own range keeps nothing out."""
+    osmolality: Decimal | None
+    """Of the solution as supplied, in mOsm/kg, an estimate; None where it is unknown."""
     flags: Mapping[str, Any]
     allergens: tuple[str, ...]
     prescription_only: bool
@@ -273,6 +277,21 @@ class CourseRules:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MixtureLimits:
+    """What a mixture has to be as it is injected."""
+
+    ph_width: Decimal
+    """The narrowest window of pH that suits all ingredients of a mixture."""
+    ph_min: Decimal
+    ph_max: Decimal
+    osmolality_max: Decimal
+    """In mOsm/kg."""
+    smallest_share: Decimal
+    """Of the volume of a session, hence of its points, that each of its mixtures has to serve."""
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompositionRules:
     max_actives: int
     max_actives_per_syringe: int
@@ -293,6 +312,8 @@ class CompositionRules:
     """From here on, in value, an ingredient adds much."""
     some: Decimal
     """From here on it adds some; below that little."""
+    mixture: MixtureLimits | None
+    """None where the formulary is older than these limits."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from protocols.engine.case import Case, parse_case, read_stock
 from protocols.engine.course import Schedule, schedule
-from protocols.engine.dose import Diluent, Limits, Mixture, dose, fill
+from protocols.engine.dose import Mixture
 from protocols.engine.formulary import Formulary
 from protocols.engine.model import CaseError, Fault, bits
 from protocols.engine.policy import Policy
@@ -117,12 +117,13 @@ def compose(setting: Setting, mask: int, volumes: Mapping[int, int] | None = Non
         for i in bits(mask) + ([setting.diluent] if setting.diluent >= 0 else [])
     }
     plan = schedule(setting.screening.severity, intervals, setting.policy, setting.formulary)
-    groups, mixtures = _mix(setting, mask, setting.diluent_for)
+    drawing = setting.drawing
+    groups, mixtures = drawing.draw(mask)
     if volumes:
         # By hand: the other lines of the first session keep their volumes; the diluent gives way.
         steps = {i: amount for mixture in mixtures for i, amount in mixture.steps.items()}
         steps |= {i: amount for i, amount in volumes.items() if i in steps}
-        mixtures = fill(groups, steps, setting.target_steps, setting.diluent_for(groups), setting.share)
+        mixtures = drawing.filled(groups, steps)
     others: dict[int, tuple[Mixture, ...]] = {}
     if plan.uses:
         for number in range(1, len(plan.offsets) + 1):
@@ -131,32 +132,5 @@ def compose(setting: Setting, mask: int, volumes: Mapping[int, int] | None = Non
                 continue
             held = mask & ~setting.formulary.mask(absent)
             dry = setting.diluent >= 0 and setting.formulary.by_index[setting.diluent].key in absent
-            others[number] = _mix(setting, held, _no_diluent if dry else setting.diluent_for, volumes)[1]
+            others[number] = drawing.draw_with(held, volumes or {}, dry=dry)[1]
     return Composition(mask=mask, groups=groups, mixtures=mixtures, plan=plan, others=others)
-
-
-def _no_diluent(groups: tuple[int, ...]) -> Diluent | None:
-    return None
-
-
-def _mix(
-    setting: Setting,
-    mask: int,
-    diluent_for: Callable[[tuple[int, ...]], Diluent | None],
-    volumes: Mapping[int, int] | None = None,
-) -> tuple[tuple[int, ...], tuple[Mixture, ...]]:
-    groups = setting.problem.syringes.best(mask)
-    limits = {i: setting.limits[i] for i in bits(mask)}
-    for i, amount in (volumes or {}).items():
-        if i in limits:
-            limits[i] = Limits(least=amount, usual=amount, most=amount)
-    cost = {i: setting.problem.cost_index[i] for i in limits}
-    return groups, dose(
-        groups,
-        limits,
-        setting.target_steps,
-        diluent_for(groups),
-        setting.share,
-        budget=setting.problem.budget,
-        cost=cost,
-    )

@@ -93,9 +93,11 @@ SYRINGE = _row(
     {
         "label": WORD,
         "volume_ml": DECIMAL,
-        "drawn_as": _row({"count": {"type": "integer", "minimum": 1}, "each_ml": DECIMAL}),
+        "drawn_as": _row({"count": {"type": "integer", "minimum": 1}, "parts_ml": {**_list(DECIMAL), "minItems": 1}}),
         "ph_min": DECIMAL,
         "ph_max": DECIMAL,
+        "ph_estimate": DECIMAL,
+        "osmolality": _row({"estimate": _maybe(DECIMAL), "unknown": _list(WORD)}),
         "diluent_share": DECIMAL,
         "use_immediately": _list(
             _row({"pair": WORD, "ingredients": _list(WORD), "sources": _list(WORD)}, {"message": WORD})
@@ -123,7 +125,8 @@ CONTRIBUTION = _row(
 REVIEW = {"days": {"type": "integer", "minimum": 7}, "rules": {**_list(WORD), "minItems": 1}, "sources": _list(WORD)}
 LEFT_OUT_REASONS = (
     "screened", "no_plan", "prescription_only", "preference", "not_drawable", "no_stock", "no_volume",
-    "serves_no_concern", "removed_by_hand", "family_limit", "pair", "displaced", "adds_too_little", "not_chosen",
+    "serves_no_concern", "removed_by_hand", "family_limit", "pair", "displaced", "small_syringe", "adds_too_little",
+    "not_chosen",
     "diluent_not_needed", "diluent_for_reconstitution",
 )  # fmt: skip
 COURSE = _row(

@@ -7,6 +7,11 @@ the moderate, then of the mild. What is added to them maximises
     value(S) = sum over concerns c of w(c) * sum over k of b(k)(c) / 2^(k-1)
                - simplicity * |S| - caution * (cautions that S raises) - syringe * (syringes(S) - 1)
 
+A set whose best drawing has a syringe that serves too few of the points is not drawn. Where the best set is such a one,
+the requirements are settled alone, as many of them as can be drawn; then come those of the others that each earn their
+place, so that nothing is added only to fill a syringe; then what was left out of the requirements comes back if it
+fits beside them after all.
+
 Equal values are settled by the lower cost index, then by key order. All numbers are scaled to whole ones, so that no
 rounding can settle anything.
 
@@ -23,6 +28,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from protocols.engine.drawing import Drawing
 from protocols.engine.model import bits
 from protocols.engine.partition import SyringeRules
 
@@ -61,6 +67,8 @@ class Problem:
     syringes: SyringeRules
     cost_index: tuple[int, ...]
     requirements: tuple[Requirement, ...]
+    drawing: Drawing | None = None
+    """None where every syringe is worth drawing."""
 
     def feasible(self, mask: int) -> bool:
         return not self.obstacle(mask)
@@ -88,6 +96,15 @@ class Problem:
         if self.syringes.fewest(mask) > self.syringes.most:
             return "syringes"
         return ""
+
+    def too_small(self, mask: int) -> int:
+        """The mixture of a feasible set that is not worth drawing, as a mask; 0 where each is."""
+        return 0 if self.drawing is None else self.drawing.too_small(mask)
+
+    def earns(self, mask: int, i: int) -> bool:
+        """Whether one of the set adds more than its keep."""
+        gain = self.benefit(mask) - self.benefit(mask & ~(1 << i)) - self.simplicity
+        return gain > 0 or (gain == 0 and self.cost_index[i] == 0)
 
     def benefit(self, mask: int) -> int:
         total, members = 0, bits(mask)
@@ -126,10 +143,35 @@ def halving_sum(falling: Sequence[int]) -> int:
 
 def select(problem: Problem) -> int:
     """The best feasible set, as a mask."""
+    wanted = _required(problem)
+    best = _ignoring_small_syringes(problem, wanted)
+    return best if not problem.too_small(best) else _worth_drawing(problem, wanted)
+
+
+def _required(problem: Problem) -> int:
     wanted = 0
     for requirement in problem.requirements:
         if requirement.index >= 0:
             wanted |= 1 << requirement.index
+    return wanted
+
+
+def _worth_drawing(problem: Problem, wanted: int) -> int:
+    """The best set of which each syringe is worth drawing."""
+    first = _Search(problem, _bonus(problem), free=wanted)
+    first.begin(0, wanted)
+    core = first.best.mask
+    search = _Search(problem, {}, free=core)
+    search.begin(core, problem.candidates & ~wanted)
+    mask = search.best.mask
+    for requirement in problem.requirements:
+        grown = mask | 1 << requirement.index if requirement.index >= 0 else mask
+        if grown != mask and problem.feasible(grown) and not problem.too_small(grown):
+            mask = grown
+    return mask
+
+
+def _ignoring_small_syringes(problem: Problem, wanted: int) -> int:
     if problem.feasible(wanted):
         search = _Search(problem, {})
         search.begin(wanted, problem.candidates & ~wanted)
@@ -166,8 +208,11 @@ class _Best:
 
 
 class _Search:
-    def __init__(self, problem: Problem, bonus: dict[int, int]) -> None:
+    """`free`: take only sets that are worth drawing, and of which all but these, as a mask, earn their place."""
+
+    def __init__(self, problem: Problem, bonus: dict[int, int], *, free: int | None = None) -> None:
         self.p = problem
+        self.free = free
         self.bonus = bonus
         self.best = _Best(mask=0, value=-(1 << 200), cost=0, keys=())
         self.nodes = 0
@@ -196,7 +241,7 @@ class _Search:
         self.nodes += 1
         base = benefit - p.simplicity * mask.bit_count() - p.caution * raised.bit_count()
         value = base - p.syringe * max(0, p.syringes.fewest(mask) - 1)
-        if self.best.beaten_by(value, cost, mask):
+        if self.best.beaten_by(value, cost, mask) and self._taken(mask):
             self.best = _Best(mask=mask, value=value, cost=cost, keys=tuple(bits(mask)))
         slots = p.most - mask.bit_count()
         gains = self._gains(mask, lists, raised, pool) if slots > 0 else []
@@ -216,6 +261,11 @@ class _Search:
             added = self._marginal(lists, i) + self.bonus.get(i, 0)
             rest = [j for _, j in gains[place + 1 :]]
             self.visit(mask | bit, grown, benefit + added, newly, rest, cost + p.cost_index[i])
+
+    def _taken(self, mask: int) -> bool:
+        if self.free is None:
+            return True
+        return all(self.p.earns(mask, i) for i in bits(mask & ~self.free)) and not self.p.too_small(mask)
 
     def _marginal(self, lists: list[list[int]], i: int) -> int:
         """What the ingredient adds to the benefit now. The lists rise, so the best is at the end."""

@@ -13,10 +13,11 @@ from typing import Any
 
 from protocols.engine.case import Case
 from protocols.engine.course import points, target_volume
-from protocols.engine.dose import Diluent, Limits
+from protocols.engine.dose import Limits, Mixture, Wanted
+from protocols.engine.drawing import Drawing
 from protocols.engine.formulary import Formulary
 from protocols.engine.model import SEVERITY_LEVELS, Address, Ingredient
-from protocols.engine.partition import SyringeRules, clashes_of
+from protocols.engine.partition import Acidity, Groups, SyringeRules, clashes_of
 from protocols.engine.policy import Policy
 from protocols.engine.screen import Screening, screen
 from protocols.engine.select import Problem, Requirement
@@ -50,6 +51,7 @@ class Setting:
     """Index of the diluent that tops up; -1 for none."""
     share: Fraction
     problem: Problem
+    drawing: Drawing
     value_exponent: int
     value_shift: int
 
@@ -71,23 +73,22 @@ class Setting:
             if entry.concern in item.addresses and self.strength_of(item.addresses[entry.concern]) > 0
         ]
 
+    def small_syringe(self, groups: Groups, mixtures: tuple[Mixture, ...]) -> dict[str, Any]:
+        """What the smallest of the mixtures holds, as a mask and volume, and how many of the points it would serve."""
+        steps, place = min((mixture.total, place) for place, mixture in enumerate(mixtures))
+        whole = sum(mixture.total for mixture in mixtures)
+        limits = self.formulary.composition.mixture
+        return {
+            "syringe": list(self.formulary.keys(groups[place])),
+            "volume_ml": self.volume_ml(steps),
+            "total_ml": self.volume_ml(whole),
+            "points": self.points * steps // whole,
+            "of_points": self.points,
+            "least_share": None if limits is None else limits.smallest_share,
+        }
+
     def volume_ml(self, steps: int) -> Decimal:
         return self.formulary.course.step_ml * steps
-
-    def diluent_for(self, groups: tuple[int, ...]) -> Diluent | None:
-        if self.diluent < 0:
-            return None
-        rules, bit = self.problem.syringes, 1 << self.diluent
-        return Diluent(
-            index=self.diluent,
-            most=self.limits[self.diluent].most,
-            joins=tuple(compatible(rules, group, bit) for group in groups),
-        )
-
-
-def compatible(rules: SyringeRules, group: int, bit: int) -> bool:
-    """Whether a diluent may join a mixture: no pair keeps it out, and one pH lies in all ranges."""
-    return not rules.clashes[bit.bit_length() - 1] & group
 
 
 def benefit_of(address: Address, policy: Policy) -> Decimal:
@@ -143,6 +144,7 @@ def set_up(case: Case, formulary: Formulary, policy: Policy, stock: Mapping[str,
         per_syringe=formulary.composition.max_actives_per_syringe,
         most=policy.max_syringes,
         dilutable_mask=_dilutable(formulary, diluent),
+        acidity=_acidity(formulary),
     )
     budget_scale = formulary.cost_scale
     budget = None
@@ -155,6 +157,17 @@ def set_up(case: Case, formulary: Formulary, policy: Policy, stock: Mapping[str,
             else None
         )
     requirements = _requirements(screening, formulary, policy, candidates & serving)
+    share = Fraction(formulary.composition.max_diluent_share)
+    drawing = Drawing(
+        rules=syringes,
+        limits=limits,
+        target=target_steps,
+        diluent=diluent,
+        share=share,
+        budget=budget,
+        cost=formulary.cost_index,
+        wanted=_wanted(formulary),
+    )
     problem = Problem(
         candidates=candidates & serving,
         benefits=tuple(benefits),
@@ -176,6 +189,7 @@ def set_up(case: Case, formulary: Formulary, policy: Policy, stock: Mapping[str,
         syringes=syringes,
         cost_index=formulary.cost_index,
         requirements=requirements,
+        drawing=drawing,
     )
     return Setting(
         case=case,
@@ -192,8 +206,9 @@ def set_up(case: Case, formulary: Formulary, policy: Policy, stock: Mapping[str,
         candidates=candidates,
         serving=serving,
         diluent=diluent,
-        share=Fraction(formulary.composition.max_diluent_share),
+        share=share,
         problem=problem,
+        drawing=drawing,
         value_exponent=exponent,
         value_shift=shift,
     )
@@ -246,8 +261,36 @@ def _exponent(policy: Policy) -> int:
 def _dilutable(formulary: Formulary, diluent: int) -> int:
     if diluent < 0:
         return 0
-    clashing = clashes_of(formulary.apart, formulary.ph_low, formulary.ph_high)[diluent]
+    clashing = clashes_of(formulary.apart, formulary.ph_low, formulary.ph_high, _acidity(formulary))[diluent]
     return ~clashing & (1 << len(formulary.by_index)) - 1
+
+
+def _acidity(formulary: Formulary) -> Acidity:
+    limits, scale = formulary.composition.mixture, formulary.ph_scale
+    unbuffered = sum(1 << item.index for item in formulary.by_index if item.unbuffered)
+    if limits is None:
+        return Acidity(unbuffered=unbuffered)
+    return Acidity(
+        width=int(limits.ph_width * scale),
+        low=int(limits.ph_min * scale),
+        high=int(limits.ph_max * scale),
+        unbuffered=unbuffered,
+    )
+
+
+def _wanted(formulary: Formulary) -> Wanted | None:
+    limits = formulary.composition.mixture
+    if limits is None:
+        return None
+    known = [item.osmolality for item in formulary.by_index if item.osmolality is not None]
+    scale = 10 ** max(max(0, -int(value.as_tuple().exponent)) for value in [*known, limits.osmolality_max])
+    return Wanted(
+        osmolality=tuple(
+            None if item.osmolality is None else int(item.osmolality * scale) for item in formulary.by_index
+        ),
+        most=int(limits.osmolality_max * scale),
+        share=Fraction(limits.smallest_share),
+    )
 
 
 def _requirements(

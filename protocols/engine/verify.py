@@ -26,8 +26,17 @@ WITHOUT_ALTERNATIVE_DOSES = ("1.0",)
 """Engines that gave their alternatives neither doses nor a price, and what they left out no range."""
 WITHOUT_WORDS = ("1.0", "1.1")
 """Engines that knew no waiting and did not say what each ingredient contributes."""
+WITHOUT_MIXTURE_LIMITS = ("1.0", "1.1")
+"""Engines that drew a mixture in equal parts and said nothing of its osmolality."""
 FOR_EVER = Fraction(10**6)
 """Days, more than any course takes."""
+
+
+OWN_CAUTIONS = (
+    "volume_below_minimum", "session_without_mixture", "ph_outside_limits", "osmolality_above_limit",
+    "osmolality_unknown", "small_syringe",
+)  # fmt: skip
+"""Those that come from the mixture, not from a rule of screening."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +100,9 @@ class _Second:
         self.course = self.documents["course"]
         self.mixing = self.course["composition"]
         self.needle = self.course["technique"]
+        self.limits: Mapping[str, Any] | None = self.mixing.get("mixture_limits")
+        self.in_steps = self.answer.get("engine_version") not in WITHOUT_MIXTURE_LIMITS
+        """Whether the answer draws mixtures in whole steps, and says their osmolality."""
 
     @property
     def tells_words(self) -> bool:
@@ -248,8 +260,7 @@ class _Second:
 
         for group, severity in (("cautions", "caution"), ("infos", "info")):
             expected = [key for key, rule in fired.items() if rule["severity"] == severity and touches(rule)]
-            own = {"volume_below_minimum", "session_without_mixture"}
-            shown = [row["rule"] for row in answer[group] if row["rule"] not in own]
+            shown = [row["rule"] for row in answer[group] if row["rule"] not in OWN_CAUTIONS]
             self.same(group, sorted(shown), sorted(expected))
         excluded = {
             (key, name)
@@ -403,6 +414,7 @@ class _Second:
         for edit in answer["edits"]:
             self._edit(edit)
         self._low_volume()
+        self._mixture_cautions()
 
     def _session(self, path: str, syringes: Sequence[Mapping[str, Any]]) -> None:
         """The limits of one session, over all its syringes."""
@@ -480,9 +492,9 @@ class _Second:
         self.holds(path, thinned <= share * total, "diluted_too_far", share, thinned / total)
         self.number(f"{path}.diluent_share", syringe["diluent_share"], _four_digits(thinned / total))
         keys = [line["ingredient"] for line in lines]
-        low = max(_fraction(self.things[key]["solution"]["ph_min"]) for key in keys)
-        high = min(_fraction(self.things[key]["solution"]["ph_max"]) for key in keys)
+        low, high = self._window(keys)
         self.holds(path, low <= high, "no_common_ph", found=f"{low} > {high}")
+        self.holds(path, low > high or self._acidity_suits(keys), "ph_does_not_suit", found=f"{low} to {high}")
         self.number(f"{path}.ph_min", syringe["ph_min"], low)
         self.number(f"{path}.ph_max", syringe["ph_max"], high)
         hurried = set()
@@ -494,13 +506,50 @@ class _Second:
                     self.holds(path, False, "forbidden_in_one_syringe", found=f"{pair['key']}: {a}, {b}")
         said = {(row["pair"], *sorted(row["ingredients"])) for row in syringe["use_immediately"]}
         self.same(f"{path}.use_immediately", sorted(said), sorted(hurried))
-        largest = max(_fraction(volume) for volume in self.needle["syringe"]["volumes"])
-        count = -(-total // largest)
-        self.same(f"{path}.drawn_as.count", syringe["drawn_as"]["count"], int(count))
-        self.number(f"{path}.drawn_as.each_ml", _fraction(syringe["drawn_as"]["each_ml"]) * count, total)
+        self._drawn_as(f"{path}.drawn_as", syringe["drawn_as"], total)
+        if self.in_steps:
+            self.number(f"{path}.ph_estimate", syringe["ph_estimate"], _tenths((low + high) / 2))
+            self.same(f"{path}.osmolality", _plain_osmolality(syringe["osmolality"]), self._osmolality(lines))
         for line in lines:
             self._line(f"{path}.{line['ingredient']}", line, total)
         return total
+
+    def _drawn_as(self, path: str, said: Mapping[str, Any], total: Fraction) -> None:
+        """Parts that can be drawn: whole steps, none larger than a syringe, no two more than a step apart."""
+        largest = max(_fraction(volume) for volume in self.needle["syringe"]["volumes"])
+        if not self.in_steps:
+            count = -(-total // largest)
+            self.same(f"{path}.count", said["count"], int(count))
+            self.number(f"{path}.each_ml", _fraction(said["each_ml"]) * count, total)
+            return
+        count = -(-total // (largest // self.step * self.step))
+        self.same(f"{path}.count", said["count"], int(count))
+        parts = [_fraction(part) for part in said["parts_ml"]]
+        self.same(f"{path}.parts_ml", len(parts), said["count"])
+        self.same(f"{path}.parts_ml", sum(parts, Fraction(0)), total, "parts_do_not_add_up")
+        for part in parts:
+            self.holds(f"{path}.parts_ml", (part / self.step).denominator == 1, "not_drawable", self.step, part)
+        spread = max(parts, default=total) - min(parts, default=total)
+        self.holds(f"{path}.parts_ml", spread <= self.step, "unequal_parts", found=parts)
+        self.same(f"{path}.parts_ml", parts, sorted(parts, reverse=True), "smaller_part_first")
+
+    def _osmolality(self, lines: Iterable[Mapping[str, Any]]) -> tuple[Fraction | None, list[str]]:
+        """The estimate by volume, rounded up to tens; none, and of which it is unknown, where one of them is."""
+        weighed = volume = Fraction(0)
+        unknown = []
+        for line in lines:
+            amount = self._strength(line["ingredient"])
+            if amount is None:
+                unknown.append(line["ingredient"])
+                continue
+            weighed += amount * _fraction(line["volume_ml"])
+            volume += _fraction(line["volume_ml"])
+        return (None, sorted(unknown)) if unknown else (-(-weighed // (volume * 10)) * Fraction(10), [])
+
+    def _strength(self, key: str) -> Fraction | None:
+        """The osmolality of an ingredient as supplied; None where it is unknown."""
+        said = self.things[key]["solution"].get("osmolality")
+        return None if said is None or said["value"] is None else _fraction(said["value"])
 
     def _line(self, path: str, line: Mapping[str, Any], mixture: Fraction) -> None:
         key = line["ingredient"]
@@ -579,13 +628,41 @@ class _Second:
             return bool(thing["class"] == side["class"])
         return bool(thing["solution"]["solvent"] == side["solvent"])
 
+    def _window(self, keys: Sequence[str]) -> tuple[Fraction, Fraction]:
+        """The pH that suits all of these; what is unbuffered takes any."""
+        solutions = [self.things[key]["solution"] for key in keys]
+        buffered = [solution for solution in solutions if not solution.get("unbuffered")]
+        return (
+            max((_fraction(solution["ph_min"]) for solution in buffered), default=Fraction(0)),
+            min((_fraction(solution["ph_max"]) for solution in buffered), default=Fraction(14)),
+        )
+
+    def _well_inside(self, low: Fraction, high: Fraction) -> bool:
+        """Whether enough of a window lies where the pH of a mixture should."""
+        if self.limits is None:
+            return True
+        final = self.limits["final_ph"]
+        part = min(high, _fraction(final["max"])) - max(low, _fraction(final["min"]))
+        return part >= _fraction(self.limits["ph_window"]["min_width"])
+
+    def _acidity_suits(self, keys: Sequence[str]) -> bool:
+        """Whether the window of a mixture is wide enough, and takes none of it where it need not be."""
+        low, high = self._window(keys)
+        if self.limits is None or len(keys) == 1:
+            return low <= high
+        if high - low < _fraction(self.limits["ph_window"]["min_width"]):
+            return sum(1 for key in keys if not self.things[key]["solution"].get("unbuffered")) == 1
+        return self._well_inside(low, high) or not any(
+            self._well_inside(*self._window([key]))
+            for key in keys
+            if not self.things[key]["solution"].get("unbuffered")
+        )
+
     def _together(self, keys: Sequence[str]) -> bool:
         """Whether these may be one mixture."""
         if len(keys) > self.mixing["max_active_ingredients_per_syringe"]:
             return False
-        low = max(_fraction(self.things[key]["solution"]["ph_min"]) for key in keys)
-        high = min(_fraction(self.things[key]["solution"]["ph_max"]) for key in keys)
-        return low <= high and not any(
+        return self._acidity_suits(keys) and not any(
             pair["severity"] != "use_immediately" for a, b in combinations(keys, 2) for pair in self._pairs(a, b)
         )
 
@@ -657,6 +734,170 @@ class _Second:
         for rule, expected in (("volume_below_minimum", low), ("session_without_mixture", empty)):
             said = {n for row in self.answer["cautions"] if row["rule"] == rule for n in row["params"]["sessions"]}
             self.same(f"cautions.{rule}", said, expected)
+
+    # ------------------------------------------------------------------ mixtures as they are injected
+    def _mixture_cautions(self) -> None:
+        """What is short of the limits of a mixture is said, of each mixture of each session, and nothing else is."""
+        found: dict[str, set[tuple[str, int]]] = {rule: set() for rule in OWN_CAUTIONS[2:]}
+        if self.limits is not None:
+            highest = _fraction(self.limits["osmolality"]["max"])
+            apart = [(session["number"], session["syringes"]) for session in self.answer["sessions"]]
+            for number, syringes in apart or [(1, self.answer["syringes"])]:
+                volumes = [sum(_fraction(line["volume_ml"]) for line in syringe["lines"]) for syringe in syringes]
+                least = _fraction(self.limits["smallest_syringe"]["min_share"]) * sum(volumes)
+                for syringe, volume in zip(syringes, volumes, strict=True):
+                    place = (syringe["label"], number)
+                    estimate, unknown = self._osmolality(syringe["lines"])
+                    if not self._well_inside(*self._window([line["ingredient"] for line in syringe["lines"]])):
+                        found["ph_outside_limits"].add(place)
+                    if unknown:
+                        found["osmolality_unknown"].add(place)
+                    if estimate is not None and estimate > highest:
+                        found["osmolality_above_limit"].add(place)
+                    if volume < least:
+                        found["small_syringe"].add(place)
+                        self.holds(f"session {number}", number > 1, "syringe_too_small", found=syringe["label"])
+        for rule, places in found.items():
+            said = {
+                (entry["syringe"], number)
+                for row in self.answer["cautions"]
+                if row["rule"] == rule
+                for entry in row["params"]["syringes"]
+                for number in entry["sessions"]
+            }
+            self.same(f"cautions.{rule}", said, places)
+
+    def _worth_drawing(self, keys: Sequence[str]) -> bool:
+        """Whether there is a way, with the fewest mixtures, in which each serves enough of the points."""
+        if self.limits is None or len(keys) < 2:
+            return True
+        share = _fraction(self.limits["smallest_syringe"]["min_share"])
+        count = self._fewest(keys)
+        for groups in self._ways(sorted(keys), [], count):
+            volumes = self._volumes(groups)
+            if min(volumes) >= share * sum(volumes):
+                return True
+        return False
+
+    def _ways(self, rest: Sequence[str], groups: list[list[str]], count: int) -> Iterator[list[list[str]]]:
+        if not rest:
+            if len(groups) == count:
+                yield groups
+            return
+        for number, group in enumerate([*groups, []]):
+            grown = [*group, rest[0]]
+            if number < count and self._together(grown):
+                yield from self._ways(rest[1:], [*groups[:number], grown, *groups[number + 1 :]], count)
+
+    def _volumes(self, groups: Sequence[Sequence[str]]) -> list[Fraction]:
+        """What mixtures of these come to by the rule of dosing: all lowerings, or all rises, in their order at once."""
+        keys = sorted(key for group in groups for key in group)
+        drawn, step = self.target // self.step * self.step, self.step
+        volume = {key: self._usual(key) for key in keys}
+        whole = sum(volume.values(), Fraction(0))
+        if whole > drawn:
+            lowered = []
+            for key in keys:
+                usual, least = volume[key], max(self._least(key), step)
+                lowered += [(-(usual - step * k) / usual, key) for k in range(int((usual - least) / step))]
+            for _, key in sorted(lowered)[: int((whole - drawn) / step)]:
+                volume[key] -= step
+        else:
+            self._raise(volume, groups, drawn)
+        thinner = self._thinner()
+        room = [self._room_for(thinner, group, volume) for group in groups]
+        short = drawn - sum(volume.values(), Fraction(0))
+        poured = min(self._most_diluent(thinner, room), max(short, Fraction(0)))
+        total = sum(volume.values(), Fraction(0)) + poured
+        own = [sum((volume[key] for key in group), Fraction(0)) for group in groups]
+        shares = self._shared_out(poured, room)
+        needs = [
+            min(each, self._needed(thinner, group, volume, total)) for each, group in zip(room, groups, strict=True)
+        ]
+        if any(share < need for share, need in zip(shares, needs, strict=True)):
+            first = needs if sum(needs) <= poured else self._shared_out(poured, needs)
+            left = [a - b for a, b in zip(room, first, strict=True)]
+            more = self._shared_out(poured - sum(first, Fraction(0)), left)
+            shares = [a + b for a, b in zip(first, more, strict=True)]
+        return [a + b for a, b in zip(own, shares, strict=True)]
+
+    def _raise(self, volume: dict[str, Fraction], groups: Sequence[Sequence[str]], drawn: Fraction) -> None:
+        thinner, step = self._thinner(), self.step
+        rises = []
+        for key, usual in volume.items():
+            most = self._bounds(key)[1] // step * step
+            rises += [(step * k / (most - usual), key) for k in range(1, int((most - usual) / step) + 1)]
+        unit = _fraction(self.course["cost_model"]["ingredient_unit_value"])
+        price = {key: unit * _fraction(self.things[key]["relative_cost_per_ml"]) for key in volume}
+        budget = self.policy.ingredient_budget
+        closed = set()
+        for _, key in sorted(rises):
+            room = [self._room_for(thinner, group, volume) for group in groups]
+            if sum(volume.values(), Fraction(0)) + self._most_diluent(thinner, room) >= drawn:
+                return
+            spent = sum((price[each] * amount for each, amount in volume.items()), Fraction(0))
+            if budget is not None and spent + price[key] * step > _fraction(budget):
+                closed.add(key)
+            if key not in closed:
+                volume[key] += step
+
+    def _thinner(self) -> str | None:
+        """The diluent that tops up: the first that may be given and can be drawn."""
+        for key in self.mixing["top_up_diluents"]:
+            most = self._bounds(key)[1] // self.step * self.step
+            fits = most >= max(self.step, self._least(key)) and self._least(key) <= self.target
+            refused = key in self.excluded or key in self.policy.avoid
+            if self.things[key]["regulatory"]["prescription_only"] and not self.policy.allow_prescription:
+                refused = True
+            if key in self.active and fits and not refused:
+                return str(key)
+        return None
+
+    def _room_for(self, thinner: str | None, group: Sequence[str], volume: Mapping[str, Fraction]) -> Fraction:
+        """How much of the diluent a mixture could take."""
+        if thinner is None or not all(
+            self._acidity_suits([key, thinner])
+            and all(pair["severity"] == "use_immediately" for pair in self._pairs(key, thinner))
+            for key in group
+        ):
+            return Fraction(0)
+        share = _fraction(self.mixing["max_diluent_share_of_syringe"])
+        own = sum((volume[key] for key in group), Fraction(0))
+        return own * share / (1 - share) // self.step * self.step
+
+    def _most_diluent(self, thinner: str | None, room: Sequence[Fraction]) -> Fraction:
+        if thinner is None:
+            return Fraction(0)
+        return min(sum(room, Fraction(0)), self._bounds(thinner)[1] // self.step * self.step)
+
+    def _needed(
+        self, thinner: str | None, group: Sequence[str], volume: Mapping[str, Fraction], total: Fraction
+    ) -> Fraction:
+        """The diluent without which a mixture is too small or too concentrated."""
+        if self.limits is None or thinner is None:
+            return Fraction(0)
+        step, own = self.step, sum((volume[key] for key in group), Fraction(0))
+        least = _fraction(self.limits["smallest_syringe"]["min_share"]) * total
+        needed = max(Fraction(0), -(-least // step) * step - own)
+        highest, thin = _fraction(self.limits["osmolality"]["max"]), self._strength(thinner)
+        strengths = [(volume[key], self._strength(key)) for key in group]
+        if thin is None or thin >= highest or any(strength is None for _, strength in strengths):
+            return needed
+        excess = sum((amount * (strength - highest) for amount, strength in strengths if strength is not None))
+        return max(needed, -(-excess / (highest - thin) // step) * step)
+
+    def _shared_out(self, amount: Fraction, room: Sequence[Fraction]) -> list[Fraction]:
+        """An amount in whole steps, in proportion to the rooms: the largest remainders get the steps left over."""
+        whole, step = sum(room, Fraction(0)), self.step
+        if amount <= 0 or whole == 0:
+            return [Fraction(0) for _ in room]
+        exact = [amount * each / whole for each in room]
+        given = [each // step * step for each in exact]
+        left = int((amount - sum(given, Fraction(0))) / step)
+        order = sorted(range(len(room)), key=lambda place: (given[place] - exact[place], place))
+        for place in order[:left]:
+            given[place] += step
+        return given
 
     def _planned(self) -> list[list[Mapping[str, Any]]]:
         """The lines of each session."""
@@ -768,6 +1009,8 @@ class _Second:
                 state = "removed"
             else:
                 broken = self._broken([*actives, key])
+                if not broken and not self._worth_drawing([*actives, key]):
+                    broken = {"small_syringe"}
                 state = "gave_way" if broken else "could_return"
             self.same(f"{path}.state", row["state"], state)
             agrees = row["limit"] in broken if broken else row["limit"] is None
@@ -806,9 +1049,9 @@ class _Second:
 
         def search(chosen: list[str], place: int) -> None:
             nonlocal best
-            if met(chosen) > max(met(best), standard):
+            if met(chosen) > max(met(best), standard) and self._worth_drawing(chosen):
                 best = list(chosen)
-            if best or met([*chosen, *keys[place:]]) <= standard:
+            if best or place == len(keys) or met([*chosen, *keys[place:]]) <= standard:
                 return
             if not self._broken([*chosen, keys[place]]):
                 search([*chosen, keys[place]], place + 1)
@@ -863,6 +1106,8 @@ class _Second:
             for key in row["ingredients"]:
                 self.holds(f"alternatives[{place}]", self._to_be_had(key), "screened_out", found=key)
             self.same(f"alternatives[{place}]", self._broken(row["ingredients"]), set(), "breaks_a_limit")
+            if not self._broken(row["ingredients"]):
+                self.holds(f"alternatives[{place}]", self._worth_drawing(row["ingredients"]), "syringe_too_small")
             if answer["engine_version"] not in WITHOUT_ALTERNATIVE_DOSES:
                 self._alternative(f"alternatives[{place}]", row)
         self.number("value_cost", answer["value_cost"], self._worth(self.own) - worth)
@@ -1323,6 +1568,14 @@ def _four_digits(value: Fraction) -> Fraction:
     while value / unit < 1000:
         unit /= 10
     return (value / unit * 2 + 1) // 2 * unit
+
+
+def _tenths(value: Fraction) -> Fraction:
+    return (value * 20 + 1) // 2 / Fraction(10)
+
+
+def _plain_osmolality(said: Mapping[str, Any]) -> tuple[Fraction | None, list[str]]:
+    return None if said["estimate"] is None else _fraction(said["estimate"]), sorted(said["unknown"])
 
 
 def _cents(value: Fraction) -> Fraction:

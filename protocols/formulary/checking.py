@@ -50,6 +50,8 @@ CONCERN_FIELDS = {
     "evidence_note", "source_ids",
 }  # fmt: skip
 SEVERITIES = ("mild", "moderate", "severe")
+OSMOLALITY_UNIT = "mOsm/kg"
+OSMOLALITY_BASES = {"product_labelling", "calculated", "clinic_default", "unknown"}
 NUMBER = re.compile(r"(?<![A-Za-z_\d.])\d+(?:\.\d+)?")
 DOCUMENTS = ("ingredients", "concerns", "screening", "course", "sources", "vocabulary", "release")
 RELEASE_FIELDS = {"schema_version", "label", "follows", "changes"}
@@ -95,6 +97,7 @@ class _Check:
             self._stages(),
             self._course(),
             self._composition(),
+            self._mixture_limits(),
             self._cost(),
             self._release(),
         ):
@@ -641,6 +644,37 @@ class _Check:
                 for key in change.get(name, ()):
                     if key not in known[name]:
                         yield f"{where}: unknown {name.removesuffix('s')} {key}"
+
+    def _mixture_limits(self) -> Iterator[str]:
+        """A formulary without them comes from before they were known; one with them says what each solution is."""
+        limits = self.d["course"]["composition"].get("mixture_limits")
+        if limits is None:
+            return
+        yield from self._sourced("composition, mixture_limits", limits)
+        if not 0 <= _n(limits["final_ph"]["min"]) < _n(limits["final_ph"]["max"]) <= 14:
+            yield "composition, mixture_limits: the final pH is out of order"
+        if not 0 <= _n(limits["ph_window"]["min_width"]) <= 2:
+            yield "composition, mixture_limits: the width of the pH window must be from 0 to 2"
+        if limits["osmolality"]["unit"] != OSMOLALITY_UNIT or not 300 <= _n(limits["osmolality"]["max"]) <= 2000:
+            yield f"composition, mixture_limits: the osmolality must be from 300 to 2000 {OSMOLALITY_UNIT}"
+        if not 0 <= _n(limits["smallest_syringe"]["min_share"]) <= Fraction(1, 3):
+            yield "composition, mixture_limits: the share of the smallest syringe must be from 0 to a third"
+        for key, entry in self.ingredients.items():
+            yield from self._osmolality(f"ingredient {key}", entry)
+
+    def _osmolality(self, where: str, entry: Mapping[str, Any]) -> Iterator[str]:
+        said = entry["solution"].get("osmolality")
+        if said is None:
+            yield f"{where}: it says nothing of its osmolality; where it is unknown, that has to be said"
+            return
+        if said["basis"] not in OSMOLALITY_BASES:
+            yield f"{where}: unknown basis {said['basis']} of its osmolality"
+        if (said["value"] is None) != (said["basis"] == "unknown"):
+            yield f"{where}: an osmolality is null where its basis is unknown, and only there"
+        if said["unit"] != OSMOLALITY_UNIT or (said["value"] is not None and not 0 <= _n(said["value"]) <= 20_000):
+            yield f"{where}: its osmolality must be from 0 to 20000 {OSMOLALITY_UNIT}"
+        if entry["solution"].get("unbuffered") and entry["role"] != "diluent":
+            yield f"{where}: only a diluent may be unbuffered"
 
     def _cost(self) -> Iterator[str]:
         cost = self.d["course"]["cost_model"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
 from itertools import combinations
 from typing import Any
 
@@ -11,8 +14,10 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import lil_matrix
 
+from protocols.engine.dose import Limits, Wanted
+from protocols.engine.drawing import Drawing
 from protocols.engine.model import bits
-from protocols.engine.partition import SyringeRules
+from protocols.engine.partition import Acidity, SyringeRules
 from protocols.engine.select import Problem, Requirement
 
 SHIFT = 7
@@ -81,6 +86,47 @@ def random_problem(rng: random.Random, *, ingredients: int, concerns: int, most:
     )
 
 
+def with_acidity(rng: random.Random, problem: Problem) -> Problem:
+    """The same, where mixtures have to share a window of some width and should lie between two pH."""
+    acidity = Acidity(width=rng.choice([0, 3, 6, 10]), low=rng.choice([40, 45, 55]), high=rng.choice([65, 70, 80]))
+    return replace(problem, syringes=replace(problem.syringes, acidity=acidity, counts={}))
+
+
+def with_drawing(rng: random.Random, problem: Problem) -> Problem:
+    """The same, with volumes, a diluent (the ingredient after the last), and syringes that may be too small."""
+    old, n = problem.syringes, len(problem.min_steps)
+    shut_out = sum(1 << i for i in range(n) if rng.random() < 0.3)
+    rules = replace(
+        old,
+        apart=(*(row | (shut_out >> i & 1) << n for i, row in enumerate(old.apart)), shut_out),
+        hurried=(*old.hurried, 0),
+        ph_low=(*old.ph_low, 0),
+        ph_high=(*old.ph_high, 140),
+        dilutable_mask=(1 << n) - 1 & ~shut_out,
+        acidity=replace(old.acidity, unbuffered=1 << n),
+        counts={},
+    )
+    limits = []
+    for least in problem.min_steps:
+        usual = least + rng.choice([0, 2, 6])
+        limits.append(Limits(least=least, usual=usual, most=usual + rng.choice([0, 4, 20])))
+    drawing = Drawing(
+        rules=rules,
+        limits=(*limits, Limits(least=0, usual=20, most=rng.choice([0, 10, 120]))),
+        target=problem.target_steps,
+        diluent=n if rng.random() < 0.7 else -1,
+        share=Fraction(3, 4),
+        budget=problem.budget,
+        cost=(*problem.cost_index, 1),
+        wanted=Wanted(
+            osmolality=(*(rng.choice([290, 300, 600, 1200, None]) for _ in range(n)), 300),
+            most=600,
+            share=rng.choice([Fraction(1, 10), Fraction(1, 5), Fraction(1, 3)]),
+        ),
+    )
+    return replace(problem, syringes=rules, drawing=drawing)
+
+
 # ---------------------------------------------------------------------- brute force
 def set_partitions(members: list[int]) -> Iterator[list[list[int]]]:
     if not members:
@@ -99,7 +145,18 @@ def one_mixture(problem: Problem, group: list[int]) -> bool:
         return False
     if any(rules.apart[i] >> j & 1 for i, j in combinations(group, 2)):
         return False
-    return max(rules.ph_low[i] for i in group) <= min(rules.ph_high[i] for i in group)
+    low, high = max(rules.ph_low[i] for i in group), min(rules.ph_high[i] for i in group)
+    if len(group) == 1:
+        return low <= high
+    return high - low >= rules.acidity.width and (_suits(rules, group) or not any(_suits(rules, [i]) for i in group))
+
+
+def _suits(rules: SyringeRules, group: list[int]) -> bool:
+    """Whether enough of the window of these lies where a mixture should."""
+    wish = rules.acidity
+    low = max([*(rules.ph_low[i] for i in group), -1000 if wish.low is None else wish.low])
+    high = min([*(rules.ph_high[i] for i in group), 1000 if wish.high is None else wish.high])
+    return high - low >= wish.width
 
 
 def fewest_syringes(problem: Problem, members: list[int]) -> int | None:
@@ -163,13 +220,140 @@ def brute_force(problem: Problem) -> list[int]:
     return list(best[3])
 
 
+# ---------------------------------------------------------------------- volumes, and syringes that are too small
+def volumes(problem: Problem, groups: list[list[int]]) -> list[int]:
+    """What mixtures come to: all steps down, or all steps up, put in their order and taken one after the other."""
+    drawing = problem.drawing
+    assert drawing is not None and drawing.wanted is not None
+    limits, members = drawing.limits, sorted(i for group in groups for i in group)
+    steps = {i: limits[i].usual for i in members}
+    over = sum(steps.values()) - drawing.target
+    down = sorted(
+        (-Fraction(amount, limits[i].usual), i)
+        for i in members
+        for amount in range(limits[i].least + 1, limits[i].usual + 1)
+    )
+    for _, i in down[: max(0, over)]:
+        steps[i] -= 1
+    up = sorted(
+        (Fraction(amount - limits[i].usual, limits[i].most - limits[i].usual), i)
+        for i in members
+        for amount in range(limits[i].usual + 1, limits[i].most + 1)
+    )
+
+    def rooms() -> list[int]:
+        if drawing.diluent < 0:
+            return [0] * len(groups)
+        free = drawing.rules.apart[drawing.diluent]
+        share = drawing.share / (1 - drawing.share)
+        return [
+            0 if any(free >> i & 1 for i in group) else int(sum(steps[i] for i in group) * share) for group in groups
+        ]
+
+    def most() -> int:
+        return min(sum(rooms()), limits[drawing.diluent].most) if drawing.diluent >= 0 else 0
+
+    closed: set[int] = set()
+    for _, i in up:
+        if sum(steps.values()) + most() >= drawing.target:
+            break
+        spent = sum(drawing.cost[j] * amount for j, amount in steps.items())
+        if drawing.budget is not None and spent + drawing.cost[i] > drawing.budget:
+            closed.add(i)
+        if i not in closed:
+            steps[i] += 1
+    whole = max(0, min(most(), drawing.target - sum(steps.values())))
+    total = sum(steps.values()) + whole
+    poured = _share_out(whole, rooms())
+    needs = []
+    for group, room in zip(groups, rooms(), strict=True):
+        own = sum(steps[i] for i in group)
+        need = max(0, math.ceil(drawing.wanted.share * total) - own)
+        strengths = [drawing.wanted.osmolality[i] for i in group]
+        if None not in strengths:
+            while sum(steps[i] * (drawing.wanted.osmolality[i] or 0) for i in group) + 300 * need > 600 * (own + need):
+                need += 1
+        needs.append(min(room, need))
+    if any(a < b for a, b in zip(poured, needs, strict=True)):
+        first = needs if sum(needs) <= whole else _share_out(whole, needs)
+        rest = _share_out(whole - sum(first), [a - b for a, b in zip(rooms(), first, strict=True)])
+        poured = [a + b for a, b in zip(first, rest, strict=True)]
+    return [sum(steps[i] for i in group) + more for group, more in zip(groups, poured, strict=True)]
+
+
+def _share_out(amount: int, rooms: list[int]) -> list[int]:
+    whole = sum(rooms)
+    if not amount or not whole:
+        return [0] * len(rooms)
+    exact = [Fraction(amount * room, whole) for room in rooms]
+    given = [math.floor(each) for each in exact]
+    for place in sorted(range(len(rooms)), key=lambda p: (given[p] - exact[p], p))[: amount - sum(given)]:
+        given[place] += 1
+    return given
+
+
+def worth_drawing(problem: Problem, members: list[int]) -> bool:
+    """Whether some way with the fewest syringes has none that is too small."""
+    if problem.drawing is None or problem.drawing.wanted is None or not members:
+        return True
+    share = problem.drawing.wanted.share
+    ways = [groups for groups in set_partitions(members) if all(one_mixture(problem, group) for group in groups)]
+    least = min(map(len, ways))
+    drawn = [volumes(problem, sorted(map(sorted, way))) for way in ways if len(way) == least]
+    return any(min(each) >= share * sum(each) for each in drawn)
+
+
+def brute_force_drawn(problem: Problem) -> list[int]:
+    """The best set whose syringes are all worth drawing, as the contract says it, by trying everything."""
+    free = brute_force(problem)
+    if worth_drawing(problem, free):
+        return free
+    wanted = sorted({r.index for r in problem.requirements if r.index >= 0})
+
+    cores = [list(chosen) for size in range(len(wanted) + 1) for chosen in combinations(wanted, size)]
+    ranked = sorted(rank(problem, core) for core in cores if admissible(problem, core))
+    core = next(row[3] for row in ranked if worth_drawing(problem, row[3]))
+    rest = [i for i in bits(problem.candidates) if i not in wanted]
+    chosen = _with_those_that_earn(problem, core, rest)
+    for requirement in problem.requirements:
+        grown = sorted({*chosen, requirement.index})
+        if requirement.index >= 0 and admissible(problem, grown) and worth_drawing(problem, grown):
+            chosen = grown
+    return chosen
+
+
+def _with_those_that_earn(problem: Problem, core: list[int], rest: list[int]) -> list[int]:
+    found = []
+    for size in range(max(0, problem.most - len(core)) + 1):
+        for chosen in combinations(rest, size):
+            members = sorted([*core, *chosen])
+            if admissible(problem, members) and all(_earns(problem, members, i) for i in chosen):
+                cost = sum(problem.cost_index[i] for i in members)
+                found.append((-worth(problem, members), cost, members))
+    return next(members for _, _, members in sorted(found) if worth_drawing(problem, members))
+
+
+def _earns(problem: Problem, members: list[int], i: int) -> bool:
+    """Whether one of the set adds more benefit than an ingredient costs."""
+    gain = _benefit(problem, members) - _benefit(problem, [j for j in members if j != i]) - problem.simplicity
+    return gain > 0 or (gain == 0 and problem.cost_index[i] == 0)
+
+
+def _benefit(problem: Problem, members: list[int]) -> int:
+    return sum(
+        amount // 2**place
+        for table in problem.benefits
+        for place, amount in enumerate(sorted((table[i] for i in members if i in table), reverse=True))
+    )
+
+
 # ---------------------------------------------------------------------- mixed-integer programme
 def solve_milp(problem: Problem, *, time_limit: float | None = None) -> tuple[tuple[int, int, int], float]:
     """Requirements met and value of the best set, by HiGHS. One variable for each ingredient, for each ingredient in
     each syringe, for each rank of each concern; pH windows as a pH for each syringe."""
     n, k = len(problem.min_steps), problem.syringes.most
     pool = bits(problem.candidates)
-    unit = float(1000 << SHIFT)
+    unit, wish = float(1000 << SHIFT), problem.syringes.acidity
     names: dict[tuple[Any, ...], int] = {}
 
     def var(*key: Any) -> int:
@@ -182,6 +366,7 @@ def solve_milp(problem: Problem, *, time_limit: float | None = None) -> tuple[tu
     for s in range(k):
         var("used", s)
         var("ph", s)
+        var("inside", s)
     for c, table in enumerate(problem.benefits):
         for i in table:
             for r in range(problem.most):
@@ -198,9 +383,18 @@ def solve_milp(problem: Problem, *, time_limit: float | None = None) -> tuple[tu
         for s in range(k):
             rows.append(({var("y", i, s): 1.0, var("used", s): -1.0}, -inf, 0))
             rows.append(({var("ph", s): 1.0, var("y", i, s): -200.0}, problem.syringes.ph_low[i] - 200.0, inf))
-            rows.append(({var("ph", s): 1.0, var("y", i, s): 200.0}, -inf, problem.syringes.ph_high[i] + 200.0))
+            ceiling = problem.syringes.ph_high[i] - wish.width + 200.0
+            rows.append(({var("ph", s): 1.0, var("y", i, s): 200.0}, -inf, ceiling))
+            if _suits(problem.syringes, [i]):
+                rows.append(({var("y", i, s): 1.0, var("inside", s): -1.0}, -inf, 0))
+            else:
+                rows.append(({var("y", i, s): 1.0, var("inside", s): 1.0}, -inf, 1))
     for s in range(k):
         rows.append(({var("y", i, s): 1.0 for i in pool}, -inf, problem.syringes.per_syringe))
+        floor = 0 if wish.low is None else wish.low
+        roof = 200 if wish.high is None else wish.high - wish.width
+        rows.append(({var("ph", s): 1.0, var("inside", s): -200.0}, floor - 200.0, inf))
+        rows.append(({var("ph", s): 1.0, var("inside", s): 200.0}, -inf, roof + 200.0))
         if s:
             rows.append(({var("used", s): 1.0, var("used", s - 1): -1.0}, -inf, 0))
     for i, j in combinations(pool, 2):

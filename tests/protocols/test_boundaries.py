@@ -391,7 +391,7 @@ def test_usual_volumes_are_topped_up_with_diluent() -> None:
         "pdrn": "2",
         "sodium_chloride_09": "3",
     }
-    assert answer["syringes"][0]["drawn_as"] == {"count": 2, "each_ml": "3.5"}
+    assert answer["syringes"][0]["drawn_as"] == {"count": 2, "parts_ml": ["3.5", "3.5"]}
     assert line_of(answer, "pdrn")["dose"] == "3.75"
     assert line_of(answer, "pdrn")["final_concentration"] == "0.5357"
 
@@ -715,17 +715,17 @@ def test_technique_follows_concern_and_ingredients(concerns: list[dict[str, str]
 def test_cost_of_the_mock_up_case() -> None:
     cost = answer_of(by_id("C03"))["cost"]
 
-    assert (cost["currency"], cost["per_session"], cost["total"]) == (None, "201.4", "749.21")
-    assert (cost["low"], cost["high"]) == ("674.29", "861.59")
+    assert (cost["currency"], cost["per_session"], cost["total"]) == (None, "162.2", "603.38")
+    assert (cost["low"], cost["high"]) == ("543.05", "693.89")
 
 
 @pytest.mark.parametrize(
     ("policy", "total"),
     [
-        ({"region": "rural"}, "652.49"),  # (100 * 0.8 * 1.3 + 71.4) * 4 * 0.93
-        ({"provider": "dermatologist"}, "870.11"),
-        ({"price_per_unit": "2"}, "1498.42"),
-        ({"sessions": 3}, "573.99"),  # 201.4 * 3 * 0.95
+        ({"region": "rural"}, "506.66"),  # (100 * 0.8 * 1.3 + 32.2) * 4 * 0.93
+        ({"provider": "dermatologist"}, "724.28"),
+        ({"price_per_unit": "2"}, "1206.77"),
+        ({"sessions": 3}, "462.27"),  # 162.2 * 3 * 0.95
     ],
 )
 def test_cost_follows_policy(policy: dict[str, Any], total: str) -> None:
@@ -781,14 +781,14 @@ def test_refusal_names_limit_rule_and_source() -> None:
         ({"op": "add", "ingredient": "coumarin"}, "screened"),
         ({"op": "add", "ingredient": "minoxidil"}, "not_active"),
         ({"op": "add", "ingredient": "biotin"}, "serves_no_concern"),
-        ({"op": "add", "ingredient": "pdrn"}, "already_in_mixture"),
+        ({"op": "add", "ingredient": "arginine"}, "already_in_mixture"),
         ({"op": "add", "ingredient": "snake_oil"}, "unknown_ingredient"),
         ({"op": "add", "ingredient": 7}, "unknown_ingredient"),
         ({"op": "add", "ingredient": "sodium_chloride_09"}, "diluent_follows"),
         ({"op": "remove", "ingredient": "sodium_chloride_09"}, "diluent_follows"),
         ({"op": "remove", "ingredient": "biotin"}, "not_in_mixture"),
         ({"op": "swap", "ingredient": "biotin", "with": "caffeine"}, "not_in_mixture"),
-        ({"op": "swap", "ingredient": "pdrn", "with": "coumarin"}, "screened"),
+        ({"op": "swap", "ingredient": "arginine", "with": "coumarin"}, "screened"),
         ({"op": "swap", "ingredient": "pdrn"}, "wrong_fields"),
         ({"op": "remove", "ingredient": "pdrn", "why": "x"}, "wrong_fields"),
         ({"op": "set_volume", "ingredient": "coumarin", "volume_ml": "1"}, "not_in_mixture"),
@@ -819,7 +819,7 @@ def test_edit_meets_pair_family_and_capacity() -> None:
     assert refused(tiny, {"op": "add", "ingredient": "pdrn"}) == ["volume"]
     assert refused(two, {"op": "add", "ingredient": "pdrn"}) == ["max_actives"]
     assert refused(man(policy={"ingredient_budget": 30}), {"op": "add", "ingredient": "pdrn"}) == ["budget"]
-    assert refused({**by_id("C03"), "policy": {"max_syringes": 1}}, {"op": "add", "ingredient": "zinc_gluconate"}) == [
+    assert refused({**by_id("C03"), "policy": {"max_syringes": 1}}, {"op": "add", "ingredient": "hyaluronic_acid"}) == [
         "syringes"
     ]
 
@@ -836,14 +836,14 @@ def test_edits_that_stand_are_kept_beside_those_refused() -> None:
     edits = [
         {"op": "set_volume", "ingredient": "hyaluronic_acid", "volume_ml": "0.5"},
         {"op": "add", "ingredient": "coumarin"},
-        {"op": "swap", "ingredient": "pdrn", "with": "hyaluronic_acid"},
+        {"op": "swap", "ingredient": "arginine", "with": "hyaluronic_acid"},
     ]
     result = apply_edits(by_id("C03"), starter(), None, edits)
 
     assert [refusal.path for refusal in result.refusals] == ["edits[1]"]
     assert [row["op"] for row in result.proposal.as_dict()["edits"]] == ["set_volume", "swap"]
-    assert result.value_cost == Decimal("0.3")
-    assert left_out_code(result.proposal.as_dict(), "pdrn") == "removed_by_hand"
+    assert result.value_cost == Decimal("0.18")
+    assert left_out_code(result.proposal.as_dict(), "arginine") == "removed_by_hand"
 
 
 def test_blocked_case_refuses_every_edit() -> None:

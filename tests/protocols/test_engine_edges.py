@@ -201,12 +201,12 @@ def test_volume_set_by_hand_holds_in_every_session() -> None:
 
 def test_volume_set_by_hand_of_an_ingredient_that_is_not_in_every_session() -> None:
     case = man(formulary_overrides={"activate": ["dutasteride"]}, zones=list(starter().zones))
-    edits = [{"op": "set_volume", "ingredient": "dutasteride", "volume_ml": "0.5"}]
+    edits = [{"op": "set_volume", "ingredient": "dutasteride", "volume_ml": "0.8"}]
 
     answer = apply_edits(case, starter(), None, edits).proposal.as_dict()
 
     assert verify(answer, case, starter()) == ()
-    assert line_of(answer, "dutasteride")["dose"] == "0.05"
+    assert line_of(answer, "dutasteride")["dose"] == "0.08"
 
 
 def test_volume_set_by_hand_stays_inside_the_budget() -> None:

@@ -13,7 +13,7 @@ import pytest
 from protocols.engine import ENGINE_VERSION, apply_edits, build_formulary, canonical_json, propose, verify
 from protocols.engine.dose import Diluent, Limits, Mixture, _raise_one, _Room, _scale_down, _spread, dose, fill
 from protocols.engine.model import FactShape
-from protocols.engine.partition import SyringeRules, clashes_of
+from protocols.engine.partition import Acidity, SyringeRules, clashes_of
 from protocols.engine.select import Requirement, halving_sum
 from protocols.engine.triggers import Every, Reason, Some, Test, build_trigger
 from protocols.engine.verify import _Second
@@ -21,6 +21,7 @@ from protocols.formulary.loader import load_documents
 from tests.protocols.worked_cases import answer_of, by_id, man, starter
 
 SALINE = 9
+ANY = Acidity()
 
 
 def water(*joins: bool, most: int = 100) -> Diluent:
@@ -178,9 +179,9 @@ def rules(n: int, apart: set[tuple[int, int]] = frozenset(), **changes: Any) -> 
 
 
 def test_windows_that_touch_meet_and_others_clash() -> None:
-    assert clashes_of((0, 0, 0), (40, 60, 61), (60, 70, 70)) == (0b100, 0, 0b001)
-    assert clashes_of((0b10, 0b01), (50, 50), (70, 70)) == (0b10, 0b01)
-    assert clashes_of((0,), (70,), (50,)) == (0b1,), "a window that is none"
+    assert clashes_of((0, 0, 0), (40, 60, 61), (60, 70, 70), ANY) == (0b100, 0, 0b001)
+    assert clashes_of((0b10, 0b01), (50, 50), (70, 70), ANY) == (0b10, 0b01)
+    assert clashes_of((0,), (70,), (50,), ANY) == (0b1,), "a window that is none"
 
 
 @pytest.mark.parametrize(

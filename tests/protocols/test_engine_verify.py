@@ -24,7 +24,7 @@ NOBODY = SimpleNamespace(
 def second(**own: Any) -> _Second:
     """The second calculation with only what a part of it reads."""
     made = _Second.__new__(_Second)
-    made.found = []
+    made.found, made.limits, made.in_steps = [], None, False
     for name, value in own.items():
         setattr(made, name, value)
     return made

@@ -67,7 +67,7 @@ def answers() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
             c03,
             edited(
                 c03,
-                {"op": "swap", "ingredient": "pdrn", "with": "hyaluronic_acid"},
+                {"op": "swap", "ingredient": "arginine", "with": "hyaluronic_acid"},
                 {"op": "add", "ingredient": "dexpanthenol"},
                 {"op": "set_volume", "ingredient": "biochanin_a", "volume_ml": "1.25"},
                 {"op": "set_sessions", "sessions": 3},

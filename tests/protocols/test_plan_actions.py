@@ -368,13 +368,18 @@ def test_several_answers_are_computed_once(draft: Plan, ada: User) -> None:
     assert AuditEvent.objects.filter(action="plan.questions_answered").count() == 1
 
 
-def test_an_answer_is_never_refused_because_of_an_edit(draft: Plan, ada: User) -> None:
-    edit_plan(plan=draft, revision=0, edits=[volume("arginine", "0.75"), volume("pdrn", "1.5")], by=ada)
+def test_an_answer_is_never_refused_because_of_an_edit(ada: User, formulary: FormularyVersion) -> None:
+    concerns = [
+        {"concern": "androgenetic_alopecia", "severity": "moderate"},
+        {"concern": "poor_scalp_circulation", "severity": "mild"},
+    ]
+    draft = draft_plan(by=ada, facts={"medications": ["antiplatelet_single"]}, concerns=concerns)
+    edit_plan(plan=draft, revision=0, edits=[volume("arginine", "0.75"), volume("biochanin_a", "1.25")], by=ada)
     answer_open_question(
         plan=draft, revision=draft.revision, fact="bp_systolic", kind="answered", value="95", reason="", by=ada
     )
     assert "arginine" not in keys(draft)
-    assert draft.edits == [volume("pdrn", "1.5")]
+    assert draft.edits == [volume("biochanin_a", "1.25")]
 
 
 def test_an_acknowledgement_falls_when_its_caution_changes(ada: User, formulary: FormularyVersion) -> None:
@@ -529,12 +534,12 @@ def test_an_amendment_starts_from_the_edits_that_still_hold(ready: Plan, ada: Us
     edit_plan(
         plan=ready,
         revision=ready.revision,
-        edits=[volume("arginine", "0.75") | {"reason": "experience"}, volume("pdrn", "1.5") | {"reason": "experience"}],
+        edits=[volume(key, "1.5") | {"reason": "experience"} for key in ("biochanin_a", "pdrn")],
         by=ada,
     )
     plan = settled(ready, by=ada)
     plan = sign_plan(plan=plan, revision=plan.revision, password=factories.PASSWORD, by=ada)
-    submitted_intake(patient=plan.patient, by=ada, facts={"medications": ["antiplatelet_single"], "bp_systolic": 95})
+    submitted_intake(patient=plan.patient, by=ada, facts={"medications": ["antiplatelet_single"], "allergies": ["soy"]})
 
     amended = amend_plan(plan=plan, by=ada)
 

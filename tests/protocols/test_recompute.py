@@ -118,9 +118,10 @@ def test_a_plan_of_engine_1_0_gives_the_same_bytes(signed: Plan) -> None:
 
     assert without_sentences(old.result) != without_sentences(propose(old.case, formulary_of(old)).as_dict())
     assert differences(old) == []
-    old.result["alternatives"][0]["trades"][-1]["params"]["cost_index"] = "9"
+    trades = old.result["alternatives"][0]["trades"]
+    trades[-1]["params"]["cost_index"] = "9"
     assert differences(old) == [
-        "result differs at alternatives[0].trades[2].params.cost_index",
+        f"result differs at alternatives[0].trades[{len(trades) - 1}].params.cost_index",
         "its signature does not belong to what is stored",
     ]
 
@@ -172,7 +173,7 @@ def test_a_question_that_was_never_asked_is_still_found_in_such_a_plan(signed: P
     old = as_kept_by_postgresql(signed)
     old.result["open_questions"][0]["fact"] = "lab_hba1c"
 
-    assert [line.split(":")[0] for line in verified(old)] == [
+    assert [row.path for row in verified(old)] == [
         "open_questions",
         "fingerprint",
     ]
@@ -225,7 +226,7 @@ def test_a_tampered_plan_of_an_older_engine_is_found(signed: Plan) -> None:
 def test_a_result_of_another_engine_than_the_plan_says_is_found(draft: Plan) -> None:
     assert verified(draft) == []
     draft.result["engine_version"] = "1.0"
-    assert "the result is of another engine than the plan says" in verified(draft)
+    assert "the result is of another engine than the plan says" in [row.detail for row in verified(draft)]
 
 
 def test_a_draft_of_an_older_engine_cannot_be_signed(ready: Plan) -> None:

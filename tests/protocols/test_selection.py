@@ -13,11 +13,16 @@ from protocols.engine.select import Problem, Requirement, _bonus, _Search, selec
 from tests.protocols.references import (
     SHIFT,
     brute_force,
+    brute_force_drawn,
     met,
     random_problem,
     set_partitions,
     solve_milp,
+    volumes,
+    with_acidity,
+    with_drawing,
     worth,
+    worth_drawing,
 )
 from tests.protocols.worked_cases import count
 
@@ -96,6 +101,57 @@ def test_selection_agrees_with_a_milp_solver(block: int) -> None:
 
         assert met(problem, chosen) == counts
         assert worth(problem, chosen) / UNIT == pytest.approx(value, abs=1e-6)
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_selection_agrees_with_brute_force_where_the_ph_is_limited(block: int) -> None:
+    rng = random.Random(f"acidity {block}")
+    for _ in range(count(30, 500)):
+        problem = with_acidity(rng, random_problem(rng, ingredients=rng.randrange(1, 11), concerns=rng.randrange(1, 5)))
+
+        assert bits(select(problem)) == brute_force(problem)
+
+
+def test_selection_agrees_with_a_milp_solver_where_the_ph_is_limited() -> None:
+    rng = random.Random("milp with acidity")
+    for _ in range(count(8, 500)):
+        size = rng.randrange(12, 31)
+        problem = with_acidity(rng, random_problem(rng, ingredients=size, concerns=rng.randrange(2, 6)))
+
+        chosen = bits(select(problem))
+
+        counts, value = solve_milp(problem)
+        assert met(problem, chosen) == counts
+        assert worth(problem, chosen) / UNIT == pytest.approx(value, abs=1e-6)
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_selection_agrees_with_brute_force_where_syringes_may_be_too_small(block: int) -> None:
+    rng = random.Random(f"drawing {block}")
+    changed = 0
+    for _ in range(count(30, 500)):
+        problem = random_problem(rng, ingredients=rng.randrange(1, 9), concerns=rng.randrange(1, 5), most=6)
+        problem = with_drawing(rng, with_acidity(rng, problem))
+
+        chosen = bits(select(problem))
+
+        assert chosen == brute_force_drawn(problem)
+        changed += chosen != brute_force(problem)
+    assert changed, "some of them have a syringe too small"
+
+
+def test_volumes_agree_with_steps_put_in_order() -> None:
+    rng = random.Random("volumes")
+    for _ in range(count(150, 3000)):
+        problem = with_drawing(rng, random_problem(rng, ingredients=8, concerns=1))
+        members = rng.sample(range(8), k=rng.randrange(1, 6))
+        mask = sum(1 << i for i in members)
+        if problem.obstacle(mask) or problem.drawing is None:
+            continue
+        groups, mixtures = problem.drawing.draw(mask)
+
+        assert [each.total for each in mixtures] == volumes(problem, [bits(group) for group in groups])
+        assert (problem.drawing.smallest(mixtures) is None) == worth_drawing(problem, members)
 
 
 def small(**changes: object) -> Problem:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -118,7 +117,9 @@ PLANTED: dict[str, Plant] = {
     "active line twice": lambda a: a["syringes"][0]["lines"].insert(0, copy.deepcopy(_line(a))),
     "volume of the syringe": lambda a: _scaled(a["syringes"][0], "volume_ml", "0.5"),
     "drawn as": lambda a: _change(a["syringes"][0]["drawn_as"], "count", 5),
-    "volume of each drawn syringe": lambda a: _scaled(a["syringes"][0]["drawn_as"], "each_ml", "2"),
+    "volume of each drawn syringe": lambda a: _change(a["syringes"][0]["drawn_as"], "parts_ml", ["4.05", "3.95"]),
+    "osmolality": lambda a: _scaled(a["syringes"][0]["osmolality"], "estimate", "2"),
+    "estimated pH": lambda a: _change(a["syringes"][0], "ph_estimate", "6.9"),
     "common pH, low end": lambda a: _change(a["syringes"][0], "ph_min", "1"),
     "common pH, high end": lambda a: _change(a["syringes"][0], "ph_max", "9"),
     "share of the diluent": lambda a: _change(a["syringes"][0], "diluent_share", "0.1"),
@@ -261,7 +262,7 @@ def _replaced(answer: dict[str, Any], old: str, new: str) -> None:
         ("minoxidil", "not_active"),
         ("biotin", "serves_no_concern"),
         ("pyridoxine", "no_common_ph"),
-        ("zinc_gluconate", "forbidden_in_one_syringe"),
+        ("polynucleotides", "forbidden_in_one_syringe"),
     ],
 )
 def test_second_calculation_finds_a_forbidden_ingredient(new: str, code: str) -> None:
@@ -351,9 +352,7 @@ def test_second_calculation_finds_a_changed_formulary() -> None:
 # ---------------------------------------------------------------------- faults planted in the first calculation
 def test_second_calculation_finds_faults_in_the_dosing_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Break the first calculation in many ways; each broken answer is found out, its fingerprint being right."""
-    from protocols.engine import cost, course, dose, explain, model
-
-    proposing = sys.modules["protocols.engine.propose"]
+    from protocols.engine import cost, course, dose, drawing, explain, model
 
     def survived(module: Any, name: str, broken: Any) -> bool:
         with monkeypatch.context() as patch:
@@ -382,7 +381,7 @@ def test_second_calculation_finds_faults_in_the_dosing_itself(monkeypatch: pytes
         "points": (explain, "minutes", lambda area, formulary: real_minutes(area, formulary) + 1),
         "money": (cost, "_money", lambda amount: real_money(amount) + 1),
         "fill": (
-            proposing,
+            drawing,
             "dose",
             lambda groups, limits, target, diluent, share, **rest: real_fill(
                 groups, {i: limit.most for i, limit in limits.items()}, target, diluent, share
@@ -399,9 +398,9 @@ def test_second_calculation_finds_faults_in_the_dosing_itself(monkeypatch: pytes
 EDITS: list[list[dict[str, Any]]] = [
     [{"op": "set_volume", "ingredient": "biochanin_a", "volume_ml": "1.5"}],
     [{"op": "set_volume", "ingredient": "biochanin_a", "volume_ml": "0.5"}],
-    [{"op": "remove", "ingredient": "pdrn"}],
+    [{"op": "remove", "ingredient": "arginine"}],
     [{"op": "add", "ingredient": "hyaluronic_acid"}],
-    [{"op": "swap", "ingredient": "pdrn", "with": "hyaluronic_acid"}],
+    [{"op": "swap", "ingredient": "arginine", "with": "hyaluronic_acid"}],
     [{"op": "add", "ingredient": "zinc_gluconate"}],
     [{"op": "set_sessions", "sessions": 3}],
     [
@@ -410,7 +409,7 @@ EDITS: list[list[dict[str, Any]]] = [
         {"op": "remove", "ingredient": "biochanin_a"},
         {"op": "set_volume", "ingredient": "pyridoxine", "volume_ml": "0.5"},
     ],
-    [{"op": "remove", "ingredient": key} for key in ("arginine", "biochanin_a", "acetyl_tetrapeptide_3", "pdrn")],
+    [{"op": "remove", "ingredient": key} for key in ("arginine", "biochanin_a", "acetyl_tetrapeptide_3")],
 ]
 
 
@@ -500,7 +499,7 @@ def test_second_calculation_agrees_where_first_choices_had_to_give_way() -> None
 def test_second_calculation_finds_what_an_edit_is_said_to_cost() -> None:
     case = by_id("C03")
     answer = copy.deepcopy(
-        apply_edits(case, starter(), None, [{"op": "remove", "ingredient": "pdrn"}]).proposal.as_dict()
+        apply_edits(case, starter(), None, [{"op": "remove", "ingredient": "arginine"}]).proposal.as_dict()
     )
     _change(answer, "value_cost", "0")
 

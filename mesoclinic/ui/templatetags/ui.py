@@ -73,6 +73,14 @@ def ml(value: Any) -> str:
 
 
 @register.filter
+def parts(values: Any) -> str:
+    """``{{ ["3.35", "3.3"]|parts }}`` is 3.35 mL + 3.30 mL; equal ones are counted: 2 × 3.50 mL."""
+    if len(set(values)) == 1:
+        return f"{len(values)}{NBSP}×{NBSP}{ml(values[0])}"
+    return " + ".join(ml(value) for value in values)
+
+
+@register.filter
 def quantity(value: Any, unit: str = "") -> str:
     """``{{ line.dose|quantity:line.dose_unit }}`` is 0.20 mg: the digits stay as they were given."""
     number = _decimal(value)
