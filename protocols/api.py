@@ -450,6 +450,7 @@ class DisagreementSerializer(serializers.Serializer[Any]):
     path = serializers.CharField()
     ingredient = serializers.CharField(help_text="Empty where no one line is meant")
     mixture = serializers.CharField(help_text="Its letter; empty where no one mixture is meant")
+    detail = serializers.CharField(help_text="What each calculation says")
     message = serializers.CharField()
 
 
@@ -459,6 +460,7 @@ def disagreements(plan: Plan, places: Sequence[Disagreement]) -> list[dict[str, 
             "path": row.path,
             "ingredient": row.ingredient,
             "mixture": row.mixture,
+            "detail": row.detail,
             "message": " ".join(in_sentences(plan, [row])),
         }
         for row in places

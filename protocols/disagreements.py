@@ -14,17 +14,17 @@ MOST = 3
 
 
 def in_sentences(plan: Plan, places: Sequence[Disagreement]) -> list[str]:
-    """Say which lines the two calculations do not agree about, at most three, each with what was found."""
-    reader, told = Reader(plan), []
-    for row in places:
-        what = where(reader, row)
-        if what not in [known for known, _detail in told]:
-            told.append((what, row.detail))
+    """Say which lines the two calculations do not agree about, at most three, each once.
+
+    The fingerprint differs wherever anything does, so it is only said where nothing else is; where and how much they
+    differ stands in the row itself, for whoever looks into it.
+    """
+    reader = Reader(plan)
+    named = [where(reader, row) for row in places if row.path != "fingerprint"]
     return [
         _("The second calculation does not agree with the first about %(what)s, so the plan cannot be signed.")
         % {"what": what}
-        + f" ({detail})"
-        for what, detail in told[:MOST]
+        for what in list(dict.fromkeys(named or [where(reader, row) for row in places]))[:MOST]
     ]
 
 

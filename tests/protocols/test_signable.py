@@ -17,6 +17,7 @@ from mesoclinic.errors import InvalidInput
 from protocols import actions, computing
 from protocols.actions import SecondCalculationDisagrees, StaleRevision, edit_plan, sign_plan, undo_edit
 from protocols.computing import verified
+from protocols.disagreements import in_sentences
 from protocols.engine.verify import Discrepancy
 from protocols.forms import edit_from
 from protocols.models import Plan
@@ -158,11 +159,22 @@ def test_a_refusal_to_sign_names_the_line_and_offers_to_undo(
     assert answer.status_code == 409
     assert f"Undo the last edit: {name} set to 1.25 mL" in page
     assert page.count('id="undo-refused"') == 1
+    assert "syringes[0]" not in page  # where it stands in the answer is for the API
 
     undone = client.post(f"/plans/{ready.public_id}/undo/", {"revision": ready.revision})
     assert undone.status_code == 302
     ready.refresh_from_db()
     assert (ready.edits, ready.status) == ([], "draft")
+
+
+def test_a_refusal_names_each_line_once_and_the_fingerprint_only_alone(ready: Plan, ada: User) -> None:
+    key = edited(ready, ada)
+    named = [
+        computing.Disagreement(path=path, ingredient=key, mixture="A", detail="") for path in ("a.dose", "a.max_dose")
+    ]
+    whole = computing.Disagreement(path="fingerprint", detail="")
+    assert len(in_sentences(ready, [*named, whole])) == 1
+    assert "about the plan as a whole" in in_sentences(ready, [whole])[0]
 
 
 def test_a_refusal_without_an_edit_offers_nothing_to_undo(
