@@ -279,15 +279,22 @@ WHAT_HANGS_ON = "sessions.consequences.what_hangs_on"  # what a change of state 
 SEEN_ELSEWHERE = "sessions.queries.seen_elsewhere"  # people and plans with visits at a user's sites, by primary key
 LINK_CLOSER = "sessions.links.revoke_links"  # closes the links that have left in a person's mails
 MESSAGE_QUIET = "sessions.mails.put_off"  # which of some messages must not leave in the night, and until when
+MESSAGE_HELD_BACK = "sessions.mails.held_back"  # which of some messages wait for a decision: until when, and why
 PERSON_PAGE = "sessions:patient"  # the page about a person, by public id
 PERSON_LINKS = "inbox:links"  # the links in a person's mails, by public id
 PERSON_VISIBILITY = "patients.queries.visible_person_ids"  # whose messages a user may see: user -> public ids
+STANDING_BAND = "sessions.standing_band.band_of"  # what the head of every page about a patient says of their standing
+STANDING_CHIPS = "sessions.standing_band.chips_of"  # the same for lists of patients: who may not be treated
+STANDING_ANSWERS = "protocols.standing.answers_of"  # the same for the API, of many at once
+STANDING_REASONS = ("sessions.red_flags.standing_reasons",)  # what else stops a treatment: patient ids -> reasons by id
 PRINT_STATE_PROVIDER = "protocols.documents.print_state"  # whether a print of a subject is current
 PAPER = env.text("MESOCLINIC_PAPER", "A4")  # of printed documents: A4 or Letter
 if PAPER not in ("A4", "Letter"):
     raise ImproperlyConfigured("MESOCLINIC_PAPER is A4 or Letter.")
 _OF_A_PLAN = {"visible": "protocols.documents.plan_pdf_visible", "page": "protocols:plan"}
 _OF_A_VISIT = {"visible": "sessions.documents.visit_pdf_visible", "page": "sessions:appointment"}
+_TO_PREPARE = {"held": "sessions.documents.why_held"}
+# "held": why a file must not be taken out now, in a sentence; asked each time.
 # "fit": set smaller, if need be, to come out on so many pages. "variant": another kind of PDF than PDF/UA-1.
 DOCUMENT_KINDS: dict[str, dict[str, Any]] = {
     "plan_record": {"template": "documents/plan_record.html", **_OF_A_PLAN},
@@ -300,10 +307,11 @@ DOCUMENT_KINDS: dict[str, dict[str, Any]] = {
     "aftercare": {"template": "documents/aftercare.html", "fit": 1, **_OF_A_PLAN},
     "quotation": {"template": "documents/quotation.html", "fit": 1, **_OF_A_PLAN},
     "course_schedule": {"template": "documents/course_schedule.html", "fit": 1, **_OF_A_PLAN},
-    "preparation_sheet": {"template": "documents/preparation_sheet.html", "fit": 1, **_OF_A_VISIT},
-    "syringe_labels": {"template": "documents/syringe_labels.html", **_OF_A_VISIT},
+    "preparation_sheet": {"template": "documents/preparation_sheet.html", "fit": 1, **_OF_A_VISIT, **_TO_PREPARE},
+    "preparation_refused": {"template": "documents/preparation_refused.html", "fit": 1, **_OF_A_VISIT},
+    "syringe_labels": {"template": "documents/syringe_labels.html", **_OF_A_VISIT, **_TO_PREPARE},
     "session_record": {"template": "documents/session_record.html", "fit": 1, **_OF_A_VISIT},
-    "pack": {"template": "", "visible": "sessions.documents.pack_visible", "many": True},
+    "pack": {"template": "", "visible": "sessions.documents.pack_visible", "many": True, **_TO_PREPARE},
 }
 
 # ------------------------------------------------------------------ Logging: to standard error, no patient data

@@ -18,6 +18,7 @@ from mesoclinic.audit import trail
 from patients.actions import register_patient, update_patient
 from patients.models import NoneOfThese, Patient, PatientStatus, SettlementOutcome, Statement, StatementKind
 from patients.queries import patients_seen_by, patients_visible_to, search
+from patients.standing_field import StandingField
 from patients.statements import only_open, person_of, settle_statement, statements_visible_to
 
 
@@ -35,6 +36,7 @@ class PatientSerializer(serializers.ModelSerializer[Patient]):
     id = serializers.UUIDField(source="public_id", read_only=True)
     number = serializers.CharField(source="display_number", read_only=True, help_text="As shown: P-00342")
     site = OwnSiteField(slug_field="public_id", help_text="Public id of one of your own sites")
+    standing = StandingField()
 
     class Meta:
         model = Patient
@@ -52,6 +54,7 @@ class PatientSerializer(serializers.ModelSerializer[Patient]):
             "site",
             "status",
             "created_at",
+            "standing",
         )
         read_only_fields: tuple[str, ...] = ("created_at",)
 

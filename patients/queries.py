@@ -321,12 +321,14 @@ class Strip:
     merged_records: tuple[Patient, ...] = ()
     said: tuple[Statement, ...] = ()  # in words, not settled
     has_said: bool = False  # anything in words, settled or not
+    standing: Any = None  # whether the person may be treated, as the reader may see it; see settings.STANDING_BAND
 
 
-def strip(patient: Patient) -> Strip:
-    """Who it is, and what must not be missed. Age is that of today where the patient is treated.
+def strip(patient: Patient, *, user: User | None = None) -> Strip:
+    """Return who it is, and what must not be missed. Age is that of today where the patient is treated.
 
     What was said in words counts as what it was settled as; what nobody settled stands there as it was said.
+    Every page gives its reader as ``user``: what stands against a treatment is part of it then.
     """
     intake = latest_submitted_intake(patient)
     merged = tuple(patient.merged_records.order_by("number")) if patient.holds_merged_records else ()
@@ -349,6 +351,7 @@ def strip(patient: Patient) -> Strip:
         merged_records=merged,
         said=tuple(row for row in statements if row.is_open),
         has_said=bool(statements),
+        standing=import_string(settings.STANDING_BAND)(patient, user=user) if user is not None else None,
     )
 
 

@@ -45,6 +45,25 @@ def settled_facts(patient: Patient) -> tuple[SettledFact, ...]:
         .select_related("statement__said_by", "settled_by")
         .order_by("statement__said_at", "statement_id", "number")
     )
+    return _facts_in(rows)
+
+
+def settled_facts_of(patients: Iterable[Patient]) -> dict[int, tuple[SettledFact, ...]]:
+    """Return the same for each of ``patients`` that has any, by primary key; one query for all."""
+    roots = {patient.merged_into_id or patient.pk: patient.pk for patient in patients}
+    rows = (
+        Settlement.objects.filter(Q(statement__patient__in=roots) | Q(statement__patient__merged_into__in=roots))
+        .select_related("statement__said_by", "statement__patient", "settled_by")
+        .order_by("statement__said_at", "statement_id", "number")
+    )
+    found: dict[int, list[Settlement]] = {}
+    for row in rows:
+        record = row.statement.patient
+        found.setdefault(roots[record.merged_into_id or record.pk], []).append(row)
+    return {pk: _facts_in(settlements) for pk, settlements in found.items()}
+
+
+def _facts_in(rows: Iterable[Settlement]) -> tuple[SettledFact, ...]:
     newest = {row.statement_id: row for row in rows}
     return tuple(
         SettledFact(fact=entry["fact"], value=entry["value"], statement=row.statement, settlement=row)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -13,12 +15,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
+from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.changes import NeedsConfirmation, consequences_of
 from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
@@ -118,6 +122,7 @@ def patient_list(request: ClinicRequest) -> HttpResponse:
         details={"searched": bool(query), "shown": [str(patient.public_id) for patient in (*page, *near)]},
     )
     today = timezone.localdate()
+    _with_stops([*page.object_list, *near], user=request.user)
     context = {
         "page": page,
         "rows": [(patient, patient.age_on(today)) for patient in page],
@@ -133,6 +138,13 @@ def patient_list(request: ClinicRequest) -> HttpResponse:
     return render(request, "patients/patient_list.html" + ("#patient-rows" if request.htmx else ""), context)
 
 
+def _with_stops(patients: Sequence[Patient], *, user: User) -> None:
+    """Each of the list with ``stop``: what stands against treating the person today; empty where nothing does."""
+    chips = import_string(settings.STANDING_CHIPS)(patients, user=user)
+    for patient in patients:
+        patient.stop = chips.get(patient.pk, "")  # type: ignore[attr-defined]
+
+
 @requires(Permission.PATIENT_READ)
 @require_POST
 def patient_find(request: ClinicRequest) -> HttpResponse:
@@ -143,6 +155,7 @@ def patient_find(request: ClinicRequest) -> HttpResponse:
         shown = [str(patient.public_id) for patient in found.patients]
         trail.record("patients.listed", by=request.user, details={"searched": True, "shown": shown})
     today = timezone.localdate()
+    _with_stops(found.patients if found else (), user=request.user)
     context = {
         "q": query,
         "found": found,
@@ -252,7 +265,7 @@ def patient_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     context = {
         "form": form,
         "patient": patient,
-        "strip": strip(patient),
+        "strip": strip(patient, user=request.user),
         "revision": revision,
         "consequences": consequences,
         "confirmed": form.cleaned_data["status"] if consequences else "",
@@ -291,7 +304,7 @@ def patient_merge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     trail.record("patients.compared", by=request.user, patient=patient, details={"shown": shown})
     context = {
         "patient": patient,
-        "strip": strip(patient),
+        "strip": strip(patient, user=request.user),
         "q": query,
         "others": others,
         "merges": standing_merges(patient),
@@ -342,7 +355,14 @@ def patient_merge_into(request: ClinicRequest, public_id: UUID, other_id: UUID) 
         )
     ]
     differ = patient.birth_date != kept.birth_date or patient.sex_at_birth != kept.sex_at_birth
-    context = {"form": form, "patient": patient, "kept": kept, "strip": strip(patient), "rows": rows, "differ": differ}
+    context = {
+        "form": form,
+        "patient": patient,
+        "kept": kept,
+        "strip": strip(patient, user=request.user),
+        "rows": rows,
+        "differ": differ,
+    }
     context["consequences"] = consequences_of(patient, change={"merged_into": kept})
     return render(request, "patients/patient_merge_into.html", context, status=422 if form.errors else 200)
 
@@ -486,7 +506,7 @@ def intake_review(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     else:
         trail.record("intake.viewed", by=request.user, target=intake, patient=intake.patient)
     previous = intake_before(intake)
-    context = _answers_context(intake, vocabulary) | {
+    context = _answers_context(intake, vocabulary, user=request.user) | {
         "lacking": intakes.lacking(intake, vocabulary),
         "refusal": refusal,
         "previous": previous,
@@ -507,13 +527,13 @@ def _said_elsewhere(intake: Intake, vocabulary: Vocabulary) -> list[dict[str, An
     ]
 
 
-def _answers_context(intake: Intake, vocabulary: Vocabulary) -> dict[str, Any]:
+def _answers_context(intake: Intake, vocabulary: Vocabulary, *, user: User) -> dict[str, Any]:
     sections = intakes.in_words(intake, vocabulary)
     unanswered = sum(not line.answered for section in sections for line in section.lines)
     return {
         "intake": intake,
         "patient": intake.patient,
-        "strip": strip(intake.patient),
+        "strip": strip(intake.patient, user=user),
         "sections": sections,
         "review": intakes.to_review(intake, vocabulary),
         "will_be_asked": [_(said.text) if said.is_unknown else said.text for said in words_of_intake(intake)]
@@ -671,7 +691,7 @@ def _form_context(
         **_medicines_context(form.named_medicines()),
         "intake": intake,
         "patient": intake.patient,
-        "strip": strip(intake.patient),
+        "strip": strip(intake.patient, user=request.user),
         "form": form,
         "sections": sections,
         "concerns": concerns,
@@ -697,7 +717,7 @@ def intake_detail(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     previous = intake_before(intake)
     latest = latest_submitted_intake(intake.patient)
     trail.record("intake.viewed", by=request.user, target=intake, patient=intake.patient)
-    context = _answers_context(intake, vocabulary) | {
+    context = _answers_context(intake, vocabulary, user=request.user) | {
         "previous": previous,
         "changes": intakes.changes_since(previous, intake, vocabulary),
         "elsewhere": _said_elsewhere(intake, vocabulary),
@@ -755,7 +775,7 @@ def day_check(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     context = {
         "form": form,
         "patient": patient,
-        "strip": strip(patient),
+        "strip": strip(patient, user=request.user),
         "previous": previous,
         "next": _own_path(request),
     }

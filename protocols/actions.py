@@ -25,6 +25,7 @@ from patients.intakes import InvalidAnswers, checked_value, intake_vocabulary
 from patients.models import Patient, PatientStatus
 from patients.queries import latest_submitted_intake
 from protocols import transitions
+from protocols.basis import case_from, intake_obstacles
 from protocols.computing import (
     REASONING,
     Computed,
@@ -78,7 +79,6 @@ from protocols.queries import (
     values_given_on,
 )
 from protocols.signing import signature, signed_content
-from protocols.standing import case_from, intake_obstacles
 from protocols.what_if import Change, may_be_taken_over, recomputed
 
 NOTE_LENGTH = 500

@@ -32,6 +32,7 @@ from patients.intakes import UNKNOWN
 from patients.measures import checked_measure
 from patients.models import Patient
 from patients.queries import patients_visible_to
+from patients.standing_field import StandingField
 from patients.vocabulary import Fact, load_vocabulary
 from protocols.actions import EditCannotBeSigned, RefusedEdits, create_plan, edit_plan, undo_edit
 from protocols.catalogue import STATUS_NAMES, Catalogue, Row, matching
@@ -410,6 +411,11 @@ class ReadEditsSerializer(serializers.Serializer[Any]):
     edits = serializers.ListField(child=serializers.DictField(), allow_empty=False, max_length=MOST_EDITS)
 
 
+def _standing_of(plan: Plan) -> tuple[Patient, Plan | None, None]:
+    """By this plan where it is in force, else by what is."""
+    return plan.patient, plan if plan.status in PlanStatus.IN_FORCE else None, None
+
+
 class PlanSerializer(serializers.ModelSerializer[Plan]):
     id = serializers.UUIDField(source="public_id", read_only=True)
     patient = serializers.UUIDField(source="patient.public_id", read_only=True)
@@ -418,6 +424,8 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
     supersedes = serializers.UUIDField(source="supersedes.public_id", read_only=True, default=None, allow_null=True)
     responsible = serializers.CharField(source="responsible.name", read_only=True)
     signed_by = serializers.CharField(source="signed_by.name", read_only=True, default=None, allow_null=True)
+
+    standing = StandingField(asked=_standing_of)
 
     class Meta:
         model = Plan
@@ -436,6 +444,7 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
             "signed_at",
             "signed_by",
             "signature_sha256",
+            "standing",
         )
         read_only_fields = fields
 
@@ -548,7 +557,7 @@ class PlanViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Plan]):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         plan = self.get_object()
         trail.record("plan.viewed", by=request.user, target=plan, patient=plan.patient)
-        return Response(PlanDetailSerializer(plan).data)
+        return Response(PlanDetailSerializer(plan, context=self.get_serializer_context()).data)
 
     @extend_schema(request=NewPlanSerializer, responses={201: PlanDetailSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -556,7 +565,7 @@ class PlanViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Plan]):
         typed = NewPlanSerializer(data=request.data, context=self.get_serializer_context())
         typed.is_valid(raise_exception=True)
         plan = create_plan(patient=typed.validated_data["patient"], by=request.user)
-        return Response(PlanDetailSerializer(plan).data, status=201)
+        return Response(PlanDetailSerializer(plan, context=self.get_serializer_context()).data, status=201)
 
     @extend_schema(
         request=NewEditsSerializer,
@@ -581,7 +590,7 @@ class PlanViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Plan]):
         except EditCannotBeSigned as refusal:
             said = {"edits": [str(refusal)], "second_calculation": disagreements(plan, refusal.places)}
             return Response(said, status=refusal.status)
-        return Response(PlanDetailSerializer(plan).data)
+        return Response(PlanDetailSerializer(plan, context=self.get_serializer_context()).data)
 
     @extend_schema(request=RevisionSerializer, responses={200: PlanDetailSerializer})
     @action(detail=True, methods=["post"], url_path="undo-edit")
@@ -591,7 +600,7 @@ class PlanViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Plan]):
         typed = RevisionSerializer(data=request.data)
         typed.is_valid(raise_exception=True)
         undo_edit(plan=plan, by=request.user, **typed.validated_data)
-        return Response(PlanDetailSerializer(plan).data)
+        return Response(PlanDetailSerializer(plan, context=self.get_serializer_context()).data)
 
 
 def _is_uuid(text: str) -> bool:

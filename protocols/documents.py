@@ -34,6 +34,7 @@ from protocols.models import Plan
 from protocols.presentation import Reader, reason_in_words
 from protocols.queries import departs, documents_of, is_plan_seen_by, live_open_answers, plans_seen_by
 from protocols.signing import signed_content
+from protocols.standing import standing_now
 
 KINDS = ("plan_patient", "plan_record", "plan_archive", "consent", "aftercare", "quotation", "course_schedule")
 OF_A_WAIT = {"plan_patient": "waiting_patient", "plan_record": "waiting_record", "plan_archive": "waiting_archive"}
@@ -134,12 +135,14 @@ def check_url(plan: Plan, dates: list[Data]) -> str:
 
 
 def print_state(subject_id: UUID, mark: str) -> str:
-    """current, superseded, stopped, draft or unknown; the public page asks by settings.PRINT_STATE_PROVIDER."""
-    plan = Plan.objects.filter(public_id=subject_id).first()
+    """current, held, superseded, stopped, draft or unknown; the public page asks by settings.PRINT_STATE_PROVIDER."""
+    plan = Plan.objects.filter(public_id=subject_id).select_related("patient__site").first()
     if plan is None:
         return "unknown"
     if plan.status in (PlanStatus.STOPPED, PlanStatus.DISCARDED):
         return "stopped"  # before its dates, which were cancelled with it: nothing newer took its place
+    if plan.status in PlanStatus.IN_FORCE and standing_now(plan.patient, plan).is_stop:
+        return "held"
     if mark != print_mark(plan, session_dates(plan)):
         return "superseded"
     if plan.is_draft:

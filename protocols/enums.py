@@ -1,5 +1,7 @@
 """The states of a formulary version and of a plan, and the coded reasons that people choose from."""
 
+import enum
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +20,8 @@ class PlanStatus(models.TextChoices):
     STOPPED = "stopped", _("Stopped")
     SUPERSEDED = "superseded", _("Superseded")
     DISCARDED = "discarded", _("Discarded")  # a draft that was given up
+
+    IN_FORCE = enum.nonmember((SIGNED[0], ACTIVE[0]))  # by which somebody may be treated
 
 
 class PlanKind(models.TextChoices):
@@ -68,3 +72,13 @@ class OpenAnswerKind(models.TextChoices):
     ANSWERED = "answered", _("Answered")
     NOT_MEASURED = "not_measured", _("Not measured")
     NOT_APPLICABLE = "not_applicable", _("Not applicable")
+
+
+class StandingStep(models.TextChoices):
+    """What somebody who signs plans went on with although the patient's standing was a stop."""
+
+    BOOK = "book", _("Booked")
+    MOVE = "move", _("Moved")
+    CHECK_IN = "check_in", _("Checked in as ready")
+    PREPARE = "prepare", _("Prepared")
+    RECORD = "record", _("Recorded")

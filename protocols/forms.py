@@ -377,3 +377,11 @@ def _as_stored(text: str) -> str:
         return typed_number(text) or ""
     except ValueError:
         return text
+
+
+class CautionForm(forms.Form):
+    """Why a plan may go on although a caution came up after it was signed."""
+
+    key = forms.CharField(max_length=400, widget=forms.HiddenInput)
+    reason_code = forms.ChoiceField(label=_("Why it may go on"), choices=AcknowledgementReason.choices)
+    note = forms.CharField(label=_("In words"), required=False, max_length=500)

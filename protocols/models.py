@@ -12,7 +12,14 @@ from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import User
 from patients.models import Intake, Patient
-from protocols.enums import FormularyStatus, OpenAnswerKind, PlanKind, PlanStatus
+from protocols.enums import (
+    AcknowledgementReason,
+    FormularyStatus,
+    OpenAnswerKind,
+    PlanKind,
+    PlanStatus,
+    StandingStep,
+)
 
 
 class FormularyVersion(models.Model):
@@ -292,3 +299,56 @@ class OpenAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.fact}: {self.kind}"
+
+
+class StandingAcknowledgement(models.Model):
+    """A caution that came up after a plan was signed, read by somebody who signs plans: once per fact and plan."""
+
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="standing_acknowledgements")
+    key = models.CharField(max_length=400)  # the rule with what was said, see protocols.standing.finding_key
+    rule = models.CharField(max_length=80)
+    answer = models.CharField(max_length=500, blank=True)  # as it was said
+    reason_code = models.CharField(max_length=40, choices=AcknowledgementReason.choices)
+    note = models.CharField(max_length=500, blank=True)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["plan", "key"],
+                name="caution_acknowledged_once",
+                violation_error_message=_("This caution is acknowledged already."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.reason_code}"
+
+
+class StandingOverride(models.Model):
+    """Somebody who signs plans went on although a patient's standing was a stop: with what, against what, and why."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="overrides")
+    step = models.CharField(max_length=10, choices=StandingStep.choices)
+    subject_id = models.UUIDField()  # public id of the visit, course, document or session
+    reasons = models.JSONField()  # what stood against it: [{"key", "rule", "message", "answer"}]
+    reason = models.CharField(max_length=500)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at", "pk"]
+        indexes = [models.Index(fields=["subject_id"], name="override_by_subject")]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(reason=""),
+                name="override_has_a_reason",
+                violation_error_message=_("Whoever goes on against a stop says why."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan}: {self.step} against a stop"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from threading import Lock
@@ -23,7 +23,7 @@ from patients.intakes import question_of, short_label
 from patients.models import Intake, Patient, PatientStatus
 from patients.queries import records_of
 from patients.statements import open_statements
-from protocols import standing
+from protocols import basis
 from protocols.engine import ENGINE_VERSION, Formulary, build_formulary, canonical_json
 from protocols.enums import EDIT_NOTE_NEEDED, EditReason, FormularyStatus, OpenAnswerKind, PlanStatus
 from protocols.formulary.loader import release_label, release_sha256
@@ -106,7 +106,21 @@ def documents_of(version: FormularyVersion) -> dict[str, Any]:
 
 def built_formulary(version: FormularyVersion) -> Formulary:
     """What the engine works with, by the version's hash and its switched-on ingredients."""
-    switches = dict(version.entries.values_list("ingredient__key", "is_active"))
+    return built_formularies([version])[version.pk]
+
+
+def built_formularies(versions: Iterable[FormularyVersion]) -> dict[int, Formulary]:
+    """The same for several versions, by primary key, with one query for the switches of all."""
+    wanted = {version.pk: version for version in versions}
+    switches: dict[int, dict[str, bool]] = {pk: {} for pk in wanted}
+    if wanted:
+        rows = FormularyEntry.objects.filter(version__in=wanted).order_by()
+        for pk, ingredient, is_active in rows.values_list("version_id", "ingredient__key", "is_active"):
+            switches[pk][ingredient] = is_active
+    return {pk: _built_with(version, switches[pk]) for pk, version in wanted.items()}
+
+
+def _built_with(version: FormularyVersion, switches: Mapping[str, bool]) -> Formulary:
     active = frozenset(key for key, is_active in switches.items() if is_active)
     key = (version.sha256, version.label, active)
     found = _built.get(key)
@@ -215,7 +229,7 @@ def intake_checks(plan: Plan) -> list[IntakeCheck]:
 def basis_obstacles(plan: Plan) -> list[str]:
     """What a draft rests on and that no longer stands, one sentence each with the way on."""
     formulary = built_formulary(plan.formulary)
-    return standing.obstacles(plan, formulary=formulary, documents=documents_of(plan.formulary))
+    return basis.obstacles(plan, formulary=formulary, documents=documents_of(plan.formulary))
 
 
 def is_explained(edit: Mapping[str, Any]) -> bool:

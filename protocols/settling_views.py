@@ -62,7 +62,7 @@ def statements(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     trail.record("statements.listed", by=request.user, target=patient, patient=patient)
     context = {
         "patient": patient,
-        "strip": strip(patient),
+        "strip": strip(patient, user=request.user),
         "open_rows": [row for row in rows if row.statement.is_open],
         "settled_rows": [row for row in reversed(rows) if not row.statement.is_open],
         "may_settle": can_settle(patient, by=request.user),
@@ -114,7 +114,7 @@ def _page(request: ClinicRequest, said: Statement, form: SettleForm, vocabulary:
         "statement": said,
         "row": row_of(said, vocabulary),
         "patient": person_of(said.patient),
-        "strip": strip(person_of(said.patient)),
+        "strip": strip(person_of(said.patient), user=request.user),
         "form": form,
         "offers": _offers(form.offered, form, effects),
         "known": known,

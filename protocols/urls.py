@@ -1,6 +1,6 @@
 from django.urls import path
 
-from protocols import screening_preview, settling_views, views
+from protocols import screening_preview, settling_views, standing_views, views
 
 app_name = "protocols"
 urlpatterns = [
@@ -41,5 +41,6 @@ urlpatterns = [
     path("plans/<uuid:public_id>/take-over/", views.plan_take_over, name="plan_take_over"),
     path("plans/<uuid:public_id>/stop/", views.plan_stop, name="plan_stop"),
     path("plans/<uuid:public_id>/amend/", views.plan_amend, name="plan_amend"),
+    path("plans/<uuid:public_id>/cautions/", standing_views.plan_cautions, name="plan_cautions"),
     path("plans/<uuid:public_id>/document/", views.plan_document, name="plan_document"),
 ]

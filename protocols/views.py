@@ -421,7 +421,7 @@ def plan_new(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             raise
         except DomainError as refusal:
             context = {
-                "strip": strip(patient),
+                "strip": strip(patient, user=request.user),
                 "patient": patient,
                 "message": str(refusal),
                 "intake": latest_submitted_intake(patient),
@@ -437,7 +437,7 @@ def plan(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = _plan(request, public_id)
     trail.record("plan.viewed", by=request.user, target=plan, patient=plan.patient)
     if not request.user.may(Permission.PLAN_READ):
-        context = {"plan": plan, "strip": strip(plan.patient), "dates": session_dates(plan)}
+        context = {"plan": plan, "strip": strip(plan.patient, user=request.user), "dates": session_dates(plan)}
         return render(request, "protocols/plan_exists.html", context)
     return _plan_page(request, plan)
 
@@ -463,7 +463,7 @@ def _plan_page(
         "plan": plan,
         "result": reader.result,
         "reader": reader,
-        "strip": strip(plan.patient),
+        "strip": strip(plan.patient, user=request.user),
         "mixtures": mixtures,
         "left": shown_left,
         "left_first": shown_left[:beside],
@@ -681,7 +681,9 @@ def _change_panel(request: ClinicRequest, plan: Plan, context: dict[str, Any], *
     context |= {"plan": plan}
     if request.htmx:
         return render(request, "protocols/_change.html", context, status=status)
-    return render(request, "protocols/change.html", context | {"strip": strip(plan.patient)}, status=status)
+    return render(
+        request, "protocols/change.html", context | {"strip": strip(plan.patient, user=request.user)}, status=status
+    )
 
 
 def _out_of_panel(request: ClinicRequest, answer: HttpResponse, *, line: str = "") -> HttpResponse:
@@ -878,7 +880,9 @@ def plan_what_if(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         trail.record("plan.viewed", by=request.user, target=plan, patient=plan.patient)
     if request.htmx:
         return render(request, "protocols/_what_if.html", context, status=status)
-    return render(request, "protocols/what_if.html", context | {"strip": strip(plan.patient)}, status=status)
+    return render(
+        request, "protocols/what_if.html", context | {"strip": strip(plan.patient, user=request.user)}, status=status
+    )
 
 
 def _leave(request: ClinicRequest, url: str) -> HttpResponse:
@@ -952,7 +956,7 @@ def plan_stop(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     now = timezone.now()
     context = {
         "plan": plan,
-        "strip": strip(plan.patient),
+        "strip": strip(plan.patient, user=request.user),
         "form": form,
         "ahead": [date for date in session_dates(plan) if date["starts_at"] > now],
         "amendment": plan.amendments.filter(status=PlanStatus.DRAFT).first(),

@@ -17,16 +17,16 @@ from django.db.models import F, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.accounts.reauthentication import confirm_password
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.errors import InvalidInput, InvalidTransition
 from mesoclinic.numbers import shown_number
-from patients.queries import is_seen_by, remaining_record
+from patients.queries import day_checks_on, is_seen_by, newest_submitted_intake, remaining_record
 from protocols.actions import change_plan_status
-from protocols.enums import PlanStatus
+from protocols.enums import PlanStatus, StandingStep
 from protocols.models import Ingredient, Plan
+from protocols.standing import Standing, check_may_treat, keep_override, standing
 from sessions import followups, mails
 from sessions.availability import availability_of
 from sessions.documents import prepare_dated_prints
@@ -55,7 +55,6 @@ from sessions.planned import PlannedLine, planned_lines
 from sessions.planner import Wishes
 from sessions.proposing import Chosen, ProposalChanged, Series, propose_series, wishes_from
 from sessions.queries import FREE_AGAIN, rooms_of, turnover_for, usable_lots
-from sessions.screening import Against, screened_again
 from sessions.terms import terms_of
 from sessions.transitions import BY_HAND, before
 from sessions.wording import AlreadyTaken, day_words, not_open, overlap, plain
@@ -81,9 +80,11 @@ def book_course(
     not_after: time | None = None,
     expected: Sequence[datetime] | None = None,
     chosen: Sequence[Chosen] | None = None,
+    standing_reason: str = "",
 ) -> Course:
     """Book every session of a signed plan that is not booked yet, at the best times, all or none.
 
+    Where the patient's standing is a stop, only somebody who signs plans books, with ``standing_reason``.
     Without ``practitioner`` anybody at the site may treat. ``expected`` are the times that the person saw; if others
     would be booked now, nothing is. ``chosen`` are times that the person picked: those are booked, or nothing is.
     """
@@ -92,6 +93,7 @@ def book_course(
         picked = chosen
         if picked is None:
             check_can_book(plan, site=site, by=by)
+            check_may_treat(plan.patient, plan, earliest, by=by, reason=standing_reason, field="standing_reason")
             if practitioner:
                 check_practitioner(practitioner, site=site, plan=plan)
             series = propose_series(plan=plan, site=site, practitioner=practitioner, wishes=wishes, now=timezone.now())
@@ -104,7 +106,15 @@ def book_course(
                 for slot in series.slots
             ]
         try:
-            return _book_picked(picked, plan=plan, site=site, practitioner=practitioner, wishes=wishes, by=by)
+            return _book_picked(
+                picked,
+                plan=plan,
+                site=site,
+                practitioner=practitioner,
+                wishes=wishes,
+                by=by,
+                standing_reason=standing_reason,
+            )
         except ProposalChanged:
             if chosen is not None or expected is not None or not again:
                 raise
@@ -112,7 +122,14 @@ def book_course(
 
 
 def _book_picked(
-    picked: Sequence[Chosen], *, plan: Plan, site: Site, practitioner: User | None, wishes: Wishes, by: User
+    picked: Sequence[Chosen],
+    *,
+    plan: Plan,
+    site: Site,
+    practitioner: User | None,
+    wishes: Wishes,
+    by: User,
+    standing_reason: str,
 ) -> Course:
     """Book these times, which were worked out without any lock, if under the locks they are still free; or nothing."""
     wanted: list[Appointment] = []
@@ -138,8 +155,13 @@ def _book_picked(
         turnover = turnover_for(current, site)
         check_course_length(current, [slot.number for slot in series.slots], field="earliest")
         days = {slot.number: slot.starts_at.astimezone(site.tz).date() for slot in series.slots}
+        first = min(days.values(), default=wishes.earliest)
+        found = check_may_treat(current.patient, current, first, by=by, reason=standing_reason, field="standing_reason")
         check_intervals(current, days, site=site, field="earliest")
         course = _course_of(current, by=by)
+        keep_override(
+            found, plan=current, step=StandingStep.BOOK, subject_id=course.public_id, reason=standing_reason, by=by
+        )
         rooms = {room.pk: room for room in rooms_of(site)}
         for slot in series.slots:
             wanted.append(
@@ -213,12 +235,18 @@ def book_appointment(
     starts_at: datetime,
     by: User,
     overbook: Overbook | None = None,
+    standing_reason: str = "",
 ) -> Appointment:
     """Book one session of a signed plan at one time, inside the working hours and the plan's gaps.
 
+    Where the patient's standing is a stop, only somebody who signs plans books, with ``standing_reason``.
     With ``overbook`` it is deliberately booked over a time that is taken.
     """
     wanted: list[Appointment] = []
+
+    def check_stands(current: Plan) -> Standing:
+        day = starts_at.astimezone(site.tz).date()
+        return check_may_treat(current.patient, current, day, by=by, reason=standing_reason, field="standing_reason")
 
     def check_early(current: Plan) -> None:
         """The cheap half of the checks: most who come too late are told so by it."""
@@ -276,10 +304,14 @@ def book_appointment(
         wanted.clear()
         lock_time(practitioner_ids=[practitioner.pk], room_ids=[room.pk], patient_id=remaining_record(plan.patient).pk)
         current = reread(plan)
+        found = check_stands(current)
         visit, over = wish(current)
         visit.course = _course_of(current, by=by)
         wanted.append(visit)
         visit.save(force_insert=True)
+        keep_override(
+            found, plan=current, step=StandingStep.BOOK, subject_id=visit.public_id, reason=standing_reason, by=by
+        )
         mails.queue_confirmation([visit], subject_id=visit.public_id, by=by)
         mails.queue_reminder(visit, by=by)
         followups.booked([visit], by=by)
@@ -407,11 +439,26 @@ def _cancel(visits: list[Appointment]) -> None:
 
 
 @transaction.atomic
-def set_appointment_status(*, appointment: Appointment, status: AppointmentStatus, by: User) -> Appointment:
-    """Check in, mark as not come, or undo either."""
+def set_appointment_status(
+    *, appointment: Appointment, status: AppointmentStatus, by: User, standing_reason: str = ""
+) -> Appointment:
+    """Check in, mark as not come, or undo either.
+
+    Where the patient's standing is a stop, only somebody who signs plans checks in as ready, with ``standing_reason``.
+    """
     if status not in BY_HAND:
         raise InvalidTransition(_("This state is reached by recording or cancelling the visit."))
     check_can_set_status(appointment, status=status, by=by)
+    if status == AppointmentStatus.ARRIVED:
+        found = check_visit_stands(appointment, by=by, reason=standing_reason)
+        keep_override(
+            found,
+            plan=appointment.course.plan,
+            step=StandingStep.CHECK_IN,
+            subject_id=appointment.public_id,
+            reason=standing_reason,
+            by=by,
+        )
     was = appointment.status
     if not Appointment.objects.filter(pk=appointment.pk, status=was).update(status=status):
         raise InvalidTransition(_("Somebody has just changed this appointment. Please look at it again."))
@@ -428,6 +475,14 @@ def set_appointment_status(*, appointment: Appointment, status: AppointmentStatu
         details={"from": was, "to": str(status)},
     )
     return appointment
+
+
+def check_visit_stands(appointment: Appointment, *, by: User, reason: str = "") -> Standing:
+    """Return the standing on the visit's day where ``by`` may go on; raise MayNotTreat with the rule where not."""
+    day = appointment.starts_at.astimezone(appointment.site.tz).date()
+    return check_may_treat(
+        appointment.patient, appointment.course.plan, day, by=by, reason=reason, field="standing_reason"
+    )
 
 
 # ------------------------------------------------------------------ recording what was done
@@ -458,10 +513,12 @@ def record_session(
     password: str,
     by: User,
     performed_on: date | None = None,
+    standing_reason: str = "",
 ) -> TreatmentSession:
     """Sign what was done at one visit. It happens once; the record never changes afterwards.
 
-    ``performed_on`` is the day it was done: the appointment's where it is not said.
+    Where the patient's standing is a stop and anything was injected, only somebody who signs plans records it, with
+    ``standing_reason``. ``performed_on`` is the day it was done: the appointment's where it is not said.
     """
     check_can_record(appointment, by=by)
     confirm_password(by, password)
@@ -473,6 +530,7 @@ def record_session(
         note=note,
         by=by,
         performed_on=performed_on,
+        standing_reason=standing_reason,
     )
 
 
@@ -485,7 +543,8 @@ def _record(
     tolerance: int | None,
     note: str,
     by: User,
-    performed_on: date | None = None,
+    performed_on: date | None,
+    standing_reason: str,
 ) -> TreatmentSession:
     if tolerance is not None and not 1 <= tolerance <= 5:
         raise InvalidInput(_("Tolerance goes from 1, very well, to 5, badly."), field="tolerance")
@@ -503,8 +562,11 @@ def _record(
         check_intervals(
             plan, {appointment.number: today}, site=appointment.site, field="performed_on", injected=injected
         )
-    against = screened_again(plan, on=today)
-    _check_screened(against, planned, administrations, nothing_changed=nothing_changed, by=by)
+    against = (
+        _check_stands(appointment, today, nothing_changed=nothing_changed, reason=standing_reason, by=by)
+        if injected
+        else None
+    )
     known = {
         lot.product.ingredient.key for lot in usable_lots(plan, appointment.number, site=appointment.site, today=today)
     }
@@ -529,7 +591,9 @@ def _record(
                 dose=line.dose_in(done.volume_ml),
                 dose_unit=line.dose_unit,
                 lot=done.lot,
-                deviation_reason=_reason_kept(line, done, against=against, lot_known=line.ingredient in known),
+                deviation_reason=_reason_kept(
+                    line, done, against=against, reason=standing_reason, lot_known=line.ingredient in known
+                ),
             )
         )
     open_ones = Appointment.objects.filter(pk=appointment.pk, status__in=before(AppointmentStatus.DONE))
@@ -548,6 +612,15 @@ def _record(
     for row in rows:
         row.session = session
     Administration.objects.bulk_create(rows)
+    if against is not None:
+        keep_override(
+            against,
+            plan=plan,
+            step=StandingStep.RECORD,
+            subject_id=session.public_id,
+            reason=standing_reason,
+            by=by,
+        )
     _move_plan(plan, by=by)
     followups.performed(session, by=by)
     appointment.refresh_from_db(fields=["status"])
@@ -563,7 +636,9 @@ def _record(
             "lots": [str(row.lot.public_id) for row in rows if row.lot],
             "performed_on": today.isoformat(),
             "against_screening": [
-                row.ingredient.key for row in rows if row.volume_ml > 0 and against.why(row.ingredient.key)
+                row.ingredient.key
+                for row in rows
+                if row.volume_ml > 0 and against is not None and against.why(row.ingredient.key)
             ],
         },
     )
@@ -627,46 +702,36 @@ def _performed_at(appointment: Appointment, day: date | None, *, now: datetime) 
     return datetime.combine(day, booked.time(), tzinfo=tz)
 
 
-def _check_screened(
-    against: Against,
-    planned: Sequence[PlannedLine],
-    done: Sequence[Injected],
-    *,
-    nothing_changed: bool,
-    by: User,
-) -> None:
-    """What a newer intake forbids is not injected. If it was, who may sign plans writes that down, with the reason."""
-    if not against or not (against.everything or any(against.why(line.ingredient) for line in planned)):
-        return
-    said = against.everything or next(against.why(line.ingredient) for line in planned if against.why(line.ingredient))
-    if nothing_changed:
+def _check_stands(appointment: Appointment, day: date, *, nothing_changed: bool, reason: str, by: User) -> Standing:
+    """What stands against injecting, once ``by`` may go on. What was answered since is not recorded as “unchanged”."""
+    plan = appointment.course.plan
+    found = standing(appointment.patient, plan, day)
+    if nothing_changed and (changed := _answered_change(appointment, found, day)):
         raise InvalidInput(
-            _("Something has changed: the newest intake says “%(why)s” Say so and write a note.") % {"why": said},
-            field="nothing_changed",
+            _("Something has changed: %(why)s Say so and write a note.") % {"why": changed}, field="nothing_changed"
         )
-    for line, given in zip(planned, _in_order(planned, done), strict=True):
-        why = against.why(line.ingredient)
-        if given.volume_ml <= 0 or not why:
-            continue
-        names = {"name": line.name, "why": why}
-        if not by.may(Permission.PLAN_SIGN):
-            raise NotAllowed(
-                _("%(name)s must not be injected by the newest intake: %(why)s Only who signs plans records it.")
-                % names,
-                field=f"volume-{line.key}",
-            )
-        if not given.deviation_reason.strip():
-            raise InvalidInput(
-                _("%(name)s must not be injected by the newest intake: %(why)s If it was, say why.") % names,
-                field=f"reason-{line.key}",
-            )
+    return check_may_treat(appointment.patient, plan, day, by=by, reason=reason, needle=True, field="standing_reason")
 
 
-def _reason_kept(line: PlannedLine, done: Injected, *, against: Against, lot_known: bool) -> str:
-    """A reason is kept where one is due: another volume, a lot not recorded, or what the newest intake forbids."""
+def _answered_change(appointment: Appointment, found: Standing, day: date) -> str:
+    """What newer answers than the plan's say: a stop, or a change told at the day check of that day."""
+    newer = newest_submitted_intake(appointment.patient)
+    if newer is None or newer.pk == appointment.course.plan.intake_id:
+        return ""
+    if found.is_stop:
+        return found.stops[0].message
+    check = day_checks_on(day, patients=[appointment.patient_id], tz=appointment.site.tz).get(appointment.patient_id)
+    return _("The day check says so.") if check is not None and check.changed else ""
+
+
+def _reason_kept(line: PlannedLine, done: Injected, *, against: Standing | None, reason: str, lot_known: bool) -> str:
+    """A reason is kept where one is due: another volume, a lot not recorded, or what the standing forbids."""
     given = done.volume_ml > 0
+    own = done.deviation_reason.strip()
+    if given and against is not None and against.why(line.ingredient):
+        return own or reason.strip()[:200]
     due = done.volume_ml != line.volume_ml or (given and lot_known and done.lot is None)
-    return done.deviation_reason.strip() if due or (given and against.why(line.ingredient)) else ""
+    return own if due else ""
 
 
 def _check_lots_hold(planned: Sequence[PlannedLine], done: Sequence[Injected]) -> None:

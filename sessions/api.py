@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -18,10 +18,17 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
 from mesoclinic.errors import InvalidInput
+from patients.models import Patient
+from patients.standing_field import StandingField
+from protocols.models import Plan
 from sessions.actions import book_appointment, cancel_appointment
 from sessions.models import Appointment, AppointmentStatus, OverbookReason, Room
 from sessions.overbooking import Overbook
 from sessions.queries import appointments_visible_to, bookable_plans_visible_to, practitioners_of
+
+
+def _standing_of(visit: Appointment) -> tuple[Patient, Plan, date]:
+    return visit.patient, visit.course.plan, visit.starts_at.astimezone(visit.site.tz).date()
 
 
 class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
@@ -42,6 +49,8 @@ class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
     overbook_reason = serializers.ChoiceField(
         OverbookReason.choices, read_only=True, allow_blank=True, help_text="Empty where it is not overbooked"
     )
+
+    standing = StandingField(asked=_standing_of)
 
     class Meta:
         model = Appointment
@@ -65,6 +74,7 @@ class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
             "overbooked",
             "overbook_reason",
             "overbook_note",
+            "standing",
         )
         read_only_fields = fields
 
@@ -89,6 +99,12 @@ class NewAppointmentSerializer(serializers.Serializer[Any]):
         OverbookReason.choices, required=False, help_text="Book it over a time that is taken; needs its own permission"
     )
     overbook_note = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    standing_reason = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=500,
+        help_text="Why somebody who signs plans books although the patient's standing is a stop",
+    )
 
     def validate_starts_at(self, value: datetime) -> datetime:
         given = self.initial_data.get("starts_at")
@@ -186,6 +202,7 @@ class AppointmentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, views
             if "overbook_reason" in given
             else None,
             by=request.user,
+            standing_reason=given.get("standing_reason", ""),
         )
         return Response(self.get_serializer(visit).data, status=201)
 

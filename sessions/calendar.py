@@ -25,8 +25,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.errors import InvalidInput
+from patients.models import Patient
 from patients.queries import in_care
 from protocols.models import Plan
+from protocols.standing import standings
 from sessions.abilities import demands_of, lacking, prescription_keys
 from sessions.availability import Availability, availability_of, turnover_of
 from sessions.calendar_grid import (
@@ -50,6 +52,7 @@ from sessions.gaps import check_days, paced
 from sessions.models import Appointment, AppointmentStatus, Closure, WorkingHours
 from sessions.planner import Hours, is_barred
 from sessions.queries import (
+    COMING,
     FREE_AGAIN,
     appointments_visible_to,
     bookable_plans_visible_to,
@@ -58,6 +61,7 @@ from sessions.queries import (
     rooms_of,
 )
 from sessions.resource_models import Absence
+from sessions.standing_band import chip_of
 from sessions.terms import cut_courses, terms_of
 
 VIEWS = {
@@ -217,6 +221,7 @@ class Visit:
     movable: bool
     taken_from: datetime  # preparation included
     taken_until: datetime  # and clean-up
+    stop: str = ""  # what stands against treating the person on that day, for a chip
 
     @property
     def word(self) -> str:
@@ -299,6 +304,7 @@ _COLUMNS = (
     "practitioner_id", "practitioner__title", "practitioner__given_name", "practitioner__family_name",
     "practitioner__public_id", "room_id", "room__name", "room__public_id",
     "patient__public_id", "patient__given_name", "patient__family_name", "patient__site_id",
+    "course__plan_id", "patient_id",
 )  # fmt: skip
 
 
@@ -328,7 +334,9 @@ def read(choice: Choice, *, user: User, now: datetime) -> Read:
     visits, known_people, known_rooms = [], {line.pk for line in people}, {line.pk for line in rooms}
     named, may_move = user.may(Permission.PATIENT_READ), user.may(Permission.BOOKING_WRITE)
     cut = cut_courses(row["plan"] for row in rows if row.get("amends"))
+    stops = _stops(rows, site=site, user=user)
     for row in rows:
+        row["stop"] = stops.get(row["pk"], "")
         if "plan" in row:
             row["sessions"] = of_sessions(row["plan"], row["sessions"], row["plan_status"], cut)
         visit = _visit(row, site=site, user=user, named=named, may_move=may_move, page=page)
@@ -381,7 +389,24 @@ def _visit(row: dict[str, Any], *, site: Site, user: User, named: bool, may_move
         taken_from=row["starts_at"] - timedelta(minutes=row["prepare_minutes"]),
         taken_until=row["ends_at"] + timedelta(minutes=row["cleanup_minutes"]),
         movable=seen and may_move and row["status"] == AppointmentStatus.BOOKED,
+        stop=row["stop"] if seen else "",
     )
+
+
+def _stops(rows: Iterable[Mapping[str, Any]], *, site: Site, user: User) -> dict[int, str]:
+    """By visit to come what stands against treating the person on its day; a fixed number of queries."""
+    coming = [row for row in rows if row["status"] in COMING and row["site_id"] == site.pk]
+    if not coming:
+        return {}
+    asked = [
+        (Patient(pk=row["patient_id"]), Plan(pk=row["course__plan_id"]), row["starts_at"].astimezone(site.tz).date())
+        for row in coming
+    ]
+    return {
+        row["pk"]: chip_of(found.seen_by(user))
+        for row, found in zip(coming, standings(asked), strict=True)
+        if found.is_stop
+    }
 
 
 def _only(rows: QuerySet[Appointment, Any], choice: Choice) -> QuerySet[Appointment, Any]:
@@ -878,7 +903,10 @@ def month(choice: Choice, *, user: User, now: datetime) -> Month:
     named = user.may(Permission.PATIENT_READ)
     page = reverse("sessions:appointment", args=[_SOMEBODY])
     by_day: dict[date, list[Visit]] = defaultdict(list)
-    for row in firsts.order_by("starts_at", "pk").values("on", *_COLUMNS):
+    listed = list(firsts.order_by("starts_at", "pk").values("on", *_COLUMNS))
+    stops = _stops(listed, site=site, user=user)
+    for row in listed:
+        row["stop"] = stops.get(row["pk"], "")
         by_day[row["on"]].append(_visit(row, site=site, user=user, named=named, may_move=False, page=page))
     found = Read(
         choice=choice,

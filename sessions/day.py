@@ -26,23 +26,28 @@ from patients.queries import day_checks_on, in_care
 from patients.statements import open_at, person_of
 from protocols.enums import PlanStatus
 from protocols.models import Plan
+from protocols.standing import Standing, standings
 from sessions import inbox, mails
 from sessions.leaving import Away, people_away
 from sessions.models import Appointment, AppointmentStatus, Room
 from sessions.queries import (
     COMING,
     FREE_AGAIN,
+    appointments_visible_to,
     bookable_plans_visible_to,
     day_bounds,
     rooms_of,
     visits_on,
 )
 from sessions.resource_queries import misfit_count
+from sessions.standing_band import Way, chip_of, ways_on
+from sessions.stopped_visits import last_calls
 from sessions.terms import cut_courses
 from sessions.wording import overbooked_words, short_day
 
 INTAKE_FRESH_DAYS = 70  # course.yaml, interval_limits.interrupted_after: then the intake is repeated
 WAITING_AT_MOST = 6  # of each kind in "Needs you"; the rest is counted
+DECIDE_AHEAD = timedelta(days=35)  # so far ahead a visit that is held asks to be decided
 GAP = timedelta(minutes=60)
 
 
@@ -75,6 +80,9 @@ class Row:
     live: bool
     gap_before: tuple[datetime, datetime] | None
     now_before: bool
+    held: Standing | None = None  # a stop: nobody may be treated, and why
+    ways: tuple[Way, ...] = ()  # what now, where it is held
+    called: str = ""  # who called last about it, and what was agreed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,11 +139,12 @@ def day_of(*, day: date, site: Site, user: User, now: datetime, who: str = "all"
     people = {visit.patient_id for visit in visits} if user.may(Permission.INTAKE_READ) else set()
     intakes = _intake_days(people, site=site)
     asked = day_checks_on(day, patients=people, tz=site.tz)
+    held = _held(visits, user=user)
     return Day(
         day=day,
         is_today=day == today,
         now=now,
-        rows=tuple(_rows(shown, intakes, asked, user=user, now=now, today=today, gaps=who != "me" and not room)),
+        rows=tuple(_rows(shown, intakes, asked, held, user=user, now=now, today=today, gaps=who != "me" and not room)),
         total=len(visits),
         now_last=bool(shown) and day == today and all(visit.starts_at <= now for visit in shown),
         filters=_filters(visits, mine, rooms, who=who, room=room),
@@ -147,6 +156,7 @@ def _rows(
     visits: Sequence[Appointment],
     intakes: dict[int, date],
     asked: dict[int, DayCheck],
+    held: dict[int, Held],
     *,
     user: User,
     now: datetime,
@@ -166,16 +176,22 @@ def _rows(
             busy_until = max(busy_until or visit.ends_at, visit.ends_at)
         now_before = day == today and not passed and visit.starts_at > now and bool(rows)
         passed = passed or visit.starts_at > now
+        stop = held.get(visit.pk)
         rows.append(
             Row(
                 visit=visit,
+                held=stop.standing if stop else None,
+                ways=stop.ways if stop else (),
+                called=stop.called if stop else "",
                 minutes=int((visit.ends_at - visit.starts_at).total_seconds() // 60),
                 session=session_words(visit.number, visit.sessions_planned),  # type: ignore[attr-defined]
                 states=(
                     *_states(visit, intakes.get(visit.patient_id), user=user, now=now, day=day),
                     *_asked_states(visit, asked.get(visit.patient_id)),
                 ),
-                action=_action(visit, user=user, now=now, day=day, today=today),
+                action=Action(label=_("Open"), url=reverse("sessions:appointment", args=[visit.public_id]))
+                if stop
+                else _action(visit, user=user, now=now, day=day, today=today),
                 note=_note(visit, now=now, day=day, today=today),
                 undo=AppointmentStatus.BOOKED
                 if visit.status in (AppointmentStatus.ARRIVED, AppointmentStatus.NO_SHOW)
@@ -190,6 +206,40 @@ def _rows(
             )
         )
     return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A visit that nobody may be treated at: why, the ways on, and who called about it last."""
+
+    standing: Standing
+    ways: tuple[Way, ...]
+    called: str
+
+
+def _held(visits: Sequence[Appointment], *, user: User) -> dict[int, Held]:
+    """By visit to come the stop that holds it; a fixed number of queries."""
+    coming = [visit for visit in visits if visit.status in COMING]
+    plans = {
+        plan.pk: plan
+        for plan in Plan.objects.filter(pk__in={visit.course.plan_id for visit in coming}).only("public_id", "status")
+    }
+    asked = [
+        (visit.patient, plans[visit.course.plan_id], visit.starts_at.astimezone(visit.site.tz).date())
+        for visit in coming
+    ]
+    stops = [
+        (visit, found.seen_by(user)) for visit, found in zip(coming, standings(asked), strict=True) if found.is_stop
+    ]
+    calls = last_calls([visit.pk for visit, _found in stops])
+    return {
+        visit.pk: Held(
+            standing=found,
+            ways=ways_on(found, patient=visit.patient, plan=plans[visit.course.plan_id], visit=visit, user=user),
+            called=calls.get(visit.pk, ""),
+        )
+        for visit, found in stops
+    }
 
 
 def of_sessions(plan: int, planned: Any, status: str, cut: Mapping[int, int]) -> Any:
@@ -397,6 +447,10 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
         for row in mails.wrong_addresses(messages_visible_to(user), at_most=WAITING_AT_MOST):
             needs.append(_need_of(row))
             total += 1
+    if user.may(Permission.BOOKING_READ):
+        decide = _to_decide(user=user, site=site)
+        total += len(decide)
+        needs += decide[:WAITING_AT_MOST]
     if user.may(Permission.MESSAGE_READ):
         failed = failed_messages_visible_to(user).defer("text", "html", "attachments")
         count = failed.count()
@@ -520,6 +574,41 @@ def _unsettled(site: Site) -> tuple[list[Need], int]:
 
 def shortened(words: str, *, most: int = 60) -> str:
     return words if len(words) <= most else f"{words[: most - 1]}…"
+
+
+def _to_decide(*, user: User, site: Site) -> list[Need]:
+    """The next visit, after today, of each patient whose standing is a stop on its day: somebody has to decide."""
+    _start, tomorrow = day_bounds(timezone.localdate(timezone=site.tz), site)
+    coming = (
+        appointments_visible_to(user)
+        .filter(site=site, status__in=COMING, starts_at__gte=tomorrow, starts_at__lt=tomorrow + DECIDE_AHEAD)
+        .select_related("patient", "course")
+        .order_by("starts_at", "pk")
+    )
+    first: dict[int, Appointment] = {}
+    for visit in coming:
+        first.setdefault(visit.patient_id, visit)
+    visits = list(first.values())
+    asked = [
+        (visit.patient, Plan(pk=visit.course.plan_id), visit.starts_at.astimezone(site.tz).date()) for visit in visits
+    ]
+    return [
+        Need(
+            kind="red",
+            icon="stop",
+            title=_("Visit to decide"),
+            text=_("%(name)s, %(day)s: %(why)s")
+            % {
+                "name": visit.patient.name,
+                "day": short_day(visit.starts_at.astimezone(site.tz)),
+                "why": chip_of(found.seen_by(user)),
+            },
+            url=reverse("sessions:appointment", args=[visit.public_id]),
+            label=_("Decide"),
+        )
+        for visit, found in zip(visits, standings(asked), strict=True)
+        if found.is_stop
+    ]
 
 
 def unbooked_plans(user: User) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -22,14 +23,16 @@ from mesoclinic.ui.templatetags.ui import quantity
 from patients.permissions import check_in_care
 from patients.queries import in_care, is_seen_by
 from protocols.documents import mixture_data, plan_context, plan_part, prepare_prints, zone_shares
-from protocols.enums import PlanKind, PlanStatus
+from protocols.enums import PlanKind, PlanStatus, StandingStep
 from protocols.models import Plan
 from protocols.presentation import Reader
+from protocols.standing import Standing, check_may_treat, keep_override, passed_before, standing, standings
 from sessions.models import Appointment, TreatmentSession, TreatmentSessionStatus
 from sessions.queries import COMING, appointments_visible_to, usable_lots, visits_on
 from sessions.terms import terms_of
 
 Data = dict[str, Any]
+PREPARING = ("preparation_sheet", "syringe_labels")  # from which syringes are drawn up
 KINDS = ("preparation_sheet", "syringe_labels", "session_record")
 PACKS = ("day", "week", "quotations")
 LIVE_PLANS = (PlanStatus.SIGNED, PlanStatus.ACTIVE)
@@ -45,17 +48,58 @@ def pack_visible(user: User, document: Document) -> bool:
     return user.may(Permission.PLAN_READ) and document.context.get("site_id") in user.site_ids
 
 
-def request_visit_pdf(*, appointment: Appointment, kind: str, by: User) -> Document:
-    """The preparation sheet, the labels or the record of one visit."""
+@transaction.atomic
+def request_visit_pdf(*, appointment: Appointment, kind: str, by: User, standing_reason: str = "") -> Document:
+    """The preparation sheet, the labels or the record of one visit.
+
+    Where the patient's standing is a stop nothing is prepared; somebody who signs plans may, with ``standing_reason``.
+    """
     if not by.may(Permission.PLAN_READ) or not (
         appointment.site_id in by.site_ids or is_seen_by(appointment.patient, by)
     ):
         raise NotAllowed(_("Your role does not allow reading plans."))
     if kind not in KINDS:
         raise InvalidInput(_("There is no such document of a visit."))
-    if kind != "session_record":  # what is prepared for an injection
+    if kind in PREPARING:
         check_in_care(appointment.patient)
-    return request_document(**visit_part(appointment, kind=kind), by=by)
+    part = visit_part(appointment, kind=kind)
+    if kind in PREPARING:
+        plan, day = appointment.course.plan, appointment.starts_at.astimezone(appointment.site.tz).date()
+        found = check_may_treat(appointment.patient, plan, day, by=by, reason=standing_reason, field="standing_reason")
+        keep_override(
+            found,
+            plan=plan,
+            step=StandingStep.PREPARE,
+            subject_id=appointment.public_id,
+            reason=standing_reason,
+            by=by,
+        )
+    return request_document(**part, by=by)
+
+
+def why_held(user: User, document: Document) -> str:
+    """Return why a sheet, labels or a pack that were made must not be taken out now; empty where they may.
+
+    Whoever went on against the same stop with a reason takes out what was made for them.
+    """
+    subjects = (
+        {document.subject_id}
+        if document.kind in PREPARING
+        else {UUID(part["subject_id"]) for part in document.context.get("parts", ()) if part["kind"] in PREPARING}
+    )
+    visits = list(
+        Appointment.objects.filter(public_id__in=subjects, course__plan__status__in=PlanStatus.IN_FORCE)
+        .select_related("patient", "site", "course__plan")
+        .defer(*(f"course__plan__{name}" for name in ("case", "policy", "proposal", "edits", "result")))
+    )
+    asked = [(visit.patient, visit.course.plan, visit.starts_at.astimezone(visit.site.tz).date()) for visit in visits]
+    for visit, found in zip(visits, standings(asked), strict=True):
+        if found.is_stop and not passed_before(found, subject_id=visit.public_id, by=user):
+            return _("%(name)s may not be treated: %(why)s Nothing may be drawn up. Ask for the print again.") % {
+                "name": visit.patient.name,
+                "why": found.seen_by(user).stops[0].message,
+            }
+    return ""
 
 
 def prepare_dated_prints(plan: Plan, *, by: User) -> None:
@@ -100,14 +144,19 @@ def request_pack(*, site: Site, first: date, what: str, by: User) -> Document:
 
 
 def _sheets(site: Site, first: date, *, what: str, by: User) -> tuple[list[Data], list[Any]]:
+    """A sheet for each visit; a page that says why for a patient whose standing is a stop."""
+    visits = [
+        visit
+        for offset in range(7 if what == "week" else 1)
+        for visit in visits_on(first + timedelta(days=offset), site=site, user=by)
+        if visit.status in COMING and visit.course.plan.status in LIVE_PLANS and visit.patient.is_in_care
+    ]
+    asked = [(visit.patient, visit.course.plan, visit.starts_at.astimezone(site.tz).date()) for visit in visits]
     parts, patients = [], []
-    for offset in range(7 if what == "week" else 1):
-        for visit in visits_on(first + timedelta(days=offset), site=site, user=by):
-            plan = visit.course.plan
-            if visit.status in COMING and plan.status in LIVE_PLANS and visit.patient.is_in_care:
-                part = visit_part(visit, kind="preparation_sheet")
-                parts.append(part | {"mark": f"{part['context']['at']} {visit.patient.name}, {part['title']}"})
-                patients.append(visit.patient)
+    for visit, found in zip(visits, standings(asked), strict=True):
+        part = refused_part(visit, found) if found.is_stop else visit_part(visit, kind="preparation_sheet")
+        parts.append(part | {"mark": f"{part['context']['at']} {visit.patient.name}, {part['title']}"})
+        patients.append(visit.patient)
     return parts, patients
 
 
@@ -143,6 +192,38 @@ def visit_part(visit: Appointment, *, kind: str) -> Data:
         }[kind] % {"n": visit.number, "all": terms_of(plan).sessions}
     return {
         "kind": kind,
+        "subject_id": visit.public_id,
+        "person_id": visit.patient.public_id,
+        "title": title,
+        "language": plan.language,
+        "context": context,
+    }
+
+
+def refused_part(visit: Appointment, found: Standing) -> Data:
+    """The page that stands in the place of a preparation sheet of somebody who may not be treated."""
+    plan = visit.course.plan
+    with translation.override(plan.language):
+        said = standing(visit.patient, plan, found.day) if plan.language != translation.get_language() else found
+        reasons = [
+            {
+                "message": reason.message,
+                "answer": reason.answer,
+                "rule": reason.rule,
+                "where": reason.where,
+                "by": reason.said_by,
+                "at": days.written(reason.said_at.astimezone(visit.site.tz), "full") if reason.said_at else "",
+                "lifts": reason.lifts,
+            }
+            for reason in said.stops
+        ]
+        context = _of_visit(visit) | {"reasons": reasons}
+        title = _("No preparation sheet, session %(n)s of %(all)s") % {
+            "n": visit.number,
+            "all": terms_of(plan).sessions,
+        }
+    return {
+        "kind": "preparation_refused",
         "subject_id": visit.public_id,
         "person_id": visit.patient.public_id,
         "title": title,

@@ -5,6 +5,7 @@ Foreign keys name their models as text, so that this module stands on its own be
 
 from __future__ import annotations
 
+import enum
 import uuid
 
 from django.conf import settings
@@ -149,11 +150,15 @@ class Urgency(models.TextChoices):
     IMMEDIATELY = "immediately", _("Red flag, immediately")
     EMERGENCY = "emergency_number", _("Red flag, emergency number")
 
+    RED_FLAGS = enum.nonmember((SAME_DAY[0], IMMEDIATELY[0], EMERGENCY[0]))
+
 
 class AnswerState(models.TextChoices):
     NEW = "new", _("New")
     TAKEN = "taken", _("Somebody has it")
     CLOSED = "closed", _("Closed")
+
+    OPEN = enum.nonmember((NEW[0], TAKEN[0]))
 
 
 class AnswerOutcome(models.TextChoices):

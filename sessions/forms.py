@@ -122,6 +122,12 @@ class RecordForm(forms.Form):
         label=_("Done on"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )
     note = forms.CharField(label=_("Note"), required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
+    standing_reason = forms.CharField(
+        label=_("Why it was done although the patient may not be treated"),
+        required=False,
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
     password = forms.CharField(
         label=_("Your password"),
         strip=False,
@@ -199,6 +205,12 @@ class RecordForm(forms.Form):
             )
             for line in self.lines
         ]
+
+
+class CallForm(forms.Form):
+    """What a call about a visit that is held agreed."""
+
+    note = forms.CharField(label=_("What was agreed"), max_length=500, widget=forms.Textarea(attrs={"rows": 2}))
 
 
 class DayForm(forms.Form):

@@ -85,7 +85,11 @@ def for_rows(answers: QuerySet[Answer]) -> QuerySet[Answer]:
     done = Administration.objects.select_related("ingredient")
     return (
         answers.select_related(
-            "patient", "handler", "appointment__practitioner", "appointment__site", "appointment__treatment_session"
+            "patient__site",
+            "handler",
+            "appointment__practitioner",
+            "appointment__site",
+            "appointment__treatment_session",
         )
         .prefetch_related(Prefetch("appointment__treatment_session__administrations", queryset=done))
         .order_by(alert, "-received_at", "-pk")

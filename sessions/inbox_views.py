@@ -29,9 +29,11 @@ from mesoclinic.messaging.actions import queue_message
 from mesoclinic.messaging.compose import Composed
 from mesoclinic.messaging.models import Message
 from mesoclinic.messaging.views import letter_response, mail_leaves
+from patients.queries import strip
 from sessions import inbox, letters
 from sessions.followup_models import KIND_LABELS, Answer, AnswerKind, AnswerOutcome, MailWording
 from sessions.letters_example import example
+from sessions.standing_band import chips_of
 
 PER_PAGE = 50
 TYPED = "wording.typed"  # in the login session: the words that a director looks at and has not kept
@@ -68,6 +70,9 @@ def inbox_list(request: ClinicRequest) -> HttpResponse:
     page = Paginator(inbox.for_rows(found), PER_PAGE).get_page(request.GET.get("page"))
     now = timezone.now()
     rows = [inbox.row_of(answer, user=request.user, now=now) for answer in page.object_list]
+    stops = chips_of([row.answer.patient for row in rows], user=request.user)
+    for row in rows:
+        row.answer.patient.stop = stops.get(row.answer.patient_id, "")  # type: ignore[attr-defined]
     trail.record("answers.listed", by=request.user, details={"show": shown, "page": page.number})
     context = {"page": page, "rows": rows, "shown": shown, "filters": SHOWN.items()}
     return render(request, "inbox/inbox_list.html", context)
@@ -129,6 +134,7 @@ def _detail(
     context = {
         "row": row,
         "answer": answer,
+        "strip": strip(answer.patient, user=request.user),
         "templates": [(key, inbox.REPLY_LABELS[key]) for key in texts],
         "template": template,
         "reply_form": reply_form or ReplyForm(initial={"text": texts.get(template, "")}),

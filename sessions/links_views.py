@@ -17,7 +17,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError
 from patients.models import Patient
-from patients.queries import patients_seen_by
+from patients.queries import patients_seen_by, strip
 from sessions import links
 
 SHOWN = 100
@@ -49,6 +49,7 @@ def _page(request: ClinicRequest, patient: Patient, *, refusal: DomainError | No
     rows = links.rows_of(patient, at=now)
     context: dict[str, Any] = {
         "patient": patient,
+        "strip": strip(patient, user=request.user),
         "rows": rows[:SHOWN],
         "hidden": max(0, len(rows) - SHOWN),
         "open_count": sum(row.state == "open" for row in rows),

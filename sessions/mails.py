@@ -25,6 +25,9 @@ from mesoclinic.messaging.actions import MAY_COME_BACK, UNWANTED, WITHDRAWN, can
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.renewal import FIELDS, Written, bring_back
 from patients.models import Patient, PatientStatus
+from protocols.enums import StandingStep
+from protocols.models import StandingOverride
+from protocols.standing import standings_now
 from sessions import letters
 from sessions.followup_models import AnswerLink, MailPreference
 from sessions.invitations import CANCEL, REQUEST, attachment, start_in, uid_of
@@ -137,6 +140,42 @@ def put_off(messages: Iterable[Message]) -> dict[int, datetime]:
     opens = {site.pk: in_hours(now, site) for site in sites.values()}
     found = {message.pk: opens[sites[message.person_id].pk] for message in mine if message.person_id in sites}
     return {pk: at for pk, at in found.items() if at > now}
+
+
+# What tells somebody to come, or to book: it waits while they may not be treated, and goes on when that is lifted.
+_COMES = frozenset({BOOKING, REMINDER, "missed", "reminder_7d", "prepare", "unbooked", *MAINTENANCE})
+ASKED_AGAIN = timedelta(minutes=10)  # so often it is asked whether the stop still stands
+HELD_BACK = "Waits: the person may not be treated at the moment."
+
+
+def held_back(messages: Iterable[Message]) -> dict[int, tuple[datetime, str]]:
+    """Asked just before sending: which messages wait because a stop stands, until when to ask again, and why.
+
+    A mail about a date that was moved, or that somebody who signs plans booked in spite of the stop, leaves.
+    """
+    mine = [message for message in messages if message.purpose in _COMES and not _tells_a_move(message)]
+    if not mine:
+        return {}
+    people = Patient.objects.filter(public_id__in={message.person_id for message in mine}).select_related("site")
+    standings = standings_now(list(people))
+    stopped = {patient.public_id for patient in people if standings[patient.pk].is_stop}
+    if not stopped:
+        return {}
+    decided = set(
+        StandingOverride.objects.filter(
+            subject_id__in={message.subject_id for message in mine}, step=StandingStep.BOOK
+        ).values_list("subject_id", flat=True)
+    )
+    again = timezone.now() + ASKED_AGAIN
+    return {
+        message.pk: (again, HELD_BACK)
+        for message in mine
+        if message.person_id in stopped and message.subject_id not in decided
+    }
+
+
+def _tells_a_move(message: Message) -> bool:
+    return message.purpose == BOOKING and message.version > 1
 
 
 def _may_leave_at_night(message: Message, *, at: datetime) -> bool:

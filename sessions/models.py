@@ -173,6 +173,21 @@ class Appointment(models.Model):
         return self.ends_at + timedelta(minutes=self.cleanup_minutes)
 
 
+class CallNote(models.Model):
+    """A call about a visit that is held because the patient may not be treated: what was agreed."""
+
+    appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, related_name="calls")
+    note = models.CharField(max_length=500)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["at", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.appointment}, call of {self.at:%Y-%m-%d}"
+
+
 class Lot(models.Model):
     """A batch of a product, as received."""
 

@@ -58,7 +58,7 @@ def appointment_move(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         context: dict[str, Any] = {
             "visit": visit,
             "patient": visit.patient,
-            "strip": strip(visit.patient),
+            "strip": strip(visit.patient, user=request.user),
             "form": form,
             "target": target,
             "ways": ways,

@@ -86,6 +86,7 @@ def plan_overbook(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             starts_at=given["starts_at"],
             overbook=_why(form),
             by=request.user,
+            standing_reason=given["standing_reason"],
         )
 
     return _page(request, plan=plan, number=number, visit=None, book=book)
@@ -133,7 +134,7 @@ def _page(
             "visit": visit,
             "patient": patient,
             "place": site,
-            "strip": strip(patient),
+            "strip": strip(patient, user=request.user),
             "number": number,
             "form": form,
             "refusal": refusal,

@@ -25,7 +25,8 @@ _VISIT = ("patient__site", "site", "room", "practitioner", "course__plan__formul
 def visit_document(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     visit = get_object_or_404(appointments_visible_to(request.user).select_related(*_VISIT), public_id=public_id)
     kind = request.POST.get("kind", "preparation_sheet")
-    document = request_visit_pdf(appointment=visit, kind=kind, by=request.user)
+    reason = request.POST.get("standing_reason", "")
+    document = request_visit_pdf(appointment=visit, kind=kind, by=request.user, standing_reason=reason)
     return redirect("documents:status", document.public_id)
 
 

@@ -312,3 +312,6 @@ class OverbookForm(MoveForm):
     overbook_note = forms.CharField(
         label=_("In your own words"), required=False, max_length=200, help_text=_("Everybody sees it on the day list.")
     )
+    standing_reason = forms.CharField(
+        label=_("Why you book in spite of the stop"), required=False, max_length=500, widget=forms.TextInput()
+    )

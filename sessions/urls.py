@@ -40,6 +40,7 @@ urlpatterns = [
     path("appointments/<uuid:public_id>/move/", moving_views.appointment_move, name="appointment_move"),
     path("appointments/<uuid:public_id>/give/<uuid:plan_id>/", moving_views.appointment_give, name="appointment_give"),
     path("appointments/<uuid:public_id>/status/", views.appointment_status, name="appointment_status"),
+    path("appointments/<uuid:public_id>/call/", views.appointment_call, name="appointment_call"),
     path("appointments/<uuid:public_id>/cancel/", views.appointment_cancel, name="appointment_cancel"),
     path("appointments/<uuid:public_id>/record/", views.session_record, name="session_record"),
 ]

@@ -26,6 +26,7 @@ from mesoclinic.ui.toasts import tell
 from patients.models import DayCheck
 from patients.queries import day_checks_on, patients_seen_by, strip
 from protocols.models import Plan
+from protocols.standing import check_may_treat, standing
 from sessions import day as days
 from sessions import timeline
 from sessions.actions import (
@@ -35,7 +36,7 @@ from sessions.actions import (
     record_session,
     set_appointment_status,
 )
-from sessions.forms import DayForm, RecordForm, WishesForm
+from sessions.forms import CallForm, DayForm, RecordForm, WishesForm
 from sessions.leaving import cancel_visits
 from sessions.mails import may_be_mailed
 from sessions.models import Appointment, AppointmentStatus, Course
@@ -44,6 +45,7 @@ from sessions.permissions import can_cancel, can_move, can_record, check_can_boo
 from sessions.planned import planned_syringes, planned_zones
 from sessions.proposing import Chosen, ProposalChanged, Series, propose_series, wishes_from
 from sessions.queries import (
+    COMING,
     able_practitioners,
     appointments_visible_to,
     bookable_plans_visible_to,
@@ -51,6 +53,8 @@ from sessions.queries import (
     rooms_of,
     usable_lots,
 )
+from sessions.standing_band import ways_on
+from sessions.stopped_visits import call_words, note_call, overrides_of
 from sessions.terms import terms_of
 from sessions.wording import overbooked_words, proposal_rows
 
@@ -122,7 +126,7 @@ def patient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     with timezone.override(shown.site.tz):
         context = {
             "patient": shown,
-            "strip": strip(shown),
+            "strip": strip(shown, user=request.user),
             "steps": timeline.steps_of(record, patient=shown, user=request.user, now=now),
             "course": timeline.course_of(record, user=request.user),
             "events": timeline.events_of(record, user=request.user, now=now, kind=kind),
@@ -171,8 +175,12 @@ def course_book(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     with timezone.override(site.tz):
         form = WishesForm(_wishes(request, plan, site), site=site)
         series, refusal, status = None, None, 200
+        signs = request.user.may(Permission.PLAN_SIGN)
+        held = standing(plan.patient, plan, timezone.localdate(timezone=site.tz)).seen_by(request.user)
         try:
             check_can_book(plan, site=site, by=request.user)
+            if held.is_stop and not signs:
+                check_may_treat(plan.patient, plan, held.day, by=request.user)
             if form.is_valid():
                 if request.method == "POST":
                     return _book(request, plan, site, form)
@@ -185,13 +193,15 @@ def course_book(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         context = {
             "plan": plan,
             "patient": plan.patient,
-            "strip": strip(plan.patient),
+            "strip": strip(plan.patient, user=request.user),
             "place": site,
             "form": form,
             "series": series,
             "rows": proposal_rows(series, site=site, names=_room_names(site)) if series else [],
             "axis": _axis(series, site) if series else None,
             "refusal": refusal,
+            "held": held if held.is_stop else None,
+            "standing_reason": request.POST.get("standing_reason", ""),
             "relaxed_query": _relaxed_query(request, refusal),
             "mailable": may_be_mailed(plan.patient),
             "hold_minutes": round(settings.MESSAGE_HOLD.total_seconds() / 60),
@@ -249,6 +259,7 @@ def _book(request: ClinicRequest, plan: Plan, site: Site, form: WishesForm) -> H
         expected=None if chosen else seen,
         chosen=chosen,
         by=request.user,
+        standing_reason=request.POST.get("standing_reason", ""),
         **_arguments(form),
     )
     booked = list(course.appointments.exclude(pk__in=kept).values_list("number", flat=True))
@@ -373,8 +384,45 @@ def appointment(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     return _appointment_page(request, visit)
 
 
+@requires(Permission.BOOKING_WRITE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def appointment_call(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Note what a call about a visit that is held agreed; the page of the visit asks for it."""
+    visit = _appointment(request.user, public_id)
+    if request.method != "POST":
+        return redirect(f"{visit_url(visit)}#call")
+    form = CallForm(request.POST)
+    if form.is_valid():
+        try:
+            note_call(appointment=visit, note=form.cleaned_data["note"], by=request.user)
+        except DomainError as refusal:
+            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        else:
+            tell(request, _("The call is noted."))
+            return redirect(visit_url(visit))
+    return _appointment_page(request, visit, call=form)
+
+
+def standing_of(visit: Appointment, *, user: User) -> dict[str, Any]:
+    """What the pages of a visit say of the patient's standing on its day, while it is still to come."""
+    if visit.status not in COMING:
+        return {"held": None, "cautions": (), "ways": ()}
+    day = visit.starts_at.astimezone(visit.site.tz).date()
+    found = standing(visit.patient, visit.course.plan, day).seen_by(user)
+    return {
+        "held": found if found.is_stop else None,
+        "cautions": () if found.is_stop else found.cautions,
+        "ways": ways_on(found, patient=visit.patient, plan=visit.course.plan, visit=visit, user=user),
+        "may_go_on": user.may(Permission.PLAN_SIGN),
+    }
+
+
 def _appointment_page(
-    request: ClinicRequest, visit: Appointment, *, refusal: DomainError | None = None
+    request: ClinicRequest,
+    visit: Appointment,
+    *,
+    refusal: DomainError | None = None,
+    call: CallForm | None = None,
 ) -> HttpResponse:
     user, now = request.user, timezone.now()
     recorded = getattr(visit, "treatment_session", None)
@@ -385,7 +433,7 @@ def _appointment_page(
             **_asking(visit, user=user, now=now, back=visit_url(visit)),
             "visit": visit,
             "patient": visit.patient,
-            "strip": strip(visit.patient),
+            "strip": strip(visit.patient, user=request.user),
             "session": days.session_words(visit.number, terms_of(visit.course.plan).sessions),
             "minutes": int((visit.ends_at - visit.starts_at).total_seconds() // 60),
             "recorded": recorded,
@@ -413,7 +461,10 @@ def _appointment_page(
             "mailable": may_be_mailed(visit.patient),
             "overbooked": overbooked_words(visit),
             "refusal": refusal,
-        }
+            "call": call or CallForm(),
+            "calls": [call_words(row) for row in visit.calls.select_related("by", "appointment__site")],
+            "overrides": overrides_of(visit),
+        } | standing_of(visit, user=user)
         return render(request, "sessions/appointment.html", context, status=refusal.status if refusal else 200)
 
 
@@ -425,7 +476,12 @@ def appointment_status(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     if wanted not in AppointmentStatus.values:
         return _appointment_page(request, visit, refusal=DomainError(_("Choose a state from the page.")))
     try:
-        set_appointment_status(appointment=visit, status=AppointmentStatus(wanted), by=request.user)
+        set_appointment_status(
+            appointment=visit,
+            status=AppointmentStatus(wanted),
+            by=request.user,
+            standing_reason=request.POST.get("standing_reason", ""),
+        )
     except DomainError as refusal:
         visit.refresh_from_db()
         return _appointment_page(request, visit, refusal=refusal)
@@ -494,6 +550,7 @@ def session_record(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                     password=given["password"],
                     by=request.user,
                     performed_on=given["performed_on"],
+                    standing_reason=given["standing_reason"],
                 )
             except DomainError as refusal:
                 status = refusal.status
@@ -503,7 +560,7 @@ def session_record(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 return redirect(visit_url(visit))
     trail.record("session.opened", by=request.user, target=visit, patient=visit.patient)
     with timezone.override(visit.site.tz):
-        context = _record_context(request, visit, form, now) | asking
+        context = _record_context(request, visit, form, now) | asking | standing_of(visit, user=request.user)
         return render(request, "sessions/session_record.html", context, status=status)
 
 
@@ -527,7 +584,7 @@ def _record_context(request: ClinicRequest, visit: Appointment, form: RecordForm
     return {
         "visit": visit,
         "patient": visit.patient,
-        "strip": strip(visit.patient),
+        "strip": strip(visit.patient, user=request.user),
         "plan": plan,
         "form": form,
         "rows": form.rows(),

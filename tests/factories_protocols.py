@@ -45,6 +45,7 @@ FACTS: dict[str, Any] = {
     "unrealistic_expectation": False,
     "can_consent": True,
 }
+WOMAN: dict[str, Any] = {"pregnancy_status": "not_pregnant", "could_become_pregnant": False, "lactating": False}
 CONCERNS: list[dict[str, str]] = [
     {"concern": "androgenetic_alopecia", "severity": "moderate"},
     {"concern": "diffuse_thinning", "severity": "mild"},
@@ -123,12 +124,7 @@ def submitted_intake(
     answers = {key: value for key, value in {**FACTS, **(facts or {})}.items() if value is not None}
     if patient.sex_at_birth == "female":
         answers.pop("norwood_stage", None)
-        for key, value in {
-            "pregnancy_status": "not_pregnant",
-            "could_become_pregnant": False,
-            "lactating": False,
-        }.items():
-            answers.setdefault(key, value)
+        answers = WOMAN | answers
     intake = start_intake(patient=patient, by=by)
     save_intake(
         intake=intake,

@@ -19,7 +19,7 @@ def print_token(subject_id: UUID, mark: str) -> str:
 
 
 def state_of(token: str) -> str:
-    """current, superseded, stopped, draft or unknown."""
+    """Return current, held, superseded, stopped, draft or unknown."""
     found = TOKEN.fullmatch(token)
     if found is None:
         return "unknown"

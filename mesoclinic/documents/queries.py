@@ -23,3 +23,9 @@ def document_visible_to(user: User, public_id: UUID) -> Document:
     if not visible(user, document):
         raise Http404
     return document
+
+
+def why_held(user: User, document: Document) -> str:
+    """Return why the file must not be taken out now, in a sentence; empty where nothing is against it."""
+    held = settings.DOCUMENT_KINDS[document.kind].get("held")
+    return str(import_string(held)(user, document)) if held else ""

@@ -18,7 +18,7 @@ from mesoclinic.counting import count
 from mesoclinic.documents import actions, storage
 from mesoclinic.documents.checking import state_of
 from mesoclinic.documents.models import Document, DocumentState
-from mesoclinic.documents.queries import document_visible_to
+from mesoclinic.documents.queries import document_visible_to, why_held
 
 # Who may see a document depends on its kind: these views let in whoever is signed in and ask the kind, or answer 404.
 
@@ -38,7 +38,7 @@ def document_status(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 @require_safe
 def document_file(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     document = document_visible_to(request.user, public_id)
-    if document.state != DocumentState.READY:
+    if document.state != DocumentState.READY or why_held(request.user, document):
         return redirect("documents:status", public_id=public_id)
     try:
         data = storage.read(document)
@@ -103,6 +103,7 @@ def _status(request: ClinicRequest, document: Document) -> HttpResponse:
     context = {
         "document": document,
         "waiting": waiting,
+        "held": "" if waiting else why_held(request.user, document),
         "file_name": file_name(document),
         "person": document.context.get("person"),
         "back": settings.DOCUMENT_KINDS[document.kind].get("page"),  # where the document belongs, by URL name

@@ -161,16 +161,22 @@ def stop_unwanted(batch: list[Message], lease: UUID) -> set[int]:
 
 
 def put_off(batch: list[Message], lease: UUID, counts: dict[str, int]) -> set[int]:
-    """Let wait for the morning what must not arrive in the night; what would be too late by then is not sent."""
-    until: dict[int, datetime] = import_string(settings.MESSAGE_QUIET)(batch)
+    """Let wait for the morning what must not arrive in the night, and what is held back for as long as it is.
+
+    What would be too late by then is not sent.
+    """
+    quiet: dict[int, datetime] = import_string(settings.MESSAGE_QUIET)(batch)
+    until = {pk: (at, "") for pk, at in quiet.items()}
+    rest = [message for message in batch if message.pk not in until]
+    until |= import_string(settings.MESSAGE_HELD_BACK)(rest)
     for message in batch:
         if message.pk not in until:
             continue
-        at = until[message.pk]
+        at, why = until[message.pk]
         too_late = message.useful_until is not None and message.useful_until <= at
         outcome: dict[str, Any] = (
             {"state": MessageState.EXPIRED} if too_late else {"state": MessageState.QUEUED, "due_at": at}
-        )
+        ) | ({"last_error": why} if why else {})
         ours = Message.objects.filter(pk=message.pk, state=MessageState.SENDING, lease=lease)
         if ours.update(**outcome, lease=None, leased_until=None):
             counts["expired" if too_late else "postponed"] += 1

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from patients.models import Intake, IntakeStatus, Patient
+from protocols.engine import canonical_json
 from protocols.enums import PlanStatus
+from protocols.formulary.loader import load_documents
 from protocols.models import FormularyVersion, Ingredient, Plan, Product
 from sessions.models import Lot, Room, WorkingHours
+from tests.factories_protocols import FACTS, WOMAN
 
 _count = itertools.count(1)
 NAMES = {"biotin": "Biotin", "dexpanthenol": "Dexpanthenol", "saline": "Saline 0.9 %"}
@@ -128,6 +134,11 @@ def _line(key: str, volume: str, dose: str | None, unit: str | None, *, role: st
     }
 
 
+@cache
+def _shipped() -> bytes:
+    return canonical_json(load_documents())
+
+
 def formulary(*, by: User) -> FormularyVersion:
     if there := FormularyVersion.objects.filter(status="published").first():
         return there
@@ -135,14 +146,21 @@ def formulary(*, by: User) -> FormularyVersion:
         label="test",
         defaults={
             "status": "published",
-            "documents": {},
-            "sha256": "0" * 64,
+            "documents": json.loads(_shipped()),
+            "sha256": hashlib.sha256(_shipped()).hexdigest(),
             "is_sample": True,
             "published_at": timezone.now(),
             "published_by": by,
         },
     )
     return made
+
+
+def _facts_of(patient: Patient) -> dict[str, Any]:
+    """A healthy person's answers: nothing stands against a treatment."""
+    if patient.sex_at_birth == "male":
+        return dict(FACTS)
+    return {key: value for key, value in FACTS.items() if key != "norwood_stage"} | WOMAN
 
 
 def plan(
@@ -166,6 +184,7 @@ def plan(
         patient=patient,
         number=1,
         status=IntakeStatus.SUBMITTED,
+        facts=_facts_of(patient),
         zones=[{"zone": "vertex", "area_cm2": "80"}],
         concerns=[{"concern": "androgenetic_alopecia", "severity": severity}],
         started_by=by,
@@ -182,7 +201,7 @@ def plan(
         version=supersedes.version + 1 if supersedes else 1,
         supersedes=supersedes,
         status=status,
-        case={"facts": {}, "concerns": intake.concerns, "zones": intake.zones},
+        case={"facts": dict(intake.facts), "concerns": intake.concerns, "zones": intake.zones},
         policy={},
         engine_version="test",
         proposal=result,

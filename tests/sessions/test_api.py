@@ -170,4 +170,4 @@ def test_list_costs_the_same_at_3_and_at_300(count: int, ada, cleo, lyon, rooms,
     with CaptureQueriesContext(connection) as captured:
         shown = client.get(f"{URL}?limit=400").json()["results"]
 
-    assert (len(shown), counted(captured)) == (count, 13)
+    assert (len(shown), counted(captured)) == (count, 24)

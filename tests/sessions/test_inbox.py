@@ -135,7 +135,7 @@ def test_alerts_come_first_then_the_newest(course, ada) -> None:
     assert list(inbox.for_rows(inbox.answers_visible_to(ada))) == [old, new, older]
 
 
-INBOX_QUERIES = 10
+INBOX_QUERIES = 22
 
 
 @pytest.mark.parametrize("count", [3, 300])

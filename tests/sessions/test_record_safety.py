@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.errors import InvalidInput, InvalidTransition
 from patients.actions import save_intake, start_intake, submit_intake
 from patients.models import Patient
-from protocols.models import Plan
+from protocols.models import Plan, StandingOverride
+from protocols.standing import MayNotTreat
 from sessions.actions import Injected, book_appointment, book_course, record_session
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession
 from sessions.planned import planned_lines
@@ -202,13 +203,6 @@ def treated(ada: User, lyon: Site, rooms) -> Appointment:
     return put(booked.appointments.get(number=1), ago(lyon, 0))
 
 
-def with_reasons(visit: Appointment, reason: str) -> list[Injected]:
-    return [
-        Injected(syringe=line.syringe, ingredient=line.ingredient, volume_ml=line.volume_ml, deviation_reason=reason)
-        for line in planned_lines(visit.course.plan, visit.number)
-    ]
-
-
 def test_newer_intake_that_says_nothing_against_it_changes_nothing(treated, ada) -> None:
     newer_intake(treated.patient, by=ada)
 
@@ -223,19 +217,21 @@ def test_newer_intake_with_an_absolute_rule_is_not_passed_over(treated, ada, ben
 
     with pytest.raises(InvalidInput) as unchanged:
         record(treated, by=ada)
-    with pytest.raises(InvalidInput) as unexplained:
+    with pytest.raises(MayNotTreat, match="Only with a reason of yours, in words"):
         record(treated, by=ada, **changed)
-    with pytest.raises(NotAllowed):
-        record(treated, by=ben, **changed, administrations=with_reasons(treated, "Known too late"))
+    with pytest.raises(MayNotTreat, match="Only somebody who signs plans may go on"):
+        record(treated, by=ben, **changed, standing_reason="Known too late")
     assert TreatmentSession.objects.count() == 0
     assert unchanged.value.field == "nothing_changed"
-    assert str(unexplained.value).endswith("If it was, say why.")
 
-    session = record(treated, by=ada, **changed, administrations=with_reasons(treated, "Known too late"))
+    session = record(treated, by=ada, **changed, standing_reason="Known too late")
 
     assert set(session.administrations.values_list("deviation_reason", flat=True)) == {"Known too late"}
     told = AuditEvent.objects.get(action="session.recorded", target_id=session.public_id).details["against_screening"]
     assert sorted(told) == sorted(session.administrations.values_list("ingredient__key", flat=True))
+    kept = StandingOverride.objects.get(subject_id=session.public_id)
+    assert (kept.step, kept.reason, kept.by) == ("record", "Known too late", ada)
+    assert [row["rule"] for row in kept.reasons] == ["bleeding_disorder"]
 
 
 def test_nothing_injected_is_recorded_by_anybody_after_a_newer_intake(treated, ada, ben) -> None:
@@ -248,15 +244,14 @@ def test_nothing_injected_is_recorded_by_anybody_after_a_newer_intake(treated, a
     assert record(treated, by=ben, nothing_changed=False, note="Sent home.", administrations=nothing).pk
 
 
-def test_ingredient_excluded_by_a_newer_intake_is_left_out(treated, ada) -> None:
+def test_ingredient_excluded_by_a_newer_intake_is_left_out(treated, ada, ben) -> None:
     lines = planned_lines(treated.course.plan, 1)
     assert "pdrn" in {line.ingredient for line in lines}
     newer_intake(treated.patient, by=ada, allergies=["fish"])
     changed = {"nothing_changed": False, "note": "Fish allergy."}
 
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(MayNotTreat, match=r"Rule: \w*fish"):
         record(treated, by=ada, **changed)
-    assert refused.value.field.endswith("-pdrn")
     without = [
         Injected(
             syringe=line.syringe,
@@ -267,7 +262,10 @@ def test_ingredient_excluded_by_a_newer_intake_is_left_out(treated, ada) -> None
         for line in lines
     ]
 
-    session = record(treated, by=ada, **changed, administrations=without)
+    with pytest.raises(MayNotTreat, match="Only somebody who signs plans"):
+        record(treated, by=ben, **changed, administrations=without)
+
+    session = record(treated, by=ada, **changed, administrations=without, standing_reason="Left out at the chair")
 
     assert list(session.administrations.filter(volume_ml=0).values_list("ingredient__key", flat=True)) == ["pdrn"]
 

@@ -1,0 +1,114 @@
+"""Whether what a draft rests on still stands: its intake, the patient's record, and the day it was answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from mesoclinic.ui import days
+from patients.intakes import ASKED_AFRESH, answered_never, case_of, days_since_answered
+from patients.models import Intake, Patient
+from patients.queries import MERGED_UNASKED, latest_submitted_intake, merged_unasked
+from patients.settled import SettledFact, settled_since
+from protocols.engine import CaseError, Formulary, canonical_json, parse_case
+from protocols.enums import OpenAnswerKind
+from protocols.models import Plan
+
+NEVER_REASON = "Answered “never” in intake %(number)d, submitted by %(name)s on %(day)s."
+COMPARED = ("facts", "concerns", "zones")
+
+
+def case_from(intake: Intake, *, on: date, settled: Sequence[SettledFact] | None = None) -> dict[str, Any]:
+    """Return the intake's case. “Never” has no number of days: it is an answer all the same, nobody has to ask again.
+
+    ``settled`` spares the query for what the person's words were settled as.
+    """
+    case = case_of(intake, on=on, settled=settled)
+    case["waived"] = {fact: {"as": "not_applicable", "reason": never_reason(intake)} for fact in answered_never(intake)}
+    return case
+
+
+def never_reason(intake: Intake) -> str:
+    """In one language and with one way of writing the day: it is part of the case, which never changes."""
+    at = intake.submitted_at
+    day = timezone.localdate(at, timezone=intake.patient.site.tz).isoformat() if at else ""
+    name = intake.submitted_by.name if intake.submitted_by else ""
+    return NEVER_REASON % {"number": intake.number, "name": name, "day": day}
+
+
+def intake_obstacles(patient: Patient, intake: Intake | None, *, documents: Mapping[str, Any], on: date) -> list[str]:
+    """Why no plan may rest on this intake: the person's other record was not asked about, or it is too old."""
+    found = [str(MERGED_UNASKED)] if merged_unasked(patient) else []
+    limits = documents["course"]["sessions"]["interval_limits"]
+    most = int(limits["interrupted_after"]["value"])
+    if intake is not None and days_since_answered(intake, on=on) > most:
+        cited = {row["id"]: row["citation"] for row in documents["sources"]["sources"]}
+        sources = "; ".join(cited.get(key, key) for key in limits["source_ids"])
+        found.append(
+            _("The intake is more than %(days)d days old; fill in a new one first. Source: %(source)s.")
+            % {"days": most, "source": sources.rstrip(".")}
+        )
+    return found
+
+
+def obstacles(plan: Plan, *, formulary: Formulary, documents: Mapping[str, Any]) -> list[str]:
+    """What no longer stands of a draft's basis, one sentence each with the way on."""
+    patient, intake = plan.patient, plan.intake
+    intake.patient = patient
+    today = timezone.localdate(timezone=patient.site.tz)
+    found = []
+    latest = latest_submitted_intake(patient)
+    if latest is not None and latest.pk != intake.pk:
+        found.append(
+            _("There is a newer intake of %(day)s. Discard this draft and make a new plan.")
+            % {"day": days.written(timezone.localdate(latest.submitted_at, timezone=patient.site.tz), "date")}
+        )
+    found += intake_obstacles(patient, intake, documents=documents, on=today)
+    if not _same_case(plan, formulary, today=today):
+        found.append(
+            _("What was said in words is settled otherwise than in this draft; make a new one.")
+            if settled_since(patient, plan.created_at)
+            else _("The patient's record or age has changed since this draft; make a new one.")
+        )
+    if days_since_answered(intake, on=today) > settings.DAY_FACTS_DAYS and ASKED_AFRESH & intake.facts.keys():
+        found.append(
+            _(
+                "Fever, pregnancy, the state of the scalp and blood tests were asked more than %(days)d days ago. "
+                "Fill in a new intake and make a new plan."
+            )
+            % {"days": settings.DAY_FACTS_DAYS}
+        )
+    return found
+
+
+def _as_answered(concern: Mapping[str, Any]) -> dict[str, Any]:
+    """A concern as the intake has it: that a severity is held to against its stage was said in the draft."""
+    return {key: value for key, value in concern.items() if key != "insisted"}
+
+
+def _same_case(plan: Plan, formulary: Formulary, *, today: date) -> bool:
+    """Whether intake, record and the draft's own answers still make the case that the draft was computed from."""
+    drafted = timezone.localdate(plan.created_at, timezone=plan.patient.site.tz)
+    case = case_from(plan.intake, on=drafted)
+    case["facts"]["age_years"] = plan.patient.age_on(today)
+    for answer in plan.open_answers.filter(superseded_at__isnull=True):
+        if answer.kind == OpenAnswerKind.ANSWERED:
+            case["facts"][answer.fact] = answer.value
+            case["waived"].pop(answer.fact, None)
+        else:
+            case["waived"][answer.fact] = {"as": answer.kind, "reason": answer.reason}
+    try:
+        rebuilt = json.loads(canonical_json(parse_case(case, formulary).canonical()))
+    except CaseError:
+        return False
+    drafted_from = {**plan.case, "concerns": [_as_answered(row) for row in plan.case["concerns"]]}
+    return all(rebuilt[part] == drafted_from[part] for part in COMPARED) and (
+        {fact: row["as"] for fact, row in rebuilt["waived"].items()}
+        == {fact: row["as"] for fact, row in plan.case["waived"].items()}
+    )
