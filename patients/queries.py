@@ -148,9 +148,8 @@ def find(user: User, query: str, *, limit: int = 8) -> Found:
     if searching.condition(query) is None:
         return Found(patients=(), is_near=False, too_short=True)
     exact = tuple(likeliest(visible, query, limit=limit))
-    if len(exact) < limit:
-        guests = search(patients_seen_by(user), query).exclude(site__in=user.site_ids)
-        exact += tuple(guests.order_by("search_key", "number")[: limit - len(exact)])
+    guests = search(patients_seen_by(user), query).exclude(site__in=user.site_ids)
+    exact = (*exact, *guests.order_by("search_key", "number")[:limit])[:limit]  # one query more, however many are found
     near = () if exact else tuple(near_spellings(visible, query, limit=limit))
     return Found(patients=exact or near, is_near=not exact and bool(near), too_short=False)
 
