@@ -50,6 +50,7 @@ from sessions.permissions import (
     check_can_set_status,
     check_can_treat,
     check_room_serves,
+    check_visit_stands,
 )
 from sessions.planned import PlannedLine, planned_lines
 from sessions.planner import Wishes
@@ -475,14 +476,6 @@ def set_appointment_status(
         details={"from": was, "to": str(status)},
     )
     return appointment
-
-
-def check_visit_stands(appointment: Appointment, *, by: User, reason: str = "") -> Standing:
-    """Return the standing on the visit's day where ``by`` may go on; raise MayNotTreat with the rule where not."""
-    day = appointment.starts_at.astimezone(appointment.site.tz).date()
-    return check_may_treat(
-        appointment.patient, appointment.course.plan, day, by=by, reason=reason, field="standing_reason"
-    )
 
 
 # ------------------------------------------------------------------ recording what was done

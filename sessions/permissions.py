@@ -15,6 +15,7 @@ from patients.permissions import check_in_care
 from patients.queries import is_seen_by, remaining_record
 from protocols.enums import PlanStatus
 from protocols.models import Plan
+from protocols.standing import Standing, check_may_treat
 from sessions.abilities import demands_of, in_words, lacking, serves
 from sessions.models import Appointment, AppointmentStatus, Room
 from sessions.transitions import before
@@ -171,3 +172,11 @@ def _refused(appointment: Appointment, wanted: object) -> str:
         "now": appointment.get_status_display(),
         "wanted": wanted,
     }
+
+
+def check_visit_stands(appointment: Appointment, *, by: User, reason: str = "") -> Standing:
+    """Return the standing on the visit's day where ``by`` may go on; raise MayNotTreat with the rule where not."""
+    day = appointment.starts_at.astimezone(appointment.site.tz).date()
+    return check_may_treat(
+        appointment.patient, appointment.course.plan, day, by=by, reason=reason, field="standing_reason"
+    )
