@@ -100,7 +100,7 @@ def look(page: Page, html: str, picture: Path) -> None:
     for button in page.locator("a.button").all():
         box = button.bounding_box()
         check(box and box["height"] >= 44, "the button is smaller than a finger")
-    page.screenshot(path=picture, full_page=True)
+    page.screenshot(path=picture, full_page=True, caret="initial")
 
 
 def sheets(files: list[Path], target: Path) -> None:

@@ -76,7 +76,7 @@ def walk(page: Page, desk: Page, address: str, database: Path, show: Path) -> No
     hand = Hand(page, address)
 
     def picture(name: str) -> None:
-        page.screenshot(path=show / f"{name}.png", full_page=True)
+        page.screenshot(path=show / f"{name}.png", full_page=True, caret="initial")
         wide = page.evaluate("document.documentElement.scrollWidth")
         check(wide <= PHONE["width"], f"{name} is {wide} px wide on a phone of {PHONE['width']}")
 
@@ -124,12 +124,12 @@ def walk(page: Page, desk: Page, address: str, database: Path, show: Path) -> No
     panel = desk.locator("section", has=desk.locator("#needs"))
     check(panel.get_by_text("Red flag, same day").first.is_visible(), "the alert does not stand on Today")
     check(panel.get_by_text(re.compile(re.escape(who))).first.is_visible(), "the alert does not say who it is about")
-    desk.screenshot(path=show / "10-today.png", full_page=True)
+    desk.screenshot(path=show / "10-today.png", full_page=True, caret="initial")
     staff.click(panel.locator(".nd-red a").first)
     check(desk.get_by_text("pus or a painful lump").first.is_visible(), "the inbox does not say what was said")
-    desk.screenshot(path=show / "11-inbox.png", full_page=True)
+    desk.screenshot(path=show / "11-inbox.png", full_page=True, caret="initial")
     staff.go("/inbox/")
-    desk.screenshot(path=show / "12-inbox-list.png", full_page=True)
+    desk.screenshot(path=show / "12-inbox-list.png", full_page=True, caret="initial")
 
     for name, taps in hand.tally:
         print(f"{name:<14} {taps} taps, at most {MOST_TAPS[name]}")
@@ -143,7 +143,7 @@ def old_link(page: Page, address: str, show: Path) -> None:
     alone = browser.new_page(viewport=PHONE, locale="en-GB")  # type: ignore[union-attr]
     alone.goto(f"{address}/a/{'A' * 43}/")
     check(alone.get_by_text("This link no longer works").is_visible(), "an old link says nothing kind")
-    alone.screenshot(path=show / "9-old-link.png", full_page=True)
+    alone.screenshot(path=show / "9-old-link.png", full_page=True, caret="initial")
     alone.close()
 
 

@@ -535,7 +535,7 @@ def main() -> int:
     if options.readme:
         (ROOT / "docs/img").mkdir(parents=True, exist_ok=True)
         for name, picture in README.items():
-            with Image.open(target / f"{name}-1280-light-top.png") as full:
+            with Image.open(target / f"{name}-1280-light-top.png", caret="initial") as full:
                 full.convert("RGB").quantize(128).save(ROOT / "docs/img" / picture, optimize=True)
     print(f"{len(chosen)} pages, {len(faults)} faults, pictures in {target}")
     return 1 if faults else 0
@@ -563,7 +563,7 @@ def take(shot: Shot, hand: Hand, watch: Watch, theme: str, target: Path) -> list
     try:
         shot.open(hand)
     except Exception as error:
-        page.screenshot(path=target / f"{shot.name}-failed.png", full_page=True)
+        page.screenshot(path=target / f"{shot.name}-failed.png", full_page=True, caret="initial")
         return [f"could not be opened: {str(error).splitlines()[0]}"]
     page.wait_for_load_state("networkidle")
     for width in WIDTHS:
@@ -573,13 +573,13 @@ def take(shot: Shot, hand: Hand, watch: Watch, theme: str, target: Path) -> list
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
             told.append(f"scrolls {wide} px sideways at {width}")
-        page.screenshot(path=target / f"{shot.name}-{width}-{theme}-top.png")
+        page.screenshot(path=target / f"{shot.name}-{width}-{theme}-top.png", caret="initial")
         # As tall as the page, so that the bar at its end covers nothing.
         tall = page.evaluate("document.documentElement.scrollHeight")
         page.set_viewport_size({"width": width, "height": max(860, tall)})
         page.wait_for_timeout(80)
         told += [f"{fault} at {width}" for fault in violations(page)]
-        page.screenshot(path=target / f"{shot.name}-{width}-{theme}.png", full_page=True)
+        page.screenshot(path=target / f"{shot.name}-{width}-{theme}.png", full_page=True, caret="initial")
     expected = f"status of {shot.status}"
     told += [fault for fault in watch.faults if not (shot.status != 200 and expected in fault)]
     return told

@@ -53,10 +53,13 @@ def arguments(about: str | None) -> argparse.Namespace:
 
 
 def picture(page: Page, folder: Path | None, name: str) -> None:
-    """The whole page as a picture, if somebody asked for pictures."""
+    """The whole page as a picture, if somebody asked for pictures.
+
+    The caret stays: hiding it leaves ``style=""`` on every field, which htmx carries over and the browser refuses.
+    """
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=folder / f"{name}.png", full_page=True)
+        page.screenshot(path=folder / f"{name}.png", full_page=True, caret="initial")
 
 
 def check(holds: object, sentence: str) -> None:
