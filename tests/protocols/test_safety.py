@@ -6,6 +6,7 @@ rules' triggers: what must never be given to whom. With MESOCLINIC_DEEP=1 it see
 
 from __future__ import annotations
 
+import copy
 import random
 from decimal import Decimal
 from itertools import combinations, pairwise
@@ -80,6 +81,7 @@ ONE_OF = [
     {"pdrn", "polynucleotides", "nucleotide_mix"}, {"coumarin", "minoxidil", "pentoxifylline", "procaine", "adenosine"},
     {"thiamine", "cocarboxylase"},
 ]  # fmt: skip
+ACID = {"thiamine", "pyridoxine"}
 ALONE = {"polynucleotides", "dutasteride", "finasteride"}
 
 
@@ -316,11 +318,18 @@ def _session(syringes: list[dict[str, Any]], never: set[str]) -> list[str]:
         problems += [f"{pair} in one syringe" for pair in NOT_IN_ONE_SYRINGE if pair <= keys]
         if keys & ALONE and len(keys - {"sodium_chloride_09"}) > 1:
             problems.append(f"{keys} although one of them goes alone")
-        for a, b in combinations(sorted(keys & set(PH)), 2):
-            if max(PH[a][0], PH[b][0]) > min(PH[a][1], PH[b][1]):
-                problems.append(f"{a} and {b} have no pH in common")
+        for a, b in combinations(sorted(keys & set(PH) - {"sodium_chloride_09"}), 2):  # saline has no pH of its own
+            if Decimal(str(min(PH[a][1], PH[b][1]))) - Decimal(str(max(PH[a][0], PH[b][0]))) < Decimal("0.3"):
+                problems.append(f"{a} and {b} have hardly a pH in common")
         volume = sum(Decimal(line["volume_ml"]) for line in lines)
         thin = sum(Decimal(line["volume_ml"]) for line in lines if line["ingredient"] == "sodium_chloride_09")
+        parts = [Decimal(part) for part in syringe["drawn_as"]["parts_ml"]]
+        if sum(parts) != volume or any(part % Decimal("0.05") or part > 5 for part in parts):
+            problems.append(f"{volume} mL drawn as {parts}")
+        if volume * 10 < sum(Decimal(each["volume_ml"]) for each in syringes):
+            problems.append(f"a syringe of {volume} mL, for fewer than one in ten of the points")
+        if keys & ACID and keys - ACID - {"sodium_chloride_09"}:
+            problems.append(f"{keys}: an acid vitamin beside what need not be acid")
         if volume != Decimal(syringe["volume_ml"]) or thin > Decimal("0.75") * volume or len(keys) > 6:
             problems.append(f"syringe of {volume} mL, {thin} mL diluent")
         for line in lines:
@@ -344,7 +353,7 @@ def test_no_random_patient_gets_anything_unsafe(block: int) -> None:
         answer = propose(case, starter()).as_dict()
         treated += answer["status"] == "proposed"
         assert not unsafe(case, answer), case
-    assert treated > count(12, 25_000) / 2, "the checker must have something to check"
+    assert treated > count(12, 25_000) / 3, "the checker must have something to check"
 
 
 def test_second_calculation_agrees_with_random_patients() -> None:
@@ -358,6 +367,9 @@ def test_checker_finds_what_it_should() -> None:
     """The checker itself is awake: it objects to answers given to the wrong person."""
     answer = propose(man(), starter()).as_dict()
     assert not unsafe(man(), answer)
+    spoilt = copy.deepcopy(answer)
+    spoilt["syringes"][0]["drawn_as"]["parts_ml"] = ["3.32", "3.33"]
+    assert "drawn as" in unsafe(man(), spoilt)[0]
     wrong: list[tuple[Any, dict[str, Any]]] = [
         (man, {"allergies": ["fish"]}), (man, {"vegan_preference": True}), (man, {"allergies": ["soy"]}),
         (man, {"conditions": ["prostate_cancer_history"]}), (man, {"conditions": ["active_cancer"]}),
