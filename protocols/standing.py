@@ -516,7 +516,7 @@ def _of_finding(
 
 def _cited(formulary: Formulary, keys: Iterable[str]) -> str:
     cited = {row["id"]: row["citation"] for row in formulary.documents["sources"]["sources"]}
-    return "; ".join(cited.get(key, key) for key in keys)
+    return "; ".join(cited.get(key, key).rstrip(".") for key in keys)
 
 
 def finding_key(rule: str, values: Iterable[tuple[str, Any]], words: Words) -> str:
