@@ -173,7 +173,7 @@ def test_an_edit_is_computed_anew_and_kept(draft: Plan, ada: User) -> None:
     assert (line(draft, "biochanin_a")["volume_ml"], line(draft, "biochanin_a")["dose"]) == ("1.25", "0.25")
     assert line(draft, "biochanin_a")["set_by_hand"] is True
     assert draft.proposal != draft.result
-    assert line(draft, "sodium_chloride_09")["volume_ml"] == "3.25"
+    assert line(draft, "sodium_chloride_09")["volume_ml"] == "3.75"
     assert AuditEvent.objects.get(action="plan.edited").details["edits"] == ["set_volume biochanin_a"]
 
 
@@ -373,7 +373,8 @@ def test_an_answer_is_never_refused_because_of_an_edit(ada: User, formulary: For
         {"concern": "androgenetic_alopecia", "severity": "moderate"},
         {"concern": "poor_scalp_circulation", "severity": "mild"},
     ]
-    draft = draft_plan(by=ada, facts={"medications": ["antiplatelet_single"]}, concerns=concerns)
+    facts = {"medications": ["minoxidil_oral"], "alcohol_heavy": True}  # cause to ask for the blood pressure
+    draft = draft_plan(by=ada, facts=facts, concerns=concerns)
     edit_plan(plan=draft, revision=0, edits=[volume("arginine", "0.75"), volume("biochanin_a", "1.25")], by=ada)
     answer_open_question(
         plan=draft, revision=draft.revision, fact="bp_systolic", kind="answered", value="95", reason="", by=ada
