@@ -22,7 +22,14 @@ from playwright.sync_api import Page
 from tests.e2e.support import PASSWORD, Hand, Watch, arguments, browser, check, picture, server, told_where
 
 GIVEN, FAMILY, EMAIL = "Elio", "Fontaine-Abara", "elio.fontaine@patients.example"
-NONE_OF_THESE = ("conditions", "medications", "allergies", "allergy_ingredients", "scalp_findings")
+NONE_OF_THESE = (
+    "conditions",
+    "medications",
+    "allergies",
+    "allergy_ingredients",
+    "scalp_findings",
+    "scalp_implant_zones",
+)
 ANSWERS = {
     "partner_trying_to_conceive": "no",
     "blood_donor": "no",

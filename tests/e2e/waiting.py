@@ -103,7 +103,7 @@ def what_if_by_typing(hand: Hand, draft: str, show: Path | None) -> None:
     lines.first.wait_for()
     offered = dialog.locator("datalist option").evaluate_all("options => options.map(option => option.value)")
     vegan, smoker = (
-        next(words for words in offered if re.search(text, words)) for text in ("egan.*: Yes", "moke.*: Yes")
+        next(words for words in offered if re.search(text, words)) for text in ("nimal.*: Yes", "moke.*: Yes")
     )
     for place, words in enumerate((vegan, smoker, "nonsense")):
         lines.nth(place).fill(words)
