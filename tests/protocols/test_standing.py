@@ -7,13 +7,14 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput
+from mesoclinic.errors import InvalidInput, NotAllowed
 from patients.actions import review_intake, update_patient
 from patients.models import Patient
 from patients.statements import open_statements, settle_statement
 from protocols.models import Plan, StandingOverride
 from protocols.standing import (
     MayNotTreat,
+    acknowledge_caution,
     check_may_treat,
     keep_override,
     passed_before,
@@ -235,3 +236,48 @@ def test_standings_cost_the_same_for_one_and_for_many(ada: User, formulary, djan
         assert [found.state for found in standings(asked[:1])] == ["stop"]
     with django_assert_num_queries(11):
         assert [found.state for found in standings(asked)] == ["stop"] * 3
+
+
+# ------------------------------------------------------------------ cautions that came up after the signature
+
+
+def test_caution_since_the_signature_is_acknowledged_once_by_who_signs(plan: Plan, ada: User, ben: User) -> None:
+    born = today(plan).replace(year=today(plan).year - 76, day=1)
+    update_patient(patient=plan.patient, changes={"birth_date": born}, by=ada)
+    plan.refresh_from_db()
+    (caution,) = of(plan).cautions
+    assert (of(plan).state, caution.rule) == ("cautions", "age_75_plus")
+    assert check_may_treat(plan.patient, plan, today(plan), by=ben).state == "cautions"  # before the needle it is shown
+    with pytest.raises(MayNotTreat, match="New since the plan was signed, and not acknowledged"):
+        check_may_treat(plan.patient, plan, today(plan), by=ben, needle=True)
+    said = {"plan": plan, "key": caution.key, "reason_code": "explained", "note": ""}
+    with pytest.raises(NotAllowed, match="Only somebody who signs plans acknowledges"):
+        acknowledge_caution(**said, by=ben)
+
+    acknowledge_caution(**said, by=ada)
+
+    found = check_may_treat(plan.patient, plan, today(plan), by=ben, needle=True)
+    assert (found.state, [reason.rule for reason in found.acknowledged]) == ("clear", ["age_75_plus"])
+    with pytest.raises(InvalidInput, match="This plan has no such caution"):
+        acknowledge_caution(**said, by=ada)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"reason_code": "because"}, "Choose a reason"),
+        ({"reason_code": "other"}, "Say it in a few words"),
+        ({"note": "x" * 501}, "Shorten the note to 500 characters"),
+        ({"key": "no_such_rule"}, "This plan has no such caution"),
+    ],
+)
+def test_acknowledgement_that_says_too_little_or_too_much_is_refused(
+    changed: dict[str, str], said: str, plan: Plan, ada: User
+) -> None:
+    born = today(plan).replace(year=today(plan).year - 76, day=1)
+    update_patient(patient=plan.patient, changes={"birth_date": born}, by=ada)
+    plan.refresh_from_db()
+    given = {"key": of(plan).cautions[0].key, "reason_code": "explained", "note": ""} | changed
+
+    with pytest.raises(InvalidInput, match=said):
+        acknowledge_caution(plan=plan, by=ada, **given)

@@ -13,10 +13,14 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.documents.models import Document
+from mesoclinic.messaging.delivery import deliver_due
+from mesoclinic.messaging.models import Message
+from protocols.actions import amend_plan
 from protocols.models import StandingOverride
 from protocols.standing import MayNotTreat
 from sessions.actions import Injected, book_appointment, book_course, record_session, set_appointment_status
 from sessions.documents import request_pack, request_visit_pdf, why_held
+from sessions.mails import held_back
 from sessions.models import Appointment, AppointmentStatus
 from sessions.planned import planned_lines
 from tests import ways_to_stop
@@ -325,3 +329,45 @@ def test_day_pack_holds_a_page_that_says_why_in_the_place_of_the_sheet(
     assert (part["kind"], part["context"]["reasons"][0]["answer"]) == ("preparation_refused", "“Xarelto 20 mg”")
     assert "may not be treated" in why_held(ben, before)
     assert why_held(ben, after) == ""
+
+
+# ------------------------------------------------------------------ mail that says “come”
+
+
+def test_mail_that_says_come_waits_while_the_stop_stands_and_goes_on_after_it(visit: Appointment, ada: User) -> None:
+    reminder = Message.objects.filter(person_id=visit.patient.public_id, purpose="reminder_24h").first()
+    assert reminder is not None
+    assert held_back([reminder]) == {}
+    ways_to_stop.newer_intake(visit.course.plan, ada)
+
+    until, why = held_back([reminder])[reminder.pk]
+    assert (until > timezone.now(), why) == (True, "Waits: the person may not be treated at the moment.")
+    ways_to_stop.intake(visit.patient, by=ada)
+
+    assert held_back([reminder]) == {}
+
+
+def test_delivery_puts_off_what_is_held_back_and_says_why(visit: Appointment, ada: User) -> None:
+    reminder = Message.objects.filter(person_id=visit.patient.public_id, purpose="reminder_24h").first()
+    assert reminder is not None
+    ways_to_stop.newer_intake(visit.course.plan, ada)
+    Message.objects.exclude(pk=reminder.pk).update(due_at=timezone.now() + timedelta(days=300))
+    Message.objects.filter(pk=reminder.pk).update(due_at=timezone.now(), useful_until=None)
+
+    deliver_due()
+
+    reminder.refresh_from_db()
+    assert (reminder.state, reminder.sent_at) == ("queued", None)
+    assert reminder.last_error == "Waits: the person may not be treated at the moment."
+    assert reminder.due_at > timezone.now()
+
+
+def test_amendment_that_comes_out_blocked_says_that_the_plan_before_may_not_be_used(
+    visit: Appointment, ada: User, sign_in
+) -> None:
+    ways_to_stop.newer_intake(visit.course.plan, ada)
+    amended = amend_plan(plan=visit.course.plan, by=ada)
+
+    shown = sign_in(ada).get(reverse("protocols:plan", args=[amended.public_id])).content.decode()
+
+    assert "The plan that this amends may no longer be used" in shown
