@@ -465,7 +465,7 @@ def _how_long(duration: Data) -> str:
 
 
 def _for_record(plan: Plan, reader: Reader) -> Data:
-    result = plan.result
+    result = reader.result  # in the language of the print, like every other sentence on it
     acknowledged = {row.acknowledged for row in reader.findings("cautions") if row.acknowledged}
     answered_by = {f"{given.by.name}, {_day(_local(plan, given.at))}" for given in acknowledged}
     alone = answered_by.pop() if len(answered_by) == 1 else ""  # said once for all, rather than in every row
@@ -513,7 +513,7 @@ def _for_record(plan: Plan, reader: Reader) -> Data:
         ],
         "screening": screening + list(excluded.values()),
         "answered_by": alone,
-        "open": _open_rows(plan),
+        "open": _open_rows(plan, reader),
         "left_out": _left_out(reader),
         "left_out_count": len(result["left_out"]),
         "edits": _edits(plan, reader),
@@ -530,11 +530,11 @@ def _for_record(plan: Plan, reader: Reader) -> Data:
     }
 
 
-def _open_rows(plan: Plan) -> list[Data]:
+def _open_rows(plan: Plan, reader: Reader) -> list[Data]:
     """The questions left open, those with one answer, reason and name together in a row."""
     answers = live_open_answers(plan)
     rows: dict[tuple[str, str, str], list[str]] = {}
-    for row in plan.result["open_questions"]:
+    for row in reader.result["open_questions"]:
         if not row["waived"]:
             continue
         how = _("not measured") if row["waived"]["as"] == "not_measured" else _("not applicable")

@@ -236,7 +236,7 @@ class Plan(models.Model):
 
     @property
     def short_fingerprint(self) -> str:
-        return " ".join(self.signature_sha256[i : i + 8] for i in range(0, 32, 8))
+        return " ".join(self.signature_sha256[i : i + 8] for i in range(0, 32, 8)).strip()
 
 
 class Acknowledgement(models.Model):

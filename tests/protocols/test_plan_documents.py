@@ -81,6 +81,10 @@ def test_a_draft_is_marked_as_one(draft: Plan, ada: User, kind: str) -> None:
     assert "28 days after the first" in text or "not booked" in text
 
 
+def test_a_draft_has_no_fingerprint(draft: Plan) -> None:
+    assert draft.short_fingerprint == ""
+
+
 def test_a_superseded_plan_is_marked_as_one(signed: Plan, ada: User) -> None:
     amended = settled(amend_plan(plan=signed, by=ada), by=ada)
     sign_plan(plan=amended, revision=amended.revision, password=factories.PASSWORD, by=ada)
