@@ -234,6 +234,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "PatientStatusEnum": "patients.models.PatientStatus.choices",
+        "StatementKindEnum": "patients.models.StatementKind.choices",
         "PlanStatusEnum": "protocols.enums.PlanStatus.choices",
         "AppointmentStatusEnum": "sessions.models.AppointmentStatus.choices",
     },

@@ -296,13 +296,12 @@ def _meanings(pairs: Iterable[tuple[str, Any]], vocabulary: Vocabulary) -> list[
 
 
 def _read(statement: Statement) -> list[Said]:
-    """What the words may mean; of a “does not know” nothing."""
+    """What the words may mean; of a “does not know” nothing. A note may be about anything."""
     if statement.is_unknown:
         return []
-    by_kind = {
-        StatementKind.MEDICINE: "medicines",
-        StatementKind.ALLERGY: "allergies",
-        StatementKind.ILLNESS: "illnesses",
-        StatementKind.NOTE: "note",
-    }
-    return statements_in(**{by_kind[StatementKind(statement.kind)]: statement.text})
+    text = statement.text
+    if statement.kind == StatementKind.MEDICINE:
+        return statements_in(medicines=text)
+    if statement.kind == StatementKind.ALLERGY:
+        return statements_in(allergies=text)
+    return statements_in(illnesses=text)

@@ -21,7 +21,10 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
 from mesoclinic.errors import InvalidInput, InvalidTransition
+from patients.models import StatementKind, StatementSource
 from patients.queries import records_of, remaining_record
+from patients.statements import Words, record_statements
+from patients.wording import says_nothing
 from protocols.models import Plan
 from sessions import followups, mails
 from sessions.followup_models import (
@@ -59,6 +62,7 @@ NOTICED: dict[str, str] = {
     "patch": "new_patch",
     "emergency": "hives_breathing",
 }
+WORDS_LENGTH = 1000
 SINCE = ("same_day", "next_day", "later")
 BAD = ("barely", "bothers", "hard")
 _EXPECTED = {
@@ -170,8 +174,12 @@ def cancel(subject: Subject, *, visit: Appointment) -> Answer:
 
 
 @transaction.atomic
-def report(subject: Subject, *, noticed: Sequence[str], since: str, bad: str) -> Answer:
-    """How it went. What it means is decided at once, by the formulary's own red flags and usual durations."""
+def report(subject: Subject, *, noticed: Sequence[str], since: str, bad: str, words: str = "") -> Answer:
+    """How it went. What it means is decided at once, by the formulary's own red flags and usual durations.
+
+    What is said in the patient's own ``words`` nobody can decide: somebody reads it, and it is settled before the next
+    session.
+    """
     if unknown := set(noticed) - set(NOTICED):
         raise InvalidInput(_("“%(what)s” is no answer.") % {"what": sorted(unknown)[0]}, field="noticed")
     things = sorted(set(noticed) - {"nothing"}) or ["nothing"]
@@ -179,19 +187,32 @@ def report(subject: Subject, *, noticed: Sequence[str], since: str, bad: str) ->
         raise InvalidInput("bad_missing", field="noticed")
     if things == ["nothing"]:
         since = bad = ""
+    words = " ".join(words.split())[:WORDS_LENGTH]
+    if not words.isprintable():
+        raise InvalidInput("bad_missing", field="words")
     now = timezone.now()
     urgency = urgency_of(subject, things, since=since, bad=bad, at=now)
-    quiet = urgency == Urgency.NONE
+    quiet = urgency == Urgency.NONE and says_nothing(words)
     days = (now - subject.session.performed_at).days if subject.session else None
-    answer, _made = _say(
+    said = {"noticed": things, "since": since, "bad": bad, "day": days}
+    answer, made = _say(
         subject.link,
         AnswerKind.REPORT,
-        {"noticed": things, "since": since, "bad": bad, "day": days},
+        said | ({"words": words} if words else {}),
         appointment=subject.session.appointment if subject.session else None,
         urgency=urgency,
         state=AnswerState.CLOSED if quiet else AnswerState.NEW,
         outcome=AnswerOutcome.NOTHING_TO_DO if quiet else "",
     )
+    if made and not says_nothing(words):
+        record_statements(
+            patient=subject.link.patient,
+            said=[Words(kind=StatementKind.NOTE, text=words)],
+            source=StatementSource.ANSWER,
+            source_id=answer.public_id,
+            at=answer.received_at,
+            by=None,
+        )
     return answer
 
 

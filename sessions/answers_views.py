@@ -154,6 +154,8 @@ def _ask(request: HttpRequest, subject: Subject, *, error: str = "", status: int
             "values": {"day": day},
             "noticed": [(key, words[f"report_{key}"], key in ticked) for key in answers.NOTICED],
             "since": [(key, words[f"since_{key}"], request.POST.get("since") == key) for key in answers.SINCE],
+            "own_words": request.POST.get("words", ""),
+            "words_length": answers.WORDS_LENGTH,
             "bad": [(key, words[f"bad_{key}"], request.POST.get("bad") == key) for key in answers.BAD],
         }
         return _render(request, link, "report", {**context, **choices}, status)
@@ -178,6 +180,7 @@ def _answer(request: HttpRequest, subject: Subject) -> HttpResponse:
                 noticed=request.POST.getlist("noticed")[: len(answers.NOTICED)],
                 since=request.POST.get("since", ""),
                 bad=request.POST.get("bad", ""),
+                words=request.POST.get("words", ""),
             )
         else:
             answer = answers.ask_for_a_call(subject)

@@ -127,6 +127,8 @@ def words_of(answer: Answer) -> str:
         parts += [str(BAD_WORDS[said["bad"]])] if said.get("bad") else []
         if said.get("day") is not None:
             parts.append(_("day %(n)s") % {"n": said["day"]})
+        if said.get("words"):
+            parts.append(f"“{said['words']}”")
         return " · ".join(parts)
     if answer.kind == AnswerKind.MOVE:
         if said["wish"] == "call":

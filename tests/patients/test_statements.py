@@ -1,19 +1,32 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
-from patients.actions import merge_patients
-from patients.intakes import case_of
-from patients.models import Patient, Settlement, Statement, StatementSource
+from patients.actions import (
+    confirm_unchanged,
+    merge_patients,
+    record_changes,
+    save_intake,
+    start_intake,
+    submit_intake,
+)
+from patients.day_checks import Answers
+from patients.groups import GROUPS
+from patients.intakes import UNKNOWN, case_of
+from patients.models import Intake, Patient, Settlement, Statement, StatementSource
 from patients.statements import (
     Words,
     open_statements,
@@ -235,3 +248,172 @@ def test_what_is_open_and_settled_costs_the_same_for_1_and_for_9(
             with django_assert_num_queries(2):
                 assert len(open_statements(teodor)) == n // 2 + 1
                 assert len(settled_facts(teodor)) == n // 2
+
+
+# ------------------------------------------------------------------ what an intake and a day check say
+
+
+def typed(patient: Patient, *, by: User, submit: bool = True, **beside: Any) -> Intake:
+    """An intake with words beside its answers."""
+    intake = start_intake(patient=patient, by=by)
+    save_intake(
+        intake=intake,
+        revision=intake.revision,
+        facts={"conditions": ["asthma"], "medications": [], "allergies": [], **beside.pop("facts", {})},
+        concerns=[{"concern": "androgenetic_alopecia", "severity": "moderate"}],
+        zones=[{"zone": "vertex", "area_cm2": "80"}],
+        note=beside.pop("note", ""),
+        by=by,
+        **beside,
+    )
+    return submit_intake(intake=intake, by=by) if submit else intake
+
+
+def words(patient: Patient) -> list[tuple[str, str, str]]:
+    return [(row.kind, row.text, row.source) for row in open_statements(patient)]
+
+
+def test_everything_in_words_of_an_intake_is_open_once_it_is_submitted(teodor: Patient, ada: User) -> None:
+    given = {
+        "medicines": "aspirin 100 mg\nmoon dust\nstopped apixaban in May",
+        "other_allergies": "nickel, a rash\nnone",
+        "details": {"conditions": {"asthma": "as a child", "epilepsy": "not ticked"}},
+        "note": "Had an operation on the head.\n\nnothing",
+    }
+    draft = typed(teodor, by=ada, submit=False, **given, facts={"medications": ["antiplatelet_single"]})
+    assert words(teodor) == []
+    intake = submit_intake(intake=draft, by=ada)
+    assert words(teodor) == [
+        ("medicine", "moon dust", "intake"),
+        ("medicine", "stopped apixaban in May", "intake"),
+        ("allergy", "nickel, a rash", "intake"),
+        ("illness", "as a child", "intake"),
+        ("note", "Had an operation on the head.", "intake"),
+    ]
+    said = open_statements(teodor)
+    assert {(row.source_id, row.said_by, row.said_at) for row in said} == {(intake.public_id, ada, intake.submitted_at)}
+    assert said[3].about == "conditions:asthma"
+
+
+def test_the_next_intake_asks_only_for_what_is_new(teodor: Patient, ada: User) -> None:
+    typed(teodor, by=ada, medicines="moon dust", note="Had an operation on the head.")
+    for statement in open_statements(teodor):
+        settle_statement(statement=statement, outcome="none_of_these", reason="harmless", by=ada)
+    typed(teodor, by=ada, medicines="moon dust\nstar dust", note="Had an operation on the head.\nFaints easily.")
+    assert words(teodor) == [("medicine", "star dust", "intake"), ("note", "Faints easily.", "intake")]
+
+
+def test_a_part_of_a_list_that_nobody_knows_is_open_beside_the_ticks(teodor: Patient, ada: User) -> None:
+    parts = {group.key: "none" for group in GROUPS["conditions"] if group.key != "immune"} | {"blood": "unknown"}
+    intake = typed(teodor, by=ada, groups={"conditions": parts})
+    assert intake.facts["conditions"] == ["asthma"]
+    assert [(row.kind, row.about, row.is_unknown) for row in open_statements(teodor)] == [
+        ("illness", "conditions:blood", True)
+    ]
+
+
+ASKED = {"fever_or_acute_illness": False}
+CALM = Answers(facts=ASKED, new_medicines="", new_illness="", new_allergy="")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"new_medicines": "moon dust"}, [("medicine", "moon dust")]),
+        ({"new_illness": "an operation\nin May"}, [("illness", "an operation"), ("illness", "in May")]),
+        ({"new_allergy": "nickel"}, [("allergy", "nickel")]),
+        ({"note": "fever of 39 last night"}, [("note", "fever of 39 last night")]),
+        (
+            {"new_medicines": None, "unknown": ("new_medicines",)},
+            [("medicine", "Does not know whether there is a new medicine.")],
+        ),
+        (
+            {"new_illness": None, "unknown": ("new_illness",)},
+            [("illness", "Does not know whether there is a new illness or operation.")],
+        ),
+        (
+            {"new_allergy": None, "unknown": ("new_allergy",)},
+            [("allergy", "Does not know whether there is a new allergy.")],
+        ),
+    ],
+)
+def test_what_is_said_before_a_session_is_open_once_and_never_unchanged(
+    teodor: Patient, ada: User, ben: User, change: dict[str, Any], said: list[tuple[str, str]]
+) -> None:
+    typed(teodor, by=ada)
+    answers = replace(CALM, **change)
+    with pytest.raises(InvalidInput, match="An answer differs") as refusal:
+        confirm_unchanged(patient=teodor, answers=answers, by=ben)
+    assert refusal.value.field == next(iter(change)) or refusal.value.field in change.get("unknown", ())
+    check = record_changes(patient=teodor, answers=answers, by=ben)
+    assert words(teodor) == [(kind, text, "day_check") for kind, text in said]
+    assert {row.source_id for row in open_statements(teodor)} == {check.public_id}
+    assert check.intake.facts["conditions"] == ["asthma"]  # what was known stays known
+
+
+@pytest.mark.parametrize("fact", ["fever_or_acute_illness", "pregnancy_status", "lactating"])
+def test_not_knowing_before_a_session_stays_unknown_in_the_intake(ada: User, ben: User, fact: str) -> None:
+    ilse = factories.patient(by=ada, given_name="Ilse", sex_at_birth="female")
+    calm = {"fever_or_acute_illness": False, "pregnancy_status": "not_pregnant", "lactating": False}
+    typed(ilse, by=ada, facts={**calm, "could_become_pregnant": True})
+    answers = replace(CALM, facts={**calm, fact: UNKNOWN})
+    with pytest.raises(InvalidInput, match="An answer differs") as refusal:
+        confirm_unchanged(patient=ilse, answers=answers, by=ben)
+    assert refusal.value.field == fact
+    made = record_changes(patient=ilse, answers=answers, by=ben).intake
+    assert made.facts[fact] == UNKNOWN
+    assert fact not in case_of(made, on=factories.today())["facts"]
+
+
+def test_a_fever_that_has_passed_is_a_change(teodor: Patient, ada: User) -> None:
+    typed(teodor, by=ada, facts={"fever_or_acute_illness": True})
+    with pytest.raises(InvalidInput, match="An answer differs") as refusal:
+        confirm_unchanged(patient=teodor, answers=CALM, by=ada)
+    assert refusal.value.field == "fever_or_acute_illness"
+    assert record_changes(patient=teodor, answers=CALM, by=ada).intake.facts["fever_or_acute_illness"] is False
+
+
+def test_day_check_page_takes_not_knowing_and_a_note_and_loses_nothing(
+    teodor: Patient, ada: User, ben: User, sign_in: Any
+) -> None:
+    typed(teodor, by=ada)
+    client, url = sign_in(ben), reverse("patients:day_check", args=[teodor.public_id])
+    sent = {
+        "fact-fever_or_acute_illness": "no",
+        "any_medicines": "(unknown)",
+        "any_illness": "no",
+        "new_illness": "an operation",
+        "any_allergy": "no",
+        "note": "looked pale",
+    }
+    page = client.post(url, sent)
+    assert page.status_code == 422
+    assert "“No” is chosen and something is written. Keep one." in page.content.decode()
+    assert "looked pale" in page.content.decode() and "an operation" in page.content.decode()
+    answer = client.post(url, sent | {"any_illness": "yes"})
+    assert answer.status_code == 302
+    assert [(kind, text) for kind, text, _source in words(teodor)] == [
+        ("illness", "an operation"),
+        ("note", "looked pale"),
+        ("medicine", "Does not know whether there is a new medicine."),
+    ]
+
+
+def test_upgrade_makes_statements_of_what_the_newest_intakes_say(teodor: Patient, ada: User) -> None:
+    migration = import_module("patients.migrations.0005_statements_of_intakes")
+    typed(teodor, by=ada, medicines="star dust")
+    given = {
+        "medicines": "aspirin 100 mg\nmoon dust\nmoon dust, again",
+        "other_allergies": "nickel",
+        "details": {"conditions": {"asthma": "as a child"}},
+        "note": "2026-01-05: Faints easily.\nFaints easily.",
+    }
+    typed(teodor, by=ada, **given, facts={"medications": ["antiplatelet_single"]})
+    before = {(row.kind, row.text, row.about, row.fingerprint) for row in open_statements(teodor)}
+    made: list[Any] = []
+    rows = SimpleNamespace(bulk_create=made.extend)
+    stored = {"Intake": Intake, "Statement": type("Statement", (SimpleNamespace,), {"objects": rows})}
+    registry = SimpleNamespace(get_model=lambda _app, name: stored[name])
+    migration.say_what_stands(registry, None)
+    found = {(row.kind, row.text, row.about, row.fingerprint) for row in made}
+    assert found == {row for row in before if row[1] != "star dust"}

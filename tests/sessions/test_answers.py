@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mesoclinic.messaging.models import Message
+from patients.statements import open_statements
 from sessions import answers, letters
 from sessions.actions import Injected, cancel_appointment, record_session
 from sessions.answers_views import WRONG_PER_ADDRESS
@@ -207,6 +208,33 @@ def test_red_flag_shows_urgent_advice_at_once_and_stands_on_today(performed, str
     reception = sign_in(cleo).get(reverse("sessions:today")).content.decode()
     assert "pus" not in reception and "Teodor Brandvold" in reception
     assert "Teodor" not in sign_in(dan).get(reverse("sessions:today")).content.decode()
+
+
+def test_own_words_are_read_by_somebody_and_settled_before_the_next_session(performed, strict, ada, sign_in) -> None:
+    path = path_of("checkin_48h")
+    sent = {"noticed": ["nothing"], "words": "  I began apixaban\n last week "}
+    assert 'name="words"' in strict.get(path).content.decode()
+    post(strict, path, **sent)
+    post(strict, path, **sent)  # the same tap twice is one answer
+    answer = Answer.objects.get()
+    assert (answer.state, answer.said["words"]) == ("new", "I began apixaban last week")
+    said = open_statements(answer.patient)
+    assert [(row.kind, row.text, row.source, row.source_id, row.said_by) for row in said] == [
+        ("note", "I began apixaban last week", "answer", answer.public_id, None)
+    ]
+    assert "“I began apixaban last week”" in sign_in(ada).get(reverse("inbox:list")).content.decode()
+
+
+def test_words_that_say_nothing_ask_nobody(performed, strict) -> None:
+    post(strict, path_of("checkin_48h"), noticed=["nothing"], words="nothing")
+    answer = Answer.objects.get()
+    assert (answer.state, open_statements(answer.patient)) == ("closed", [])
+
+
+def test_half_an_answer_keeps_the_words(performed, strict) -> None:
+    page = post(strict, path_of("checkin_48h"), noticed=["bruise"], words="began apixaban")
+    assert page.status_code == 400
+    assert ">began apixaban</textarea>" in page.content.decode()
 
 
 def test_emergency_says_the_number_and_not_to_wait(performed, strict) -> None:
