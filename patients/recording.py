@@ -34,8 +34,12 @@ def words_of_intake(intake: Intake) -> list[Words]:
             for value, text in texts.items()
             if fact in _OF_DETAILS and isinstance(chosen, list) and value in chosen
         ]
-    found += [Words(kind=StatementKind.NOTE, text=line) for line in _lines(intake.note)]
-    return [*found, *_unknown_parts(intake)]
+    return [*found, *words_of_note(intake.note), *_unknown_parts(intake)]
+
+
+def words_of_note(text: str) -> list[Words]:
+    """Return what a note says, a line each."""
+    return [Words(kind=StatementKind.NOTE, text=line) for line in _lines(text)]
 
 
 def _unknown_parts(intake: Intake) -> Iterator[Words]:

@@ -187,7 +187,7 @@ def _is_said_anew(before: Statement, *, source: str, source_id: UUID) -> bool:
     """Whether the same words are another event than those that were settled before."""
     if before.is_open or before.source_id == source_id:
         return False
-    if source not in (StatementSource.DAY_CHECK, StatementSource.ANSWER):
+    if source == StatementSource.INTAKE:
         return False
     if before.is_unknown:
         return True

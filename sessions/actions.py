@@ -22,7 +22,10 @@ from mesoclinic.accounts.reauthentication import confirm_password
 from mesoclinic.audit import trail
 from mesoclinic.errors import InvalidInput, InvalidTransition
 from mesoclinic.numbers import shown_number
+from patients.models import StatementSource
 from patients.queries import day_checks_on, is_seen_by, newest_submitted_intake, remaining_record
+from patients.recording import words_of_note
+from patients.statements import record_statements
 from protocols.actions import change_plan_status
 from protocols.enums import PlanStatus, StandingStep
 from protocols.models import Ingredient, Plan
@@ -605,6 +608,15 @@ def _record(
     for row in rows:
         row.session = session
     Administration.objects.bulk_create(rows)
+    if not nothing_changed:  # what has changed is settled before the next session
+        record_statements(
+            patient=appointment.patient,
+            said=words_of_note(note),
+            source=StatementSource.NOTE,
+            source_id=session.public_id,
+            at=now,
+            by=by,
+        )
     if against is not None:
         keep_override(
             against,
