@@ -235,6 +235,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "PatientStatusEnum": "patients.models.PatientStatus.choices",
         "StatementKindEnum": "patients.models.StatementKind.choices",
+        "PlanKindEnum": "protocols.enums.PlanKind.choices",
         "PlanStatusEnum": "protocols.enums.PlanStatus.choices",
         "AppointmentStatusEnum": "sessions.models.AppointmentStatus.choices",
     },
