@@ -20,6 +20,9 @@ CHEMO, LIVER, AI, SULFA = (
 TOPICAL, ORAL, DIPY, THEO = "minoxidil_topical", "minoxidil_oral", "dipyridamole", "theophylline"
 DISULF, BIOTIN, VITA, LEVO = "disulfiram_or_metronidazole", "biotin_high_dose", "vitamin_a_supplement", "levodopa_alone"
 
+BETA, SSRI, LITH, VALP = "beta_blocker", "ssri_snri", "lithium", "valproate"
+GLP1, SUGAR = "glp1_agonist", "diabetes_medicine"
+
 Row = tuple[str, set[str], set[str], bool]
 
 
@@ -45,7 +48,7 @@ MEDICINE_LINES: list[Row] = [
     sets("minoxidil lotion and warfarin", TOPICAL, VKA),
     sets("omeprazole / warfarin", VKA),
     sets("B01AF02 B01AC06", DOAC, ONE),
-    sets("B01AA03, C07AB07", VKA, BP),
+    sets("B01AA03, C07AB07", VKA, BP, BETA),
     sets("B01 AF 02", DOAC),
     sets("b01af01 and paracetamol", DOAC),
     sets("aspirin 75 mg and clopidogrel 75 mg", TWO),
@@ -53,11 +56,11 @@ MEDICINE_LINES: list[Row] = [
     sets("aspirine 75 mg et clopidogrel 75 mg", TWO),
     sets("aspirina 100 mg y clopidogrel 75 mg", TWO),
     sets("ibuprofeno e hidroclorotiazida", NSAID, BP),
-    sets("metformin & apixaban", DOAC),
-    sets("metformin\tapixaban\tramipril", DOAC, BP),
+    sets("metformin & apixaban", DOAC, SUGAR),
+    sets("metformin\tapixaban\tramipril", DOAC, BP, SUGAR),
     sets("prednisolone–methotrexate", CORT, MTX, IMM),
-    sets("apixaban - bisoprolol - atorvastatin", DOAC, BP),
-    sets("Eliquis;Bisoprolol", DOAC, BP),
+    sets("apixaban - bisoprolol - atorvastatin", DOAC, BP, BETA),
+    sets("Eliquis;Bisoprolol", DOAC, BP, BETA),
     sets("Eliquis 5 mg (apixaban)", DOAC),
     sets("levothyroxine 75 µg + Xarelto 20 mg + vitamine D", DOAC),
     sets("Coversyl 5 mg le matin, Kardegic 75 mg", BP, ONE),
@@ -144,7 +147,7 @@ MEDICINE_LINES: list[Row] = [
     sets("Diane 35", HORM),
     sets("Mirena", HORM),
     sets("NuvaRing", HORM),
-    sets("Depakine Chrono 500", EPI, LIVER),
+    sets("Depakine Chrono 500", EPI, LIVER, VALP),
     sets("Keppra 500 mg 1-0-1", EPI),
     sets("Rivotril gotas", EPI),
     sets("Lasilix 40", BP),
@@ -161,9 +164,9 @@ MEDICINE_LINES: list[Row] = [
     sets("Septrin", SULFA),
     sets("Flagyl 500 mg", DISULF),
     sets("Antabuse", DISULF),
-    sets("Ozempic 0,5 mg/semaine"),
-    sets("Téralithe 400"),
-    sets("Seroplex 10 mg"),
+    sets("Ozempic 0,5 mg/semaine", GLP1, SUGAR),
+    sets("Téralithe 400", LITH),
+    sets("Seroplex 10 mg", SSRI),
     # how people write it
     sets("WARFARIN 5MG OD", VKA),
     sets("war\u00adfarin", VKA),
@@ -175,7 +178,7 @@ MEDICINE_LINES: list[Row] = [
     sets("Warfarin‐Natrium", VKA),
     sets("l’aspirine à 100 mg", ONE),
     sets("Apixaban Sandoz 5 mg comprimé pelliculé", DOAC),
-    sets("bisoprolol cinfa 2,5 mg comprimidos EFG", BP),
+    sets("bisoprolol cinfa 2,5 mg comprimidos EFG", BP, BETA),
     sets("AAS 100", ONE),
     sets("MTX 15 mg weekly", MTX, IMM),
     # not understood without being asked

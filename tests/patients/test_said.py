@@ -213,7 +213,7 @@ def _classes_that_rules_read() -> set[str]:
 FEW_BRANDS = {
     "levodopa_alone": 0, "herbal_bleeding_risk": 1, "vitamin_a_supplement": 0, "dipyridamole": 1, "theophylline": 1,
     "antiplatelet_dual": 1, "minoxidil_oral": 1, "disulfiram_or_metronidazole": 2, "sulfonamide_antibiotic": 1,
-    "oral_retinoid_other": 2, "vitamin_k_antagonist": 1, "biotin_high_dose": 1, "minoxidil_topical": 1,
+    "oral_retinoid_other": 2, "lithium": 1, "valproate": 1, "vitamin_k_antagonist": 1, "biotin_high_dose": 1, "minoxidil_topical": 1,
 }  # fmt: skip
 
 

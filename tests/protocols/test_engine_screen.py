@@ -52,6 +52,7 @@ def made(*rules: Rule, always: Sequence[str] = (), **by_sex: tuple[str, ...]) ->
             rules_by_fact={fact: [each for each in rules if fact in each.trigger.facts()] for fact in FACTS},
             by_index=[SimpleNamespace(key=key) for key in keys],
             mask=lambda listed: sum(1 << keys.index(key) for key in listed),
+            causes={},
             concerns={"x": SimpleNamespace(scales=tuple(scales)), "y": SimpleNamespace(scales=())},
             scales={key: SimpleNamespace(**row) for key, row in scales.items()},
         ),

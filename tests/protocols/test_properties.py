@@ -118,6 +118,8 @@ def test_no_neighbouring_set_is_worth_more(patient: dict[str, Any]) -> None:
     answer = answer_of(patient)
 
     for row in answer["alternatives"]:
+        if row["kind"] == "waiting":  # no mixture at all is not a set one step away
+            continue
         lost = any(trade["code"] == "gives_up_requirement" for trade in row["trades"])
         assert lost or not row["value_difference"].strip("-0.") or row["value_difference"].startswith("-"), row
 
