@@ -57,5 +57,5 @@ class StandingField(serializers.Field[Any, Any, Any, Any]):
                 [self.asked(each) for each in rows], user=request.user if request else None
             )
             found = {each.pk: answer for each, answer in zip(rows, answers, strict=True)}
-            self.root.standings_by_row = found  # type: ignore[union-attr]
+            self.root.standings_by_row = found
         return StandingSerializer(found[row.pk]).data

@@ -246,8 +246,8 @@ class _World:
         records = {person.pk: [person.pk] for person in people.values()}
         holding = [person.pk for person in people.values() if person.holds_merged_records]
         if holding:
-            for pk, into in Patient.objects.filter(merged_into__in=holding).values_list("pk", "merged_into"):
-                records[into].append(pk)
+            for record in Patient.objects.filter(merged_into__in=holding).only("merged_into"):
+                records[record.merged_into_id or record.pk].append(record.pk)
         plans = {
             row.pk: row
             for row in Plan.objects.filter(pk__in=plan_ids)
