@@ -25,7 +25,7 @@ from patients.intakes import InvalidAnswers, checked_value, intake_vocabulary
 from patients.models import Patient, PatientStatus
 from patients.queries import latest_submitted_intake
 from protocols import transitions
-from protocols.basis import case_from, intake_obstacles
+from protocols.basis import case_for, intake_obstacles, unheard_obstacles
 from protocols.computing import (
     REASONING,
     Computed,
@@ -66,6 +66,7 @@ from protocols.permissions import (
 )
 from protocols.proposing import explain_fault
 from protocols.queries import (
+    built_formulary,
     documents_of,
     drafts_of,
     in_force_sentence,
@@ -327,7 +328,11 @@ def _draft(
         raise InvalidTransition(" ".join(refused))
     if intake is None:
         raise InvalidTransition(_("There is no submitted intake yet. Fill one in first: the plan is computed from it."))
-    case = case_from(intake, on=today)
+    built = built_formulary(formulary)
+    fitted = case_for(intake, built, on=today)
+    if refused := unheard_obstacles(fitted.unheard, built):
+        raise InvalidTransition(" ".join(refused))
+    case = fitted.case
     _insist_again(case, supersedes)
     carried = values_given_on(intake, case)
     for answer in carried:

@@ -18,6 +18,8 @@ from patients.queries import MERGED_UNASKED, latest_submitted_intake, merged_una
 from patients.settled import SettledFact, settled_since
 from protocols.engine import CaseError, Formulary, canonical_json, parse_case
 from protocols.enums import OpenAnswerKind
+from protocols.fitting import Fitted, Unheard, fit, unheard_sentence
+from protocols.formulary.loader import release_label
 from protocols.models import Plan
 
 NEVER_REASON = "Answered “never” in intake %(number)d, submitted by %(name)s on %(day)s."
@@ -32,6 +34,22 @@ def case_from(intake: Intake, *, on: date, settled: Sequence[SettledFact] | None
     case = case_of(intake, on=on, settled=settled)
     case["waived"] = {fact: {"as": "not_applicable", "reason": never_reason(intake)} for fact in answered_never(intake)}
     return case
+
+
+def case_for(intake: Intake, formulary: Formulary, *, on: date, settled: Sequence[SettledFact] | None = None) -> Fitted:
+    """Return the intake's case in the words of one version of the formulary, and what that version cannot judge."""
+    return fit(case_from(intake, on=on, settled=settled), formulary)
+
+
+def unheard_obstacles(unheard: Sequence[Unheard], formulary: Formulary) -> list[str]:
+    """Why no plan may rest on answers that this version has no rule for; nothing where there are none."""
+    return [unheard_sentence(unheard, label=formulary.label, newer=newer_than(formulary))] if unheard else []
+
+
+def newer_than(formulary: Formulary) -> str:
+    """Return the name of the version that this release brings; empty where it is no other than this one."""
+    own = formulary.documents.get("release", {}).get("label")
+    return release_label() if own != release_label() else ""
 
 
 def never_reason(intake: Intake) -> str:
@@ -70,7 +88,10 @@ def obstacles(plan: Plan, *, formulary: Formulary, documents: Mapping[str, Any])
             % {"day": days.written(timezone.localdate(latest.submitted_at, timezone=patient.site.tz), "date")}
         )
     found += intake_obstacles(patient, intake, documents=documents, on=today)
-    if not _same_case(plan, formulary, today=today):
+    drafted = timezone.localdate(plan.created_at, timezone=patient.site.tz)
+    fitted = case_for(intake, formulary, on=drafted)
+    found += unheard_obstacles(fitted.unheard, formulary)
+    if not _same_case(plan, fitted.case, formulary, today=today):
         found.append(
             _("What was said in words is settled otherwise than in this draft; make a new one.")
             if settled_since(patient, plan.created_at)
@@ -92,10 +113,8 @@ def _as_answered(concern: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in concern.items() if key != "insisted"}
 
 
-def _same_case(plan: Plan, formulary: Formulary, *, today: date) -> bool:
+def _same_case(plan: Plan, case: dict[str, Any], formulary: Formulary, *, today: date) -> bool:
     """Whether intake, record and the draft's own answers still make the case that the draft was computed from."""
-    drafted = timezone.localdate(plan.created_at, timezone=plan.patient.site.tz)
-    case = case_from(plan.intake, on=drafted)
     case["facts"]["age_years"] = plan.patient.age_on(today)
     for answer in plan.open_answers.filter(superseded_at__isnull=True):
         if answer.kind == OpenAnswerKind.ANSWERED:

@@ -25,8 +25,10 @@ from patients.medicines import classes_of
 from patients.models import Intake, IntakeStatus
 from patients.queries import intakes_visible_to
 from patients.stages import overruled_by_stage
+from protocols.basis import unheard_obstacles
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.screen import screen
+from protocols.fitting import fit
 from protocols.queries import built_formulary, formulary_in_force
 from protocols.wording import words_of
 
@@ -83,8 +85,11 @@ def screening_preview(request: ClinicRequest) -> HttpResponse:
         problem = _("No formulary is in force yet: nothing can be screened.")
     else:
         case = intakes.case_of(typed, on=timezone.localdate(timezone=intake.patient.site.tz))
+        formulary = built_formulary(version)
+        fitted = fit(case, formulary)
+        problem = " ".join(unheard_obstacles(fitted.unheard, formulary))
         try:
-            found = findings_of(case, built_formulary(version))
+            found = findings_of(fitted.case, formulary)
         except CaseError:
             problem = _("An answer cannot be read yet.")
     counts = [sum(row.severity == severity for row in found) for severity in _KINDS]

@@ -22,10 +22,12 @@ from patients.said import Said, statements_in
 from patients.search import fold
 from patients.settled import is_settling
 from patients.statements import meant_value, person_of, settled_facts
-from patients.vocabulary import Choice, Fact, Vocabulary
+from patients.vocabulary import Choice, Fact, Vocabulary, load_vocabulary
+from protocols.basis import unheard_obstacles
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.screen import Finding, screen
 from protocols.enums import PlanStatus
+from protocols.fitting import fit
 from protocols.queries import built_formulary, drafts_of, formulary_in_force, plan_in_force
 from protocols.wording import Words, words_of
 
@@ -149,8 +151,16 @@ class Effects:
         found.sort(key=lambda row: _GRAVEST_FIRST.index(row.rule.severity))
         return [(row, self.words.rule_message({"rule": row.rule.key})) for row in found]
 
+    def unheard(self, chosen: Iterable[Meaning]) -> str:
+        """Return why the formulary in force cannot judge these meanings; empty where it knows them all."""
+        facts = {row.fact: [row.value] if self._is_list(row.fact) else row.value for row in chosen}
+        fitted = fit({"facts": facts, "concerns": (), "zones": ()}, self.formulary)
+        return " ".join(unheard_obstacles(fitted.unheard, self.formulary))
+
     def gravest(self, meaning: Meaning) -> Effect:
         """Return what it does in one line; “nothing” where no rule says anything new."""
+        if unheard := self.unheard([meaning]):
+            return Effect(severity=STOP, text=unheard)
         found = self.of([meaning])
         if not found:
             return Effect(severity=NOTHING, text=_("no rule says anything new"))
@@ -172,7 +182,7 @@ class Effects:
         return facts
 
     def _is_list(self, key: str) -> bool:
-        return self.words.facts[key]["type"] == "list"
+        return load_vocabulary().facts[key].type == "list"
 
 
 _SEVERITY_WORDS = {
@@ -194,7 +204,7 @@ def _key(finding: Finding) -> tuple[str, int]:
 
 def _screened(intake: Intake, facts: Mapping[str, Any], formulary: Formulary) -> list[Finding]:
     case = {"facts": facts, "concerns": intake.concerns, "zones": intake.zones}
-    return list(screen(parse_case(case, formulary), formulary).findings)
+    return list(screen(parse_case(fit(case, formulary).case, formulary), formulary).findings)
 
 
 def effects_for(statement: Statement) -> Effects | None:
@@ -232,6 +242,8 @@ def consequences(
             said = f"{_left_out(effects.words, effects.formulary.keys(row.mask))}. {said}" if effects else said
             said = said[:1].upper() + said[1:]
         found.append(Consequence(kind=KINDS[severity], icon=ICONS[severity], text=said))
+    if unheard := effects.unheard(chosen) if effects else "":
+        found.insert(0, Consequence(kind=KINDS[STOP], icon=ICONS[STOP], text=unheard))
     if chosen and not found:
         text = _("No rule says anything new. The answer stands beside the intake.")
         found.append(Consequence(kind="info", icon="info", text=text))

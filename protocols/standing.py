@@ -44,11 +44,12 @@ from patients.settled import SettledFact, settled_facts_of
 from patients.statements import open_statements_of
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import Vocabulary
-from protocols.basis import case_from
+from protocols.basis import case_from, newer_than
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.case import Case
 from protocols.engine.screen import Finding, open_questions, required_facts, screen, shown
-from protocols.enums import NOTE_NEEDED, AcknowledgementReason, PlanStatus, StandingStep
+from protocols.enums import NOTE_NEEDED, AcknowledgementReason, FormularyStatus, PlanStatus, StandingStep
+from protocols.fitting import Unheard, fit, unheard_sentence, way_on
 from protocols.models import Plan, StandingAcknowledgement, StandingOverride
 from protocols.queries import built_formularies, formulary_in_force
 from protocols.wording import Words, words_of
@@ -63,6 +64,7 @@ NOT_KNOWN = "unknown"  # asked and not known, or not asked: a question that deci
 STATEMENT = "statement"  # said in words, not settled
 UNCONFIRMED = "unconfirmed"  # reception wrote down what a practitioner has to judge
 MERGE = "merge"
+UNHEARD = "unheard"  # an answer that the plan's formulary has no word for
 UNREADABLE = "unreadable"
 RED_FLAG = "red_flag"  # reported by a higher app
 
@@ -255,7 +257,8 @@ class _World:
             .defer("proposal", "edits", "policy", "formulary__documents")
         }
         newest = _newest_intakes(people.values(), records)
-        in_force = formulary_in_force() if len(plan_ids) < len(patient_ids) or not plan_ids else None
+        superseded = any(plan.formulary.status != FormularyStatus.PUBLISHED for plan in plans.values())
+        in_force = formulary_in_force() if len(plan_ids) < len(patient_ids) or not plan_ids or superseded else None
         versions = {plan.formulary_id: plan.formulary for plan in plans.values()}
         if in_force is not None:
             versions[in_force.pk] = in_force
@@ -314,10 +317,16 @@ class _World:
         formulary = self.formularies.get(plan.formulary_id if plan else self.in_force or 0)
         if formulary is None:
             return [] if plan is None else [_unreadable()]
+        whole = self._case(person, plan, intake, day)
+        fitted = fit(whole, formulary)
         try:
-            case = parse_case(self._case(person, plan, intake, day), formulary)
+            case = parse_case(fitted.case, formulary)
         except CaseError:
-            return [] if plan is None else [_unreadable()]
+            return (
+                []
+                if plan is None
+                else [_unheard_reason(fitted.unheard, formulary) if fitted.unheard else _unreadable()]
+            )
         saying = _Saying(intake=intake, check=self.checks.get(intake.pk), words=words_of(formulary))
         chosen = formulary.mask(key for key in _mixture(plan) if key in formulary.ingredients) if plan else 0
         found = [
@@ -327,10 +336,45 @@ class _World:
         ]
         if plan is not None and plan.waits:  # nothing is injected by it: only what forbids any treatment counts
             return [reason for reason in found if reason.severity == "absolute"]
+        if fitted.unheard:
+            found += self._not_heard(plan, whole, fitted.unheard, formulary, saying)
         if plan is not None:
             found += self._not_known(plan, intake, case, formulary, chosen, saying)
             found += self._unconfirmed(plan, intake)
         return found
+
+    def _not_heard(
+        self,
+        plan: Plan | None,
+        whole: Mapping[str, Any],
+        unheard: Sequence[Unheard],
+        formulary: Formulary,
+        saying: _Saying,
+    ) -> list[Reason]:
+        """What the plan's formulary has no word for: as the version in force judges it, where it can; else a stop.
+
+        A rule of the version in force counts where one of these answers makes it fire and it touches the plan.
+        """
+        newest = self.formularies.get(self.in_force or 0)
+        held = _mixture(plan) if plan is not None else set()
+        if plan is None or newest is None or newest is formulary or not held <= newest.ingredients.keys():
+            return [_unheard_reason(unheard, formulary, saying=saying, stops=plan is not None)]
+        fitted = fit(whole, newest)
+        try:
+            case = parse_case(fitted.case, newest)
+        except CaseError:
+            return [_unheard_reason(unheard, formulary, saying=saying)]
+        if fitted.unheard:
+            return [_unheard_reason(unheard, formulary, saying=saying)]
+        about = {row.key for row in unheard}
+        chosen = newest.mask(held)
+        said = _Saying(intake=saying.intake, check=saying.check, words=words_of(newest))
+        found = [
+            _of_finding(finding, newest, chosen, said, has_plan=True)
+            for finding in screen(case, newest).findings
+            if about & {reason.fact for reason in finding.because}
+        ]
+        return [reason for reason in found if reason is not None]
 
     def _case(self, person: Patient, plan: Plan | None, intake: Intake, day: date) -> dict[str, Any]:
         """The newest answers, and those given in the plan by hand or before that the newest do not contradict."""
@@ -619,6 +663,27 @@ def _merge_reason() -> Reason:
     )
 
 
+def _unheard_reason(
+    unheard: Sequence[Unheard], formulary: Formulary, *, saying: _Saying | None = None, stops: bool = True
+) -> Reason:
+    """An answer that says something and that no rule of this version can judge: it may forbid the treatment."""
+    answers = "; ".join(row.words for row in unheard)
+    newer = newer_than(formulary)
+    return Reason(
+        kind=UNHEARD,
+        severity="absolute" if stops else CAUTION,
+        rule=UNHEARD,
+        message=unheard_sentence(unheard, label=formulary.label, newer=newer),
+        short=_("no rule for: %(answers)s") % {"answers": _shortened(answers, 40)},
+        answer=answers,
+        where=saying.where if saying else "",
+        lifts=_("%(way)s Then amend the plan.") % {"way": way_on(newer)},
+        said_at=saying.at if saying else None,
+        said_by=saying.by if saying else "",
+        key=";".join([UNHEARD, *sorted(f"{row.key}={row.value}" for row in unheard)])[:400],
+    )
+
+
 def _unreadable() -> Reason:
     message = _("The newest intake cannot be screened by the formulary of this plan.")
     return Reason(
@@ -632,7 +697,7 @@ def _unreadable() -> Reason:
     )
 
 
-_WEIGHT = (RED_FLAG, RULE, INGREDIENT, MERGE, STATEMENT, NOT_KNOWN, UNCONFIRMED, UNREADABLE)
+_WEIGHT = (RED_FLAG, RULE, INGREDIENT, MERGE, STATEMENT, NOT_KNOWN, UNCONFIRMED, UNHEARD, UNREADABLE)
 
 
 def _by_weight(reason: Reason) -> int:
