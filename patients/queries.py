@@ -398,12 +398,12 @@ def allergy_chips(intake: Intake | None, *, settled: Sequence[SettledFact] = ())
         chips.append(Chip(kind="danger", text=_("Life-threatening reaction, %(known)s") % {"known": known}))
     allergies, ingredients = facts.get("allergies"), facts.get("allergy_ingredients")
     named = []
-    if known := _listed(facts, "allergies"):
+    if ticked := _listed(facts, "allergies"):
         fact = spoken_vocabulary().facts["allergies"]
-        named += [short_label(fact.label_of(key)) for key in known]
-    if known := _listed(facts, "allergy_ingredients"):
-        fact = intake_vocabulary(also=known).facts["allergy_ingredients"]
-        named += [fact.label_of(key) for key in known]
+        named += [short_label(fact.label_of(key)) for key in ticked]
+    if reacted := _listed(facts, "allergy_ingredients"):
+        fact = intake_vocabulary(also=reacted).facts["allergy_ingredients"]
+        named += [fact.label_of(key) for key in reacted]
     if named:
         chips.append(Chip(kind="danger", text=_("Allergies: %(names)s") % {"names": ", ".join(named)}))
     other = intake.other_allergies if intake else ""

@@ -155,10 +155,12 @@ class SettleForm(forms.Form):
     note = forms.CharField(label=_("In words"), required=False, max_length=300)
 
     def __init__(self, *args: Any, statement: Statement, offered: list[Meaning], vocabulary: Vocabulary, **kwargs: Any):
-        initial = {"outcome": statement.outcome or (SettlementOutcome.FACT if offered else None)}
-        initial |= {"meaning": [key_of(row["fact"], row["value"]) for row in statement.facts]}
-        initial |= {"reason": statement.reason if statement.outcome == SettlementOutcome.NONE_OF_THESE else ""}
-        super().__init__(*args, initial=initial, **kwargs)
+        kwargs["initial"] = {
+            "outcome": statement.outcome or (SettlementOutcome.FACT if offered else None),
+            "meaning": [key_of(row["fact"], row["value"]) for row in statement.facts],
+            "reason": statement.reason if statement.outcome == SettlementOutcome.NONE_OF_THESE else "",
+        }
+        super().__init__(*args, **kwargs)
         self.statement, self.offered, self.vocabulary = statement, offered, vocabulary
         self.fields["meaning"].choices = [(row.key, row.label) for row in offered]  # type: ignore[attr-defined]
         if statement.settlement is not None:

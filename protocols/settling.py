@@ -299,7 +299,7 @@ def _pairs(said: Iterable[Said]) -> list[tuple[str, Any]]:
 
 def _meanings(pairs: Iterable[tuple[str, Any]], vocabulary: Vocabulary) -> list[Meaning]:
     """Each meaning once, of those that words can be settled as."""
-    found = {}
+    found: dict[str, Meaning] = {}
     for key, value in pairs:
         if (meant := meant_value(key, value)) is not None:
             row = meaning_of(vocabulary.facts[key], meant)

@@ -13,7 +13,7 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
 from patients.models import Patient
 from protocols.models import Plan
-from protocols.standing import Standing, plans_in_force, standings_now
+from protocols.standing import STATEMENT, Standing, plans_in_force, standings_now
 from sessions.models import Appointment, AppointmentStatus
 from sessions.queries import COMING
 
@@ -89,8 +89,10 @@ def ways_on(
     """Return what the reader can do about it, each at most one page away."""
     ways: list[Way] = []
     if found.is_stop:
-        if url := next((reason.url for reason in found.stops if reason.url), ""):
-            ways.append(Way(label=_("Settle it"), url=url, icon="check"))
+        if reason := next((reason for reason in found.stops if reason.url), None):
+            reads_only = reason.kind == STATEMENT and not user.may(Permission.PLAN_SIGN)
+            label = _("Read what was said") if reads_only else _("Settle it")
+            ways.append(Way(label=label, url=reason.url, icon="note" if reads_only else "check"))
         ways += _call(patient, visit)
         if visit is not None and visit.status == AppointmentStatus.BOOKED and user.may(Permission.BOOKING_WRITE):
             ways.append(

@@ -55,6 +55,11 @@ def test_page_offers_what_the_words_may_mean_with_what_each_does(teodor: Patient
     assert "talked" in text and 'value="talked' not in text  # to have talked settles nothing
 
 
+def test_a_note_offers_what_it_may_mean_whatever_it_is_about(teodor: Patient, ada: User, sign_in: Any) -> None:
+    note = say(teodor, "had psoriasis as a child, began apixaban", kind="note")
+    assert {"conditions:psoriasis_elsewhere", "medications:doac"} <= set(offers(sign_in(ada).get(url_of(note))))
+
+
 def test_settling_by_a_tick_makes_a_fact_and_leads_to_the_next(teodor: Patient, ada: User, sign_in: Any) -> None:
     first, second = say(teodor, "no warfarin"), say(teodor, "a green syrup")
     answer = sign_in(ada).post(url_of(first), {"outcome": "fact", "meaning": "medications:vitamin_k_antagonist"})
@@ -140,7 +145,8 @@ def test_others_read_that_it_is_open_and_who_settles_it(
         assert "Only somebody who signs plans settles it: Dr Ada Moreau" in page
         assert "<form" not in page.split("<main")[1].split("</main")[0]
     record = client.get(reverse("sessions:patient", args=[teodor.public_id])).content.decode()
-    assert "Not settled: “something for the heart”" in record and url_of(statement) not in record
+    assert "Not settled: “something for the heart”" in record
+    assert "Read what was said" in record and ">Settle" not in record  # who may not settle has no button for it
     refused = client.post(url_of(statement), {"outcome": "none_of_these", "reason": "harmless"})
     assert (refused.status_code, open_statements(teodor)) == (403, [statement])
 

@@ -15,6 +15,7 @@ from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidInput, InvalidTransition
 from patients.actions import save_intake, start_intake, submit_intake
 from patients.models import Patient
+from patients.statements import open_statements
 from protocols.models import Plan, StandingOverride
 from protocols.standing import MayNotTreat
 from sessions.actions import Injected, book_appointment, book_course, record_session
@@ -241,7 +242,11 @@ def test_nothing_injected_is_recorded_by_anybody_after_a_newer_intake(treated, a
         for line in planned_lines(treated.course.plan, 1)
     ]
 
-    assert record(treated, by=ben, nothing_changed=False, note="Sent home.", administrations=nothing).pk
+    session = record(treated, by=ben, nothing_changed=False, note="Sent home.", administrations=nothing)
+    said = open_statements(treated.patient)  # what had changed is settled before the next session
+    assert [(row.text, row.source, row.source_id, row.said_by) for row in said] == [
+        ("Sent home.", "note", session.public_id, ben)
+    ]
 
 
 def test_ingredient_excluded_by_a_newer_intake_is_left_out(treated, ada, ben) -> None:
