@@ -16,9 +16,11 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site, User
+from mesoclinic.accounts.naming import check_names
 from mesoclinic.audit import trail
 from mesoclinic.changes import announce_change, check_confirmed
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
+from mesoclinic.names import tidy_line, tidy_name
 from patients import day_checks
 from patients.intakes import (
     NOTE_LENGTH,
@@ -73,6 +75,7 @@ OLDEST = 120  # years
 EDITABLE = (
     "given_name",
     "family_name",
+    "family_name_first",
     "birth_date",
     "sex_at_birth",
     "email",
@@ -82,6 +85,7 @@ EDITABLE = (
     "site",
     "status",
 )
+_TIDY = {"given_name": tidy_name, "family_name": tidy_name, "phone": tidy_line, "email": tidy_line}
 
 
 class StaleRevision(DomainError):
@@ -104,16 +108,18 @@ def register_patient(
     contact_allowed: bool,
     site: Site,
     by: User,
+    family_name_first: bool = False,
 ) -> Patient:
     """Open a record under the next free number."""
     check_can_register_at(site, by=by)
     patient = Patient(
-        given_name=_one_line(given_name),
-        family_name=_one_line(family_name),
+        given_name=tidy_name(given_name),
+        family_name=tidy_name(family_name),
+        family_name_first=family_name_first,
         birth_date=birth_date,
         sex_at_birth=sex_at_birth,
-        email=email.strip(),
-        phone=_one_line(phone),
+        email=tidy_line(email),
+        phone=tidy_line(phone),
         language=language,
         contact_allowed=contact_allowed,
         site=site,
@@ -155,7 +161,7 @@ def update_patient(
         raise InvalidInput(_("A record is merged by merging it, not by its status."), field="status")
     before: dict[str, Any] = {}
     for name, value in changes.items():
-        tidy = _one_line(value) if name in ("given_name", "family_name", "phone", "email") else value
+        tidy = _TIDY[name](value) if name in _TIDY else value
         if getattr(current, name) != tidy:
             before[name] = getattr(current, name)
             setattr(current, name, tidy)
@@ -256,14 +262,7 @@ def _one_line(text: str) -> str:
 
 
 def _check_identity(patient: Patient) -> None:
-    for field in ("given_name", "family_name"):
-        name = getattr(patient, field)
-        if not name:
-            raise InvalidInput(_("Write the name."), field=field)
-        if len(name) > 80:
-            raise InvalidInput(_("Shorten the name to 80 characters."), field=field)
-        if not name.isprintable():
-            raise InvalidInput(_("The name holds characters that cannot be shown."), field=field)
+    check_names(given=patient.given_name, family=patient.family_name)
     today = timezone.localdate(timezone=patient.site.tz)
     if patient.birth_date > today:
         raise InvalidInput(_("The birth date lies in the future."), field="birth_date")

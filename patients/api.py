@@ -45,6 +45,7 @@ class PatientSerializer(serializers.ModelSerializer[Patient]):
             "number",
             "given_name",
             "family_name",
+            "family_name_first",
             "birth_date",
             "sex_at_birth",
             "email",
@@ -79,7 +80,7 @@ class NewPatientSerializer(PatientSerializer):
 @extend_schema_view(
     list=extend_schema(
         parameters=[
-            OpenApiParameter("search", str, description="Name, phone, e-mail, birth date or number; from 3 letters"),
+            OpenApiParameter("search", str, description="Name, phone, e-mail, birth date or number; from 2 letters"),
             OpenApiParameter("status", str, enum=list(PatientStatus.values)),
         ]
     )

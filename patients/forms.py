@@ -15,8 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from mesoclinic.accounts.models import Site, User
+from mesoclinic.accounts.naming import check_typed_names
 from mesoclinic.numbers import plain_number, shown_number, typed_number
 from mesoclinic.sorting import by_words
+from mesoclinic.ui.fields import AddressField, LineField, NameField
 from patients import day_checks, groups, intakes, measures
 from patients.groups import GROUPS, Group
 from patients.intakes import NEVER, UNKNOWN, InvalidAnswers
@@ -32,8 +34,11 @@ from patients.vocabulary import SEVERITIES, Choice, Fact, Scale, Vocabulary, Zon
 class PatientForm(forms.Form):
     """Who somebody is and how to reach them, on one screen."""
 
-    given_name = forms.CharField(label=gettext_lazy("Given name"), max_length=80)
-    family_name = forms.CharField(label=gettext_lazy("Family name"), max_length=80)
+    given_name = NameField(label=gettext_lazy("Given name"))
+    family_name = NameField(
+        label=gettext_lazy("Family name"), help_text=gettext_lazy("Somebody with one name only has it here, alone.")
+    )
+    family_name_first = forms.BooleanField(label=gettext_lazy("The family name is said first"), required=False)
     birth_date = forms.DateField(
         label=gettext_lazy("Birth date"), widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
     )
@@ -43,8 +48,8 @@ class PatientForm(forms.Form):
         choices=[(SexAtBirth.FEMALE, gettext_lazy("Female")), (SexAtBirth.MALE, gettext_lazy("Male"))],
         widget=forms.RadioSelect,
     )
-    email = forms.EmailField(label=gettext_lazy("E-mail"), required=False)
-    phone = forms.CharField(
+    email = AddressField(label=gettext_lazy("E-mail"), required=False)
+    phone = LineField(
         label=gettext_lazy("Phone"), max_length=40, required=False, widget=forms.TextInput(attrs={"type": "tel"})
     )
     language = forms.ChoiceField(label=gettext_lazy("Language"), choices=settings.LANGUAGES)
@@ -87,6 +92,10 @@ class PatientForm(forms.Form):
                     ),
                     required=False,
                 )
+
+    def clean(self) -> dict[str, Any]:
+        check_typed_names(self)
+        return self.cleaned_data
 
     @cached_property
     def details(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from mesoclinic import names
 from mesoclinic.accounts.models import Site, User
 
 
@@ -34,8 +35,9 @@ class Patient(models.Model):
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     number = models.PositiveIntegerField(unique=True, editable=False)  # shown as P-00342
-    given_name = models.CharField(_("given name"), max_length=80)
-    family_name = models.CharField(_("family name"), max_length=80)
+    given_name = models.CharField(_("given name"), max_length=80, blank=True)  # one of the two is enough
+    family_name = models.CharField(_("family name"), max_length=80, blank=True)
+    family_name_first = models.BooleanField(_("the family name is said first"), default=False)
     birth_date = models.DateField(_("birth date"))
     sex_at_birth = models.CharField(_("sex registered at birth"), max_length=6, choices=SexAtBirth.choices)
     email = models.EmailField(_("e-mail"), blank=True)
@@ -64,6 +66,11 @@ class Patient(models.Model):
         ]  # and on PostgreSQL that of patients.search_index
         constraints = [
             models.CheckConstraint(
+                condition=~Q(given_name="", family_name=""),
+                name="patient_has_a_name",
+                violation_error_message=_("A patient has a name."),
+            ),
+            models.CheckConstraint(
                 condition=~Q(merged_into=F("pk")),
                 name="patient_not_merged_into_itself",
                 violation_error_message=_("A record cannot be merged into itself."),
@@ -75,7 +82,17 @@ class Patient(models.Model):
 
     @property
     def name(self) -> str:
-        return f"{self.given_name} {self.family_name}"
+        """As it is said."""
+        return names.full_name(given=self.given_name, family=self.family_name, family_first=self.family_name_first)
+
+    @property
+    def listed_name(self) -> str:
+        """As lists have it, which are sorted by the family name."""
+        return names.listed_name(given=self.given_name, family=self.family_name, family_first=self.family_name_first)
+
+    @property
+    def initials(self) -> str:
+        return names.initials(given=self.given_name, family=self.family_name, family_first=self.family_name_first)
 
     @property
     def display_number(self) -> str:

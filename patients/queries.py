@@ -339,7 +339,7 @@ def strip(patient: Patient, *, user: User | None = None) -> Strip:
     return Strip(
         public_id=patient.public_id,
         name=patient.name,
-        initials=(patient.given_name[:1] + patient.family_name[:1]).upper(),
+        initials=patient.initials,
         birth_date=patient.birth_date,
         age=patient.age_on(timezone.localdate(timezone=patient.site.tz)),
         sex=patient.get_sex_at_birth_display(),

@@ -13,16 +13,22 @@ from babel.dates import get_month_names
 from django.conf import settings
 from django.db.models import Case, IntegerField, Q, When
 
+from mesoclinic.names import is_east_asian, tidy_line
+
 KEY_LENGTH = 1000  # of Patient.search_key
 NAME_LENGTH = 200  # of a folded name: one sign can become many, and a row of an index holds 2,700 bytes
 TRIGRAM = 3  # letters; shorter pieces the index of trigrams finds only at the edge of a word
 QUERY_LENGTH = 120
 NEAR_FROM = 4  # letters of a word that is compared by likeness
-SHORTEST = 3  # letters; below it a search would list half the clinic
+SHORTEST = 2  # letters, as many as “Ng” has; one letter would list half the clinic. A Han sign is as much as two
+MEASURED = 3  # digits; fewer are the number of a record and no part of a phone number
 
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "'": "", "’": "", "ʼ": ""}
+    # One letter of Persian and Arabic on two keyboards, and letters that are written either way.
+    | {"ي": "ی", "ى": "ی", "ك": "ک", "ة": "ه", "ۀ": "ه", "ـ": ""}
 )
+_VOICED = "\u3099\u309a"  # marks that make another syllable in Kana, not an accent
 _ISO = re.compile(r"\b(\d{4})[-./](\d{1,2})[-./](\d{1,2})\b")
 _NUMERIC = re.compile(r"\b(\d{1,2})[-./ ](\d{1,2})[-./ ](\d{4})\b")
 _WORDED = re.compile(r"\b(\d{1,2})\.?\s+([^\W\d_]{3,})\.?\s+(\d{4})\b")
@@ -32,10 +38,22 @@ _NUMBER = re.compile(r"^(?:p-?|#)0*(\d{1,9})$")
 
 
 def fold(text: str) -> str:
-    """Lower case without accents, other signs as spaces: “Élodie O’Neill-Łuć” becomes “elodie oneill luc”."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_LETTERS)
-    return " ".join(re.sub(r"[\W_]", " ", plain).split())
+    """Lower case without accents, other signs as spaces: “Élodie O’Neill-Łuć” becomes “elodie oneill luc”.
+
+    The vowel signs of Indic and Thai names stay. A joiner goes: it is typed or left out as it comes.
+    """
+    decomposed = unicodedata.normalize("NFKD", tidy_line(text).casefold())
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c) or c in _VOICED).translate(_LETTERS)
+    return " ".join("".join(c if _is_spelling(c) else " " for c in unicodedata.normalize("NFC", plain)).split())
+
+
+def _is_spelling(sign: str) -> bool:
+    return sign.isalnum() or unicodedata.category(sign)[0] == "M"
+
+
+def weight(word: str) -> int:
+    """Letters of a folded word; a sign that stands for a syllable counts as two."""
+    return sum(2 if is_east_asian(sign) else 1 for sign in word)
 
 
 def digits(text: str) -> str:
@@ -45,14 +63,15 @@ def digits(text: str) -> str:
 
 def search_key_of(*, given_name: str, family_name: str, birth_date: date, phone: str, email: str, number: int) -> str:
     given, family = fold(given_name)[:NAME_LENGTH], fold(family_name)[:NAME_LENGTH]
-    parts = (family, given, family, digits(phone), email.lower(), birth_date.isoformat(), f"p-{number:05d}")
+    together = family + given if any(map(is_east_asian, family + given)) else ""  # written without a blank
+    parts = (family, given, family, together, digits(phone), email.lower(), birth_date.isoformat(), f"p-{number:05d}")
     return " ".join(part for part in parts if part)[:KEY_LENGTH]
 
 
 def words_of(query: str) -> list[str]:
     """The words of a query that can be a name, folded; empty where it holds anything else."""
     words = fold(query[:QUERY_LENGTH]).split()
-    return words if all(word.isalpha() for word in words) and "@" not in query else []
+    return words if not any(c.isdigit() for word in words for c in word) and "@" not in query else []
 
 
 def near_condition(words: Sequence[str]) -> Q | None:
@@ -123,8 +142,9 @@ def is_too_short(query: str) -> bool:
 
 def condition(query: str) -> Q | None:
     """What a row must meet to be found by ``query``; None where too little was typed. Every part must match."""
-    text = "".join(c if c.isprintable() else " " for c in query[:QUERY_LENGTH]).strip()
+    text = "".join(c if c.isprintable() else " " for c in tidy_line(query[:QUERY_LENGTH])).strip()
     found: list[Q] = []
+    spelt: list[str] = []
     numbered = False
 
     def take_date(match: re.Match[str]) -> str:
@@ -154,14 +174,17 @@ def condition(query: str) -> Q | None:
             numbered = True
         elif word.isascii() and word.isdigit():
             exact = Q(number=int(word[:9]))
-            found.append(exact | Q(search_key__contains=_phone(word)) if len(word) >= SHORTEST else exact)
+            found.append(exact | Q(search_key__contains=_phone(word)) if len(word) >= MEASURED else exact)
             numbered = True
         else:
-            found.extend(Q(search_key__contains=part) for part in fold(word).split())
+            spelt.extend(fold(word).split())
+    # Where no word is long enough for a trigram, each has to begin one: the index finds it, and few are found.
+    is_long = any(len(word) >= TRIGRAM for word in spelt)
+    found.extend(Q(search_key__contains=word) if is_long else begins(word) for word in spelt)
     whole = Q()
     for part in found:
         whole &= part
-    typed = sum(len(word) for word in fold(query[:QUERY_LENGTH]).split())
+    typed = sum(weight(word) for word in fold(query[:QUERY_LENGTH]).split())
     return whole if found and (numbered or typed >= SHORTEST) else None
 
 

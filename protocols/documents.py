@@ -179,7 +179,7 @@ def plan_context(plan: Plan, *, kind: str, language: str) -> Data:
             "address": patient.site.address,
             "phone": patient.site.phone,
         },
-        "paper": settings.PAPER,
+        "paper": patient.site.paper,
         "check_url": check_url(plan, dates),
         "plan_number": plan.display_number,
         "version": plan.version,

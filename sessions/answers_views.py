@@ -91,7 +91,7 @@ def _page(
     language = patient.language if patient else (translation.get_language() or "en")[:2]
     site: Site | None = context.get("site") or (patient.site if patient else Site.objects.order_by("pk").first())
     values = {
-        "name": patient.given_name if patient else "",
+        "name": (patient.given_name or patient.name) if patient else "",
         "phone": site.phone if site else "",
         "phone_of_patient": patient.phone if patient else "",
         "emergency": settings.EMERGENCY_NUMBER,

@@ -22,6 +22,7 @@ from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from mesoclinic import names
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.errors import InvalidInput
@@ -302,9 +303,9 @@ _COLUMNS = (
     "pk", "public_id", "number", "status", "starts_at", "ends_at", "window_reason", "site_id",
     "prepare_minutes", "cleanup_minutes", "overbooked",
     "practitioner_id", "practitioner__title", "practitioner__given_name", "practitioner__family_name",
-    "practitioner__public_id", "room_id", "room__name", "room__public_id",
-    "patient__public_id", "patient__given_name", "patient__family_name", "patient__site_id",
-    "course__plan_id", "patient_id",
+    "practitioner__family_name_first", "practitioner__public_id", "room_id", "room__name", "room__public_id",
+    "patient__public_id", "patient__given_name", "patient__family_name", "patient__family_name_first",
+    "patient__site_id", "course__plan_id", "patient_id",
 )  # fmt: skip
 
 
@@ -361,10 +362,17 @@ def read(choice: Choice, *, user: User, now: datetime) -> Read:
 _SOMEBODY = str(UUID(int=0))
 
 
+def _names_of(row: dict[str, Any], who: str) -> dict[str, Any]:
+    return {
+        "given": row[f"{who}__given_name"],
+        "family": row[f"{who}__family_name"],
+        "family_first": row[f"{who}__family_name_first"],
+    }
+
+
 def _visit(row: dict[str, Any], *, site: Site, user: User, named: bool, may_move: bool, page: str) -> Visit:
-    given, family = row["patient__given_name"], row["patient__family_name"]
-    initials = f"{given[:1]}{family[:1]}".upper()
-    who = (row["practitioner__title"], row["practitioner__given_name"], row["practitioner__family_name"])
+    said, treats = _names_of(row, "patient"), _names_of(row, "practitioner")
+    initials = names.initials(**said)
     here = row["site_id"] == site.pk
     seen = here and row["site_id"] in user.site_ids
     return Visit(
@@ -372,8 +380,8 @@ def _visit(row: dict[str, Any], *, site: Site, user: User, named: bool, may_move
         url=page.replace(_SOMEBODY, str(row["public_id"])),
         here=here,
         seen=seen,
-        name=f"{given} {family}" if named else initials,
-        short=f"{given[:1]}. {family}" if named else initials,
+        name=names.full_name(**said) if named else initials,
+        short=names.short_name(**said) if named else initials,
         patient=row["patient__public_id"],
         number=row["number"],
         session=session_words(row["number"], row.get("sessions")),
@@ -381,7 +389,7 @@ def _visit(row: dict[str, Any], *, site: Site, user: User, named: bool, may_move
         starts_at=row["starts_at"],
         ends_at=row["ends_at"],
         practitioner=row["practitioner_id"],
-        who=" ".join(part for part in who if part),
+        who=f"{row['practitioner__title']} {names.full_name(**treats)}".strip(),
         room=row["room_id"],
         place=row["room__name"],
         outside=bool(row["window_reason"]),

@@ -40,6 +40,7 @@ COPIES: Mapping[type[Model], Mapping[str, frozenset[Copy]]] = {
         "number": NOTHING,  # never changes
         "given_name": _by(Copy.MAILS, Copy.PRINTS, Copy.SEARCH),
         "family_name": _by(Copy.MAILS, Copy.PRINTS, Copy.SEARCH),
+        "family_name_first": _by(Copy.MAILS, Copy.PRINTS),
         "birth_date": _by(Copy.PRINTS, Copy.PLANS, Copy.SEARCH),
         "sex_at_birth": _by(Copy.PRINTS, Copy.PLANS),
         "email": _by(Copy.OWED, Copy.MAILS, Copy.LINKS, Copy.SEARCH),
@@ -64,7 +65,8 @@ COPIES: Mapping[type[Model], Mapping[str, frozenset[Copy]]] = {
         "city": _by(Copy.MAILS, Copy.PRINTS),
         "phone": _by(Copy.MAILS, Copy.PRINTS),
         "email": _by(Copy.MAILS),
-        "language": NOTHING,  # offered for the next record that is opened
+        "language": NOTHING,  # offered for the next record that is opened; of packs that are asked for from now on
+        "paper": _by(Copy.PRINTS),
     },
     User: {
         "id": NOTHING,
@@ -75,6 +77,7 @@ COPIES: Mapping[type[Model], Mapping[str, frozenset[Copy]]] = {
         "title": _by(Copy.MAILS, Copy.PRINTS),
         "given_name": _by(Copy.MAILS, Copy.PRINTS),
         "family_name": _by(Copy.MAILS, Copy.PRINTS),
+        "family_name_first": _by(Copy.MAILS, Copy.PRINTS),
         "language": NOTHING,  # of what is made from now on
         "sites": _by(Copy.VISITS),
         "roles": _by(Copy.VISITS),

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -110,8 +109,8 @@ def prepare_dated_prints(plan: Plan, *, by: User) -> None:
 
 @transaction.atomic
 def request_pack(*, site: Site, first: date, what: str, by: User) -> Document:
-    """One file of many prints: a day's or a week's preparation sheets, or a quotation for every plan signed for the
-    site and not begun. Every patient in it has an event of their own in the trail."""
+    """One file of many prints, named in the site's language: a day's or a week's preparation sheets, or a quotation
+    for every plan signed for the site and not begun. Every patient in it has an event of their own in the trail."""
     if not by.may(Permission.PLAN_READ) or site.pk not in by.site_ids:
         raise NotAllowed(_("Your role does not allow reading plans."))
     if what not in PACKS:
@@ -123,18 +122,19 @@ def request_pack(*, site: Site, first: date, what: str, by: User) -> Document:
             if what == "quotations"
             else _("Nobody is booked whose plan is signed.")
         )
-    day = days.written(first, "date")
-    title = {
-        "day": _("Day pack, %(site)s, %(day)s") % {"site": site.name, "day": day},
-        "week": _("Preparation sheets, %(site)s, week from %(day)s") % {"site": site.name, "day": day},
-        "quotations": _("Quotations, %(site)s") % {"site": site.name},
-    }[what]
+    with translation.override(site.language):
+        day = days.written(first, "date")
+        title = {
+            "day": _("Day pack, %(site)s, %(day)s") % {"site": site.name, "day": day},
+            "week": _("Preparation sheets, %(site)s, week from %(day)s") % {"site": site.name, "day": day},
+            "quotations": _("Quotations, %(site)s") % {"site": site.name},
+        }[what]
     pack = request_document(
         kind="pack",
         subject_id=site.public_id,
         person_id=None,
         title=title,
-        language=translation.get_language() or settings.LANGUAGE_CODE,
+        language=site.language,
         context={"parts": parts, "site_id": site.pk},
         by=by,
     )
@@ -170,7 +170,7 @@ def _quotations(site: Site) -> tuple[list[Data], list[Any]]:
             course__isnull=True,
         )
         .select_related("patient__site", "formulary", "intake", "signed_by", "responsible")
-        .order_by("patient__family_name", "patient__given_name", "pk")
+        .order_by("patient__search_key", "pk")
     )
     parts = [plan_part(plan, kind="quotation") for plan in plans]
     marked = [part | {"mark": f"{plan.patient.name}, {part['title']}"} for part, plan in zip(parts, plans, strict=True)]
@@ -239,7 +239,6 @@ def _of_visit(visit: Appointment) -> Data:
         "time_zone",
         "person",
         "place",
-        "paper",
         "check_url",
         "plan_number",
         "version",
@@ -254,6 +253,7 @@ def _of_visit(visit: Appointment) -> Data:
         "course",
     ]
     return {key: base[key] for key in kept} | {
+        "paper": visit.site.paper,  # where it is printed
         "number": visit.number,
         "of": terms_of(visit.course.plan).sessions,
         "on": days.written(starts, "full"),

@@ -121,7 +121,7 @@ def version_of(visits: Sequence[Appointment]) -> str:
 
 
 def initials(visit: Appointment) -> str:
-    return f"{visit.patient.given_name[:1]}{visit.patient.family_name[:1]}".upper()
+    return visit.patient.initials
 
 
 def calendar_of(feed: CalendarFeed, visits: Sequence[Appointment], *, changed_at: datetime) -> str:

@@ -12,7 +12,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from mesoclinic.accounts.models import Site
+from mesoclinic.accounts.models import Paper, Site
+from mesoclinic.ui.fields import AddressField
 from sessions.abilities import abilities, technique_code, techniques
 from sessions.availability import Turnover
 from sessions.forms import MoveForm
@@ -64,8 +65,11 @@ class ContactForm(forms.Form):
     street = forms.CharField(label=_("Street"), max_length=160)
     city = forms.CharField(label=_("Postcode and city"), max_length=120)
     phone = forms.CharField(label=_("Phone"), max_length=40, widget=forms.TextInput(attrs={"type": "tel"}))
-    email = forms.EmailField(label=_("E-mail"), required=False, help_text=_("Who answers invitations; may be empty."))
-    language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
+    email = AddressField(label=_("E-mail"), required=False, help_text=_("Who answers invitations; may be empty."))
+    language = forms.ChoiceField(
+        label=_("Language"), choices=settings.LANGUAGES, help_text=_("Of new records and of packs of prints.")
+    )
+    paper = forms.ChoiceField(label=_("Paper"), choices=Paper.choices, help_text=_("Of what is printed at this site."))
     time_zone = forms.CharField(
         label=_("Time zone"), max_length=64, help_text=_("Like Europe/Paris. It cannot change while visits are booked.")
     )

@@ -13,9 +13,11 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission, Role
 from mesoclinic.accounts.models import Clinic, RoleGrant, Site, User
+from mesoclinic.accounts.naming import check_names
 from mesoclinic.audit import trail
 from mesoclinic.changes import NeedsConfirmation, announce_change, check_confirmed
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.names import tidy_name
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another when read aloud
 
@@ -42,8 +44,12 @@ def add_person(
     sites: Iterable[Site],
     password: str,
     by: User,
+    family_name_first: bool = False,
 ) -> User:
     _check_is_director(by)
+    email = User.objects.normalize_email(email)
+    given_name, family_name = tidy_name(given_name), tidy_name(family_name)
+    check_names(given=given_name, family=family_name)
     if User.objects.filter(email__iexact=email).exists():
         raise InvalidInput(_("Somebody with this e-mail address works here already."), field="email")
     try:
@@ -56,6 +62,7 @@ def add_person(
         title=title,
         given_name=given_name,
         family_name=family_name,
+        family_name_first=family_name_first,
         language=language,
     )
     _set_roles_and_sites(person, roles, sites)
@@ -75,6 +82,7 @@ def update_person(
     sites: Iterable[Site],
     by: User,
     confirmed: bool = False,
+    family_name_first: bool | None = None,
 ) -> User:
     """Change who somebody is here, as what and where; every copy of it is renewed in the same transaction.
 
@@ -89,7 +97,14 @@ def update_person(
     held: dict[str, set[Any]] = {"roles": set(before["roles"]), "sites": set(person.sites.values_list("pk", flat=True))}
     if any(held[name] - change[name] for name in change):
         check_confirmed(person, change=change, confirmed=confirmed)
-    names = {"title": title, "given_name": given_name, "family_name": family_name, "language": language}
+    names: dict[str, Any] = {
+        "title": tidy_name(title),
+        "given_name": tidy_name(given_name),
+        "family_name": tidy_name(family_name),
+        "family_name_first": person.family_name_first if family_name_first is None else family_name_first,
+        "language": language,
+    }
+    check_names(given=names["given_name"], family=names["family_name"])
     was = {name: getattr(person, name) for name, value in names.items() if getattr(person, name) != value}
     for name, value in names.items():
         setattr(person, name, value)
@@ -138,7 +153,7 @@ def renew_password(*, person: User, password: str, by: User) -> User:
     return person
 
 
-SITE_FIELDS = ("name", "time_zone", "street", "city", "phone", "email", "language")
+SITE_FIELDS = ("name", "time_zone", "street", "city", "phone", "email", "language", "paper")
 
 
 @transaction.atomic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 import zoneinfo
 from functools import cached_property
@@ -13,12 +14,18 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from mesoclinic import names
 from mesoclinic.accounts.access import PERMISSIONS, Permission, Role
 
 
 def validate_time_zone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
         raise ValidationError(_("“%(name)s” is not a time zone. Write one like Europe/Paris."), params={"name": name})
+
+
+def composed(text: str) -> str:
+    """Return a text in composed form (NFC): “é” is one sign, whether it was typed as one or as two."""
+    return unicodedata.normalize("NFC", text)
 
 
 class Clinic(models.Model):
@@ -36,6 +43,16 @@ class Clinic(models.Model):
         return self.name
 
 
+class Paper(models.TextChoices):
+    A4 = "A4", "A4"
+    LETTER = "Letter", _("US Letter")
+
+
+def usual_paper() -> str:
+    """Return the size with which a site begins; each has its own from then on."""
+    return str(settings.PAPER)
+
+
 class Site(models.Model):
     """A place of the clinic, with its own wall time."""
 
@@ -47,6 +64,7 @@ class Site(models.Model):
     phone = models.CharField(max_length=40)
     email = models.EmailField(blank=True)
     language = models.CharField(max_length=5, choices=settings.LANGUAGES, default="en")
+    paper = models.CharField(max_length=6, choices=Paper.choices, default=usual_paper)  # of what is printed here
 
     class Meta:
         ordering = ["name"]
@@ -64,14 +82,19 @@ class Site(models.Model):
 
 
 class UserManager(BaseUserManager["User"]):
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        """Lower case, composed, without what nobody sees: as log-in looks for it."""
+        return names.tidy_line(email or "").lower()
+
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
-        user = self.model(email=self.normalize_email(email).lower(), **fields)
+        user = self.model(email=self.normalize_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
     def get_by_natural_key(self, username: str | None) -> User:
-        return self.get(email__iexact=username)
+        return self.get(email__iexact=self.normalize_email(username))
 
 
 class User(AbstractBaseUser):
@@ -80,8 +103,9 @@ class User(AbstractBaseUser):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     email = models.EmailField(unique=True)
     title = models.CharField(max_length=20, blank=True, help_text=_("For example Dr"))
-    given_name = models.CharField(max_length=80)
-    family_name = models.CharField(max_length=80)
+    given_name = models.CharField(max_length=80, blank=True)  # one of the two; a person may have one name only
+    family_name = models.CharField(max_length=80, blank=True)
+    family_name_first = models.BooleanField(default=False)
     language = models.CharField(max_length=5, choices=settings.LANGUAGES, default="en")
     sites = models.ManyToManyField(Site, related_name="staff")
     is_active = models.BooleanField(default=True)
@@ -101,11 +125,21 @@ class User(AbstractBaseUser):
 
     @property
     def name(self) -> str:
-        return " ".join(part for part in (self.title, self.given_name, self.family_name) if part)
+        said = names.full_name(given=self.given_name, family=self.family_name, family_first=self.family_name_first)
+        return f"{self.title} {said}".strip()
 
     @property
     def initials(self) -> str:
-        return (self.given_name[:1] + self.family_name[:1]).upper()
+        return names.initials(given=self.given_name, family=self.family_name, family_first=self.family_name_first)
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Keep a password in composed form: the same letters are typed in another form on another machine."""
+        super().set_password(composed(raw_password) if raw_password is not None else None)
+
+    def check_password(self, raw_password: str) -> bool:
+        """Compare in composed form; then as typed and decomposed, for a password that was set before that was so."""
+        forms = dict.fromkeys((composed(raw_password), raw_password, unicodedata.normalize("NFD", raw_password)))
+        return any(super(User, self).check_password(form) for form in forms)
 
     @cached_property
     def roles(self) -> frozenset[Role]:

@@ -9,8 +9,10 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Role
 from mesoclinic.accounts.models import Clinic, RoleGrant, Site, User
+from mesoclinic.accounts.naming import check_names
 from mesoclinic.audit import trail
 from mesoclinic.errors import InvalidInput, InvalidTransition
+from mesoclinic.names import tidy_name
 
 
 @transaction.atomic
@@ -27,17 +29,20 @@ def open_clinic(
     family_name: str,
     email: str,
     password: str,
+    language: str = "en",
 ) -> User:
     """Make them in an empty database. Nobody works here yet, so the trail names the system."""
     if Clinic.objects.exists() or User.objects.exists():
         raise InvalidTransition(_("There is a clinic in this database already."))
     clinic = Clinic(pk=1, name=name.strip(), currency=currency.strip().upper())
-    place = Site(name=site.strip(), time_zone=time_zone, street=street, city=city, phone=phone)
+    place = Site(name=site.strip(), time_zone=time_zone, street=street, city=city, phone=phone, language=language)
     director = User(
-        email=User.objects.normalize_email(email).lower(),
-        given_name=given_name.strip(),
-        family_name=family_name.strip(),
+        email=User.objects.normalize_email(email),
+        given_name=tidy_name(given_name),
+        family_name=tidy_name(family_name),
+        language=language,
     )
+    check_names(given=director.given_name, family=director.family_name)
     director.set_password(password)
     try:
         validate_password(password, user=director)

@@ -67,6 +67,7 @@ def staff_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         "title": person.title,
         "given_name": person.given_name,
         "family_name": person.family_name,
+        "family_name_first": person.family_name_first,
         "language": person.language,
         "roles": [grant.role for grant in person.role_grants.all()],
         "sites": person.sites.all(),

@@ -107,7 +107,7 @@ def test_register_patient_today_is_that_of_the_site(cleo: User, lyon: Site, monk
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"given_name": "   "}, "given_name"),
+        ({"given_name": "   ", "family_name": ""}, "family_name"),
         ({"family_name": "x" * 81}, "family_name"),
         ({"family_name": "Nul\x00l"}, "family_name"),
         ({"sex_at_birth": "robot"}, "sex_at_birth"),

@@ -50,6 +50,7 @@ def test_api_create_registers_as_the_page_does(sign_in: Any, cleo: User, lyon: S
         "id": str(patient.public_id),
         "number": "P-00001",
         "status": "active",
+        "family_name_first": False,
         "created_at": response.json()["created_at"],
     }
     event = AuditEvent.objects.first()
@@ -64,7 +65,7 @@ def test_api_create_registers_as_the_page_does(sign_in: Any, cleo: User, lyon: S
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"given_name": ""}, "given_name"),
+        ({"given_name": "", "family_name": ""}, "family_name"),
         ({"given_name": None}, "given_name"),
         ({"birth_date": "12/03/1991"}, "birth_date"),
         ({"birth_date": "2126-01-01"}, "birth_date"),

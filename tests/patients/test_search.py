@@ -105,8 +105,8 @@ def test_search_finds_people_as_they_are_spoken_of(
         assert [names[patient.pk] for patient in patients] == found
 
 
-@pytest.mark.parametrize("query", ["", "  ", "e", "el", "é", "@"])
-def test_search_below_three_letters_leaves_the_list_whole(cleo: User, people: dict[str, Patient], query: str) -> None:
+@pytest.mark.parametrize("query", ["", "  ", "e", "é", "@"])
+def test_search_below_two_letters_leaves_the_list_whole(cleo: User, people: dict[str, Patient], query: str) -> None:
     if query != "@":
         assert search(patients_visible_to(cleo), query).count() == 3
     assert is_too_short(query) == bool(query.strip())
@@ -153,7 +153,7 @@ def test_search_costs_the_same_at_100_and_10000_patients(cleo: User) -> None:
     """The box, the duplicate panel and the list. And at 100,000 in the deep run; `make bench` goes on to a million."""
     site = cleo.sites.get()
     teodor = factories.patient(by=cleo)
-    asked: dict[str, set[int]] = {}
+    asked: dict[str, list[int]] = {}
     for count in (100, 10_000, *([100_000] if os.environ.get("MESOCLINIC_DEEP") else [])):
         crowd(count - Patient.objects.count(), site=site, by=cleo, seed=count)
         work = {query: partial(find, cleo, query) for query in ("brandvold", "bra", "8 jun 1987", "brandvolx", "zzzz")}
@@ -166,8 +166,8 @@ def test_search_costs_the_same_at_100_and_10000_patients(cleo: User) -> None:
         for name, ask in work.items():
             with CaptureQueriesContext(connection) as counted:
                 assert ask() or name == "zzzz"
-            asked.setdefault(name, set()).add(len(counted))
-    assert {query: len(counts) for query, counts in asked.items()} == dict.fromkeys(asked, 1), asked
+            asked.setdefault(name, []).append(len(counted))
+    assert [name for name, counts in asked.items() if max(counts) > counts[0]] == [], asked
 
 
 def names_typed(people: list[Patient], *, seed: int) -> list[str]:
