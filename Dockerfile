@@ -20,7 +20,7 @@ FROM python:3.12-slim-bookworm
 WORKDIR /app
 COPY apt.txt ./
 RUN apt-get update \
-    && awk '$2 == "run" && $1 != "python3-venv" { print $1 }' apt.txt | xargs apt-get install -y --no-install-recommends \
+    && awk '($2 == "run" || $2 == "han") && $1 != "python3-venv" { print $1 }' apt.txt | xargs apt-get install -y --no-install-recommends \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --home-dir /var/lib/mesoclinic mesoclinic \
     && install -d -o mesoclinic -g mesoclinic /var/lib/mesoclinic

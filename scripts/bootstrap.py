@@ -147,6 +147,14 @@ def system_packages(groups: list[str]) -> bool:
     return False
 
 
+def name_the_optional() -> None:
+    """Say what a set-up may do without, and what cannot be done then."""
+    if missing := missing_packages(["han"]):
+        names = " ".join(missing)
+        say("Fonts", f"names in Han, Kana or Hangul cannot be printed without {names}.")
+        print(f"      As root: apt-get install -y --no-install-recommends {names}", flush=True)
+
+
 # ------------------------------------------------------------------ Python and Node
 
 
@@ -281,6 +289,7 @@ def main(arguments: list[str]) -> int:
     print(f"Setting up mesoclinic in {ROOT}", flush=True)
     try:
         system_packages(["run"] if kind == "run" else ["run", "test"])
+        name_the_optional()
         environment()
         python_packages(kind)
         front_end()

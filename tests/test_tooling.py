@@ -110,7 +110,7 @@ def test_system_packages_are_read_by_group() -> None:
     assert "libpango-1.0-0" in bootstrap.listed_packages(["run"])
     assert bootstrap.listed_packages(["browser"]) == ["chromium"]
     rows = [line.split() for line in (ROOT / "apt.txt").read_text().splitlines() if not line.startswith("#")]
-    assert {row[1] for row in rows if row} == {"run", "test", "services", "browser"}
+    assert {row[1] for row in rows if row} == {"run", "han", "test", "services", "browser"}
 
 
 def test_stamp_is_stale_after_its_input_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,7 +259,7 @@ def _made_part(part: dict[str, Any]) -> rendering.Pdf:
         render_document(document.pk)
         document.refresh_from_db()
     if document.state == DocumentState.FAILED:
-        raise rendering.CannotRender(f"{document.title}: {document.last_error}")
+        raise rendering.CannotRender(f"{part.get('mark') or document.title}: {document.last_error}")
     if document.state == DocumentState.READY:
         with suppress(storage.FileLost):
             return rendering.Pdf(data=storage.read(document), pages=document.pages or 0)

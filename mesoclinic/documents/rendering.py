@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import mimetypes
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -29,6 +31,7 @@ from django.utils.translation import gettext as _
 from mesoclinic import template_engine
 from mesoclinic.documents import binding
 from mesoclinic.documents.models import Document
+from mesoclinic.names import is_east_asian
 
 # Relative addresses in a template lead here: never asked for by network, it stands for our own static files.
 BASE_URL = "https://static.invalid/"
@@ -39,6 +42,8 @@ MOST_PAGES_OF_A_PACK = 1000
 MOST_BYTES_OF_A_PACK = 100_000_000
 SIZES = ("", "fit-1", "fit-2", "fit-2 fit-3")  # classes of print.css, each smaller than the one before
 PAPERS = {"A4": "A4", "Letter": "letter"}
+SIGNS_NAMED = 8  # of those that no font has
+FIRST_PICTURE = 0x1F000  # from here on Unicode holds tiles, cards and emoji
 FONT_FOLDER = "vendor/inter-ttf"  # made by scripts/vendor.py
 
 
@@ -154,16 +159,70 @@ def lay_out(html: str, *, paper: str = "A4") -> Any:
 def _written(laid_out: Any, *, kind: dict[str, Any], context: dict[str, Any]) -> Pdf:
     tools = _tools()
     variant = kind.get("variant", "pdf/ua-1")
+    missing = _MissingSigns()
     laid_out.metadata.attachments = [tools.attachment(one) for one in context.get("attachments", [])]
     try:
-        data = laid_out.write_pdf(pdf_variant=variant, pdf_tags=True, optimize_images=True, jpeg_quality=70, dpi=150)
+        with missing.heard():
+            data = laid_out.write_pdf(
+                pdf_variant=variant, pdf_tags=True, optimize_images=True, jpeg_quality=70, dpi=150
+            )
     except tools.Refused as error:
         raise CannotRender(str(error)) from None
     except SoftTimeLimitExceeded:
         raise CannotRender(_("It took too long to make.")) from None
+    if missing.signs:
+        drop_tools()  # they know the fonts of when they were made; the next try knows those that were added since
+        raise CannotRender(missing.sentence())
     if len(data) > MOST_PDF_BYTES:
         raise CannotRender(_("The file is larger than 20 MB."))
     return Pdf(data=data, pages=len(laid_out.pages))
+
+
+class _MissingSigns(logging.Handler):
+    """Hears from the engine for which signs it drew an empty box, since no font has them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.signs: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if str(record.msg).startswith(".notdef") and isinstance(record.args, tuple):
+            self.signs.add(chr(int(str(record.args[1]))))
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Listen below the level that settings.LOGGING lets through, and tell nobody else."""
+        engine = logging.getLogger("weasyprint")
+        level, engine.propagate = engine.level, False
+        engine.setLevel(logging.WARNING)
+        engine.addHandler(self)
+        try:
+            yield
+        finally:
+            engine.removeHandler(self)
+            engine.setLevel(level)
+            engine.propagate = True
+
+    def sentence(self) -> str:
+        """Say which signs, and what brings a font that has them."""
+        signs = sorted(self.signs)
+        shown = ", ".join(f"{sign if sign.isprintable() else '?'} (U+{ord(sign):04X})" for sign in signs[:SIGNS_NAMED])
+        shown += ", …" if len(signs) > SIGNS_NAMED else ""
+        if any(unicodedata.category(sign) in ("Co", "Cn", "Cs", "Cc") for sign in signs):
+            return _("No font knows these signs: %(signs)s. Write the name or the text without them.") % {
+                "signs": shown
+            }
+        packages = ", ".join(sorted({_package_with(sign) for sign in signs}))
+        return _(
+            "No font on the worker's machine has these signs: %(signs)s. Install %(packages)s there, then try again."
+        ) % {"signs": shown, "packages": packages}
+
+
+def _package_with(sign: str) -> str:
+    """The system package of Debian and Ubuntu whose fonts have the sign."""
+    if is_east_asian(sign):
+        return "fonts-noto-cjk"
+    return "fonts-noto-color-emoji" if ord(sign) >= FIRST_PICTURE else "fonts-noto-core"
 
 
 def load_engine() -> None:
