@@ -264,6 +264,8 @@ def move(request: HttpRequest, subject: Subject, visit_id: UUID) -> HttpResponse
         try:
             wish = request.POST.get("time", "")
             at = None if wish == "call" else datetime.fromisoformat(wish)
+            if at and not 1901 <= at.year < 2199:
+                raise ValueError(wish)
             answer = answers.ask_for_another_time(subject, visit=visit, starts_at=at)
         except (ValueError, TypeError):
             error = texts["move_title"]

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.numbers import TypedDecimalField
 from mesoclinic.ui import days
+from mesoclinic.ui.fields import DayField
 from sessions.actions import BOOKED_AHEAD_DAYS, Injected
 from sessions.models import Lot, Room
 from sessions.planned import PlannedLine, PlannedSyringe
@@ -69,7 +70,7 @@ class WishesForm(forms.Form):
         required=False,
         empty_label=_("Any"),
     )
-    earliest = forms.DateField(
+    earliest = DayField(
         label=_("First session from"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )
 
@@ -118,7 +119,7 @@ class RecordForm(forms.Form):
         required=False,
         widget=forms.RadioSelect,
     )
-    performed_on = forms.DateField(
+    performed_on = DayField(
         label=_("Done on"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )
     note = forms.CharField(label=_("Note"), required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
@@ -214,7 +215,7 @@ class CallForm(forms.Form):
 
 
 class DayForm(forms.Form):
-    on = forms.DateField(label=_("Another day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
+    on = DayField(label=_("Another day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
 
     def day(self) -> date | None:
         """The day that was asked for, if it is one that has a page."""
@@ -225,7 +226,7 @@ class DayForm(forms.Form):
 class MoveForm(forms.Form):
     """A new time for one visit. Read from the address to show what it does, then sent to do it."""
 
-    day = forms.DateField(label=_("Day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
+    day = DayField(label=_("Day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
     time = forms.TimeField(label=_("Time"), widget=forms.TimeInput(attrs={"type": "time", "step": 900}, format="%H:%M"))
     practitioner = PractitionerField(label=_("Practitioner"), queryset=User.objects.none(), to_field_name="public_id")
     room = forms.ModelChoiceField(label=_("Room"), queryset=Room.objects.none(), to_field_name="public_id")

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import Paper, Site
-from mesoclinic.ui.fields import AddressField
+from mesoclinic.ui.fields import AddressField, DayField
 from sessions.abilities import abilities, technique_code, techniques
 from sessions.availability import Turnover
 from sessions.forms import MoveForm
@@ -31,8 +31,8 @@ def _time(label: Any, *, help_text: Any = "") -> forms.TimeField:
     )
 
 
-def _day(label: Any, *, required: bool = True, help_text: Any = "") -> forms.DateField:
-    return forms.DateField(
+def _day(label: Any, *, required: bool = True, help_text: Any = "") -> DayField:
+    return DayField(
         label=label,
         required=required,
         help_text=help_text,
@@ -234,8 +234,8 @@ class ClosureForm(forms.Form):
 class DaysForm(forms.Form):
     """Days that a button names."""
 
-    first = forms.DateField()
-    last = forms.DateField()
+    first = DayField()
+    last = DayField()
 
 
 class RoomForm(forms.Form):

@@ -6,12 +6,18 @@ from sessions import calendar_views, moving_views, print_views, views
 
 
 class DayConverter:
-    """A calendar day of 1900 to 2199, as 2026-11-24. What is no such day is no page."""
+    """A calendar day of 1901 to 2198, as 2026-11-24. What is no such day is no page.
+
+    A link may lead a year further than a page: to the week before the first day and after the last.
+    """
 
     regex = r"(?:19|20|21)\d{2}-\d{2}-\d{2}"
 
     def to_python(self, value: str) -> date:
-        return date.fromisoformat(value)
+        day = date.fromisoformat(value)
+        if not 1901 <= day.year <= 2198:
+            raise ValueError("A page leads to the days beside it.")
+        return day
 
     def to_url(self, value: date | str) -> str:
         return value if isinstance(value, str) else value.isoformat()

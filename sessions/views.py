@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
@@ -320,7 +320,7 @@ def _instants(texts: list[str]) -> list[datetime] | None:
         found = [parse_datetime(text) for text in texts]
     except ValueError:
         return []
-    return [at for at in found if at is not None] if found else None
+    return [at for at in found if at is not None and 1901 <= at.year < 2199] if found else None
 
 
 def _cancel_url(course: Course, numbers: Iterable[int]) -> str:
@@ -499,7 +499,7 @@ def _back(request: ClinicRequest, visit: Appointment) -> str:
     day = request.POST.get("day", "")
     try:
         return reverse("sessions:day", args=[date.fromisoformat(day)]) if day else visit_url(visit)
-    except ValueError:
+    except (ValueError, NoReverseMatch):
         return visit_url(visit)
 
 

@@ -7,6 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import User
+from mesoclinic.ui.fields import DayField
 
 
 class EventFilterForm(forms.Form):
@@ -24,8 +25,8 @@ class EventFilterForm(forms.Form):
         help_text=_("The long number in the address of the patient's page"),
         error_messages={"invalid": _("This is not the number of a patient's page.")},
     )
-    first_day = forms.DateField(required=False, label=_("From"), widget=forms.DateInput(attrs={"type": "date"}))
-    last_day = forms.DateField(required=False, label=_("To"), widget=forms.DateInput(attrs={"type": "date"}))
+    first_day = DayField(required=False, label=_("From"), widget=forms.DateInput(attrs={"type": "date"}))
+    last_day = DayField(required=False, label=_("To"), widget=forms.DateInput(attrs={"type": "date"}))
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

@@ -89,6 +89,9 @@ def test_refusal_names_the_package_that_brings_the_sign(sign: str, package: str)
     assert f"U+{ord(sign):04X}" in heard.sentence()
 
 
+EDGE_PT = 28  # no print has letters nearer to the edge
+
+
 def words_beyond(data: bytes) -> list[str]:
     """Words of a print that leave its pages, or stand in the margin to the right."""
     said = subprocess.run(["pdftotext", "-bbox", "-", "-"], input=data, capture_output=True, check=True).stdout.decode()
@@ -98,7 +101,8 @@ def words_beyond(data: bytes) -> list[str]:
         if "<page" in line:
             width = float(parts[parts.index("width=") + 1])
         elif "<word" in line:
-            if float(parts[parts.index("xMax=") + 1]) > width - 28 or float(parts[parts.index("xMin=") + 1]) < 28:
+            left, right = (float(parts[parts.index(f"{end}=") + 1]) for end in ("xMin", "xMax"))
+            if right > width - EDGE_PT or left < EDGE_PT:
                 found.append(line.strip())
     return found
 
