@@ -57,7 +57,7 @@ def test_add_person_from_the_page_lets_them_in(dora: User, lyon: Site, sign_in: 
     ("given", "said"),
     [
         ({"email": "not an address"}, "Enter a valid email address."),
-        ({"given_name": "", "family_name": ""}, "Somebody with one name only has it here, alone."),
+        ({"given_name": "-"}, "A name has a letter."),
         ({"roles": []}, "This field is required."),
         ({"roles": ["king"]}, "king is not one of the available choices"),
         ({"sites": []}, "This field is required."),

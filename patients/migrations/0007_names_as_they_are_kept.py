@@ -37,6 +37,6 @@ def _save(patients: Any, rows: list[Any]) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("patients", "0005_names_of_every_kind")]
+    dependencies = [("patients", "0006_names_of_every_kind")]
 
     operations = [migrations.RunPython(tidy, migrations.RunPython.noop)]

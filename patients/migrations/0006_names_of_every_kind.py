@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_paper_and_order_of_names"),
-        ("patients", "0004_statements"),
+        ("patients", "0005_statements_of_intakes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
