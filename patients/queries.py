@@ -484,7 +484,7 @@ def possible_duplicates(
     limit: int = 5,
 ) -> list[Duplicate]:
     """Visible patients who may be the same person, the likeliest first, each with the reasons in words."""
-    names = searching.fold(f"{given_name} {family_name}").split()
+    names = searching.fold_name(f"{given_name} {family_name}").split()
     number = searching.digits(phone).lstrip("0")[-9:]
     email = email.strip().lower()
     candidates = Q()
@@ -510,7 +510,7 @@ def possible_duplicates(
     found = []
     typed = " ".join(sorted(names))
     for patient in compared.values():
-        theirs = searching.fold(patient.name).split()
+        theirs = searching.fold_name(patient.name).split()
         likeness = SequenceMatcher(None, typed, " ".join(sorted(theirs))).ratio()
         similar = likeness >= 0.75 or bool(names and set(names) <= set(theirs))
         reasons = []

@@ -17,6 +17,7 @@ from mesoclinic.names import is_east_asian, tidy_line
 
 KEY_LENGTH = 1000  # of Patient.search_key
 NAME_LENGTH = 200  # of a folded name: one sign can become many, and a row of an index holds 2,700 bytes
+TOGETHER_LENGTH = 80  # of both names without a blank, as they are written in Han, Kana and Hangul
 TRIGRAM = 3  # letters; shorter pieces the index of trigrams finds only at the edge of a word
 QUERY_LENGTH = 120
 NEAR_FROM = 4  # letters of a word that is compared by likeness
@@ -25,8 +26,10 @@ MEASURED = 3  # digits; fewer are the number of a record and no part of a phone 
 
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "'": "", "’": "", "ʼ": ""}
+)
+_LETTERS_OF_NAMES = _LETTERS | str.maketrans(
     # One letter of Persian and Arabic on two keyboards, and letters that are written either way.
-    | {"ي": "ی", "ى": "ی", "ك": "ک", "ة": "ه", "ۀ": "ه", "ـ": ""}
+    {"ي": "ی", "ى": "ی", "ك": "ک", "ة": "ه", "ۀ": "ه", "ـ": ""}
 )
 _VOICED = "\u3099\u309a"  # marks that make another syllable in Kana, not an accent
 _ISO = re.compile(r"\b(\d{4})[-./](\d{1,2})[-./](\d{1,2})\b")
@@ -40,10 +43,20 @@ _NUMBER = re.compile(r"^(?:p-?|#)0*(\d{1,9})$")
 def fold(text: str) -> str:
     """Lower case without accents, other signs as spaces: “Élodie O’Neill-Łuć” becomes “elodie oneill luc”.
 
+    For words in the languages of the product, and kept with them: what it gives does not change. Names: ``fold_name``.
+    """
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_LETTERS)
+    return " ".join(re.sub(r"[\W_]", " ", plain).split())
+
+
+def fold_name(text: str) -> str:
+    """Fold a name of any script; in Latin letters it gives what ``fold`` gives.
+
     The vowel signs of Indic and Thai names stay. A joiner goes: it is typed or left out as it comes.
     """
     decomposed = unicodedata.normalize("NFKD", tidy_line(text).casefold())
-    plain = "".join(c for c in decomposed if not unicodedata.combining(c) or c in _VOICED).translate(_LETTERS)
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c) or c in _VOICED).translate(_LETTERS_OF_NAMES)
     return " ".join("".join(c if _is_spelling(c) else " " for c in unicodedata.normalize("NFC", plain)).split())
 
 
@@ -62,15 +75,15 @@ def digits(text: str) -> str:
 
 
 def search_key_of(*, given_name: str, family_name: str, birth_date: date, phone: str, email: str, number: int) -> str:
-    given, family = fold(given_name)[:NAME_LENGTH], fold(family_name)[:NAME_LENGTH]
-    together = family + given if any(map(is_east_asian, family + given)) else ""  # written without a blank
+    given, family = fold_name(given_name)[:NAME_LENGTH], fold_name(family_name)[:NAME_LENGTH]
+    together = (family + given)[:TOGETHER_LENGTH] if any(map(is_east_asian, family + given)) else ""
     parts = (family, given, family, together, digits(phone), email.lower(), birth_date.isoformat(), f"p-{number:05d}")
     return " ".join(part for part in parts if part)[:KEY_LENGTH]
 
 
 def words_of(query: str) -> list[str]:
     """The words of a query that can be a name, folded; empty where it holds anything else."""
-    words = fold(query[:QUERY_LENGTH]).split()
+    words = fold_name(query[:QUERY_LENGTH]).split()
     return words if not any(c.isdigit() for word in words for c in word) and "@" not in query else []
 
 
@@ -100,7 +113,7 @@ def holds(word: str) -> Q:
 
 def likeness(words: Sequence[str], name: str) -> float:
     """From 0 to 1: how well each of ``words`` is found, in any order, among those of ``name``."""
-    theirs = fold(name).split()
+    theirs = fold_name(name).split()
     if not words or not theirs:
         return 0.0
     total = 0.0
@@ -115,7 +128,7 @@ BEGINS_SO = 2
 
 def rank_conditions(query: str) -> dict[int, Q]:
     """0 for the number typed, then whole names, names that begin with it, names with a word that does."""
-    text = fold(query[:QUERY_LENGTH])
+    text = fold_name(query[:QUERY_LENGTH])
     found: dict[int, Q] = {}
     if match := _NUMBER.match(query.strip().lower()) or re.fullmatch(r"0*(\d{1,9})", query.strip()):
         found[0] = Q(number=int(match[1]))
@@ -177,14 +190,14 @@ def condition(query: str) -> Q | None:
             found.append(exact | Q(search_key__contains=_phone(word)) if len(word) >= MEASURED else exact)
             numbered = True
         else:
-            spelt.extend(fold(word).split())
+            spelt.extend(fold_name(word).split())
     # Where no word is long enough for a trigram, each has to begin one: the index finds it, and few are found.
     is_long = any(len(word) >= TRIGRAM for word in spelt)
     found.extend(Q(search_key__contains=word) if is_long else begins(word) for word in spelt)
     whole = Q()
     for part in found:
         whole &= part
-    typed = sum(weight(word) for word in fold(query[:QUERY_LENGTH]).split())
+    typed = sum(weight(word) for word in fold_name(query[:QUERY_LENGTH]).split())
     return whole if found and (numbered or typed >= SHORTEST) else None
 
 

@@ -14,7 +14,7 @@ from mesoclinic.errors import InvalidInput
 from patients.actions import register_patient, update_patient
 from patients.models import Patient
 from patients.queries import find, patients_visible_to, possible_duplicates, search
-from patients.search import fold, is_too_short
+from patients.search import fold_name, is_too_short
 
 PERSIAN = "علی\u200cرضا"
 SINHALA = "ශ්\u200dරී"
@@ -111,12 +111,12 @@ def test_same_single_name_and_birth_date_is_a_possible_duplicate(cleo: User) -> 
 
 
 @pytest.mark.parametrize("fold_of", ["علی\u200cرضا", "علیرضا", "عليرضا"])
-def test_fold_knows_one_letter_on_two_keyboards(fold_of: str) -> None:
-    assert fold(fold_of) == "علیرضا"
+def test_fold_name_knows_one_letter_on_two_keyboards(fold_of: str) -> None:
+    assert fold_name(fold_of) == "علیرضا"
 
 
-def test_fold_keeps_vowel_signs() -> None:
-    assert fold("किरण") == "किरण"
+def test_fold_name_keeps_vowel_signs() -> None:
+    assert fold_name("किरण") == "किरण"
 
 
 @pytest.mark.parametrize(
