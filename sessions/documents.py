@@ -319,7 +319,7 @@ def _preparation_context(visit: Appointment) -> Data:
         "zone_rows": zones,
         "total_volume_ml": str(total),
         "area_cm2": plan.result["area_cm2"],
-        "cautions": [row["message"] for row in plan.result["cautions"]][:12],
+        "cautions": [row["message"] for row in plan.result["cautions"]],
         "several": len(syringes) > 1,
     }
 

@@ -164,7 +164,7 @@ MEDICINE_LINES: list[Row] = [
     sets("Septrin", SULFA),
     sets("Flagyl 500 mg", DISULF),
     sets("Antabuse", DISULF),
-    sets("Ozempic 0,5 mg/semaine", GLP1, SUGAR),
+    sets("Ozempic 0,5 mg/semaine", GLP1),
     sets("Téralithe 400", LITH),
     sets("Seroplex 10 mg", SSRI),
     # how people write it

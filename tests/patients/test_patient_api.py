@@ -52,6 +52,7 @@ def test_api_create_registers_as_the_page_does(sign_in: Any, cleo: User, lyon: S
         "status": "active",
         "family_name_first": False,
         "created_at": response.json()["created_at"],
+        "standing": {"state": "clear", "day": str(factories.today()), "reasons": []},
     }
     event = AuditEvent.objects.first()
     assert event is not None

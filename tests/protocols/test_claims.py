@@ -28,7 +28,13 @@ CLAIMS = [
 @pytest.fixture
 def plan(ada: User, formulary: Any) -> Plan:
     """A draft whose mixture holds coumarin for the circulation: the web article, and nobody's test."""
-    made = draft_plan(by=ada)
+    made = draft_plan(
+        by=ada,
+        concerns=[
+            {"concern": "androgenetic_alopecia", "severity": "moderate"},
+            {"concern": "poor_scalp_circulation", "severity": "mild"},
+        ],
+    )
     assert {row["ingredient"] for row in claimed(made.result)} == {"coumarin"}
     return made
 

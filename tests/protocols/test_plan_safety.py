@@ -208,7 +208,7 @@ def test_a_plan_in_force_under_a_merged_record_counts(ready: Plan, ada: User, do
     sign(ready, ada)
     kept = factories.patient(by=ada, given_name="Joe")
     submitted_intake(patient=kept, by=ada)
-    merge_patients(merged=ready.patient, into=kept, reason="One person", by=dora)
+    merge_patients(merged=ready.patient, into=kept, reason="One person", by=dora, confirmed=True)
     with pytest.raises(InvalidTransition, match="is in force"):
         create_plan(patient=kept, by=ada)
 
@@ -237,7 +237,7 @@ def test_a_result_without_its_edits_is_not_signed(ready: Plan, ada: User) -> Non
     assert verified(plan) == []
     Plan.objects.filter(pk=plan.pk).update(result=plan.proposal)
     plan.refresh_from_db()
-    assert verified(plan)[0] == "the result does not hold the edits that were made"
+    assert verified(plan)[0].detail == "the result does not hold the edits that were made"
     plan = settled(plan, by=ada)
     with pytest.raises(NotReadyToSign, match="does not hold the edits"):
         sign(plan, ada)

@@ -58,6 +58,7 @@ def test_list_gives_the_sites_appointments_with_their_offset(course, cleo, lyon,
         "overbooked": False,
         "overbook_reason": "",
         "overbook_note": "",
+        "standing": {"state": "clear", "day": str(make.monday()), "reasons": []},
     }
     assert AuditEvent.objects.filter(action="appointments.listed").count() == 1
 

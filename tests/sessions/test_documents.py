@@ -171,7 +171,7 @@ def recorded(visit: Appointment, by: User) -> None:
 def test_the_worst_visit_is_whole_and_tagged(
     ada: User, cleo: User, dora: User, lyon: Site, settings: Any, paper: str
 ) -> None:
-    """Eight actives in two mixtures, twelve cautions, five sessions, names that fill two lines."""
+    """Eight actives in two mixtures, thirteen cautions, five sessions, names that fill two lines."""
     settings.PAPER = paper
     published_formulary(by=dora)
     make.open_site(site=lyon, practitioner=ada, rooms=2)
@@ -184,7 +184,7 @@ def test_the_worst_visit_is_whole_and_tagged(
         email="",
     )
     plan = signed_plan(by=ada, patient=patient, **WORST)
-    assert (plan.result["course"]["sessions"], len(plan.result["cautions"])) == (5, 12)
+    assert (plan.result["course"]["sessions"], len(plan.result["cautions"])) == (5, 13)
     book_course(plan=plan, site=lyon, practitioner=ada, earliest=make.monday(), by=cleo)
     visit = Appointment.objects.get(number=1)
     recorded(visit, by=ada)

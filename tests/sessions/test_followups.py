@@ -11,6 +11,7 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
+from mesoclinic.errors import InvalidTransition
 from mesoclinic.messaging import delivery
 from mesoclinic.messaging.models import Message, MessageState
 from patients.models import Patient
@@ -217,9 +218,17 @@ def test_nothing_leaves_once_a_patient_may_not_be_written_to(change, course, teo
     assert set(Message.objects.values_list("state", flat=True)) == {MessageState.CANCELLED}
 
 
-@pytest.mark.parametrize("change", [{"status": "deceased"}, {"status": "moved_away"}, {"contact_allowed": False}])
-def test_nothing_is_planned_for_them_either(change, plan, teodor, lyon, ada, cleo) -> None:
-    Patient.objects.filter(pk=teodor.pk).update(**change)
+@pytest.mark.parametrize(("status", "said"), [("deceased", "is marked as deceased"), ("moved_away", "has moved away")])
+def test_who_has_died_or_moved_away_is_not_booked(status, said, plan, teodor, lyon, ada, cleo) -> None:
+    Patient.objects.filter(pk=teodor.pk).update(status=status)
+    plan.patient.refresh_from_db()
+    with pytest.raises(InvalidTransition, match=said):
+        book_course(plan=plan, site=lyon, practitioner=ada, earliest=make.monday(), by=cleo)
+    assert Message.objects.count() == 0
+
+
+def test_nothing_is_planned_for_who_does_not_agree_to_mail(plan, teodor, lyon, ada, cleo) -> None:
+    Patient.objects.filter(pk=teodor.pk).update(contact_allowed=False)
     plan.refresh_from_db()
     plan.patient.refresh_from_db()
     book_course(plan=plan, site=lyon, practitioner=ada, earliest=make.monday(), by=cleo)
