@@ -25,16 +25,16 @@ CLAIMS = [
 ]
 
 
+CIRCULATION = [
+    {"concern": "androgenetic_alopecia", "severity": "moderate"},
+    {"concern": "poor_scalp_circulation", "severity": "mild"},
+]
+
+
 @pytest.fixture
 def plan(ada: User, formulary: Any) -> Plan:
     """A draft whose mixture holds coumarin for the circulation: the web article, and nobody's test."""
-    made = draft_plan(
-        by=ada,
-        concerns=[
-            {"concern": "androgenetic_alopecia", "severity": "moderate"},
-            {"concern": "poor_scalp_circulation", "severity": "mild"},
-        ],
-    )
+    made = draft_plan(by=ada, concerns=CIRCULATION)
     assert {row["ingredient"] for row in claimed(made.result)} == {"coumarin"}
     return made
 
@@ -84,7 +84,7 @@ def test_the_catalogue_says_so_on_its_page_and_over_the_api(
 
 def test_the_api_says_so(plan: Plan, ada: User, sign_in) -> None:
     client = sign_in(ada)
-    case = CASE | {"facts": CASE["facts"] | {"medications": []}}
+    case = CASE | {"facts": CASE["facts"] | {"medications": []}, "concerns": CIRCULATION}
     for answer in (
         post(client, "proposals", case).json(),
         post(client, "proposals/compare", {"old": case, "new": case}).json()["new"],

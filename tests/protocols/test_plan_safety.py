@@ -239,7 +239,7 @@ def test_a_result_without_its_edits_is_not_signed(ready: Plan, ada: User) -> Non
     plan.refresh_from_db()
     assert verified(plan)[0].detail == "the result does not hold the edits that were made"
     plan = settled(plan, by=ada)
-    with pytest.raises(NotReadyToSign, match="does not hold the edits"):
+    with pytest.raises(NotReadyToSign, match="does not agree with the first about Polydeoxyribonucleotide"):
         sign(plan, ada)
 
 
