@@ -240,6 +240,11 @@ class _Line:
     rest: Sequence[int]
     """The words that are neither a name nor a common one that says nothing more."""
 
+    @property
+    def found(self) -> tuple[Found[Any], ...]:
+        """Return the codes and the names."""
+        return (*self.codes, *self.names)
+
     def part_of(self, found: Found[Any]) -> int:
         return self.tokens[found.first].part
 
@@ -289,7 +294,7 @@ def _left_of(clean: str, parsed: _Line) -> str:
     """Return the words of the rest as they stand, those with only common words between them as one piece."""
     tokens, pieces = parsed.tokens, []
     begun: tuple[int, int] | None = None
-    named = {at for one in (*parsed.codes, *parsed.names) for at in one.places}
+    named = {at for one in parsed.found for at in one.places}
     for place in parsed.rest:
         if begun and tokens[begun[1]].part == tokens[place].part and named.isdisjoint(range(begun[1], place)):
             begun = (begun[0], place)
@@ -330,7 +335,7 @@ def _turned_parts(parsed: _Line) -> set[int]:
     A turning word turns its own part and all that follow, until one says “now”; one in a part that names nothing
     (“warfarin, stopped in May”) turns what comes before it as well.
     """
-    named = {parsed.part_of(one) for one in (*parsed.codes, *parsed.names)}
+    named = {parsed.part_of(one) for one in parsed.found}
     kinds: dict[int, set[str]] = {}
     for place, kind in parsed.kinds.items():
         kinds.setdefault(parsed.tokens[place].part, set()).add(kind)
@@ -387,7 +392,7 @@ def _forms_of(found: Found[Spelling], parsed: _Line) -> set[str]:
     only one of them is a cream.
     """
     part = parsed.part_of(found)
-    others = [one for one in (*parsed.names, *parsed.codes) if one is not found and parsed.part_of(one) == part]
+    others = [one for one in parsed.found if one is not found and parsed.part_of(one) == part]
     first = found.first if others else 0
     last = min((one.first for one in others if one.first > found.last), default=len(parsed.tokens))
     return {kind for place, kind in parsed.kinds.items() if first <= place < last and parsed.tokens[place].part == part}

@@ -439,8 +439,8 @@ def _leaves_that_differ(before: Any, after: Any, path: str = "") -> Iterator[tup
             yield from _leaves_that_differ(old.get(name), new.get(name), f"{path}.{name}")
     elif isinstance(before or after, Mapping) and (before is None or after is None):
         for name, value in (before or after).items():
-            old, new = (value, None) if after is None else (None, value)
-            yield from _leaves_that_differ(old, new, f"{path}.{name}")
+            gone, come = (value, None) if after is None else (None, value)
+            yield from _leaves_that_differ(gone, come, f"{path}.{name}")
     else:
         yield path, before, after
 

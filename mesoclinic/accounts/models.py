@@ -136,8 +136,10 @@ class User(AbstractBaseUser):
         """Keep a password in composed form: the same letters are typed in another form on another machine."""
         super().set_password(composed(raw_password) if raw_password is not None else None)
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         """Compare in composed form; then as typed and decomposed, for a password that was set before that was so."""
+        if raw_password is None:
+            return False
         forms = dict.fromkeys((composed(raw_password), raw_password, unicodedata.normalize("NFD", raw_password)))
         return any(super(User, self).check_password(form) for form in forms)
 

@@ -131,7 +131,7 @@ def _units(key: str, entry: Mapping[str, Any]) -> tuple[Unit, ...]:
     if not given or next(iter(given)) != entry.get("unit"):
         raise DataFileError(f"{where}: what is measured needs its units, first the one that is stored")
     stored_least, stored_most = _decimal(entry["minimum"], where), _decimal(entry["maximum"], where)
-    units = []
+    units: list[Any] = []
     for name, row in given.items():
         if strange := set(row) - UNIT_FIELDS:
             raise DataFileError(f"{where}, unit {name}: unknown fields {sorted(strange)}")

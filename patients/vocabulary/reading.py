@@ -17,7 +17,7 @@ class DataFileError(ValueError):
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class ExactLoader(_SafeLoader):  # type: ignore[misc]
+class ExactLoader(_SafeLoader):
     """A safe loader that keeps decimal numbers as the text they were written as and refuses a repeated key."""
 
 
