@@ -114,9 +114,9 @@ def test_the_worst_content_is_whole_short_and_tagged(worst: Plan, ada: User, kin
 
 @pytest.mark.prints
 @pytest.mark.parametrize("kind", ["plan_patient", "consent"])
-def test_the_worst_french_fits_the_shorter_paper(worst: Plan, ada: User, kind: str, settings: Any) -> None:
+def test_the_worst_french_fits_the_shorter_paper(worst: Plan, ada: User, kind: str) -> None:
     """The longest language on the shortest paper: each page of the plan is set smaller by itself."""
-    settings.PAPER = "Letter"
+    worst.patient.site.paper = "Letter"
     worst.patient.language = "fr"
     data = made(request_plan_pdf(plan=worst, kind=kind, by=ada))
     check_tags(data, language="fr")
@@ -129,8 +129,8 @@ def test_the_worst_french_fits_the_shorter_paper(worst: Plan, ada: User, kind: s
 
 @pytest.mark.prints
 @pytest.mark.parametrize("kind", KINDS)
-def test_prints_on_letter_paper_fit_as_well(worst: Plan, ada: User, kind: str, settings: Any) -> None:
-    settings.PAPER = "Letter"
+def test_prints_on_letter_paper_fit_as_well(worst: Plan, ada: User, kind: str) -> None:
+    worst.patient.site.paper = "Letter"
     data = made(request_plan_pdf(plan=worst, kind=kind, by=ada))
     with pikepdf.open(io.BytesIO(data)) as pdf:
         assert len(pdf.pages) <= PAGES.get(kind, 1)

@@ -168,11 +168,10 @@ def recorded(visit: Appointment, by: User) -> None:
 
 @pytest.mark.prints
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
-def test_the_worst_visit_is_whole_and_tagged(
-    ada: User, cleo: User, dora: User, lyon: Site, settings: Any, paper: str
-) -> None:
+def test_the_worst_visit_is_whole_and_tagged(ada: User, cleo: User, dora: User, lyon: Site, paper: str) -> None:
     """Eight actives in two mixtures, thirteen cautions, five sessions, names that fill two lines."""
-    settings.PAPER = paper
+    lyon.paper = paper
+    lyon.save()
     published_formulary(by=dora)
     make.open_site(site=lyon, practitioner=ada, rooms=2)
     patient = factories.patient(
