@@ -34,6 +34,4 @@ class EventFilterForm(forms.Form):
         last: date | None = data.get("last_day")
         if first and last and last < first:
             self.add_error("last_day", _("The last day is before the first."))
-        if last and last.year > 9998:
-            self.add_error("last_day", _("This day is too far away."))
         return data
