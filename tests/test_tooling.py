@@ -191,13 +191,21 @@ def test_open_clinic_happens_once(db: None) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("password", "short"), ("time_zone", "Mars/Olympus"), ("email", "nobody"), ("site", ""), ("given_name", "")],
+    [("password", "short"), ("time_zone", "Mars/Olympus"), ("email", "nobody"), ("site", "")],
 )
 def test_open_clinic_refuses_what_cannot_be_used(db: None, field: str, value: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         open_clinic(**{**OPENING, field: value})
     assert refusal.value.field == ("name" if field == "site" else field)
     assert not Clinic.objects.exists()
+
+
+def test_open_clinic_wants_one_name_of_its_director_at_least(db: None) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        open_clinic(**{**OPENING, "given_name": "", "family_name": ""})
+    assert refusal.value.field in ("given_name", "family_name")
+    assert not Clinic.objects.exists()
+    assert open_clinic(**{**OPENING, "given_name": ""}).family_name == OPENING["family_name"]
 
 
 # ------------------------------------------------------------------ the sample clinic

@@ -211,6 +211,6 @@ def test_find_page_costs_the_same_at_three_and_forty(
     for more in range(40):
         factories.patient(by=ada, given_name=f"Nn{more}", email="")
     # PostgreSQL locks the trail, and looks first whether too many are found to rank them all.
-    with django_assert_num_queries(18 if connection.vendor == "sqlite" else 20):
+    with django_assert_num_queries(19 if connection.vendor == "sqlite" else 21):
         page = client.post(url, {"q": "brandvold"}).content.decode()
     assert page.count('role="option"') == 8
