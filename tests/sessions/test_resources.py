@@ -645,7 +645,7 @@ def test_closure_room_holidays_and_minutes_are_saved_from_the_page(
             "The last day comes before the first.",
         ),
         ({"what": "closure", "closure-first": "2027-05-04"}, "This field is required."),
-        ({"what": "closure", "closure-first": "0004-05-04", "closure-reason": "x"}, "This year is out of reach."),
+        ({"what": "closure", "closure-first": "0004-05-04", "closure-reason": "x"}, "Choose a day from 1900 to 2199."),
         ({"what": "room", "room-name": "Room 1"}, "Lyon has a room of this name."),
         ({"what": "minutes", "minutes-prepare": "5", "minutes-cleanup": "61"}, "less than or equal to 60"),
         (

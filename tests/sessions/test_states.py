@@ -382,7 +382,7 @@ def test_site_is_renamed_on_its_page_and_a_zone_with_visits_is_refused_beside_it
     course: Course, lyon: Site, dora: User, sign_in
 ) -> None:
     client, page = sign_in(dora), reverse("resources:site", args=[lyon.public_id])
-    fields = ("name", "street", "city", "phone", "email", "language", "time_zone")
+    fields = ("name", "street", "city", "phone", "email", "language", "paper", "time_zone")
     typed = {"what": "contact"} | {f"contact-{name}": getattr(lyon, name) for name in fields}
 
     refused = client.post(page, typed | {"contact-time_zone": "Europe/London"})
