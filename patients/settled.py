@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from patients.models import Patient, Settlement, SettlementOutcome, Statement
 from patients.vocabulary import Fact, load_vocabulary
@@ -21,12 +21,6 @@ class SettledFact:
     value: Any
     statement: Statement
     settlement: Settlement
-
-
-def records_of_person(patient: Patient) -> QuerySet[Patient]:
-    """Every record of the person, from whichever of them: the one that remains and those merged into it."""
-    root = patient.merged_into_id or patient.pk
-    return Patient.objects.filter(Q(pk=root) | Q(merged_into=root))
 
 
 def of_person(patient: Patient) -> Q:

@@ -35,7 +35,7 @@ from patients.models import (
     StatementSource,
 )
 from patients.search import fold
-from patients.settled import SettledFact, is_settling, records_of_person, settled_facts
+from patients.settled import SettledFact, is_settling, settled_facts
 from patients.vocabulary import load_vocabulary
 
 __all__ = [
@@ -50,7 +50,7 @@ __all__ = [
     "open_statements_of",
     "person_of",
     "record_statements",
-    "records_of_person",
+
     "settle_statement",
     "settled_facts",
     "statements_of",
