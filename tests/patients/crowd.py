@@ -57,9 +57,10 @@ def crowd(count: int, *, site: Site, by: User, seed: int = 1) -> None:
 
 _INSERT = """
 INSERT INTO patients_patient (public_id, number, given_name, family_name, birth_date, sex_at_birth, email, phone,
-    language, contact_allowed, site_id, status, holds_merged_records, search_key, revision, created_at, created_by_id)
+    family_name_first, language, contact_allowed, site_id, status, holds_merged_records, search_key, revision, created_at,
+    created_by_id)
 SELECT gen_random_uuid(), n, g.name, f.name, born, 'female', email, '+33 6 ' || eight,
-    'en', false, %(site)s, 'active', false,
+    false, 'en', false, %(site)s, 'active', false,
     lower(f.name) || ' ' || lower(g.name) || ' ' || lower(f.name) || ' 336' || eight || ' ' || email || ' ' || born
         || ' p-' || lpad(n::text, greatest(5, length(n::text)), '0'),
     0, %(at)s, %(by)s

@@ -369,7 +369,7 @@ def test_the_page_costs_the_same_however_long_the_history(draft: Plan, ada: User
         return len(found)
 
     before = count(draft)
-    assert before <= 49, before
+    assert before <= 50, before  # the fiftieth is PostgreSQL's lock of the trail
     for _round in range(3):
         settled(draft, by=ada)
     assert count(draft) <= before
