@@ -6,7 +6,8 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Lower, Replace
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -201,7 +202,15 @@ class Lot(models.Model):
 
     class Meta:
         ordering = ["expires_on", "number"]
-        constraints = [models.UniqueConstraint(fields=["product", "site", "number"], name="lot_once_per_site")]
+        constraints = [
+            models.UniqueConstraint(
+                "product",
+                "site",
+                Lower(Replace("number", Value(" "), Value(""))),
+                name="lot_once_per_site",
+                violation_error_message=_("This lot is there already: case and blanks make no other number."),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.number
