@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -112,6 +113,21 @@ def update_person(
     _set_roles_and_sites(person, wanted, places)
     announce_change(person, before=was | {name: held[name] for name in change if held[name] != change[name]}, by=by)
     trail.record("person.changed", by=by, target=person, details={"before": before, "after": _rights(person)})
+    return person
+
+
+@transaction.atomic
+def choose_language(*, language: str, by: User) -> User:
+    """Show ``by`` every page in another of the product's languages from now on. Raise InvalidInput for any other."""
+    if language not in dict(settings.LANGUAGES):
+        raise InvalidInput(_("Choose one of the languages offered."), field="language")
+    person = User.objects.select_for_update().get(pk=by.pk)
+    was = person.language
+    if language != was:
+        person.language = language
+        person.save(update_fields=["language"])
+        announce_change(person, before={"language": was}, by=by)
+        trail.record("person.language_chosen", by=by, target=person, details={"before": was, "after": language})
     return person
 
 

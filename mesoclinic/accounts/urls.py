@@ -5,6 +5,7 @@ from mesoclinic.accounts import views
 app_name = "accounts"
 urlpatterns = [
     path("site/", views.site_choose, name="site"),
+    path("language/", views.language_choose, name="language"),
     path("staff/", views.staff_list, name="staff"),
     path("staff/new/", views.staff_new, name="staff_new"),
     path("staff/<uuid:public_id>/", views.staff_edit, name="staff_edit"),

@@ -29,10 +29,22 @@ def site_choose(request: ClinicRequest) -> HttpResponse:
     site = next((site for site in request.user.sites.all() if str(site.public_id) == chosen), None)
     if site is not None:
         request.session[SITE_KEY] = str(site.public_id)
+    return redirect(_way_back(request))
+
+
+@signed_in
+@require_POST
+def language_choose(request: ClinicRequest) -> HttpResponse:
+    """One's own language, for every page; nobody else's changes."""
+    actions.choose_language(language=request.POST.get("language", ""), by=request.user)
+    return redirect(_way_back(request))
+
+
+def _way_back(request: ClinicRequest) -> str:
+    """Return the page of ours that the form names, or Today."""
     back = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
-        back = "/"
-    return redirect(back)
+    ours = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
+    return back if ours else "/"
 
 
 @requires(Permission.SETTINGS_WRITE)

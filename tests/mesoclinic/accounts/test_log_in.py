@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -149,3 +150,26 @@ def test_site_chosen_is_one_of_ones_own(cleo: User, dan: User, sign_in: SignIn) 
 @pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", ""])
 def test_site_chosen_leads_nowhere_else(cleo: User, sign_in: SignIn, back: str) -> None:
     assert sign_in(cleo).post("/site/", {"site": "zzz", "next": back})["Location"] == "/"
+
+
+def test_language_is_ones_own_choice(ben: User, cleo: User, sign_in: SignIn) -> None:
+    client = sign_in(cleo)
+
+    assert '<html lang="en"' in client.get("/messages/").content.decode()
+    response = client.post("/language/", {"language": "fr", "next": "/messages/?state=sent"})
+    assert response["Location"] == "/messages/?state=sent"
+
+    page = client.get("/messages/").content.decode()
+    assert '<html lang="fr"' in page
+    assert re.search(r'value="fr" lang="fr" type="submit" aria-current="true">.*?Français</button>', page)
+    assert User.objects.get(pk=ben.pk).language == "en"
+    event = AuditEvent.objects.get(action="person.language_chosen")
+    assert event.details == {"before": "en", "after": "fr"}
+
+
+def test_language_that_the_product_does_not_speak_is_refused(cleo: User, sign_in: SignIn) -> None:
+    response = sign_in(cleo).post("/language/", {"language": "xx"})
+
+    assert response.status_code == 400
+    assert "Choose one of the languages offered." in response.content.decode()
+    assert User.objects.get(pk=cleo.pk).language == "en"
