@@ -14,7 +14,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 # ------------------------------------------------------------------ Where this install keeps its data
 DATA_DIR = Path(env.text("MESOCLINIC_DATA_DIR", str(BASE_DIR / "var")))
-SITE_URL = env.text("MESOCLINIC_URL", "http://127.0.0.1:8000").rstrip("/")  # links in e-mails start with it
+# Links in e-mails start with it.
+SITE_URL = env.text("MESOCLINIC_URL", f"http://127.0.0.1:{env.text('PORT', '8000')}").rstrip("/")
 
 # ------------------------------------------------------------------ Security
 DEBUG = env.flag("MESOCLINIC_DEBUG")

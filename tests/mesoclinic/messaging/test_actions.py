@@ -9,12 +9,13 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from mesoclinic.accounts.models import User
+from mesoclinic.accounts.models import Clinic, User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging import delivery
 from mesoclinic.messaging.actions import cancel_messages, retry_message, undo_message
 from mesoclinic.messaging.models import TRANSITIONS, Message, MessageState
+from mesoclinic.messaging.renewal import readdress_sample
 from tests import factories
 
 Queue = Callable[..., Message]
@@ -193,3 +194,22 @@ def test_transitions_name_every_state_and_end_somewhere() -> None:
     assert set(TRANSITIONS) == set(MessageState)
     reachable = set(itertools.chain.from_iterable(TRANSITIONS.values()))
     assert set(MessageState) - reachable == {MessageState.HELD}
+
+
+@pytest.mark.parametrize("is_sample", [True, False])
+def test_links_of_a_sample_clinic_follow_the_address_it_is_served_at(queue: Queue, is_sample: bool) -> None:
+    Clinic.objects.update(is_sample=is_sample)
+    link = "http://127.0.0.1:8000/a/token/"
+    message = queue(
+        text=f"See {link}", html=f'<a href="{link}">', attachments=[{"name": "a.ics", "type": "x", "text": link}]
+    )
+
+    changed = readdress_sample(address="http://127.0.0.1:8123", by=None)
+    again = readdress_sample(address="http://127.0.0.1:8123", by=None)
+
+    message.refresh_from_db()
+    wanted = "http://127.0.0.1:8123/a/token/" if is_sample else link
+    assert (changed, again) == (int(is_sample), 0)
+    assert message.text == f"See {wanted}"
+    assert message.html == f'<a href="{wanted}">'
+    assert message.attachments[0]["text"] == wanted

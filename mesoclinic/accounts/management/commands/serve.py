@@ -30,6 +30,7 @@ from django.db import connections
 
 from mesoclinic.accounts.models import Clinic, User
 from mesoclinic.accounts.sample import PASSWORD
+from mesoclinic.messaging.renewal import readdress_sample
 
 PATIENCE_SECONDS = 40  # a task that was begun is finished; longer than that is not waited for
 START_SECONDS = 60
@@ -56,6 +57,7 @@ class Command(BaseCommand):
         address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{listener.getsockname()[1]}"  # noqa: S104
         environment = self._environment(host, address)
         signal_seen = Signals()
+        readdress_sample(address=environment["MESOCLINIC_URL"], by=None)
         connections.close_all()
         children = [
             self._start("web server", self._web(listener, options["web_processes"]), environment, listener),
