@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.forms import BaseForm
 from django.utils.translation import gettext as _
 
@@ -31,4 +32,5 @@ def check_typed_names(form: BaseForm) -> None:
         check_names(given=typed.get("given_name", ""), family=typed.get("family_name", ""))
     except InvalidInput as refusal:
         if refusal.field and not {"given_name", "family_name"} & set(form.errors):
-            form.add_error(refusal.field, str(refusal))
+            missing = not typed.get("given_name") and not typed.get("family_name")
+            form.add_error(refusal.field, ValidationError(str(refusal), code="required" if missing else "invalid"))

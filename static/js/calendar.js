@@ -287,12 +287,18 @@ if (root) {
     if (event.detail.attrName === "open" && body()?.contains(event.target)) event.preventDefault();
   });
 
-  // A day begins at the present, or at its first visit, not at an empty morning.
+  // It opens at now, with what has just been above; another day at its first visit, not at an empty morning. And a week
+  // that is wider than the window opens at today.
   const scroller = document.querySelector("[data-scroller]");
-  const present = document.querySelector(".cg-now, .cv");
-  if (scroller && present && !location.hash) {
-    const top = present.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
-    if (top > scroller.clientHeight - 80) scroller.scrollTop = top - 160;
+  const present = document.querySelector(".cg-now") ?? document.querySelector(".cv");
+  const today = document.querySelector(".cg-today, .cw-today");
+  if (scroller && !location.hash) {
+    const box = scroller.getBoundingClientRect();
+    if (present) scroller.scrollTop += present.getBoundingClientRect().top - box.top - box.height / 3;
+    const side = scroller.querySelector(".cg-axis, .cw-0")?.getBoundingClientRect().width ?? 0;
+    if (today && today.getBoundingClientRect().right > box.right) {
+      scroller.scrollLeft += today.getBoundingClientRect().left - box.left - side;
+    }
   }
 
   // A narrow window without a view of its own choosing shows the agenda, as a phone does.

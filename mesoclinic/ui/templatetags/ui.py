@@ -346,6 +346,12 @@ def is_checkbox(field: BoundField) -> bool:
 
 
 @register.filter
+def only_missing(field: BoundField) -> bool:
+    """Return whether nothing is wrong with the field but that it is empty: the mark goes when it is filled."""
+    return all(error.code == "required" for error in field.errors.as_data())
+
+
+@register.filter
 def wrong_fields(form: BaseForm) -> list[BoundField]:
     return [field for field in form if field.errors]
 
