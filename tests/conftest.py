@@ -16,10 +16,20 @@ from django.utils import translation
 
 from mesoclinic.accounts.models import Site, User
 from scripts import messages
-from tests import factories
+from scripts.other_clocks import clocks_of
+from tests import factories, migrated
 from tests.instant import clock as clock  # every test stands at one instant
 
 messages.compile_changed()  # before the first text is looked up; nothing to do where set-up has done it
+migrated.begin_with_the_copy()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With MESOCLINIC_OTHER_CLOCKS=1 a test stands at each clock of its file, unless it says its own instant."""
+    if not os.environ.get("MESOCLINIC_OTHER_CLOCKS") or any(metafunc.definition.iter_markers("instant")):
+        return
+    clocks = clocks_of(metafunc.definition.path.relative_to(metafunc.config.rootpath).as_posix())
+    metafunc.parametrize("clock", list(clocks.values()), ids=list(clocks), indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

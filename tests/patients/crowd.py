@@ -57,8 +57,8 @@ def crowd(count: int, *, site: Site, by: User, seed: int = 1) -> None:
 
 _INSERT = """
 INSERT INTO patients_patient (public_id, number, given_name, family_name, birth_date, sex_at_birth, email, phone,
-    family_name_first, language, contact_allowed, site_id, status, holds_merged_records, search_key, revision, created_at,
-    created_by_id)
+    family_name_first, language, contact_allowed, site_id, status, holds_merged_records, search_key, revision,
+    created_at, created_by_id)
 SELECT gen_random_uuid(), n, g.name, f.name, born, 'female', email, '+33 6 ' || eight,
     false, 'en', false, %(site)s, 'active', false,
     lower(f.name) || ' ' || lower(g.name) || ' ' || lower(f.name) || ' 336' || eight || ' ' || email || ' ' || born
