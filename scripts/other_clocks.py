@@ -2,7 +2,8 @@
 
     python scripts/other_clocks.py [arguments for pytest]
 
-Each clock has the parts that its kind can trouble. ``MESOCLINIC_TEST_INSTANT=… make test`` runs the whole.
+One run of pytest holds all clocks, each test named with its own, as its set-up costs more than many of its tests.
+Each clock has the parts that its kind can trouble. ``MESOCLINIC_TEST_INSTANT=… make test`` runs the whole at one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,29 +29,30 @@ AHEAD = (
 BOOKED = tuple(f"tests/sessions/test_{name}.py" for name in AHEAD)
 TODAY = ("tests/sessions/test_pages.py", "tests/sessions/test_record_safety.py", "tests/sessions/test_inbox.py")
 CLOCKS = {
-    "evening, the last of a month": ("2031-02-28T23:30:00+01:00", (*BOOKED, *TODAY, "tests/patients")),
+    "the evening of a last of the month": ("2031-02-28T23:30:00+01:00", (*BOOKED, *TODAY, "tests/patients")),
     "before the clock goes forward": ("2027-03-28T01:30:00+01:00", BOOKED),
     "the hour that comes twice": ("2027-10-31T02:30:00+01:00", BOOKED),
     "29 February": ("2028-02-29T09:30:00+01:00", (*BOOKED, "tests/patients/test_patient_actions.py")),
 }
-"""By name: an instant in the zone of the sample, and the tests that are run at it."""
+"""By name: an instant in the zone of the sample, and the files or folders of tests that are run at it."""
+
+
+def clocks_of(path: str) -> dict[str, str]:
+    """Return by name the instants at which the tests of a file are run, a path from the project's folder."""
+    return {
+        name: instant
+        for name, (instant, parts) in CLOCKS.items()
+        if any(path == part or path.startswith(f"{part}/") for part in parts)
+    }
 
 
 def main() -> int:
-    told = []
-    for name, (instant, parts) in CLOCKS.items():
-        print(f"\n--- {name}: {instant}", flush=True)
-        began = time.monotonic()
-        code = subprocess.call(
-            [sys.executable, "-m", "pytest", *sys.argv[1:], *parts],
-            cwd=ROOT,
-            env={**os.environ, "MESOCLINIC_TEST_INSTANT": instant},
-        )
-        told.append((name, code, time.monotonic() - began))
-    print()
-    for name, code, seconds in told:
-        print(f"{name:32} {'ok' if code == 0 else f'FAILED ({code})':10} {seconds:6.0f} s")
-    return int(any(code for _name, code, _seconds in told))
+    parts = dict.fromkeys(part for _instant, parts in CLOCKS.values() for part in parts)
+    return subprocess.call(
+        [sys.executable, "-m", "pytest", *sys.argv[1:], *parts],
+        cwd=ROOT,
+        env={**os.environ, "MESOCLINIC_OTHER_CLOCKS": "1"},
+    )
 
 
 if __name__ == "__main__":

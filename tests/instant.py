@@ -2,8 +2,8 @@
 
 Each test begins at ``INSTANT``, a Wednesday morning in the sample's zone; the clock then ticks, so that what waits
 goes on waiting. ``MESOCLINIC_TEST_INSTANT=2027-03-28T01:30+01:00 make test`` runs the same tests at another one, and
-``make test-clocks`` runs a part of them at several. A test that wants an instant of its own says so with
-``@pytest.mark.instant("2028-02-29T09:30+01:00")``, or asks for the fixture ``clock`` and moves it.
+``make test-clocks`` runs a part of them at several, each test at one after the other. A test that wants an instant of
+its own says so with ``@pytest.mark.instant("2028-02-29T09:30+01:00")``, or asks for the fixture ``clock`` and moves it.
 
 What time-machine 3.6 does not move, and what holds it here: other processes (``tests.settings`` lets them stand where
 the test does, by ``BEHIND``), the database's own now() (``test_clocks.py`` refuses it, in tests and in the product),
@@ -80,7 +80,8 @@ def clock(request: pytest.FixtureRequest) -> Iterator[Clock]:
     """The clock of this test, at the suite's instant or at that of its marker ``instant``."""
     marker = request.node.get_closest_marker("instant")
     before = os.environ.get(BEHIND)
-    clock = Clock(instant_of(marker.args[0]) if marker else INSTANT)
+    own = marker.args[0] if marker else getattr(request, "param", None)
+    clock = Clock(instant_of(own) if own else INSTANT)
     yield clock
     clock.stop()
     if before is None:
