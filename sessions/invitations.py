@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -99,8 +100,11 @@ def _event(appointment: Appointment, *, method: str, at: datetime, house: str) -
     return event
 
 
+@lru_cache(maxsize=64)
 def zone_rules(zone: ZoneInfo, *, first: int, last: int) -> Timezone:
     """The zone's VTIMEZONE for these years: one observance per clock change, and the one the first year begins with.
+
+    Kept, as every letter of a course asks for the same one: do not change what it returns.
 
     Written here because a reader takes an observance's start in the wall time *before* the change (RFC 5545, 3.6.5).
     """
