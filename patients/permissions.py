@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.errors import DomainError, InvalidTransition, NotAllowed
+from mesoclinic.errors import InvalidTransition, NotAllowed
+from mesoclinic.permissions import asks
 from patients.confirming import answers_to_confirm, treats
 from patients.models import Intake, IntakeStatus, Patient, PatientStatus
 from patients.queries import is_seen_by
@@ -89,26 +88,11 @@ def check_can_merge(patient: Patient, *, into: Patient, by: User) -> None:
         )
 
 
-def can_review_intake(intake: Intake, *, by: User) -> bool:
-    return _holds(check_can_review_intake, intake, by)
-
-
-def can_start_intake(patient: Patient, *, by: User) -> bool:
-    return _holds(check_can_start_intake, patient, by)
-
-
-def can_edit_intake(intake: Intake, *, by: User) -> bool:
-    return _holds(check_can_edit_intake, intake, by)
-
-
 def _check_own_site(patient: Patient, *, by: User) -> None:
     if not is_seen_by(patient, by):
         raise NotAllowed(_("This patient belongs to a site that is not yours."))
 
 
-def _holds(check: Callable[..., None], row: Patient | Intake, by: User) -> bool:
-    try:
-        check(row, by=by)
-    except DomainError:
-        return False
-    return True
+can_start_intake = asks(check_can_start_intake)
+can_edit_intake = asks(check_can_edit_intake)
+can_review_intake = asks(check_can_review_intake)

@@ -22,7 +22,8 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.permissions import asks
 from patients.intakes import intake_vocabulary
 from patients.models import (
     NoneOfThese,
@@ -219,12 +220,7 @@ def person_of(patient: Patient) -> Patient:
     return patient.merged_into or patient
 
 
-def can_settle(patient: Patient, *, by: User) -> bool:
-    try:
-        check_can_settle(patient, by=by)
-    except DomainError:
-        return False
-    return True
+can_settle = asks(check_can_settle)
 
 
 @transaction.atomic

@@ -55,6 +55,7 @@ from protocols.enums import (
 from protocols.formulary.loader import load_documents
 from protocols.models import Acknowledgement, FormularyEntry, FormularyVersion, Ingredient, OpenAnswer, Plan, PlanStop
 from protocols.permissions import (
+    cannot_become,
     check_can_acknowledge,
     check_can_amend_plan,
     check_can_change_formulary,
@@ -911,10 +912,7 @@ def change_plan_status(*, plan: Plan, to: PlanStatus, by: User) -> Plan:
     """Move a signed plan on: its course has begun, is complete, or was stopped."""
     check_can_move_plan(plan, to=to, by=by)
     if not Plan.objects.filter(pk=plan.pk, status__in=transitions.before(to)).update(status=to):
-        raise InvalidTransition(
-            _("A plan that is “%(state)s” cannot become “%(to)s”.")
-            % {"state": PlanStatus(plan.status).label, "to": to.label}
-        )
+        raise cannot_become(plan, to)
     plan.refresh_from_db()
     trail.record(f"plan.{to.value}", by=by, target=plan, patient=plan.patient)
     return plan

@@ -60,14 +60,19 @@ def never_reason(intake: Intake) -> str:
     return NEVER_REASON % {"number": intake.number, "name": name, "day": day}
 
 
+def intake_lasts(documents: Mapping[str, Any]) -> int:
+    """Return the days after which this formulary has the intake repeated (course.yaml, interval_limits)."""
+    return int(documents["course"]["sessions"]["interval_limits"]["interrupted_after"]["value"])
+
+
 def intake_obstacles(patient: Patient, intake: Intake | None, *, documents: Mapping[str, Any], on: date) -> list[str]:
     """Why no plan may rest on this intake: the person's other record was not asked about, or it is too old."""
     found = [str(MERGED_UNASKED)] if merged_unasked(patient) else []
-    limits = documents["course"]["sessions"]["interval_limits"]
-    most = int(limits["interrupted_after"]["value"])
+    most = intake_lasts(documents)
     if intake is not None and days_since_answered(intake, on=on) > most:
         cited = {row["id"]: row["citation"] for row in documents["sources"]["sources"]}
-        sources = "; ".join(cited.get(key, key) for key in limits["source_ids"])
+        keys = documents["course"]["sessions"]["interval_limits"]["source_ids"]
+        sources = "; ".join(cited.get(key, key) for key in keys)
         found.append(
             _("The intake is more than %(days)d days old; fill in a new one first. Source: %(source)s.")
             % {"days": most, "source": sources.rstrip(".")}

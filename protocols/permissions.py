@@ -6,7 +6,8 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import DomainError, InvalidTransition, NotAllowed
+from mesoclinic.errors import InvalidTransition, NotAllowed
+from mesoclinic.permissions import asks
 from patients.models import Patient
 from protocols.enums import FormularyStatus, PlanStatus
 from protocols.models import FormularyVersion, Plan
@@ -30,8 +31,7 @@ def check_can_change_formulary(version: FormularyVersion, *, by: User) -> None:
         )
 
 
-def can_change_formulary(version: FormularyVersion, *, by: User) -> bool:
-    return _asks(check_can_change_formulary, version, by=by)
+can_change_formulary = asks(check_can_change_formulary)
 
 
 # ------------------------------------------------------------------ plans
@@ -42,8 +42,7 @@ def check_can_draft_plan(patient: Patient, *, by: User) -> None:
         raise NotAllowed(_("Only a practitioner of the patient's site makes plans."))
 
 
-def can_draft_plan(patient: Patient, *, by: User) -> bool:
-    return _asks(check_can_draft_plan, patient, by=by)
+can_draft_plan = asks(check_can_draft_plan)
 
 
 def check_can_change_plan(plan: Plan, *, by: User) -> None:
@@ -56,8 +55,7 @@ def check_can_change_plan(plan: Plan, *, by: User) -> None:
         )
 
 
-def can_change_plan(plan: Plan, *, by: User) -> bool:
-    return _asks(check_can_change_plan, plan, by=by)
+can_change_plan = asks(check_can_change_plan)
 
 
 def check_can_acknowledge(plan: Plan, *, by: User) -> None:
@@ -81,8 +79,7 @@ def check_can_sign_plan(plan: Plan, *, by: User) -> None:
     _check_responsible(plan, by=by)
 
 
-def can_sign_plan(plan: Plan, *, by: User) -> bool:
-    return _asks(check_can_sign_plan, plan, by=by)
+can_sign_plan = asks(check_can_sign_plan)
 
 
 def check_can_amend_plan(plan: Plan, *, by: User) -> None:
@@ -91,8 +88,7 @@ def check_can_amend_plan(plan: Plan, *, by: User) -> None:
         raise InvalidTransition(_("Only a signed plan that is not finished can be amended."))
 
 
-def can_amend_plan(plan: Plan, *, by: User) -> bool:
-    return _asks(check_can_amend_plan, plan, by=by)
+can_amend_plan = asks(check_can_amend_plan)
 
 
 def check_can_move_plan(plan: Plan, *, to: PlanStatus, by: User) -> None:
@@ -104,15 +100,18 @@ def check_can_move_plan(plan: Plan, *, to: PlanStatus, by: User) -> None:
         raise InvalidTransition(_("A plan is signed, amended or discarded; its state is not set by hand."))
 
 
-def can_stop_plan(plan: Plan, *, by: User) -> bool:
-    return may_become(plan.status, PlanStatus.STOPPED) and _asks(
-        check_can_move_plan, plan, to=PlanStatus.STOPPED, by=by
+def cannot_become(plan: Plan, to: PlanStatus) -> InvalidTransition:
+    """Return the refusal that names the state a plan is in and the one it cannot have next."""
+    return InvalidTransition(
+        _("A plan that is “%(state)s” cannot become “%(to)s”.")
+        % {"state": PlanStatus(plan.status).label, "to": to.label}
     )
 
 
-def _asks(check: object, *args: object, **kwargs: object) -> bool:
-    try:
-        check(*args, **kwargs)  # type: ignore[operator]
-    except DomainError:
-        return False
-    return True
+def check_can_stop_plan(plan: Plan, *, by: User) -> None:
+    check_can_move_plan(plan, to=PlanStatus.STOPPED, by=by)
+    if not may_become(plan.status, PlanStatus.STOPPED):
+        raise cannot_become(plan, PlanStatus.STOPPED)
+
+
+can_stop_plan = asks(check_can_stop_plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from threading import Lock
@@ -104,6 +104,14 @@ def documents_of(version: FormularyVersion) -> dict[str, Any]:
     return found
 
 
+def documents_by_hash(hashes: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the documents of several versions by their hash, with one query for those that nobody asked for before."""
+    found = {key: _documents[key] for key in set(hashes) if key in _documents}
+    if missing := set(hashes) - found.keys():
+        found |= {row.sha256: documents_of(row) for row in FormularyVersion.objects.filter(sha256__in=missing)}
+    return found
+
+
 def built_formulary(version: FormularyVersion) -> Formulary:
     """What the engine works with, by the version's hash and its switched-on ingredients."""
     return built_formularies([version])[version.pk]
@@ -168,7 +176,7 @@ def drafts_of(patient: Patient) -> QuerySet[Plan]:
 
 def plan_in_force(patient: Patient, *, besides: int | None = None) -> Plan | None:
     """The signed plan that is being carried out, also under a record that was merged into this one."""
-    found = Plan.objects.filter(patient__in=records_of(patient), status__in=(PlanStatus.SIGNED, PlanStatus.ACTIVE))
+    found = Plan.objects.filter(patient__in=records_of(patient), status__in=PlanStatus.IN_FORCE)
     if besides is not None:
         found = found.exclude(pk=besides)
     return found.defer("case", "policy", "proposal", "edits", "result").first()

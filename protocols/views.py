@@ -517,7 +517,7 @@ def _differences(plan: Plan) -> list[str] | None:
 def _left_behind(plan: Plan) -> list[tuple[Plan, list[dict[str, Any]]]]:
     """The versions that this one has replaced and under which visits are still booked, with these."""
     found, older, today = [], plan.supersedes, timezone.localdate(timezone=plan.patient.site.tz)
-    while older is not None and plan.status in (PlanStatus.SIGNED, PlanStatus.ACTIVE):
+    while older is not None and plan.status in PlanStatus.IN_FORCE:
         if ahead := [row for row in session_dates(older) if row["starts_at"].date() >= today]:
             found.append((older, ahead))
         older = older.supersedes

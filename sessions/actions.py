@@ -58,7 +58,7 @@ from sessions.permissions import (
 from sessions.planned import PlannedLine, planned_lines
 from sessions.planner import Wishes
 from sessions.proposing import Chosen, ProposalChanged, Series, propose_series, wishes_from
-from sessions.queries import FREE_AGAIN, rooms_of, turnover_for, usable_lots
+from sessions.queries import rooms_of, turnover_for, usable_lots
 from sessions.terms import terms_of
 from sessions.transitions import BY_HAND, before
 from sessions.wording import AlreadyTaken, day_words, not_open, overlap, plain
@@ -281,7 +281,11 @@ def book_appointment(
         terms = terms_of(current)
         if not 1 <= number <= terms.sessions:
             raise InvalidInput(_("The plan has %(n)s sessions.") % {"n": terms.sessions}, field="number")
-        if Appointment.objects.filter(course__plan=current, number=number).exclude(status__in=FREE_AGAIN).exists():
+        if (
+            Appointment.objects.filter(course__plan=current, number=number)
+            .exclude(status__in=AppointmentStatus.FREE_AGAIN)
+            .exists()
+        ):
             raise AlreadyTaken(_("This session of the course is booked already."), field="number")
         ends_at = starts_at + timedelta(minutes=terms.minutes)
         check_open(starts_at, ends_at, practitioner=practitioner, site=site, plan=current)
@@ -747,7 +751,9 @@ def _check_lots_hold(planned: Sequence[PlannedLine], done: Sequence[Injected]) -
             continue
         drawn[given.lot.pk] = drawn.get(given.lot.pk, Decimal(0)) + given.volume_ml
         lot = Lot.objects.select_for_update(of=("self",)).get(pk=given.lot.pk)
-        used = lot.administrations.exclude(session__status="entered_in_error").aggregate(used=Sum("volume_ml"))["used"]
+        used = lot.administrations.exclude(session__status=TreatmentSessionStatus.ENTERED_IN_ERROR).aggregate(
+            used=Sum("volume_ml")
+        )["used"]
         left = lot.received_ml - (used or Decimal(0))
         if drawn[lot.pk] > left:
             raise InvalidInput(

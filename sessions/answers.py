@@ -139,7 +139,7 @@ def confirm(subject: Subject) -> Answer:
 
 def ask_for_another_time(subject: Subject, *, visit: Appointment, starts_at: datetime | None) -> Answer:
     """A wish for the clinic to act on; the present time stays. ``starts_at`` is None for “please call me”."""
-    if visit.status not in (AppointmentStatus.BOOKED, AppointmentStatus.NO_SHOW):
+    if visit.status not in AppointmentStatus.OPEN_TO_A_WISH:
         raise InvalidTransition(_("This appointment has changed since the mail was written."))
     if starts_at is not None and starts_at not in free_times(visit, now=timezone.now()):
         raise InvalidInput(_("This time has just been taken. Please choose another."), field="time")

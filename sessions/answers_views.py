@@ -274,7 +274,7 @@ def move(request: HttpRequest, subject: Subject, visit_id: UUID) -> HttpResponse
         else:
             return redirect("answers:answered", token=token_of(subject.link), answer_id=answer.public_id)
     language, tz = subject.link.patient.language, visit.site.tz
-    open_still = visit.status in (AppointmentStatus.BOOKED, AppointmentStatus.NO_SHOW)
+    open_still = visit.status in AppointmentStatus.OPEN_TO_A_WISH
     slots = [
         {
             "value": at.isoformat(),

@@ -15,14 +15,17 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.errors import InvalidTransition
-from mesoclinic.messaging.models import UNSENT, Message, MessageState
+from mesoclinic.messaging.models import Message, MessageState
 from patients.models import Patient
 from protocols.models import Plan
 from sessions.followup_models import Answer, FollowUp, MailPreference
-from sessions.models import Appointment, Course, TreatmentSession
-from sessions.queries import COMING
+from sessions.models import Appointment, AppointmentStatus, Course, TreatmentSession
 
-_MAY_STILL_LEAVE = (*UNSENT, MessageState.SENDING, MessageState.CANCELLED)  # what was withdrawn may come back
+_MAY_STILL_LEAVE = (
+    *MessageState.UNSENT,
+    MessageState.SENDING,
+    MessageState.CANCELLED,
+)  # what was withdrawn may come back
 
 
 def take_over(gone: Patient, *, into: Patient, by: User | None) -> None:
@@ -30,7 +33,7 @@ def take_over(gone: Patient, *, into: Patient, by: User | None) -> None:
 
     Raise InvalidTransition where both records hold a visit at the same time: one of the two has to be cancelled first.
     """
-    visits = Appointment.objects.filter(patient=gone, status__in=COMING)
+    visits = Appointment.objects.filter(patient=gone, status__in=AppointmentStatus.COMING)
     moved = _give(visits, to=into)
     FollowUp.objects.filter(patient=gone).update(patient=into)
     _readdress(Message.objects.filter(person_id=gone.public_id), to=into)

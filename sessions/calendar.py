@@ -53,8 +53,6 @@ from sessions.gaps import check_days, paced
 from sessions.models import Appointment, AppointmentStatus, Closure, WorkingHours
 from sessions.planner import Hours, is_barred
 from sessions.queries import (
-    COMING,
-    FREE_AGAIN,
     appointments_visible_to,
     bookable_plans_visible_to,
     live_appointments,
@@ -403,7 +401,7 @@ def _visit(row: dict[str, Any], *, site: Site, user: User, named: bool, may_move
 
 def _stops(rows: Iterable[Mapping[str, Any]], *, site: Site, user: User) -> dict[int, str]:
     """By visit to come what stands against treating the person on its day; a fixed number of queries."""
-    coming = [row for row in rows if row["status"] in COMING and row["site_id"] == site.pk]
+    coming = [row for row in rows if row["status"] in AppointmentStatus.COMING and row["site_id"] == site.pk]
     if not coming:
         return {}
     asked = [
@@ -1039,7 +1037,7 @@ def who_fits(*, site: Site, practitioner: User, start: datetime, end: datetime, 
         days = {
             visit.number: visit.starts_at.astimezone(site.tz).date()
             for visit in (course.appointments.all() if course else ())
-            if visit.status not in FREE_AGAIN
+            if visit.status not in AppointmentStatus.FREE_AGAIN
         }
         terms, number = terms_of(plan), len(days) + 1
         technique = str(plan.result["course"].get("technique") or "")

@@ -16,14 +16,13 @@ from django.utils.translation import ngettext
 
 from mesoclinic.accounts.access import PERMISSIONS, Permission, Role
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.messaging.models import UNSENT
+from mesoclinic.messaging.models import MessageState
 from patients.models import Patient
 from patients.queries import records_of
 from protocols.enums import PlanStatus
 from protocols.models import Plan
-from sessions.models import Appointment, Room
-from sessions.permissions import IN_FORCE
-from sessions.queries import COMING, day_bounds
+from sessions.models import Appointment, AppointmentStatus, Room
+from sessions.queries import day_bounds
 from sessions.resuming import messages_of
 from sessions.wording import short_day
 
@@ -39,7 +38,9 @@ def what_hangs_on(row: Model, *, change: Mapping[str, Any]) -> list[str]:
     if isinstance(row, Site):
         return _of_closure(row, *change["closed"]) if "closed" in change else _of_site(row)
     if isinstance(row, Room):
-        return _listed(Appointment.objects.filter(room=row, status__in=COMING, ends_at__gt=timezone.now()))
+        return _listed(
+            Appointment.objects.filter(room=row, status__in=AppointmentStatus.COMING, ends_at__gt=timezone.now())
+        )
     return []
 
 
@@ -48,18 +49,18 @@ def what_hangs_on(row: Model, *, change: Mapping[str, Any]) -> list[str]:
 
 def visits_to_come(person: Patient) -> QuerySet[Appointment]:
     """The visits of a person, under every record of theirs, that are booked or going on; the soonest first."""
-    visits = Appointment.objects.filter(patient__in=records_of(person), status__in=COMING)
+    visits = Appointment.objects.filter(patient__in=records_of(person), status__in=AppointmentStatus.COMING)
     return visits.select_related("site", "practitioner", "room", "patient").order_by("starts_at", "pk")
 
 
 def _of_patient(patient: Patient, *, kept: Patient | None) -> list[str]:
     visits = list(visits_to_come(patient))
-    plans = Plan.objects.filter(patient__in=records_of(patient), status__in=(*IN_FORCE, PlanStatus.DRAFT))
+    plans = Plan.objects.filter(patient__in=records_of(patient), status__in=(*PlanStatus.IN_FORCE, PlanStatus.DRAFT))
     named = [
         _("%(number)s (%(status)s)") % {"number": plan.display_number, "status": plan.get_status_display()}
         for plan in plans.only("number", "version", "status").order_by("number", "version")
     ]
-    waiting = messages_of(patient).filter(state__in=UNSENT).count()
+    waiting = messages_of(patient).filter(state__in=MessageState.UNSENT).count()
     found = []
     if visits:
         words = {"n": len(visits), "days": _days(visits)}
@@ -106,7 +107,9 @@ def _days(visits: list[Appointment]) -> str:
 
 def _of_person(person: User, change: Mapping[str, Any]) -> list[str]:
     """The visits booked with somebody which they could no longer take after the change."""
-    visits = Appointment.objects.filter(practitioner=person, status__in=COMING, ends_at__gt=timezone.now())
+    visits = Appointment.objects.filter(
+        practitioner=person, status__in=AppointmentStatus.COMING, ends_at__gt=timezone.now()
+    )
     treats = any(Permission.SESSION_WRITE in PERMISSIONS[Role(role)] for role in change.get("roles", person.roles))
     if change.get("is_active", True) and treats:
         visits = visits.exclude(site__in=change.get("sites", person.site_ids))
@@ -135,9 +138,9 @@ def _booked_with(person: User, visits: list[Appointment]) -> str:
 def _of_closure(site: Site, first: date, last: date) -> list[str]:
     begins, ends = day_bounds(first, site)[0], day_bounds(last, site)[1]
     return _listed(
-        Appointment.objects.filter(site=site, status__in=COMING, starts_at__gte=begins, starts_at__lt=ends).filter(
-            ends_at__gt=timezone.now()
-        )
+        Appointment.objects.filter(
+            site=site, status__in=AppointmentStatus.COMING, starts_at__gte=begins, starts_at__lt=ends
+        ).filter(ends_at__gt=timezone.now())
     )
 
 
@@ -150,7 +153,9 @@ def _listed(found: QuerySet[Appointment]) -> list[str]:
 
 
 def _of_site(site: Site) -> list[str]:
-    visits = Appointment.objects.filter(site=site, status__in=COMING, ends_at__gt=timezone.now()).count()
+    visits = Appointment.objects.filter(
+        site=site, status__in=AppointmentStatus.COMING, ends_at__gt=timezone.now()
+    ).count()
     if not visits:
         return []
     return [

@@ -5,13 +5,14 @@ Everything comes from a fixed number of queries, however long the day is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Count, Exists, F, Max, OuterRef, Q
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -24,28 +25,21 @@ from mesoclinic.messaging.queries import failed_messages_visible_to, messages_vi
 from patients.models import DayCheck, Intake, IntakeStatus, Statement
 from patients.queries import day_checks_on, in_care
 from patients.statements import open_at, person_of
+from protocols.basis import intake_lasts
 from protocols.enums import PlanStatus
 from protocols.models import Plan
+from protocols.queries import documents_by_hash
 from protocols.standing import Standing, standings
 from sessions import inbox, mails
 from sessions.leaving import Away, people_away
 from sessions.models import Appointment, AppointmentStatus, Room
-from sessions.queries import (
-    COMING,
-    FREE_AGAIN,
-    appointments_visible_to,
-    bookable_plans_visible_to,
-    day_bounds,
-    rooms_of,
-    visits_on,
-)
+from sessions.queries import appointments_visible_to, bookable_plans_visible_to, day_bounds, rooms_of, visits_on
 from sessions.resource_queries import misfit_count
 from sessions.standing_band import Way, chip_of, ways_on
 from sessions.stopped_visits import last_calls
 from sessions.terms import cut_courses
 from sessions.wording import overbooked_words, short_day
 
-INTAKE_FRESH_DAYS = 70  # course.yaml, interval_limits.interrupted_after: then the intake is repeated
 WAITING_AT_MOST = 6  # of each kind in "Needs you"; the rest is counted
 DECIDE_AHEAD = timedelta(days=35)  # so far ahead a visit that is held asks to be decided
 GAP = timedelta(minutes=60)
@@ -124,6 +118,7 @@ def day_of(*, day: date, site: Site, user: User, now: datetime, who: str = "all"
             sessions_planned=F("course__plan__result__course__sessions"),
             plan_status=F("course__plan__status"),
             amends=F("course__plan__supersedes"),
+            formulary=F("course__plan__formulary__sha256"),
         )
     )
     cut = cut_courses(visit.course.plan_id for visit in visits if visit.amends)
@@ -140,11 +135,14 @@ def day_of(*, day: date, site: Site, user: User, now: datetime, who: str = "all"
     intakes = _intake_days(people, site=site)
     asked = day_checks_on(day, patients=people, tz=site.tz)
     held = _held(visits, user=user)
+    lasts = _intakes_last(visits) if intakes else {}
     return Day(
         day=day,
         is_today=day == today,
         now=now,
-        rows=tuple(_rows(shown, intakes, asked, held, user=user, now=now, today=today, gaps=who != "me" and not room)),
+        rows=tuple(
+            _rows(shown, intakes, lasts, asked, held, user=user, now=now, today=today, gaps=who != "me" and not room)
+        ),
         total=len(visits),
         now_last=bool(shown) and day == today and all(visit.starts_at <= now for visit in shown),
         filters=_filters(visits, mine, rooms, who=who, room=room),
@@ -155,6 +153,7 @@ def day_of(*, day: date, site: Site, user: User, now: datetime, who: str = "all"
 def _rows(
     visits: Sequence[Appointment],
     intakes: dict[int, date],
+    lasts: dict[int, int],
     asked: dict[int, DayCheck],
     held: dict[int, Held],
     *,
@@ -186,7 +185,12 @@ def _rows(
                 minutes=int((visit.ends_at - visit.starts_at).total_seconds() // 60),
                 session=session_words(visit.number, visit.sessions_planned),  # type: ignore[attr-defined]
                 states=(
-                    *_states(visit, intakes.get(visit.patient_id), user=user, now=now, day=day),
+                    *_states(
+                        visit,
+                        _intake_state(intakes.get(visit.patient_id), day, lasts=lasts.get(visit.pk)),
+                        user=user,
+                        now=now,
+                    ),
                     *_asked_states(visit, asked.get(visit.patient_id)),
                 ),
                 action=Action(label=_("Open"), url=reverse("sessions:appointment", args=[visit.public_id]))
@@ -219,7 +223,7 @@ class Held:
 
 def _held(visits: Sequence[Appointment], *, user: User) -> dict[int, Held]:
     """By visit to come the stop that holds it; a fixed number of queries."""
-    coming = [visit for visit in visits if visit.status in COMING]
+    coming = [visit for visit in visits if visit.status in AppointmentStatus.COMING]
     plans = {
         plan.pk: plan
         for plan in Plan.objects.filter(pk__in={visit.course.plan_id for visit in coming}).only("public_id", "status")
@@ -253,7 +257,7 @@ def session_words(number: int, planned: object) -> str:
     return _("Session %(n)s of %(all)s") % {"n": number, "all": planned}
 
 
-def _states(visit: Appointment, intake_on: date | None, *, user: User, now: datetime, day: date) -> list[State]:
+def _states(visit: Appointment, intake: State, *, user: User, now: datetime) -> list[State]:
     states = []
     if visit.status == AppointmentStatus.ARRIVED:
         states.append(State(kind="ok", text=_("Arrived")))
@@ -274,28 +278,29 @@ def _states(visit: Appointment, intake_on: date | None, *, user: User, now: date
         states.append(State(kind="quiet", text=_("Booked")))
     if visit.overbooked and visit.status != AppointmentStatus.CANCELLED:
         states.append(State(kind="warn", text=overbooked_words(visit)))
-    if visit.status in COMING and not visit.patient.is_in_care:
+    if visit.status in AppointmentStatus.COMING and not visit.patient.is_in_care:
         states.append(State(kind="danger", text=visit.patient.get_status_display()))
-    elif visit.status in COMING:
+    elif visit.status in AppointmentStatus.COMING:
         if user.may(Permission.INTAKE_READ):
-            states.append(_intake_state(intake_on, day))
+            states.append(intake)
         if not (visit.patient.email and visit.patient.contact_allowed):
             states.append(State(kind="warn", text=_("No e-mail: remind by phone")))
     return states
 
 
-def _intake_state(intake_on: date | None, day: date) -> State:
-    if intake_on is None:
+def _intake_state(intake_on: date | None, day: date, *, lasts: int | None) -> State:
+    """How old the intake is on the visit's day; a warning where the plan's formulary has it repeated by then."""
+    if intake_on is None or lasts is None:
         return State(kind="danger", text=_("No intake"))
     age = (day - intake_on).days
     if age <= 0:
         return State(kind="ok", text=_("Intake of today"))
     words = ngettext("Intake %(n)s day old", "Intake %(n)s days old", age) % {"n": age}
-    return State(kind="ok" if age <= INTAKE_FRESH_DAYS else "warn", text=words)
+    return State(kind="ok" if age <= lasts else "warn", text=words)
 
 
 def _asked_states(visit: Appointment, asked: DayCheck | None) -> list[State]:
-    if asked is None or visit.status not in COMING:
+    if asked is None or visit.status not in AppointmentStatus.COMING:
         return []
     if asked.changed:
         return [State(kind="warn", text=_("Asked: something has changed"))]
@@ -304,7 +309,7 @@ def _asked_states(visit: Appointment, asked: DayCheck | None) -> list[State]:
 
 def ask_url(visit: Appointment, *, user: User, now: datetime, back: str) -> str:
     """Where “anything changed?” is asked before this visit, to come back; empty on another day or for who may not."""
-    waits = visit.status in COMING and visit.patient.is_in_care
+    waits = visit.status in AppointmentStatus.COMING and visit.patient.is_in_care
     tz = visit.site.tz
     if not (waits and visit.starts_at.astimezone(tz).date() == now.astimezone(tz).date()):
         return ""
@@ -341,13 +346,23 @@ def _note(visit: Appointment, *, now: datetime, day: date, today: date) -> str:
 
 
 def _intake_days(patients: Collection[int], *, site: Site) -> dict[int, date]:
+    """By patient the day of the person's newest answers, also where a record that was merged into theirs holds them."""
     newest = (
-        Intake.objects.filter(patient_id__in=patients, status=IntakeStatus.SUBMITTED)
-        .values("patient_id")
+        Intake.objects.filter(
+            Q(patient_id__in=patients) | Q(patient__merged_into_id__in=patients), status=IntakeStatus.SUBMITTED
+        )
+        .values(person=Coalesce("patient__merged_into_id", "patient_id"))
         .annotate(newest=Max("submitted_at"))
         .order_by()
     )
-    return {row["patient_id"]: row["newest"].astimezone(site.tz).date() for row in newest}
+    return {row["person"]: row["newest"].astimezone(site.tz).date() for row in newest}
+
+
+def _intakes_last(visits: Iterable[Appointment]) -> dict[int, int]:
+    """By visit the days after which the formulary of its plan has the intake repeated."""
+    named = {visit.pk: visit.formulary for visit in visits}  # type: ignore[attr-defined]
+    documents = documents_by_hash(named.values())
+    return {key: intake_lasts(documents[sha256]) for key, sha256 in named.items()}
 
 
 def _filters(
@@ -581,7 +596,12 @@ def _to_decide(*, user: User, site: Site) -> list[Need]:
     _start, tomorrow = day_bounds(timezone.localdate(timezone=site.tz), site)
     coming = (
         appointments_visible_to(user)
-        .filter(site=site, status__in=COMING, starts_at__gte=tomorrow, starts_at__lt=tomorrow + DECIDE_AHEAD)
+        .filter(
+            site=site,
+            status__in=AppointmentStatus.COMING,
+            starts_at__gte=tomorrow,
+            starts_at__lt=tomorrow + DECIDE_AHEAD,
+        )
         .select_related("patient", "course")
         .order_by("starts_at", "pk")
     )
@@ -613,7 +633,7 @@ def _to_decide(*, user: User, site: Site) -> list[Need]:
 
 def unbooked_plans(user: User) -> Any:
     """Plans in force that nothing is booked for."""
-    booked = Appointment.objects.filter(course__plan=OuterRef("pk")).exclude(status__in=FREE_AGAIN)
+    booked = Appointment.objects.filter(course__plan=OuterRef("pk")).exclude(status__in=AppointmentStatus.FREE_AGAIN)
     return bookable_plans_visible_to(user).filter(in_care("patient__"), ~Exists(booked))
 
 

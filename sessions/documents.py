@@ -26,15 +26,14 @@ from protocols.enums import PlanKind, PlanStatus, StandingStep
 from protocols.models import Plan
 from protocols.presentation import Reader
 from protocols.standing import Standing, check_may_treat, keep_override, passed_before, standing, standings
-from sessions.models import Appointment, TreatmentSession, TreatmentSessionStatus
-from sessions.queries import COMING, appointments_visible_to, usable_lots, visits_on
+from sessions.models import Appointment, AppointmentStatus, TreatmentSession, TreatmentSessionStatus
+from sessions.queries import appointments_visible_to, usable_lots, visits_on
 from sessions.terms import terms_of
 
 Data = dict[str, Any]
 PREPARING = ("preparation_sheet", "syringe_labels")  # from which syringes are drawn up
 KINDS = ("preparation_sheet", "syringe_labels", "session_record")
 PACKS = ("day", "week", "quotations")
-LIVE_PLANS = (PlanStatus.SIGNED, PlanStatus.ACTIVE)
 
 
 def visit_pdf_visible(user: User, document: Document) -> bool:
@@ -149,7 +148,9 @@ def _sheets(site: Site, first: date, *, what: str, by: User) -> tuple[list[Data]
         visit
         for offset in range(7 if what == "week" else 1)
         for visit in visits_on(first + timedelta(days=offset), site=site, user=by)
-        if visit.status in COMING and visit.course.plan.status in LIVE_PLANS and visit.patient.is_in_care
+        if visit.status in AppointmentStatus.COMING
+        and visit.course.plan.status in PlanStatus.IN_FORCE
+        and visit.patient.is_in_care
     ]
     asked = [(visit.patient, visit.course.plan, visit.starts_at.astimezone(site.tz).date()) for visit in visits]
     parts, patients = [], []
@@ -268,7 +269,7 @@ def _preparation_context(visit: Appointment) -> Data:
     plan = visit.course.plan
     if not plan.is_signed:
         raise InvalidInput(_("Only a signed plan may be prepared. Sign it first."))
-    if plan.status not in LIVE_PLANS:
+    if plan.status not in PlanStatus.IN_FORCE:
         raise InvalidInput(
             _("This plan is %(state)s: nothing is prepared from it. Use the plan that is in force.")
             % {"state": str(plan.get_status_display()).lower()}

@@ -138,7 +138,7 @@ def calendar_of(feed: CalendarFeed, visits: Sequence[Appointment], *, changed_at
 
 
 def _event(visit: Appointment, *, house: str, changed_at: datetime) -> Event:
-    off = visit.status in (AppointmentStatus.CANCELLED, AppointmentStatus.NO_SHOW)
+    off = visit.status in AppointmentStatus.FREE_AGAIN
     event = timed(visit, at=changed_at)
     event.add("summary", _("%(initials)s, session %(n)s") % {"initials": initials(visit), "n": visit.number})
     event.add("location", f"{visit.room.name}, {visit.site.name}")

@@ -29,7 +29,6 @@ from protocols.models import Plan
 from sessions import letters, mails
 from sessions.followup_models import FollowUp, FollowUpState
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession
-from sessions.queries import COMING
 from sessions.terms import terms_of
 
 BEFORE_A_VISIT = ("reminder_7d", "prepare", mails.REMINDER)
@@ -74,7 +73,7 @@ def cancelled(visits: Sequence[Appointment], *, by: User | None) -> None:
     """Dates are off: nothing reminds of them; a course with nothing ahead is asked about in a week."""
     _void([visit.public_id for visit in visits], BEFORE_A_VISIT, "cancelled", by=by)
     course = visits[0].course
-    ahead = course.appointments.filter(status__in=COMING)
+    ahead = course.appointments.filter(status__in=AppointmentStatus.COMING)
     if not ahead.exists():
         _owe_unbooked(course.plan, why="appointment.cancelled", by=by)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -13,11 +12,12 @@ from mesoclinic.accounts.models import Site
 from mesoclinic.errors import DomainError, InvalidInput
 from patients.queries import records_of
 from protocols.models import Plan
+from protocols.queries import documents_of
 from sessions.models import Administration, Course, TreatmentSession, TreatmentSessionStatus
 from sessions.planned import planned_lines
 from sessions.planner import Pacing
 from sessions.queries import kept_appointments
-from sessions.terms import SHORTEST_GAP_DAYS, Terms, most_sessions, terms_of
+from sessions.terms import Terms, most_sessions, terms_of
 from sessions.wording import day_words
 
 
@@ -106,8 +106,7 @@ class Done:
 
 
 def done_to(plan: Plan, *, site: Site) -> Done:
-    documents: Mapping[str, Any] = plan.formulary.documents
-    sessions = documents.get("course", {}).get("sessions", {})
+    documents = documents_of(plan.formulary)
     done = TreatmentSession.objects.filter(
         plan__patient__in=records_of(plan.patient), status=TreatmentSessionStatus.PERFORMED
     )
@@ -116,10 +115,9 @@ def done_to(plan: Plan, *, site: Site) -> Done:
     for key, at in rows.values_list("ingredient__key", "session__performed_at"):
         given.setdefault(key, set()).add(at.astimezone(site.tz).date())
     return Done(
-        shortest=int(sessions.get("interval_limits", {}).get("absolute_min", {}).get("value", SHORTEST_GAP_DAYS)),
+        shortest=int(documents["course"]["sessions"]["interval_limits"]["absolute_min"]["value"]),
         own={
-            row["key"]: int(row["per_session"]["min_interval_days"])
-            for row in documents.get("ingredients", {}).get("ingredients", ())
+            row["key"]: int(row["per_session"]["min_interval_days"]) for row in documents["ingredients"]["ingredients"]
         },
         treated=tuple(sorted(at.astimezone(site.tz).date() for at in done.values_list("performed_at", flat=True))),
         given={key: frozenset(days) for key, days in given.items()},

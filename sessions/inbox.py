@@ -31,7 +31,6 @@ REPLY_LABELS = {
     "call": gettext_lazy("We call you today"),
     "visit": gettext_lazy("Please come in"),
 }
-OPEN = (AnswerState.NEW, AnswerState.TAKEN)
 ALERTS = tuple(urgency for urgency in Urgency if urgency != Urgency.NONE)
 NOTICED_WORDS = {
     "nothing": gettext_lazy("nothing"),
@@ -81,7 +80,7 @@ def answers_visible_to(user: User) -> QuerySet[Answer]:
 
 def for_rows(answers: QuerySet[Answer]) -> QuerySet[Answer]:
     """With all that a row shows, in a fixed number of queries; alerts first, then the newest."""
-    alert = Case(When(urgency__in=ALERTS, state__in=OPEN, then=0), default=1, output_field=IntegerField())
+    alert = Case(When(urgency__in=ALERTS, state__in=AnswerState.OPEN, then=0), default=1, output_field=IntegerField())
     done = Administration.objects.select_related("ingredient")
     return (
         answers.select_related(
@@ -108,11 +107,11 @@ def row_of(answer: Answer, *, user: User, now: datetime, expected: tuple[str, ..
     waited = (answer.responded_at or now) - answer.received_at
     return Row(
         answer=answer,
-        alert=answer.urgency in ALERTS and answer.state in OPEN,
+        alert=answer.urgency in ALERTS and answer.state in AnswerState.OPEN,
         may_read=may_read,
         words=words_of(answer) if may_read else _("For clinical staff"),
         timer=timer_words(waited),
-        late=answer.responded_at is None and answer.state in OPEN and waited > timedelta(hours=1),
+        late=answer.responded_at is None and answer.state in AnswerState.OPEN and waited > timedelta(hours=1),
         session=_("Session %(n)s") % {"n": visit.number} if visit is not None else "",
         doses=doses,
         expected=expected,
@@ -245,7 +244,7 @@ def close(*, answer: Answer, outcome: AnswerOutcome, note: str, by: User) -> Ans
 
 
 def _update(answer: Answer, **fields: Any) -> None:
-    if not Answer.objects.filter(pk=answer.pk, state__in=OPEN).update(**fields):
+    if not Answer.objects.filter(pk=answer.pk, state__in=AnswerState.OPEN).update(**fields):
         raise InvalidTransition(_("Somebody has just closed this answer."))
     answer.refresh_from_db()
 
@@ -262,7 +261,7 @@ def reply_texts(answer: Answer) -> dict[str, str]:
 
 def needs_of(*, user: User, site: Site, now: datetime, at_most: int) -> tuple[list[dict[str, str]], int]:
     """Alerts first, then what else is open, for “Needs you”; and how many there are. Two queries."""
-    waiting = answers_visible_to(user).filter(in_care("patient__"), state__in=OPEN, patient__site=site)
+    waiting = answers_visible_to(user).filter(in_care("patient__"), state__in=AnswerState.OPEN, patient__site=site)
     rows = []
     for answer in for_rows(waiting).prefetch_related(None)[:at_most]:
         row = row_of_light(answer, user=user, now=now)

@@ -31,7 +31,7 @@ from mesoclinic.messaging.models import Message
 from mesoclinic.messaging.views import letter_response, mail_leaves
 from patients.queries import strip
 from sessions import inbox, letters
-from sessions.followup_models import KIND_LABELS, Answer, AnswerKind, AnswerOutcome, MailWording
+from sessions.followup_models import KIND_LABELS, Answer, AnswerKind, AnswerOutcome, AnswerState, MailWording
 from sessions.letters_example import example
 from sessions.standing_band import chips_of
 
@@ -64,9 +64,9 @@ def inbox_list(request: ClinicRequest) -> HttpResponse:
     shown = shown if shown in SHOWN else "open"
     found = inbox.answers_visible_to(request.user)
     if shown == "open":
-        found = found.filter(state__in=inbox.OPEN)
+        found = found.filter(state__in=AnswerState.OPEN)
     elif shown == "closed":
-        found = found.filter(state="closed").exclude(kind=AnswerKind.CONFIRM)
+        found = found.filter(state=AnswerState.CLOSED).exclude(kind=AnswerKind.CONFIRM)
     page = Paginator(inbox.for_rows(found), PER_PAGE).get_page(request.GET.get("page"))
     now = timezone.now()
     rows = [inbox.row_of(answer, user=request.user, now=now) for answer in page.object_list]

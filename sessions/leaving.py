@@ -17,8 +17,8 @@ from patients.queries import in_care
 from sessions.actions import cancel_appointment
 from sessions.consequences import visits_to_come
 from sessions.locks import with_one_retry
-from sessions.models import Appointment
-from sessions.queries import COMING, appointments_visible_to
+from sessions.models import Appointment, AppointmentStatus
+from sessions.queries import appointments_visible_to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Away:
 
 def visits_of_people_away(user: User) -> QuerySet[Appointment]:
     """The visits that are booked for people who have died or moved away, as far as the user may see them."""
-    return appointments_visible_to(user).filter(status__in=COMING).exclude(in_care("patient__"))
+    return appointments_visible_to(user).filter(status__in=AppointmentStatus.COMING).exclude(in_care("patient__"))
 
 
 def people_away(*, user: User, site: Site, at_most: int) -> tuple[list[Away], int]:

@@ -132,7 +132,7 @@ def _unsent() -> QuerySet[Message]:
         purpose=OuterRef("purpose"),
         subject_id=OuterRef("subject_id"),
         version=OuterRef("version"),
-        state__in=[MessageState.HELD, MessageState.QUEUED],
+        state__in=MessageState.TO_LEAVE,
         attempts=0,
     )
 

@@ -32,12 +32,11 @@ from sessions import letters
 from sessions.followup_models import AnswerLink, MailPreference
 from sessions.invitations import CANCEL, REQUEST, attachment, start_in, uid_of
 from sessions.links import choose_url_of, link_for, renew_address, stop_url_of, url_of
-from sessions.models import Appointment, Course
+from sessions.models import Appointment, AppointmentStatus, Course
 from sessions.planner import instant
 
 BOOKING, REMINDER, CANCELLATION = "booking", "reminder_24h", "booking_cancelled"
 MAINTENANCE = {f"maintenance_{months}m": months for months in (3, 6, 12)}
-_REACHED = (MessageState.SENDING, MessageState.SENT, MessageState.BOUNCED)  # too late to take back
 
 # What each kind is about. "appointment" is always sent; the others are the patient's choice. "offers" are not about an
 # appointment, so they carry List-Unsubscribe.
@@ -225,7 +224,7 @@ def queue_moved(appointments: Sequence[Appointment], *, course: Course, by: User
     for visit in appointments:
         cancel_messages(subject_id=visit.public_id, purposes=[BOOKING], by=by)
     if cancel_messages(subject_id=course.public_id, purposes=[BOOKING], by=by):
-        booked = course.appointments.filter(status="booked").order_by("starts_at")
+        booked = course.appointments.filter(status=AppointmentStatus.BOOKED).order_by("starts_at")
         appointments = list(booked.select_related("patient", "site", "practitioner", "room", "course__plan"))
     was = {visit.pk: told_time(visit) for visit in appointments}
     news = [visit for visit in appointments if visit.pk in moved or was[visit.pk] != visit.starts_at]
@@ -273,7 +272,9 @@ def take_back(appointments: Sequence[Appointment], *, course: Course, by: User |
     for visit in appointments:
         cancel_messages(subject_id=visit.public_id, purposes=[REMINDER, BOOKING], by=by)
     if cancel_messages(subject_id=course.public_id, purposes=[BOOKING], by=by):
-        rest = course.appointments.filter(status="booked").select_related("patient", "practitioner", "site", "room")
+        rest = course.appointments.filter(status=AppointmentStatus.BOOKED).select_related(
+            "patient", "practitioner", "site", "room"
+        )
         queue_confirmation(
             [visit for visit in rest.order_by("starts_at") if not told_time(visit)], subject_id=course.public_id, by=by
         )
@@ -305,7 +306,9 @@ def told_time(appointment: Appointment) -> datetime | None:
     uid = uid_of(appointment)
     about = Q(person_id=appointment.patient.public_id)
     about |= Q(subject_id__in=[appointment.public_id, appointment.course.public_id])
-    left = Message.objects.filter(about, purpose=BOOKING, state__in=_REACHED, created_at__gte=appointment.created_at)
+    left = Message.objects.filter(
+        about, purpose=BOOKING, state__in=MessageState.GONE, created_at__gte=appointment.created_at
+    )
     for files in left.order_by("-created_at", "-pk").values_list("attachments", flat=True):
         for file in files:
             if at := start_in(file["text"], uid=uid):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import uuid
 from datetime import datetime, timedelta
 
@@ -96,6 +97,10 @@ class AppointmentStatus(models.TextChoices):
     DONE = "done", _("Done")
     NO_SHOW = "no_show", _("Did not come")
     CANCELLED = "cancelled", _("Cancelled")
+
+    COMING = enum.nonmember((BOOKED[0], ARRIVED[0]))  # it takes place
+    FREE_AGAIN = enum.nonmember((CANCELLED[0], NO_SHOW[0]))  # this session of the course may be booked anew
+    OPEN_TO_A_WISH = enum.nonmember((BOOKED[0], NO_SHOW[0]))  # its patient may ask for another time
 
 
 class OverbookReason(models.TextChoices):

@@ -31,7 +31,6 @@ from sessions.permissions import check_can_move, check_can_treat, check_room_ser
 from sessions.planner import Calendar, NoSeries, Slot, Usual, Wishes, alternatives, closest_slot, is_barred, plan_series
 from sessions.proposing import usual_of_visit
 from sessions.queries import (
-    FREE_AGAIN,
     bookable_plans_visible_to,
     calendar_for,
     kept_appointments,
@@ -514,7 +513,11 @@ def _taken_again(visit: Appointment) -> bool:
 
 def _kept_of(plan: Plan) -> list[Appointment]:
     course = getattr(plan, "course", None)
-    return [visit for visit in course.appointments.all() if visit.status not in FREE_AGAIN] if course else []
+    return (
+        [visit for visit in course.appointments.all() if visit.status not in AppointmentStatus.FREE_AGAIN]
+        if course
+        else []
+    )
 
 
 def _next_number(plan: Plan) -> int | None:

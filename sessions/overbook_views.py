@@ -24,12 +24,7 @@ from sessions.models import Appointment, Course
 from sessions.moving import Target, move_appointment
 from sessions.overbooking import Overbook, clashes_of
 from sessions.permissions import check_can_move
-from sessions.queries import (
-    appointments_visible_to,
-    bookable_plans_visible_to,
-    kept_appointments,
-    turnover_for,
-)
+from sessions.queries import appointments_visible_to, bookable_plans_visible_to, kept_appointments, turnover_for
 from sessions.resource_forms import OverbookForm
 from sessions.terms import terms_of
 

@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.permissions import asks
 from patients.models import Patient
 from patients.permissions import check_in_care
 from patients.queries import is_seen_by, remaining_record
@@ -20,8 +21,6 @@ from sessions.abilities import demands_of, in_words, lacking, serves
 from sessions.models import Appointment, AppointmentStatus, Room
 from sessions.transitions import before
 from sessions.wording import day_words
-
-IN_FORCE = (PlanStatus.SIGNED, PlanStatus.ACTIVE)
 
 
 def _check_sees(patient: Patient, by: User, *, at: int | None = None) -> None:
@@ -47,7 +46,7 @@ def check_in_force(plan: Plan) -> None:
             _("Plan %(number)s is to wait: nothing is injected by it. Amend it to plan a course.")
             % {"number": plan.display_number}
         )
-    if plan.status not in IN_FORCE:
+    if plan.status not in PlanStatus.IN_FORCE:
         raise InvalidTransition(
             _("Only a signed plan in force can be booked; plan %(number)s.%(version)s is “%(status)s”.")
             % {"number": plan.number, "version": plan.version, "status": plan.get_status_display()}
@@ -94,20 +93,10 @@ def check_can_move(appointment: Appointment, *, by: User) -> None:
         raise InvalidTransition(_refused(appointment, _("moved")))
 
 
-def can_move(appointment: Appointment, *, by: User) -> bool:
-    try:
-        check_can_move(appointment, by=by)
-    except DomainError:
-        return False
-    return True
+can_move = asks(check_can_move)
 
 
-def can_cancel(appointment: Appointment, *, by: User) -> bool:
-    try:
-        check_can_cancel(appointment, by=by)
-    except DomainError:
-        return False
-    return True
+can_cancel = asks(check_can_cancel)
 
 
 def check_can_set_status(
@@ -143,7 +132,7 @@ def check_can_record(appointment: Appointment, *, by: User, at: datetime | None 
     if appointment.status not in before(AppointmentStatus.DONE):
         raise InvalidTransition(_refused(appointment, AppointmentStatus.DONE.label))
     plan = appointment.course.plan
-    if plan.status not in IN_FORCE:
+    if plan.status not in PlanStatus.IN_FORCE:
         raise InvalidTransition(
             _("The plan of this course is “%(status)s”. Only a signed plan in force may be injected.")
             % {"status": plan.get_status_display()}
@@ -159,12 +148,7 @@ def check_can_record(appointment: Appointment, *, by: User, at: datetime | None 
         )
 
 
-def can_record(appointment: Appointment, *, by: User) -> bool:
-    try:
-        check_can_record(appointment, by=by)
-    except DomainError:
-        return False
-    return True
+can_record = asks(check_can_record)
 
 
 def _refused(appointment: Appointment, wanted: object) -> str:

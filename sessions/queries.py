@@ -15,7 +15,7 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from patients.models import Patient
 from patients.queries import records_of
-from protocols.enums import PlanKind
+from protocols.enums import PlanKind, PlanStatus
 from protocols.models import Plan
 from protocols.queries import plans_seen_by
 from sessions.abilities import demands_of, lacking, serves
@@ -32,9 +32,6 @@ from sessions.models import (
 from sessions.planned import planned_lines
 from sessions.planner import Agenda, Booked, Calendar
 from sessions.resource_models import MOST_MINUTES
-
-COMING = (AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED)  # it takes place
-FREE_AGAIN = (AppointmentStatus.CANCELLED, AppointmentStatus.NO_SHOW)  # this session of the course may be booked anew
 
 
 class SessionDate(TypedDict):
@@ -64,7 +61,7 @@ def bookable_plans_visible_to(user: User) -> QuerySet[Plan]:
     """Plans by which a course may be booked. Whoever books sees that the plan exists, not what is in it."""
     if not user.may(Permission.PLAN_EXISTS):
         return Plan.objects.none()
-    return Plan.objects.filter(plans_seen_by(user), status__in=["signed", "active"], kind=PlanKind.COURSE)
+    return Plan.objects.filter(plans_seen_by(user), status__in=PlanStatus.IN_FORCE, kind=PlanKind.COURSE)
 
 
 GUEST_DAYS = 30  # so long after their last visit a patient of another site is still seen where it was
@@ -78,7 +75,7 @@ def seen_elsewhere(user: User, what: str) -> QuerySet[Appointment, Any]:
     live = Appointment.objects.filter(
         site__in=user.site_ids,
         starts_at__gte=timezone.now() - timedelta(days=GUEST_DAYS),
-        status__in=(*COMING, AppointmentStatus.DONE),
+        status__in=(*AppointmentStatus.COMING, AppointmentStatus.DONE),
     )
     return live.order_by().values("course__plan_id" if what == "plan" else "patient_id")
 
@@ -181,7 +178,7 @@ def calendar_for(
 
 def kept_appointments(course: Course) -> list[Appointment]:
     """The appointments that stand for a session of the course, by number: booked, arrived or done."""
-    rows = course.appointments.exclude(status__in=FREE_AGAIN)
+    rows = course.appointments.exclude(status__in=AppointmentStatus.FREE_AGAIN)
     return list(rows.select_related("practitioner", "room", "site").order_by("number"))
 
 
@@ -241,7 +238,10 @@ def usable_lots(plan: Plan, number: int, *, site: Site, today: date) -> list[Lot
         .select_related("product__ingredient")
         .annotate(
             used=Coalesce(
-                Sum("administrations__volume_ml", filter=~Q(administrations__session__status="entered_in_error")),
+                Sum(
+                    "administrations__volume_ml",
+                    filter=~Q(administrations__session__status=TreatmentSessionStatus.ENTERED_IN_ERROR),
+                ),
                 Decimal(0),
             )
         )

@@ -14,7 +14,7 @@ from django.db.models import Model, Q, QuerySet
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.documents.actions import mark_outdated
 from mesoclinic.documents.models import Document
-from mesoclinic.messaging.models import UNSENT, Message
+from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.renewal import renew_messages
 from patients.models import Patient
 from patients.queries import records_of, remaining_record
@@ -52,7 +52,7 @@ def _owed(row: Model, before: Mapping[str, Any], by: User | None) -> None:
 
 
 def _mails(row: Model, before: Mapping[str, Any], by: User | None) -> None:
-    waiting = _mails_from(row).filter(state__in=UNSENT)
+    waiting = _mails_from(row).filter(state__in=MessageState.UNSENT)
     if isinstance(row, Patient):
         renew_messages(messages=_mails_from(row), by=by)
         return

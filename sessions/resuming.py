@@ -24,8 +24,6 @@ from sessions import mails
 from sessions.followup_models import FollowUp, FollowUpState
 from sessions.followups import LINK_DAYS, NOT_WANTED, NOT_WRITTEN_TO, OFFERS, advice_for
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession, TreatmentSessionStatus
-from sessions.permissions import IN_FORCE
-from sessions.queries import COMING
 
 _OFF = (FollowUpState.SKIPPED, FollowUpState.VOID)
 _DAYS_OF_LINK = {"aftercare": 14, "checkin_48h": 14, "checkin_7d": 28}
@@ -69,7 +67,9 @@ def plan_anew(person: Patient, *, by: User | None, reasons: tuple[str, ...] = (N
     """Bring back what was withdrawn and is still of use, and make what was skipped."""
     now = timezone.now()
     _note_withdrawn(person)
-    visits = Appointment.objects.filter(patient__in=records_of(person), status__in=COMING, starts_at__gt=now)
+    visits = Appointment.objects.filter(
+        patient__in=records_of(person), status__in=AppointmentStatus.COMING, starts_at__gt=now
+    )
     for visit in visits.select_related("patient", "site", "practitioner", "room", "course__plan"):
         mails.queue_reminder(visit, by=by)
     for message in messages_of(person).filter(state=MessageState.CANCELLED, last_error=WITHDRAWN, useful_until__gt=now):
@@ -90,8 +90,8 @@ def plan_anew(person: Patient, *, by: User | None, reasons: tuple[str, ...] = (N
 def _still_true(message: Message) -> bool:
     """Whether a withdrawn mail that is no follow-up would still tell what is so."""
     states = {
-        mails.BOOKING: COMING,
-        mails.REMINDER: COMING,
+        mails.BOOKING: AppointmentStatus.COMING,
+        mails.REMINDER: AppointmentStatus.COMING,
         mails.CANCELLATION: (AppointmentStatus.CANCELLED,),
         "reply": None,
     }
@@ -126,7 +126,7 @@ def _about_a_visit(owed: FollowUp, person: Patient) -> mails.Letter | None:
     if owed.kind == "missed":
         if visit.status != AppointmentStatus.NO_SHOW:
             return None
-    elif visit.status not in COMING or owed.version != visit.sequence + 1:
+    elif visit.status not in AppointmentStatus.COMING or owed.version != visit.sequence + 1:
         return None
     return mails.Letter(
         purpose=owed.kind,
@@ -168,7 +168,7 @@ def _about_a_plan(owed: FollowUp, person: Patient) -> mails.Letter | None:
     )
     if plan is None:
         return None
-    ahead = Appointment.objects.filter(patient__in=records_of(person), status__in=COMING)
+    ahead = Appointment.objects.filter(patient__in=records_of(person), status__in=AppointmentStatus.COMING)
     if owed.kind in OFFERS and ahead.exists():
         return None
     about: dict[str, Any] = {
@@ -179,7 +179,7 @@ def _about_a_plan(owed: FollowUp, person: Patient) -> mails.Letter | None:
         "link_until": owed.due_at + timedelta(days=LINK_DAYS),
     }
     if owed.kind in ("unbooked", "waiting_review"):
-        if plan.status not in IN_FORCE:
+        if plan.status not in PlanStatus.IN_FORCE:
             return None
         day = owed.useful_until - timedelta(days=21) if owed.kind == "waiting_review" else None  # noon of the review
         return mails.Letter(**about, site=person.site, practitioner=plan.signed_by or plan.created_by, day=day)

@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.messaging.models import UNSENT, Message
+from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.renewal import IN_ONE_GO, Written, renew_messages
 from patients.models import Patient
 from patients.queries import remaining_record
@@ -157,7 +157,7 @@ def _plans_of(messages: Sequence[Message], rows: _Rows) -> dict[UUID, Plan]:
 
 def renew_stale_letters(*, by: User | None) -> int:
     """Write anew every letter that waits and was made from something that has changed since. Return how many."""
-    waiting = Message.objects.filter(state__in=UNSENT, recipe__has_key="sources")
+    waiting = Message.objects.filter(state__in=MessageState.UNSENT, recipe__has_key="sources")
     stale: list[int] = []
     for batch in _batches(waiting.order_by("pk").defer("text", "html", "attachments")):
         rows, desk = _read(batch, visits=False), Desk()

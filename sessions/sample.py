@@ -593,7 +593,7 @@ class Story:
 
     def _deliver(self, *, until: datetime) -> None:
         """Run the outbox at the times at which its messages were due."""
-        waiting = Message.objects.filter(state__in=[MessageState.HELD, MessageState.QUEUED], due_at__lte=until)
+        waiting = Message.objects.filter(state__in=MessageState.TO_LEAVE, due_at__lte=until)
         for due_at in sorted(set(waiting.values_list("due_at", flat=True))):
             with clock_at(min(due_at + timedelta(seconds=settings.OUTBOX_TICK_SECONDS), self.now)):
                 delivery.deliver_due()

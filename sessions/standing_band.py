@@ -15,7 +15,6 @@ from patients.models import Patient
 from protocols.models import Plan
 from protocols.standing import STATEMENT, Standing, plans_in_force, standings_now
 from sessions.models import Appointment, AppointmentStatus
-from sessions.queries import COMING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +78,7 @@ def chip_of(found: Standing) -> str:
 
 def next_visit(plan: Plan) -> Appointment | None:
     """Return the first visit of the plan that is booked or has arrived, from today on."""
-    coming = Appointment.objects.filter(course__plan=plan.pk, status__in=COMING)
+    coming = Appointment.objects.filter(course__plan=plan.pk, status__in=AppointmentStatus.COMING)
     return coming.order_by("starts_at").only("public_id", "status", "starts_at").first()
 
 

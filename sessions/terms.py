@@ -16,12 +16,11 @@ from typing import Any
 from django.db.models import F
 
 from protocols.models import Plan
+from protocols.queries import documents_of
 from sessions.models import TreatmentSession, TreatmentSessionStatus
 from sessions.planner import Pacing
 
-SHORTEST_GAP_DAYS = 14  # course.yaml, interval_limits: for a plan that names no interval of its own
-LONGEST_GAP_DAYS = 70
-MOST_SESSIONS = 5  # course.yaml, absolute_max_sessions_per_course: for a formulary that says nothing
+MOST_SESSIONS = "absolute_max_sessions_per_course"  # of the plan's formulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +30,10 @@ class Terms:
     pacing: tuple[Pacing, ...]  # of every session that the plan names, those left out too
     treatment_minutes: int
     extra_minutes: int  # consent check, photographs, after-care
+    shortest_gap: int  # days between two sessions
     done_before: int = 0  # sessions done under the plans that this one amends
     left_out: int = 0  # sessions of the plan that would be too many for one course
     follows: date | None = None  # the day of the last of those done before
-    shortest_gap: int = SHORTEST_GAP_DAYS
 
     @property
     def minutes(self) -> int:
@@ -63,8 +62,8 @@ def terms_of(plan: Plan) -> Terms:
     planned = tuple(int(day) for day in course["offsets_days"])
     before = done_before(plan)
     offsets = planned[: max(most_sessions(plan) - len(before), 0)] if before else planned
-    shortest = int(course.get("min_gap_days") or SHORTEST_GAP_DAYS)
-    longest = int(course.get("max_gap_days") or LONGEST_GAP_DAYS)
+    shortest = int(course["min_gap_days"])
+    longest = int(course["max_gap_days"])
     windows = {int(window["session"]): window for window in course.get("windows_days") or ()}
     pacing = [Pacing()]
     for number in range(2, len(planned) + 1):
@@ -98,8 +97,8 @@ def terms_of(plan: Plan) -> Terms:
 
 
 def most_sessions(plan: Plan) -> int:
-    sessions = plan.formulary.documents.get("course", {}).get("sessions", {})
-    return int(sessions.get("absolute_max_sessions_per_course", MOST_SESSIONS))
+    """Return how many sessions a course may have at most by the plan's formulary."""
+    return int(documents_of(plan.formulary)["course"]["sessions"][MOST_SESSIONS])
 
 
 def cut_courses(amended: Iterable[int]) -> dict[int, int]:
@@ -110,7 +109,7 @@ def cut_courses(amended: Iterable[int]) -> dict[int, int]:
     wanted = set(amended)
     if not wanted:
         return {}
-    most_allowed = F("formulary__documents__course__sessions__absolute_max_sessions_per_course")
+    most_allowed = F(f"formulary__documents__course__sessions__{MOST_SESSIONS}")
     plans = Plan.objects.filter(pk__in=wanted).values_list("pk", "result__course__sessions", most_allowed)
     older = dict(Plan.objects.filter(patient__plans__in=wanted).values_list("pk", "supersedes_id"))
     performed = TreatmentSession.objects.filter(status=TreatmentSessionStatus.PERFORMED, plan__in=older)
@@ -119,7 +118,7 @@ def cut_courses(amended: Iterable[int]) -> dict[int, int]:
     for key, planned, most in plans:
         before = sum(done[version] for version in versions_before(key, older))
         if before and planned:
-            found[key] = min(int(planned), max(int(most or MOST_SESSIONS) - before, 0))
+            found[key] = min(int(planned), max(int(most) - before, 0))
     return found
 
 

@@ -28,8 +28,7 @@ from protocols.permissions import can_draft_plan
 from protocols.wording import waiting_title
 from sessions.followup_models import KIND_LABELS
 from sessions.models import Appointment, AppointmentStatus
-from sessions.permissions import IN_FORCE
-from sessions.queries import COMING, FREE_AGAIN, visits_of
+from sessions.queries import visits_of
 from sessions.terms import cut_courses, terms_of, versions_before
 
 KINDS = ("intakes", "plans", "sessions", "messages", "documents")
@@ -93,17 +92,19 @@ def read(patient: Patient, *, user: User) -> Record:
     plans = record.plans + [plan for _number, other in record.merged for plan in other.plans]
     visits = record.visits + [visit for _number, other in record.merged for visit in other.visits]
     record.draft = next((plan for plan in record.plans if plan.status == PlanStatus.DRAFT), None)
-    record.in_force = next((plan for plan in plans if plan.status in IN_FORCE), None)
+    record.in_force = next((plan for plan in plans if plan.status in PlanStatus.IN_FORCE), None)
     record.shown = _shown(plans)
     if record.shown is not None:
         record.booked = {
             visit.number: visit
             for visit in visits
-            if visit.course.plan_id == record.shown.pk and visit.status not in FREE_AGAIN
+            if visit.course.plan_id == record.shown.pk and visit.status not in AppointmentStatus.FREE_AGAIN
         }
     if record.in_force is not None:
         older = set(versions_before(record.in_force.pk, {plan.pk: plan.supersedes_id for plan in plans}))
-        record.left_behind = [visit for visit in visits if visit.course.plan_id in older and visit.status in COMING]
+        record.left_behind = [
+            visit for visit in visits if visit.course.plan_id in older and visit.status in AppointmentStatus.COMING
+        ]
     return record
 
 
@@ -131,7 +132,7 @@ def _plans(patient: Patient, user: User) -> list[Plan]:
 
 
 def _shown(plans: Sequence[Plan]) -> Plan | None:
-    in_force = (plan for plan in plans if plan.status in IN_FORCE and not plan.waits)
+    in_force = (plan for plan in plans if plan.status in PlanStatus.IN_FORCE and not plan.waits)
     completed = (plan for plan in plans if plan.status == PlanStatus.COMPLETED)
     return next(in_force, None) or next(completed, None)
 
@@ -314,7 +315,7 @@ def _message_events(messages: Iterable[Message], *, now: datetime) -> Iterable[E
             url=reverse("messaging:detail", args=[message.public_id]),
             chip=message.get_state_display(),
             chip_kind=_MESSAGE_CHIPS.get(MessageState(message.state), ""),
-            ahead=at > now and message.state in (MessageState.HELD, MessageState.QUEUED),
+            ahead=at > now and message.state in MessageState.ON_ITS_WAY,
         )
 
 
@@ -380,7 +381,7 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
         (
             visit
             for visit in record.visits
-            if visit.status in COMING
+            if visit.status in AppointmentStatus.COMING
             and visit.starts_at.astimezone(visit.site.tz).date() <= today
             and visit not in record.left_behind
         ),
@@ -475,18 +476,23 @@ def visits_to_cancel(record: Record, *, patient: Patient) -> list[Appointment]:
     """The visits still booked for somebody who has died or moved away, the soonest first."""
     if patient.status in (PatientStatus.ACTIVE, PatientStatus.MERGED):
         return []
-    return sorted((visit for visit in record.visits if visit.status in COMING), key=lambda visit: visit.starts_at)
+    return sorted(
+        (visit for visit in record.visits if visit.status in AppointmentStatus.COMING),
+        key=lambda visit: visit.starts_at,
+    )
 
 
 def next_visit(record: Record, *, now: datetime) -> Appointment | None:
-    ahead = [visit for visit in record.visits if visit.ends_at > now and visit.status in COMING]
+    ahead = [visit for visit in record.visits if visit.ends_at > now and visit.status in AppointmentStatus.COMING]
     return min(ahead, key=lambda visit: visit.starts_at, default=None)
 
 
 def waiting_messages(messages: Sequence[Message]) -> list[Message]:
     """Those that have not left yet, the next one first; each with its kind in ``words``."""
-    waiting = (MessageState.HELD, MessageState.QUEUED, MessageState.SENDING)
-    found = sorted((message for message in messages if message.state in waiting), key=lambda message: message.due_at)
+    found = sorted(
+        (message for message in messages if message.state in MessageState.ON_ITS_WAY),
+        key=lambda message: message.due_at,
+    )
     for message in found:
         message.words = purpose_words(message.purpose)  # type: ignore[attr-defined]
     return found

@@ -45,7 +45,6 @@ from sessions.permissions import can_cancel, can_move, can_record, check_can_boo
 from sessions.planned import planned_syringes, planned_zones
 from sessions.proposing import Chosen, ProposalChanged, Series, propose_series, wishes_from
 from sessions.queries import (
-    COMING,
     able_practitioners,
     appointments_visible_to,
     bookable_plans_visible_to,
@@ -405,7 +404,7 @@ def appointment_call(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 def standing_of(visit: Appointment, *, user: User) -> dict[str, Any]:
     """What the pages of a visit say of the patient's standing on its day, while it is still to come."""
-    if visit.status not in COMING:
+    if visit.status not in AppointmentStatus.COMING:
         return {"held": None, "cautions": (), "ways": ()}
     day = visit.starts_at.astimezone(visit.site.tz).date()
     found = standing(visit.patient, visit.course.plan, day).seen_by(user)

@@ -69,7 +69,7 @@ def request_document(
     if document.outdated_at is not None:  # what it shows is so again
         document.outdated_at = None
         document.save(update_fields=["outdated_at"])
-    if document.state in (DocumentState.FAILED, DocumentState.CANCELLED):
+    if document.state in DocumentState.GIVEN_UP:
         _queue_again(document)
     if document.state == DocumentState.QUEUED and not (ahead and _several_wait()):
         _send_to_worker(document)
@@ -136,7 +136,7 @@ def retry_document(*, document: Document, by: User) -> Document:
 @transaction.atomic
 def cancel_document(*, document: Document, by: User) -> Document:
     """Stop a pack that is not ready yet. The worker that is at it finds its lease gone and lets go."""
-    going = Document.objects.filter(pk=document.pk, state__in=[DocumentState.QUEUED, DocumentState.RENDERING])
+    going = Document.objects.filter(pk=document.pk, state__in=DocumentState.BEING_MADE)
     if not going.update(state=DocumentState.CANCELLED, lease=None, leased_until=None):
         raise InvalidTransition(_("It is finished by now; there is nothing to cancel."))
     document.refresh_from_db()
@@ -156,7 +156,7 @@ def renew_lost_file(*, document: Document, by: User) -> Document:
 
 
 def _queue_again(document: Document) -> bool:
-    stopped = Document.objects.filter(pk=document.pk, state__in=[DocumentState.FAILED, DocumentState.CANCELLED])
+    stopped = Document.objects.filter(pk=document.pk, state__in=DocumentState.GIVEN_UP)
     done = stopped.update(state=DocumentState.QUEUED, attempts=0, parts_done=0, last_error="")
     document.refresh_from_db()
     return bool(done)
@@ -253,7 +253,7 @@ def _made_part(part: dict[str, Any]) -> rendering.Pdf:
         return rendering.render_part(part)
     named = {key: part[key] for key in ("kind", "subject_id", "person_id", "title", "language", "context")}
     document = _row(**named)
-    if document.state in (DocumentState.FAILED, DocumentState.CANCELLED):
+    if document.state in DocumentState.GIVEN_UP:
         _queue_again(document)
     if document.state != DocumentState.READY:
         render_document(document.pk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import uuid
 
 from django.db import models
@@ -15,6 +16,9 @@ class DocumentState(models.TextChoices):
     READY = "ready", _("Ready")
     FAILED = "failed", _("Failed")
     CANCELLED = "cancelled", _("Cancelled")
+
+    BEING_MADE = enum.nonmember((QUEUED[0], RENDERING[0]))
+    GIVEN_UP = enum.nonmember((FAILED[0], CANCELLED[0]))  # made again when somebody asks once more
 
 
 # Every legal change of a document's state.

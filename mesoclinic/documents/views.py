@@ -98,7 +98,7 @@ def file_name(document: Document) -> str:
 
 
 def _status(request: ClinicRequest, document: Document) -> HttpResponse:
-    waiting = document.state in (DocumentState.QUEUED, DocumentState.RENDERING)
+    waiting = document.state in DocumentState.BEING_MADE
     template = "documents/document_status.html" + ("#document-status" if request.htmx else "")
     context = {
         "document": document,

@@ -41,7 +41,7 @@ MOST_ATTEMPTS = 12  # a message during which the worker died so often is the rea
 SERVER_DOWN_WAIT = settings.MESSAGE_BACK_OFF
 OUTBOX_ONLY = "mesoclinic.messaging.backends.OutboxOnlyBackend"
 
-_WAITING = Q(state__in=[MessageState.HELD, MessageState.QUEUED])
+_WAITING = Q(state__in=MessageState.TO_LEAVE)
 
 
 class ServerDown(Exception):

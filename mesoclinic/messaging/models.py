@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import uuid
 
 from django.db import models
@@ -18,6 +19,12 @@ class MessageState(models.TextChoices):
     EXPIRED = "expired", _("Too late, not sent")
     CANCELLED = "cancelled", _("Cancelled")
     BOUNCED = "bounced", _("Returned")
+
+    # It has not left the house: it is addressed and worded anew when what it was made from changes.
+    UNSENT = enum.nonmember((HELD[0], QUEUED[0], FAILED[0]))
+    TO_LEAVE = enum.nonmember((HELD[0], QUEUED[0]))  # the next run takes it when it is due
+    ON_ITS_WAY = enum.nonmember((HELD[0], QUEUED[0], SENDING[0]))  # nobody has to do anything for it to leave
+    GONE = enum.nonmember((SENDING[0], SENT[0], BOUNCED[0]))  # too late to take back
 
 
 # Every legal change of a message's state. Nothing else in the product names two states of one change.
@@ -42,10 +49,6 @@ TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
     MessageState.CANCELLED: frozenset({MessageState.SENT, MessageState.QUEUED}),
     MessageState.BOUNCED: frozenset(),
 }
-
-
-# What has not left the house: it is addressed and worded anew when what it was made from changes.
-UNSENT = (MessageState.HELD, MessageState.QUEUED, MessageState.FAILED)
 
 
 def states_before(target: MessageState) -> list[MessageState]:

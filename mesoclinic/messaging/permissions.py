@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import DomainError, InvalidTransition, NotAllowed
+from mesoclinic.errors import InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message, MessageState
+from mesoclinic.permissions import asks
 
 
 def check_can_undo(message: Message, *, by: User) -> None:
@@ -20,10 +19,6 @@ def check_can_undo(message: Message, *, by: User) -> None:
         raise InvalidTransition(_("Only a message that is still held can be undone."))
 
 
-def can_undo(message: Message, *, by: User) -> bool:
-    return _allowed(check_can_undo, message, by)
-
-
 def check_can_retry(message: Message, *, by: User) -> None:
     if not by.may(Permission.MESSAGE_WRITE):
         raise NotAllowed(_("Your role does not allow this. Ask the medical director if it should."))
@@ -33,13 +28,5 @@ def check_can_retry(message: Message, *, by: User) -> None:
         raise InvalidTransition(_("It is too late for this message; the time it was about has passed."))
 
 
-def can_retry(message: Message, *, by: User) -> bool:
-    return _allowed(check_can_retry, message, by)
-
-
-def _allowed(check: Callable[..., None], message: Message, by: User) -> bool:
-    try:
-        check(message, by=by)
-    except DomainError:
-        return False
-    return True
+can_undo = asks(check_can_undo)
+can_retry = asks(check_can_retry)

@@ -23,7 +23,7 @@ from django.utils.module_loading import import_string
 from mesoclinic.accounts.models import Clinic, User
 from mesoclinic.audit import trail
 from mesoclinic.messaging.actions import MAY_COME_BACK, WITHDRAWN
-from mesoclinic.messaging.models import UNSENT, Message, MessageState
+from mesoclinic.messaging.models import Message, MessageState
 
 IN_ONE_GO = 200
 
@@ -66,10 +66,12 @@ def renew_messages(*, messages: QuerySet[Message], by: User | None) -> int:
     messages.filter(state=MessageState.SENDING, attempts=0).update(
         state=MessageState.QUEUED, lease=None, leased_until=None
     )
-    keys = list(messages.filter(state__in=UNSENT).order_by("pk").values_list("pk", flat=True))
+    keys = list(messages.filter(state__in=MessageState.UNSENT).order_by("pk").values_list("pk", flat=True))
     changed: list[Message] = []
     for start in range(0, len(keys), IN_ONE_GO):
-        rows = Message.objects.select_for_update().filter(pk__in=keys[start : start + IN_ONE_GO], state__in=UNSENT)
+        rows = Message.objects.select_for_update().filter(
+            pk__in=keys[start : start + IN_ONE_GO], state__in=MessageState.UNSENT
+        )
         changed += _rewrite(list(rows.order_by("pk")))
     for person_id, public_ids in _by_person(changed).items():
         trail.record("messages.renewed", by=by, patient=person_id, details={"messages": public_ids})
@@ -143,9 +145,11 @@ def withdraw_messages(*, messages: QuerySet[Message], by: User | None, because: 
 
     Each row says why (one of ``MAY_COME_BACK``), and may be brought back when that changes.
     """
-    waiting = messages.filter(state__in=(*UNSENT, MessageState.SENDING)).select_for_update().order_by("pk")
+    waiting = messages.filter(state__in=(*MessageState.UNSENT, MessageState.SENDING)).select_for_update().order_by("pk")
     rows = list(waiting.values_list("pk", "public_id", "person_id"))
-    stopped = Message.objects.filter(pk__in=[row[0] for row in rows], state__in=(*UNSENT, MessageState.SENDING))
+    stopped = Message.objects.filter(
+        pk__in=[row[0] for row in rows], state__in=(*MessageState.UNSENT, MessageState.SENDING)
+    )
     count = stopped.update(state=MessageState.CANCELLED, lease=None, leased_until=None, last_error=because)
     for person_id in sorted({row[2] for row in rows}):
         told = [str(public_id) for _pk, public_id, person in rows if person == person_id]

@@ -31,6 +31,7 @@ from protocols.actions import (
 )
 from protocols.enums import PlanStatus
 from protocols.models import FormularyVersion, Plan
+from protocols.permissions import can_stop_plan, check_can_stop_plan
 from protocols.queries import (
     live_acknowledgements,
     obstacles_to_signing,
@@ -612,3 +613,12 @@ def test_the_signature_breaks_with_whatever_it_covers(signed: Plan) -> None:
 
 def test_a_signed_plan_by_factory_has_four_sessions(ada: User) -> None:
     assert signed_plan(by=ada).result["course"]["sessions"] == 4
+
+
+def test_question_says_no_where_its_check_refuses(signed: Plan, ada: User, cleo: User) -> None:
+    assert can_stop_plan(signed, by=ada)
+    assert not can_stop_plan(signed, by=cleo)
+    signed.status = PlanStatus.COMPLETED
+    assert not can_stop_plan(signed, by=ada)
+    with pytest.raises(InvalidTransition, match="A plan that is “Completed” cannot become “Stopped”"):
+        check_can_stop_plan(signed, by=ada)

@@ -15,7 +15,7 @@ from mesoclinic.accounts.actions import deactivate_person, rename_clinic, update
 from mesoclinic.accounts.models import Clinic, Site, User
 from mesoclinic.documents.actions import request_document
 from mesoclinic.documents.models import Document
-from mesoclinic.messaging.models import UNSENT, Message
+from mesoclinic.messaging.models import Message, MessageState
 from patients.actions import merge_patients, undo_merge, update_patient
 from patients.models import Patient, PatientStatus
 from sessions.actions import cancel_course
@@ -78,7 +78,7 @@ def printed(course: Course, teodor: Patient, ada: User) -> Document:
 def texts() -> str:
     """All that waits in the outbox, with addresses and calendar files, as one text."""
     said: list[str] = []
-    for message in Message.objects.filter(state__in=UNSENT).order_by("pk"):
+    for message in Message.objects.filter(state__in=MessageState.UNSENT).order_by("pk"):
         files = [str(file["text"]).replace("\r\n ", "") for file in message.attachments]
         said += [message.to_address, message.person_label, message.language, message.text, message.html, *files]
     return "\n".join(said)

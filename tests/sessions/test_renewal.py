@@ -16,7 +16,7 @@ from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidInput, InvalidTransition
 from mesoclinic.messaging import delivery
 from mesoclinic.messaging.actions import WITHDRAWN
-from mesoclinic.messaging.models import UNSENT, Message, MessageState
+from mesoclinic.messaging.models import Message, MessageState
 from patients.actions import merge_patients, undo_merge, update_patient
 from patients.models import Patient, PatientStatus
 from sessions import answers, links, rewriting
@@ -31,7 +31,7 @@ WHY = "Same identity card"
 
 
 def waiting(**where) -> list[Message]:
-    return list(Message.objects.filter(state__in=UNSENT, **where).order_by("pk"))
+    return list(Message.objects.filter(state__in=MessageState.UNSENT, **where).order_by("pk"))
 
 
 def purposes(**where) -> list[str]:

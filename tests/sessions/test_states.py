@@ -12,7 +12,7 @@ from mesoclinic.accounts.actions import activate_person, deactivate_person, upda
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.changes import NeedsConfirmation
 from mesoclinic.errors import InvalidInput, InvalidTransition
-from mesoclinic.messaging.models import UNSENT, Message
+from mesoclinic.messaging.models import Message, MessageState
 from patients.actions import merge_patients, update_patient
 from patients.models import Patient, PatientStatus
 from patients.queries import find
@@ -56,7 +56,7 @@ def test_leaving_care_names_visits_plans_and_mails_before(course: Course, teodor
     assert mails == "13 mails wait and will not be sent."
     teodor.refresh_from_db()
     assert teodor.status == PatientStatus.ACTIVE
-    assert Message.objects.filter(state__in=UNSENT).count() == 13
+    assert Message.objects.filter(state__in=MessageState.UNSENT).count() == 13
 
 
 def test_nothing_is_asked_where_nothing_hangs_on_it(teodor: Patient, cleo: User) -> None:
@@ -193,7 +193,7 @@ def test_visits_of_the_dead_stand_on_today_and_on_the_record_until_they_are_canc
     assert set(course.appointments.values_list("status", flat=True)) == {"cancelled"}
     assert days.needs_of(user=cleo, site=lyon) == ([], 0)
     assert "still booked" not in client.get(record).content.decode()
-    assert Message.objects.filter(state__in=UNSENT).count() == 0
+    assert Message.objects.filter(state__in=MessageState.UNSENT).count() == 0
 
 
 def test_visits_of_somebody_in_care_are_not_cancelled_by_it(course: Course, teodor: Patient, cleo: User) -> None:
@@ -393,7 +393,7 @@ def test_site_is_renamed_on_its_page_and_a_zone_with_visits_is_refused_beside_it
     assert client.post(page, typed | {"contact-phone": "+33 4 99 99 99 99"}).status_code == 302
     lyon.refresh_from_db()
     assert lyon.phone == "+33 4 99 99 99 99"
-    assert Message.objects.filter(state__in=UNSENT, text__contains="+33 4 99 99 99 99").count() == 13
+    assert Message.objects.filter(state__in=MessageState.UNSENT, text__contains="+33 4 99 99 99 99").count() == 13
 
 
 def test_clinic_is_renamed_on_the_page_of_its_sites(course: Course, dora: User, sign_in) -> None:
@@ -401,7 +401,7 @@ def test_clinic_is_renamed_on_the_page_of_its_sites(course: Course, dora: User, 
     client = sign_in(dora)
     assert client.post(page, {"name": ""}).status_code == 400
     assert client.post(page, {"name": "Clinique Neuve"}).status_code == 302
-    assert Message.objects.filter(state__in=UNSENT, text__contains="Clinique Neuve").count() == 13
+    assert Message.objects.filter(state__in=MessageState.UNSENT, text__contains="Clinique Neuve").count() == 13
 
 
 def test_practitioner_who_left_is_not_booked(plan: Plan, lyon: Site, ada: User, cleo: User, dora: User) -> None:

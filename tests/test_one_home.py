@@ -1,0 +1,154 @@
+"""What is said in one place only. Two tables that say the same drift apart, and then the product says two things."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import TextChoices
+
+from mesoclinic.messaging.models import MessageState
+from protocols.enums import PlanStatus
+from sessions.models import AppointmentStatus
+
+ROOT = Path(settings.BASE_DIR)
+PACKAGES = ("mesoclinic", "patients", "protocols", "sessions")
+SOURCES = sorted(
+    path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts
+)
+TREES = {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+
+
+def nodes(tree: ast.AST, *, named: str) -> Iterator[ast.AST]:
+    """Every node of a tree, but for what stands in a class ``named`` so."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.ClassDef) and child.name == named:
+            continue
+        yield child
+        yield from nodes(child, named=named)
+
+
+# ------------------------------------------------------------------ states
+
+
+def _state_enums() -> dict[str, type[TextChoices]]:
+    found = {}
+    for name in TREES:
+        if not name.endswith(("models.py", "enums.py")):
+            continue
+        module = importlib.import_module(name.removesuffix(".py").replace("/", "."))
+        for key, value in vars(module).items():
+            if inspect.isclass(value) and issubclass(value, TextChoices) and key.endswith(("Status", "State")):
+                found[key] = value
+    return found
+
+
+STATES = _state_enums()
+VALUES = {str(member.value) for enum in STATES.values() for member in enum}
+
+
+def _literals(node: ast.AST) -> list[str]:
+    items = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
+    return [item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+
+
+def _asked(node: ast.AST) -> Iterator[tuple[int, ast.AST]]:
+    """(line, value) of each place where a field named status or state is filtered by, or compared with, a value."""
+    if isinstance(node, ast.keyword) and node.arg:
+        field = node.arg.removesuffix("__in").rpartition("__")[2] or node.arg.removesuffix("__in")
+        if field in ("status", "state"):
+            yield node.value.lineno, node.value
+    if isinstance(node, ast.Compare) and isinstance(node.left, ast.Attribute) and node.left.attr in ("status", "state"):
+        yield from ((node.lineno, value) for value in node.comparators)
+
+
+def test_state_is_named_by_its_enum_in_every_query_and_comparison() -> None:
+    """A constraint's condition stands in ``class Meta`` and in its migration, where only the literal can stand."""
+    assert {"PlanStatus", "AppointmentStatus", "MessageState", "DocumentState", "AnswerState"} <= set(STATES)
+    wrong = [
+        f"{name}:{line} {value}"
+        for name, tree in TREES.items()
+        if not name.startswith("protocols/engine/")
+        for node in nodes(tree, named="Meta")
+        for line, given in _asked(node)
+        for value in _literals(given)
+        if value in VALUES
+    ]
+    assert wrong == []
+
+
+def _members(node: ast.AST) -> frozenset[str]:
+    """The states of an inline set such as ``(PlanStatus.SIGNED, PlanStatus.ACTIVE)``; empty for anything else."""
+    if not isinstance(node, ast.Tuple | ast.List | ast.Set) or len(node.elts) < 2:
+        return frozenset()
+    names = [
+        f"{item.value.id}.{item.attr}"
+        for item in node.elts
+        if isinstance(item, ast.Attribute) and isinstance(item.value, ast.Name) and item.value.id in STATES
+    ]
+    return frozenset(names) if len(names) == len(node.elts) else frozenset()
+
+
+def test_set_of_states_is_said_once_and_on_its_enum_where_it_has_a_name() -> None:
+    named = {}
+    for key, enum in STATES.items():
+        for name, value in vars(enum).items():
+            if isinstance(value, tuple) and set(value) <= set(enum.values):
+                named[frozenset(f"{key}.{enum(state).name}" for state in value)] = f"{key}.{name}"
+    assert "PlanStatus.IN_FORCE" in named.values()
+    places = defaultdict(list)
+    for file, tree in TREES.items():
+        if file.endswith("transitions.py"):
+            continue  # the tables of what may follow what
+        inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.AnnAssign) for part in ast.walk(node)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.expr) and id(node) not in inside and (members := _members(node)):
+                places[members].append(f"{file}:{node.lineno}")
+    assert {where[0]: named[members] for members, where in places.items() if members in named} == {}
+    assert {tuple(sorted(members)): where for members, where in places.items() if len(where) > 1} == {}
+
+
+def test_sets_of_states_hold_what_their_names_say() -> None:
+    assert PlanStatus.IN_FORCE == (PlanStatus.SIGNED, PlanStatus.ACTIVE)
+    assert set(AppointmentStatus.COMING) | set(AppointmentStatus.FREE_AGAIN) | {"done"} == set(AppointmentStatus.values)
+    assert set(MessageState.GONE).isdisjoint(MessageState.UNSENT)
+    assert set(MessageState.ON_ITS_WAY) - set(MessageState.UNSENT) == {"sending"}
+
+
+# ------------------------------------------------------------------ questions and their checks
+
+
+def test_every_question_is_made_of_its_check_in_the_one_way() -> None:
+    """``can_x`` is ``asks(check_can_x)``: what a button knows and what the action refuses cannot come apart."""
+    asked, wrong = [], []
+    for file, tree in TREES.items():
+        for node in tree.body if isinstance(tree, ast.Module) else ():
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("can_"):
+                names = {argument.arg for argument in [*node.args.args, *node.args.kwonlyargs]}
+                wrong += [f"{file}: {node.name} is written out"] if "by" in names else []
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                name = node.targets[0].id
+                if name.startswith("can_"):
+                    asked.append(name)
+                    if ast.unparse(node.value) != f"asks(check_{name})":
+                        wrong.append(f"{file}: {name} = {ast.unparse(node.value)}")
+    assert wrong == []
+    assert {"can_sign_plan", "can_move", "can_undo", "can_start_intake", "can_settle"} <= set(asked)
+
+
+def test_refusal_is_turned_into_no_in_one_place() -> None:
+    found = [
+        f"{file}:{node.lineno}"
+        for file, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and node.type is not None
+        and "DomainError" in ast.unparse(node.type)
+        and [ast.unparse(line) for line in node.body] == ["return False"]
+    ]
+    assert [place.partition(":")[0] for place in found] == ["mesoclinic/permissions.py"]
