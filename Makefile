@@ -41,6 +41,7 @@ faults: setup ## races and kills at small counts, on SQLite and on throwaway ser
 
 deep: setup ## randomised tests, races and kills at full count; takes long
 	@MESOCLINIC_DEEP=1 $(PY) -m pytest -n $(JOBS) $(ARGS)
+	@MESOCLINIC_DEEP=1 $(PY) scripts/other_clocks.py -n $(JOBS)
 	@MESOCLINIC_DEEP=1 $(PY) scripts/each.py tests/faults --services
 
 coverage: setup ## branch coverage of the protocol engine

@@ -25,10 +25,10 @@ migrated.begin_with_the_copy()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """With MESOCLINIC_OTHER_CLOCKS=1 a test stands at each clock of its file, unless it says its own instant."""
+    """With MESOCLINIC_OTHER_CLOCKS=1 a test stands at a clock of its file, unless it says its own instant."""
     if not os.environ.get("MESOCLINIC_OTHER_CLOCKS") or any(metafunc.definition.iter_markers("instant")):
         return
-    clocks = clocks_of(metafunc.definition.path.relative_to(metafunc.config.rootpath).as_posix())
+    clocks = clocks_of(metafunc.definition.nodeid)
     metafunc.parametrize("clock", list(clocks.values()), ids=list(clocks), indirect=True)
 
 
