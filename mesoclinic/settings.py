@@ -160,6 +160,7 @@ CELERY_BEAT_SCHEDULE = {
     # Work is rows; these ticks find what is due or was left behind. A lost broker message costs one tick.
     "messaging.deliver_due": {"task": "messaging.deliver_due", "schedule": OUTBOX_TICK_SECONDS},
     "documents.render_due": {"task": "documents.render_due", "schedule": OUTBOX_TICK_SECONDS},
+    "sessions.prepare_next_prints": {"task": "sessions.prepare_next_prints", "schedule": 10 * OUTBOX_TICK_SECONDS},
 }
 
 # ------------------------------------------------------------------ E-mail

@@ -22,6 +22,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
+from mesoclinic.documents.views import open_document
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.numbers import read_two_ways
 from mesoclinic.sorting import by_words
@@ -978,4 +979,4 @@ def plan_document(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """Ask for a PDF of the plan; its page shows how far it is."""
     plan = _plan(request, public_id)
     document = request_plan_pdf(plan=plan, kind=request.POST.get("kind", "plan_patient"), by=request.user)
-    return redirect("documents:status", document.public_id)
+    return open_document(request, document)

@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import translation
+from django.db.models import Exists, OuterRef
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
@@ -34,6 +35,7 @@ Data = dict[str, Any]
 PREPARING = ("preparation_sheet", "syringe_labels")  # from which syringes are drawn up
 KINDS = ("preparation_sheet", "syringe_labels", "session_record")
 PACKS = ("day", "week", "quotations")
+AHEAD, AHEAD_AT_ONCE = timedelta(hours=24), 40  # how long before a visit its sheet is made, and of how many in one go
 
 
 def visit_pdf_visible(user: User, document: Document) -> bool:
@@ -104,6 +106,37 @@ def prepare_dated_prints(plan: Plan, *, by: User) -> None:
     """What the patient takes along after a booking or a move, with its dates; begun as soon as that is kept."""
     kinds = ("plan_patient", "course_schedule")
     transaction.on_commit(lambda: prepare_prints(plan, by=by, kinds=kinds), robust=True)
+
+
+@transaction.atomic
+def prepare_next_prints(*, by: User | None) -> int:
+    """Begin the sheets and the labels of the next day's visits that have none yet, so that a press shows them at once.
+
+    Return for how many visits. Where a stop stands nothing is begun, and each look at a print asks again.
+    """
+    now = timezone.now()
+    begun = Document.objects.filter(subject_id=OuterRef("public_id"), kind__in=PREPARING, outdated_at__isnull=True)
+    visits = list(
+        Appointment.objects.filter(
+            in_care("patient__"),
+            ~Exists(begun),
+            status__in=COMING,
+            starts_at__gt=now,
+            starts_at__lte=now + AHEAD,
+            course__plan__status__in=PlanStatus.IN_FORCE,
+        )
+        .select_related(
+            *("patient__site", "site", "room", "practitioner", "course__plan__formulary", "course__plan__intake"),
+            *("course__plan__patient__site", "course__plan__signed_by", "course__plan__responsible"),
+        )
+        .order_by("starts_at", "pk")[:AHEAD_AT_ONCE]
+    )
+    asked = [(visit.patient, visit.course.plan, visit.starts_at.astimezone(visit.site.tz).date()) for visit in visits]
+    free = [visit for visit, found in zip(visits, standings(asked), strict=True) if not found.is_stop]
+    for visit in free:
+        for kind in PREPARING:
+            request_document(**visit_part(visit, kind=kind), by=by, ahead=True)
+    return len(free)
 
 
 @transaction.atomic

@@ -6,12 +6,13 @@ from datetime import date
 from uuid import UUID
 
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
+from mesoclinic.documents.views import open_document
 from mesoclinic.errors import InvalidInput
 from protocols.documents import WITHOUT_CONTENT, request_plan_pdf
 from sessions.documents import request_pack, request_visit_pdf
@@ -27,7 +28,7 @@ def visit_document(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     kind = request.POST.get("kind", "preparation_sheet")
     reason = request.POST.get("standing_reason", "")
     document = request_visit_pdf(appointment=visit, kind=kind, by=request.user, standing_reason=reason)
-    return redirect("documents:status", document.public_id)
+    return open_document(request, document)
 
 
 @requires(Permission.BOOKING_READ)
@@ -39,7 +40,7 @@ def visit_dates(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     if kind not in WITHOUT_CONTENT:
         raise InvalidInput(_("There is no such document of a visit."))
     document = request_plan_pdf(plan=visit.course.plan, kind=kind, by=request.user)
-    return redirect("documents:status", document.public_id)
+    return open_document(request, document)
 
 
 @requires(Permission.PLAN_READ)
@@ -49,4 +50,4 @@ def day_pack(request: ClinicRequest, day: date) -> HttpResponse:
     if request.site is None:
         raise InvalidInput(_("You belong to no site yet."))
     pack = request_pack(site=request.site, first=day, what=request.POST.get("what", "day"), by=request.user)
-    return redirect("documents:status", pack.public_id)
+    return open_document(request, pack)

@@ -7,3 +7,11 @@ def renew_stale_letters() -> None:
     from sessions import rewriting
 
     rewriting.renew_stale_letters(by=None)
+
+
+@shared_task(name="sessions.prepare_next_prints")
+def prepare_next_prints() -> None:
+    """Begin the prints of the next day's visits. Harmless to run twice: a visit that has them is left out."""
+    from sessions import documents
+
+    documents.prepare_next_prints(by=None)

@@ -52,7 +52,7 @@ def request_document(
     title: str,
     language: str,
     context: Mapping[str, Any],
-    by: User,
+    by: User | None,
     ahead: bool = False,
 ) -> Document:
     """One PDF of ``kind`` with exactly this content; made by a worker after the commit, or there already.

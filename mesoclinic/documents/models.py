@@ -81,3 +81,7 @@ class Document(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.state in DocumentState.BEING_MADE

@@ -24,11 +24,12 @@ from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
 from protocols.documents import request_plan_pdf
 from protocols.models import Ingredient, Plan, Product
 from sessions.actions import book_course, cancel_appointment
-from sessions.documents import pack_visible, request_pack, request_visit_pdf, visit_pdf_visible
+from sessions.documents import pack_visible, prepare_next_prints, request_pack, request_visit_pdf, visit_pdf_visible
 from sessions.models import Administration, Appointment, Lot, TreatmentSession
 from sessions.moving import Target, move_appointment
 from tests import factories
 from tests.factories_protocols import published_formulary, signed_plan
+from tests.instant import Clock
 from tests.mesoclinic.documents.prints import check_places, check_tags, snapshot, text_of
 from tests.protocols.test_documents_set import WORST
 from tests.sessions import factories as make
@@ -386,3 +387,29 @@ def test_the_same_plan_gives_the_same_bytes_on_two_workers(visit: Appointment, a
 
     here = [hashlib.sha256(made(row)).hexdigest() for row in rows]
     assert heard == [here, here]
+
+
+def test_prints_of_the_next_day_are_begun_before_anybody_asks(
+    two_visits: list[Appointment], clock: Clock, django_assert_max_num_queries: Any
+) -> None:
+    first = min(two_visits, key=lambda visit: visit.starts_at)
+    clock.move_to(first.starts_at - timedelta(hours=25))
+    assert prepare_next_prints(by=None) == 0
+
+    clock.move_to(first.starts_at - timedelta(hours=20))
+    assert prepare_next_prints(by=None) == 2
+    kinds = Document.objects.order_by("pk").values_list("subject_id", "kind")
+    assert sorted(kinds) == sorted(
+        (visit.public_id, kind) for visit in two_visits for kind in ("preparation_sheet", "syringe_labels")
+    )
+    with django_assert_max_num_queries(5):
+        assert prepare_next_prints(by=None) == 0
+
+
+def test_print_that_was_begun_ahead_is_the_one_that_a_press_opens(visit: Appointment, ada: User, clock: Clock) -> None:
+    clock.move_to(visit.starts_at - timedelta(hours=2))
+    prepare_next_prints(by=None)
+
+    document = request_visit_pdf(appointment=visit, kind="preparation_sheet", by=ada)
+
+    assert Document.objects.filter(kind="preparation_sheet").get() == document

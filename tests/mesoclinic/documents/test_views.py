@@ -32,6 +32,7 @@ def test_status_polls_until_it_is_ready(ask: Ask, ada: User, sign_in: SignIn, mo
 
     page = client.get(url).content.decode()
     assert f'hx-get="{url}"' in page and "Waiting for its turn" in page
+    assert '<noscript><meta http-equiv="refresh" content="2;url=?again=1"></noscript>' in page
     assert "Teodor Brandvold" in page and "born 8 June 1987" in page
     fragment = client.get(url, headers={"HX-Request": "true"}).content.decode()
     assert fragment.lstrip().startswith('<div id="document-status"') and "<html" not in fragment
@@ -63,19 +64,43 @@ def test_looking_is_written_down_once_however_often_it_polls(ask: Ask, ada: User
     client.get(url)
     for _poll in range(3):
         client.get(url, headers={"HX-Request": "true"})
+        client.get(url + "?again=1")  # without script
 
     assert AuditEvent.objects.filter(action="document.viewed", patient_id=document.person_id).count() == 1
 
 
-def test_file_is_downloaded_under_a_plain_name_and_written_down(ready: Document, ada: User, sign_in: SignIn) -> None:
-    response = sign_in(ada).get(reverse("documents:file", args=[ready.public_id]))
+@pytest.mark.parametrize(
+    ("query", "disposition", "action"),
+    [("", "inline", "document.opened"), ("?download", "attachment", "document.downloaded")],
+)
+def test_file_has_a_plain_name_and_is_written_down(
+    ready: Document, ada: User, sign_in: SignIn, query: str, disposition: str, action: str
+) -> None:
+    response = sign_in(ada).get(reverse("documents:file", args=[ready.public_id]) + query)
 
     assert response.content == b"%PDF-1.7 probe"
     assert response["Content-Type"] == "application/pdf"
-    assert response["Content-Disposition"] == 'attachment; filename="plan-teodor-elodie-x-y-p-00342.pdf"'
+    assert response["Content-Disposition"] == f'{disposition}; filename="plan-teodor-elodie-x-y-p-00342.pdf"'
     assert response["Cache-Control"] == "no-store, private"
+    assert response["X-Frame-Options"] == "SAMEORIGIN"
+    assert "frame-ancestors 'self'" in response["Content-Security-Policy"]
     event = AuditEvent.objects.order_by("-id")[0]
-    assert (event.action, event.actor_id, event.patient_id) == ("document.downloaded", ada.public_id, ready.person_id)
+    assert (event.action, event.actor_id, event.patient_id) == (action, ada.public_id, ready.person_id)
+
+
+@pytest.mark.parametrize(
+    ("back", "leads_to"),
+    [("/messages/?state=sent", "/messages/?state=sent"), ("https://evil.example/", "/"), ("//evil.example/", "/")],
+)
+def test_ready_page_frames_the_pdf_and_leads_back(
+    ready: Document, ada: User, sign_in: SignIn, back: str, leads_to: str
+) -> None:
+    page = sign_in(ada).get(reverse("documents:status", args=[ready.public_id]), {"back": back}).content.decode()
+
+    file = reverse("documents:file", args=[ready.public_id])
+    assert f'<iframe class="doc-frame" id="pdf" src="{file}"' in page
+    assert f'<a class="btn" href="{leads_to}">' in page
+    assert "refresh" not in page
 
 
 @pytest.mark.parametrize("name", ["status", "file"])
