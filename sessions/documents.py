@@ -120,7 +120,7 @@ def prepare_next_prints(*, by: User | None) -> int:
         Appointment.objects.filter(
             in_care("patient__"),
             ~Exists(begun),
-            status__in=COMING,
+            status__in=AppointmentStatus.COMING,
             starts_at__gt=now,
             starts_at__lte=now + AHEAD,
             course__plan__status__in=PlanStatus.IN_FORCE,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import F
 from django.urls import reverse
@@ -26,12 +27,15 @@ from protocols.enums import PlanStatus
 from protocols.models import Plan
 from protocols.permissions import can_draft_plan
 from protocols.wording import waiting_title
-from sessions.followup_models import KIND_LABELS
+from sessions import inbox
+from sessions.followup_models import KIND_LABELS, AnswerState
 from sessions.models import Appointment, AppointmentStatus
 from sessions.queries import visits_of
 from sessions.terms import cut_courses, terms_of, versions_before
 
-KINDS = ("intakes", "plans", "sessions", "messages", "documents")
+MOST_ANSWERS = 5
+EVERYTHING = "all"  # nothing folded
+KINDS = ("intakes", "plans", "sessions", "messages", "documents", EVERYTHING)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,39 @@ class Event:
     now: bool = False  # the patient is here
     first_behind: bool = False  # all above it is still to come
     under: str = ""  # the number of the merged record where it was written
+    about: UUID | None = None  # of a mail or a paper: what it is about, by public id
+    holds: tuple[UUID, ...] = ()  # what its mails and papers are about
+    mails: tuple[Event, ...] = ()  # folded under it, the oldest first
+    papers: tuple[Event, ...] = ()
+    needs_a_look: bool = False  # of a mail: it can still be undone, or it did not arrive
+
+    @property
+    def mail_words(self) -> str:
+        """How many mails are folded under it, and which."""
+        titles = list(dict.fromkeys(mail.title for mail in self.mails))
+        shown = "; ".join(titles[:3]) + (" …" if len(titles) > 3 else "")
+        count = ngettext("%(n)s mail", "%(n)s mails", len(self.mails)) % {"n": len(self.mails)}
+        return _("%(count)s: %(which)s") % {"count": count, "which": shown}
+
+    @property
+    def mails_open(self) -> bool:
+        return any(mail.needs_a_look for mail in self.mails)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """The timeline in two parts: what is still to come, the farthest first, and what was, the newest first."""
+
+    ahead: list[Event]
+    behind: list[Event]
+
+    @property
+    def ahead_words(self) -> str:
+        visits = sum(event.kind == "sessions" for event in self.ahead)
+        mails = sum(len(event.mails) + (event.kind == "messages") for event in self.ahead)
+        words = [ngettext("%(n)s visit", "%(n)s visits", visits) % {"n": visits}] if visits else []
+        words += [ngettext("%(n)s mail", "%(n)s mails", mails) % {"n": mails}] if mails else []
+        return ", ".join(words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,12 +188,52 @@ def _documents(patient: Patient, user: User) -> list[Document]:
 # ------------------------------------------------------------------ the timeline
 
 
+def story_of(record: Record, *, user: User, now: datetime) -> Story:
+    """Each mail and each paper under the session or the plan that it is about, and what is to come apart."""
+    events = _folded(_events(record, user=user, now=now), _courses(record))
+    for number, other in record.merged:
+        told = _folded(_events(other, user=user, now=now), _courses(other))
+        events += [replace(event, under=number) for event in told]
+    events.sort(key=lambda event: event.at, reverse=True)
+    return Story(
+        ahead=[event for event in events if event.at > now],
+        behind=[event for event in events if event.at <= now],
+    )
+
+
+def _courses(record: Record) -> dict[UUID, UUID]:
+    """The plan of each course: a mail with all dates is about the course."""
+    return {visit.course.public_id: visit.course.plan.public_id for visit in record.visits}
+
+
+def _folded(events: Iterable[Event], courses: Mapping[UUID, UUID]) -> list[Event]:
+    events = list(events)
+    owners = {subject: index for index, event in enumerate(events) for subject in event.holds}
+    mails: dict[int, list[Event]] = {}
+    papers: dict[int, list[Event]] = {}
+    kept = []
+    for index, event in enumerate(events):
+        owner = owners.get(courses.get(event.about, event.about)) if event.about else None
+        if owner is None:
+            kept.append(index)
+        else:
+            (mails if event.kind == "messages" else papers).setdefault(owner, []).append(event)
+    return [
+        replace(
+            events[index],
+            mails=tuple(sorted(mails.get(index, ()), key=lambda event: event.at)),
+            papers=tuple(sorted(papers.get(index, ()), key=lambda event: event.at)),
+        )
+        for index in kept
+    ]
+
+
 def events_of(record: Record, *, user: User, now: datetime, kind: str = "") -> list[Event]:
     """Newest first; what was written under a merged record says so."""
     events = _events(record, user=user, now=now)
     for number, other in record.merged:
         events += [replace(event, under=number) for event in _events(other, user=user, now=now)]
-    if kind in KINDS:
+    if kind in KINDS and kind != EVERYTHING:
         events = [event for event in events if event.kind == kind]
     events.sort(key=lambda event: event.at, reverse=True)
     to_come = sum(event.at > now for event in events)
@@ -243,6 +320,7 @@ def _plan_events(plans: Iterable[Plan], *, user: User) -> Iterable[Event]:
             url=reverse("protocols:plan", args=[plan.public_id]) if user.may(Permission.PLAN_READ) else "",
             chip=plan.get_status_display(),
             chip_kind=_PLAN_CHIPS.get(PlanStatus(plan.status), ""),
+            holds=(plan.public_id,),
         )
 
 
@@ -280,6 +358,7 @@ def _visit_events(visits: Iterable[Appointment], *, user: User, now: datetime) -
             chip_kind=_VISIT_CHIPS[AppointmentStatus(visit.status)],
             ahead=visit.starts_at > now and visit.status == AppointmentStatus.BOOKED,
             now=visit.status == AppointmentStatus.ARRIVED,
+            holds=(visit.public_id,) if recorded is None else (visit.public_id, recorded.public_id),
         )
 
 
@@ -316,6 +395,8 @@ def _message_events(messages: Iterable[Message], *, now: datetime) -> Iterable[E
             chip=message.get_state_display(),
             chip_kind=_MESSAGE_CHIPS.get(MessageState(message.state), ""),
             ahead=at > now and message.state in MessageState.ON_ITS_WAY,
+            about=message.subject_id,
+            needs_a_look=message.state in (MessageState.HELD, MessageState.FAILED, MessageState.BOUNCED),
         )
 
 
@@ -331,15 +412,46 @@ def _document_events(documents: Iterable[Document]) -> Iterable[Event]:
             at=document.created_at,
             icon="file",
             title=document.title,
-            url=reverse("documents:file" if ready else "documents:status", args=[document.public_id]),
+            url=reverse("documents:status", args=[document.public_id]),
             text=_("Made before something that it shows has changed. Print it anew.") if outdated else "",
             chip=_("Outdated") if outdated else document.get_state_display(),
             chip_kind="warn" if outdated else _DOCUMENT_CHIPS.get(DocumentState(document.state), "info"),
+            about=document.subject_id,
         )
 
 
 def sentence(parts: Sequence[str]) -> str:
     return ", ".join(part for part in parts if part) + "." if parts else ""
+
+
+# ------------------------------------------------------------------ now
+
+
+@dataclass(frozen=True, kw_only=True)
+class Present:
+    """What is going on at the moment: the visit of today, and what the patient said that nobody has closed."""
+
+    visit: Appointment | None
+    answers: list[inbox.Row]
+
+    def __bool__(self) -> bool:
+        return self.visit is not None or bool(self.answers)
+
+    @property
+    def has_alert(self) -> bool:
+        return any(row.alert for row in self.answers)
+
+
+def present_of(record: Record, *, patient: Patient, user: User, now: datetime) -> Present:
+    today = now.astimezone(patient.site.tz).date()
+    here = (
+        visit
+        for visit in record.visits
+        if visit.status in AppointmentStatus.COMING and visit.starts_at.astimezone(visit.site.tz).date() == today
+    )
+    said = inbox.answers_visible_to(user).filter(patient=patient, state__in=AnswerState.OPEN)
+    rows = [inbox.row_of(answer, user=user, now=now) for answer in inbox.for_rows(said)[:MOST_ANSWERS]]
+    return Present(visit=next(here, None), answers=rows)
 
 
 # ------------------------------------------------------------------ the course and the next step

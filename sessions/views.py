@@ -120,7 +120,8 @@ def patient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     shown = get_object_or_404(patients_seen_by(request.user), public_id=public_id)
     now = timezone.now()
     record = timeline.read(shown, user=request.user)
-    kind = request.GET.get("t", "")
+    kind = request.GET.get("t", "") if request.GET.get("t", "") in timeline.KINDS else ""
+    following = timeline.next_visit(record, now=now)
     trail.record("patient.viewed", by=request.user, target=shown, patient=shown)
     with timezone.override(shown.site.tz):
         context = {
@@ -128,9 +129,14 @@ def patient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             "strip": strip(shown, user=request.user),
             "steps": timeline.steps_of(record, patient=shown, user=request.user, now=now),
             "course": timeline.course_of(record, user=request.user),
-            "events": timeline.events_of(record, user=request.user, now=now, kind=kind),
-            "kind": kind if kind in timeline.KINDS else "",
-            "next_visit": timeline.next_visit(record, now=now),
+            "events": timeline.events_of(record, user=request.user, now=now, kind=kind) if kind else [],
+            "story": None if kind else timeline.story_of(record, user=request.user, now=now),
+            "kind": kind,
+            "present": timeline.present_of(record, patient=shown, user=request.user, now=now),
+            "now": now,
+            "next_visit": following,
+            "can_move": following is not None and can_move(following, by=request.user),
+            "can_cancel": following is not None and can_cancel(following, by=request.user),
             "left_behind": record.left_behind,
             "in_force": record.in_force,
             "waiting": timeline.waiting_messages(record.messages),

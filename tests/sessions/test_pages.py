@@ -307,7 +307,7 @@ def test_today_costs_the_same_at_3_and_at_300_visits(count, ada, cleo, lyon, roo
 
 # ------------------------------------------------------------------ the patient's page
 
-PATIENT_QUERIES = 31  # beside those of the strip, which the patients part counts itself
+PATIENT_QUERIES = 33  # beside those of the strip, which the patients part counts itself
 
 
 @pytest.mark.parametrize("more", [0, 45])
@@ -363,7 +363,7 @@ def test_next_step_leads_from_intake_to_booked_course(ada, cleo, lyon, rooms, si
 
 def test_timeline_shows_messages_with_their_state_and_can_be_filtered(course, teodor, ada, sign_in) -> None:
     url = reverse("sessions:patient", args=[teodor.public_id])
-    whole = text_of(sign_in(ada).get(url))
+    whole = text_of(sign_in(ada).get(f"{url}?t=all"))
     mails = text_of(sign_in(ada).get(f"{url}?t=messages"))
 
     assert "Confirmation Held, can be undone To teodor@example.org." in whole
@@ -372,9 +372,42 @@ def test_timeline_shows_messages_with_their_state_and_can_be_filtered(course, te
     assert "Intake 1 Submitted" not in mails
 
 
+def test_story_folds_mails_under_what_they_are_about_and_what_is_to_come_apart(course, teodor, ada, sign_in) -> None:
+    page = sign_in(ada).get(reverse("sessions:patient", args=[teodor.public_id])).content.decode()
+
+    ahead, behind = page.split('class="tl-now"')
+    assert re.search(r"<b>Ahead:</b> 4 visits, \d+ mails", ahead)
+    plan = behind[behind.index("Plan 1") :]
+    assert re.search(r'<details class="mls" open>.*?1 mail: Confirmation', plan, flags=re.S), "it can still be undone"
+    session = ahead[ahead.index("Session 1") :]
+    assert re.search(r'<details class="mls"><summary>.*?Reminder, 7 days before', session, flags=re.S)
+
+
+@pytest.mark.parametrize(("status", "shown"), [("booked", "Booked"), ("arrived", "Arrived")])
+def test_now_stands_on_top_with_the_visit_of_today(todays, ben, sign_in, status: str, shown: str) -> None:
+    Appointment.objects.filter(pk=todays.pk).update(status=status)
+
+    page = text_of(sign_in(ben).get(reverse("sessions:patient", args=[todays.patient.public_id])))
+
+    above, _below = page.split(" Next visit ", 1)
+    assert f"Session {todays.number} today at " in above and shown in above.split("Now ")[-1]
+
+
+def test_next_visit_has_move_cancel_and_prints(course, teodor, ada, dan, cleo, sign_in) -> None:
+    visit = course.appointments.order_by("starts_at").first()
+    url = reverse("sessions:patient", args=[teodor.public_id])
+
+    page, reception = (sign_in(who).get(url).content.decode() for who in (ada, cleo))
+
+    for name in ("appointment_move", "appointment_cancel", "visit_document", "visit_dates"):
+        assert f'"{reverse(f"sessions:{name}", args=[visit.public_id])}"' in page, name
+    assert "Preparation sheet" not in reception
+    assert f'"{reverse("sessions:visit_dates", args=[visit.public_id])}"' in reception
+
+
 def test_timeline_draws_a_line_between_what_is_to_come_and_what_was(course, teodor, ada, sign_in) -> None:
     url = reverse("sessions:patient", args=[teodor.public_id])
-    whole = text_of(sign_in(ada).get(url))
+    whole = text_of(sign_in(ada).get(f"{url}?t=all"))
     above, below = whole.split(" Now ")
 
     assert "Session 1 Booked" in above and "Reminder, the day before Waiting" in above
