@@ -77,6 +77,16 @@ def search(patients: QuerySet[Patient], query: str) -> QuerySet[Patient]:
     return patients if condition is None else patients.filter(condition)
 
 
+def person_ids_found(user: User, query: str) -> QuerySet[Patient, UUID] | None:
+    """For the platform: the public ids of those whom ``query`` finds; None where it is too short to search by."""
+    condition = searching.condition(query)
+    return (
+        None
+        if condition is None
+        else Patient.objects.filter(seen_by(user), condition).values_list("public_id", flat=True)
+    )
+
+
 NEAR_AT_MOST = 400  # candidates that are compared letter by letter
 NEAR_ENOUGH = 0.78
 

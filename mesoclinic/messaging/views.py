@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -8,6 +11,8 @@ from django.contrib import messages as notices
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
@@ -62,23 +67,55 @@ def provider_events(request: HttpRequest) -> HttpResponse:
 @requires(Permission.MESSAGE_READ)
 @require_safe
 def message_list(request: ClinicRequest) -> HttpResponse:
-    found = queries.messages_visible_to(request.user).defer("text", "html", "attachments")
-    state = request.GET.get("state", "")
-    if state in MessageState.values:
-        found = found.filter(state=state)
-    else:
-        state = ""
-    page = Paginator(queries.in_order_of_need(found), PER_PAGE).get_page(request.GET.get("page"))
-    trail.record("messages.listed", by=request.user, details={"state": state, "page": page.number})
+    kinds: dict[str, str] = import_string(settings.MESSAGE_KINDS)()
+    wanted = _wanted(request, kinds)
+    found = queries.messages_found(request.user, wanted, now=timezone.now()).defer("text", "html", "attachments")
+    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    for message in page.object_list:
+        message.kind_words = kinds.get(message.purpose, message.purpose)  # type: ignore[attr-defined]
+    details = {"part": wanted.part, "searched": bool(wanted.query), "page": page.number}
+    trail.record("messages.listed", by=request.user, details=details)
     context = {
         "page": page,
-        "state": state,
-        "states": MessageState.choices,
+        "wanted": wanted,
+        "filtered": bool(wanted.query or wanted.kind or wanted.language),
+        "parts": _parts(request, wanted),
+        "kinds": sorted(kinds.items(), key=lambda kind: kind[1]),
+        "languages": settings.LANGUAGES,
         "failed_count": queries.failed_messages_visible_to(request.user).count(),
         "mail_leaves": mail_leaves(request),
         "person_page": settings.PERSON_PAGE,
     }
     return render(request, "messaging/message_list.html", context)
+
+
+def _wanted(request: ClinicRequest, kinds: Mapping[str, str]) -> queries.Wanted:
+    """What the address asks for; what it cannot ask for is left out."""
+    asked = {name: request.GET.get(name, "").strip() for name in ("state", "kind", "language", "q")}
+    parts = (queries.TO_COME, queries.EVERYTHING, *MessageState.values)
+    return queries.Wanted(
+        part=asked["state"] if asked["state"] in parts else queries.SO_FAR,
+        kind=asked["kind"] if asked["kind"] in kinds else "",
+        language=asked["language"] if asked["language"] in dict(settings.LANGUAGES) else "",
+        query=asked["q"].replace("\0", "")[:120],
+    )
+
+
+def _parts(request: ClinicRequest, wanted: queries.Wanted) -> list[dict[str, Any]]:
+    """The parts of the time and the states, each with its address; what is searched stays."""
+    kept = {name: value for name, value in (("q", wanted.query), ("kind", wanted.kind)) if value}
+    kept |= {"language": wanted.language} if wanted.language else {}
+    names = [(queries.SO_FAR, _("So far")), (queries.TO_COME, _("To come")), (queries.EVERYTHING, _("All"))]
+    shown = (MessageState.HELD, MessageState.SENT, MessageState.FAILED, MessageState.BOUNCED, MessageState.CANCELLED)
+    names += [(state.value, str(state.label)) for state in shown]
+    return [
+        {
+            "label": label,
+            "url": "?" + urlencode(kept | ({"state": part} if part else {})),
+            "current": part == wanted.part,
+        }
+        for part, label in names
+    ]
 
 
 @requires(Permission.MESSAGE_READ)
@@ -143,6 +180,7 @@ def _detail(request: ClinicRequest, message: Message) -> dict[str, object]:
     return {
         "message": message,
         "letter": _without_link(message.text),
+        "kind": import_string(settings.MESSAGE_KINDS)().get(message.purpose, message.purpose),
         "can_undo": can_undo(message, by=request.user),
         "can_retry": can_retry(message, by=request.user),
         "mail_leaves": mail_leaves(request),

@@ -13,6 +13,7 @@ from tests.mesoclinic import providers
 @pytest.fixture(autouse=True)
 def _people(settings: Settings) -> Iterator[None]:
     settings.PERSON_VISIBILITY = "tests.mesoclinic.providers.seen_by"
+    settings.PERSON_SEARCH = "tests.mesoclinic.providers.found_by"
     yield
     providers.SITE_OF.clear()
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django import template
+from django.conf import settings
 from django.core.paginator import Page
 from django.forms import BaseForm, BoundField, CheckboxInput, Select, SelectMultiple, Textarea
 from django.template.loader import render_to_string
@@ -119,6 +120,12 @@ def clock(value: Any) -> str:
     if isinstance(value, str):
         value = parse_datetime(value)
     return formats.time_format(value, "H:i") if value else ""
+
+
+@register.filter
+def language_words(code: str) -> str:
+    """French for fr, in the reader's language."""
+    return str(dict(settings.LANGUAGES).get(code, code))
 
 
 @register.filter

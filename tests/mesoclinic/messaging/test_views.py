@@ -49,21 +49,71 @@ def test_list_with_a_made_up_state_shows_all(queue: Queue, cleo: User, sign_in: 
     assert "Waiting one" in sign_in(cleo).get(reverse("messaging:list"), {"state": "zzz"}).content.decode()
 
 
-def test_list_begins_with_what_needs_somebody(queue: Queue, cleo: User, sign_in: SignIn) -> None:
+@pytest.mark.parametrize(
+    ("state", "order"),
+    [
+        ("", ["held", "failed", "sent late", "sent early"]),
+        ("to_come", ["next", "later"]),
+        ("all", ["cancelled", "later", "next", "held", "failed", "sent late", "sent early"]),
+    ],
+)
+def test_list_is_in_the_order_of_time(queue: Queue, cleo: User, sign_in: SignIn, state: str, order: list[str]) -> None:
     now = timezone.now()
-    order = ["failed", "held", "sent late", "sent early", "next", "later"]
-    for name in sorted(order):
-        state = name.split()[0]
-        when = {"sent early": -9, "sent late": -8, "next": 1, "later": 2}.get(name, 0)
-        message = queue(subject=f"Letter {name}.", due_at=now + timedelta(hours=when))
-        if state in ("failed", "held"):
-            Message.objects.filter(pk=message.pk).update(state=state)
-        elif state == "sent":
-            Message.objects.filter(pk=message.pk).update(state="sent", sent_at=now)
+    hours = {"sent early": -9, "sent late": -8, "failed": -1, "held": 0, "next": 1, "later": 2, "cancelled": 3}
+    for name in sorted(hours):
+        at = now + timedelta(hours=hours[name])
+        message = queue(subject=f"Letter {name}.", due_at=at)
+        if (kept := name.split()[0]) in ("failed", "held", "sent", "cancelled"):
+            sent_at = at if kept == "sent" else None
+            Message.objects.filter(pk=message.pk).update(state=kept, sent_at=sent_at, due_at=at)
+
+    page = sign_in(cleo).get(reverse("messaging:list"), {"state": state}).content.decode()
+
+    assert re.findall(r"Letter ([^.]*)\.", page) == order
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"q": "brandvold"}, {"One", "Two"}),
+        ({"q": "ines@example"}, {"Three"}),
+        ({"q": "tWo"}, {"Two"}),
+        ({"kind": "reminder_24h"}, {"Two"}),
+        ({"language": "fr"}, {"Three"}),
+        ({"q": "brandvold", "kind": "reminder_24h", "language": "en"}, {"Two"}),
+        ({"q": "\0", "kind": "zzz", "language": "xx"}, {"One", "Two", "Three"}),
+        ({"q": "nobody"}, set()),
+    ],
+)
+def test_list_is_searched_by_patient_address_subject_kind_and_language(
+    queue: Queue, cleo: User, sign_in: SignIn, asked: dict[str, str], found: set[str]
+) -> None:
+    queue(subject="One.")
+    queue(subject="Two.", purpose="reminder_24h")
+    queue(subject="Three.", language="fr", person_label="Ines Solberg", to_address="ines@example.org")
+
+    page = sign_in(cleo).get(reverse("messaging:list"), asked).content.decode()
+
+    assert set(re.findall(r">(One|Two|Three)\.</a>", page)) == found
+
+
+def test_list_finds_whom_the_search_for_people_finds(queue: Queue, cleo: User, person: UUID, sign_in: SignIn) -> None:
+    queue(subject="One.")
+    queue(subject="Two.", person_id=_somebody())
+
+    page = sign_in(cleo).get(reverse("messaging:list"), {"q": str(person)[:12]}).content.decode()
+
+    assert re.findall(r">(One|Two)\.</a>", page) == ["One"]
+
+
+def test_list_says_kind_language_and_patient_in_words(queue: Queue, cleo: User, sign_in: SignIn) -> None:
+    queue(purpose="reminder_24h", language="fr")
 
     page = sign_in(cleo).get(reverse("messaging:list")).content.decode()
 
-    assert re.findall(r"Letter ([^.]*)\.", page) == order
+    row = page[page.index("<tbody>") :]
+    for words in ("Teodor Brandvold</a>", "<td>Reminder, the day before</td>", "<td>French</td>"):
+        assert words in row
 
 
 def test_list_says_when_messages_failed(queue: Queue, cleo: User, sign_in: SignIn) -> None:
