@@ -3,6 +3,7 @@
     make mutants                        all modules below
     make mutants ARGS="dose partition"  some of them
     make mutants ARGS="verify --write"  and write docs/reference/engine-mutants.md
+    make mutants ARGS="verify --since COMMIT"  only the functions that read otherwise than at that commit
 
 The tests are collected once, and for each the lines of the engine that it runs are noted. A mutant is a forked child
 in which one function got other code. It runs the tests that reach its lines until one fails: first the one that
@@ -21,6 +22,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 import types
@@ -40,10 +42,16 @@ TESTS: dict[str, tuple[str, ...]] = {
     "triggers": ("test_engine_tables", "test_engine_edges"),
     "screen": ("test_engine_screen",),
     "select": ("test_engine_tables", "test_selection"),
-    "partition": ("test_engine_tables", "test_selection"),
-    "dose": ("test_engine_tables",),
-    "verify": ("test_engine_verify", "test_engine_tables", "test_engine_edges", "test_verify", "test_faults"),
-}
+    "partition": ("test_engine_tables", "test_selection", "test_mixtures"),
+    "dose": ("test_engine_tables", "test_selection", "test_mixtures"),
+    "drawing": ("test_engine_tables", "test_selection", "test_mixtures"),
+    "waiting": ("test_engine_tables", "test_waiting"),
+    "contribution": ("test_engine_tables", "test_contributions"),
+    "verify": (
+        "test_engine_verify", "test_engine_verify_drawing", "test_engine_tables", "test_engine_edges", "test_verify",
+        "test_faults", "test_mixtures", "test_waiting", "test_contributions",
+    ),
+}  # fmt: skip
 """What has to notice the mutants of each; of test_faults one change of each kind, each as a test of its own."""
 MODULES = tuple(TESTS)
 RECORD = ROOT / "var" / "mutants.json"
@@ -178,6 +186,25 @@ def _source_of(module: str) -> list[str]:
 @cache
 def _tree_of(module: str) -> ast.Module:
     return ast.parse("\n".join(_source_of(module)))
+
+
+def functions_changed_since(commit: str, module: str) -> set[str]:
+    """Return the functions of a module whose code differs from what it was at a commit."""
+    shown = subprocess.run(
+        ["git", "show", f"{commit}:protocols/engine/{module}.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    then = dict(_functions(ast.parse(shown.stdout)))  # none where there was no such module
+    return {name for name, code in _functions(_tree_of(module)) if then.get(name) != code}
+
+
+def _functions(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Each function of a module and of its classes, with its code: words and layout make no difference."""
+    for node in tree.body:
+        for owner, each in [("", node)] if not isinstance(node, ast.ClassDef) else [(node.name, n) for n in node.body]:
+            if isinstance(each, ast.FunctionDef):
+                body = each.body[1:] if ast.get_docstring(each) else each.body
+                code = " ".join(ast.dump(part) for part in (each.args, *body))
+                yield f"{owner}.{each.name}".lstrip("."), code
 
 
 def _lines_of(tree: ast.Module, way: Path_) -> range:
@@ -353,8 +380,9 @@ def _pairs(namespace: dict[str, Any], code: types.CodeType, module: str) -> Iter
 class Runner:
     """A pytest plugin that takes the collected tests and runs mutants instead."""
 
-    def __init__(self, modules: list[str], *, limit: list[str], write: bool, jobs: int, hurry: bool) -> None:
-        self.modules, self.limit, self.write, self.jobs, self.hurry = modules, limit, write, jobs, hurry
+    def __init__(self, modules: list[str], options: argparse.Namespace) -> None:
+        self.modules, self.limit, self.since = modules, options.only, options.since
+        self.write, self.jobs, self.hurry = options.write, options.jobs, options.hurry
         self.record: dict[str, str] = _read(RECORD)
         self.noticed_by = Counter(self.record.values())
         self.helpful: dict[tuple[str, str], deque[str]] = {}
@@ -371,7 +399,17 @@ class Runner:
             began = time.monotonic()
             gc.collect()
             gc.freeze()
+            before: list[Mutant] = []
+            if self.since:
+                changed = functions_changed_since(self.since, module)
+                before = [mutant for mutant in mutants if mutant.function not in changed]
+                mutants = [mutant for mutant in mutants if mutant.function in changed]
             left, made = self._tried(mutants, own)
+            if before:
+                print(f"{module}: {made} mutants of what has changed since {self.since}, {made - len(left)} noticed")
+                made += sum(changes_code(mutant) for mutant in before)
+                left += [mutant for mutant in before if mutant.name in EQUIVALENT]
+                left.sort(key=lambda mutant: (mutant.line, mutant.change))
             survivors += left
             self._keep(results, module, mutants, left, made)
             spent = time.monotonic() - began
@@ -391,12 +429,12 @@ class Runner:
         """Note what was found of a module; with --only beside what is known of its other mutants."""
         rows = [[mutant.function, mutant.change, mutant.name] for mutant in left]
         source, known = _source_digest(module), results.get(module)
-        if self.limit and known and known["source"] == source:
+        if self.limit and known and known["source"] == source and not self.since:
             tried = {mutant.name for mutant in mutants}
             made, rows = known["made"], [row for row in known["left"] if row[2] not in tried] + rows
         elif self.limit or self.hurry:
             return
-        results[module] = {"source": source, "made": made, "left": rows}
+        results[module] = {"source": source, "made": made, "left": rows, "since": self.since}
         _write(RESULTS, results)
 
     def _meant(self, name: str) -> bool:
@@ -608,6 +646,13 @@ def start(mutant: Mutant, tests: list[Timed], budget_s: float) -> tuple[int, int
         os._exit(code)
 
 
+def changes_code(mutant: Mutant) -> bool:
+    """Whether a mutant is any other code at all; found in a child that runs no test."""
+    process, pipe = start(mutant, [], 0)
+    os.close(pipe)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+
+
 def _trial(mutant: Mutant, tests: list[Timed], budget_s: float, writing: int) -> bool:
     from protocols.engine import partition
     from tests.protocols import worked_cases
@@ -635,12 +680,14 @@ def _source_digest(module: str) -> str:
 
 def write_page(results: dict[str, Any]) -> None:
     """What was found of each module that has not changed since."""
-    rows, told = [], []
+    rows, told, earlier = [], [], []
     for module in MODULES:
         found = results.get(module, {"source": ""})
         if found["source"] != _source_digest(module):
             raise SystemExit(f"{module} has changed since its mutants were tried.")
         made, left = found["made"], found["left"]
+        if found.get("since"):
+            earlier.append(f"Functions of `{module}.py` that read as they did at {found['since']} were tried then.\n")
         rows.append(f"| {module} | {made} | {made - len(left)} | {len(left)} |")
         told += [
             f"- `{module}.py`, `{function}`: {change}. {EQUIVALENT.get(name, '**Unexplained.**')}"
@@ -651,8 +698,14 @@ def write_page(results: dict[str, Any]) -> None:
         "Written by `make mutants ARGS=--write` (`scripts/mutants.py`). A mutant is one small change of the code: a\n"
         "comparison turned or moved by one, a constant one off, `and` for `or`, a `not`, an arithmetic sign, a\n"
         "returned value, a statement removed. Each has to make a test fail, or is listed here with the reason.\n\n"
-        "| module | mutants | noticed | cannot be noticed |\n|---|---|---|---|\n" + "\n".join(rows) + "\n\n"
-        "## Those that cannot be noticed\n\n" + "\n".join(told) + "\n",
+        "| module | mutants | noticed | cannot be noticed |\n|---|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n\n"
+        + "".join(earlier)
+        + ("\n" if earlier else "")
+        + "## Those that cannot be noticed\n\n"
+        + "\n".join(told)
+        + "\n",
         encoding="utf-8",
     )
 
@@ -661,17 +714,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation testing of the protocol engine.")
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}; all without one")
     parser.add_argument("--only", action="append", default=[], help="only mutants whose name holds this, or this, …")
+    parser.add_argument("--since", default="", help="only functions that have changed since this commit")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     parser.add_argument("--hurry", action="store_true", help=f"try none for longer than {BUDGET_S} s: a first look")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     options = parser.parse_args()
-    runner = Runner(
-        options.modules or list(MODULES),
-        limit=options.only,
-        write=options.write,
-        jobs=options.jobs,
-        hurry=options.hurry,
-    )
+    runner = Runner(options.modules or list(MODULES), options)
     names = {name for module in runner.modules for name in TESTS[module]}
     files = [ROOT / "tests" / "protocols" / f"{name}.py" for name in sorted(names)]
     pytest.main(

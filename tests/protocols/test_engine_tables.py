@@ -6,18 +6,22 @@ import copy
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from protocols.engine import ENGINE_VERSION, apply_edits, build_formulary, canonical_json, propose, verify
-from protocols.engine.dose import Diluent, Limits, Mixture, _raise_one, _Room, _scale_down, _spread, dose, fill
-from protocols.engine.model import FactShape
+from protocols.engine import ENGINE_VERSION, apply_edits, build_formulary, canonical_json, propose, verify, waiting
+from protocols.engine import contribution as adding
+from protocols.engine.dose import Diluent, Limits, Mixture, Wanted, _raise_one, _Room, _scale_down, _spread, dose, fill
+from protocols.engine.drawing import Drawing
+from protocols.engine.model import FactShape, Settling
 from protocols.engine.partition import Acidity, SyringeRules, clashes_of
 from protocols.engine.select import Requirement, halving_sum
 from protocols.engine.triggers import Every, Reason, Some, Test, build_trigger
 from protocols.engine.verify import _Second
 from protocols.formulary.loader import load_documents
+from tests.protocols.test_selection import small
 from tests.protocols.worked_cases import answer_of, by_id, man, starter
 
 SALINE = 9
@@ -168,6 +172,68 @@ def test_dose_keeps_the_budget_when_it_raises() -> None:
     assert dict(mixture.steps) == {0: 6, 1: 4}
 
 
+WANTED = Wanted(osmolality=(1200, 290, None, 300), most=600, share=Fraction(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("steps", "diluent", "total", "needed"),
+    [
+        ({0: 10}, 3, 50, 20),  # (12000 + 300 × 20) / 30 is 600
+        ({0: 10}, 3, 400, 30),  # a tenth of 400
+        ({0: 10}, 3, 401, 31),  # no less than a tenth
+        ({1: 4}, 3, 50, 1), ({1: 4}, 3, 40, 0), ({1: 4}, 3, 41, 1),
+        ({0: 10, 1: 10}, 3, 50, 10),  # 6000 too much, 3100 too little, for 300 each
+        ({0: 10, 2: 1}, 3, 50, 0), ({0: 10, 2: 1}, 3, 200, 9),  # of an unknown one no estimate is made
+        ({0: 10}, 0, 50, 0), ({0: 10}, 2, 50, 0),  # nor with a diluent that thins nothing, or that is unknown
+    ],
+)  # fmt: skip
+def test_diluent_that_a_mixture_needs(steps: dict[int, int], diluent: int, total: int, needed: int) -> None:
+    assert WANTED.steps(steps, diluent, total) == needed
+    assert replace(WANTED, osmolality=(1201, 290, None, 300)).steps({0: 10}, 3, 50) == 21  # to the next whole step
+
+
+def test_a_diluent_as_strong_as_the_limit_thins_nothing() -> None:
+    for strength, needed in ((600, 0), (599, 6000)):
+        assert replace(WANTED, osmolality=(1200, 290, None, strength)).steps({0: 10}, 3, 50) == needed
+
+
+def test_a_mixture_is_too_small_below_its_share() -> None:
+    mixture = Mixture(steps={0: 3}, diluent=3, diluent_steps=1)
+    assert [WANTED.too_small(mixture, total) for total in (39, 40, 41)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("steps", "target", "most", "poured"),
+    [
+        ((10, 10), 40, 100, [20, 0]),  # the first needs all there is
+        ((10, 10), 50, 100, [23, 7]),  # it needs 20 of 30; the rest by the room that is left, 10 and 30
+        ((10, 10), 60, 100, [20, 20]),
+        ((1, 4), 20, 100, [3, 12]),  # alike, as that is enough
+        ((10, 10), 60, 8, [8, 0]),
+        ((10, 10), 20, 100, [0, 0]),
+    ],
+)
+def test_mixtures_get_first_the_diluent_that_they_need(
+    steps: tuple[int, int], target: int, most: int, poured: list[int]
+) -> None:
+    held = dict(enumerate(steps))
+    water_ = Diluent(index=3, most=most, joins=(True, True))
+    mixtures = fill((0b01, 0b10), held, target, water_, Fraction(3, 4), WANTED)
+    assert [mixture.diluent_steps for mixture in mixtures] == poured
+    bare = fill((0b01, 0b10), held, target, None, Fraction(3, 4), WANTED)
+    assert [mixture.diluent_steps for mixture in bare] == [0, 0]
+
+
+def test_diluent_that_is_short_is_shared_by_what_each_needs() -> None:
+    both = Wanted(osmolality=(1200, 1200, None, 300), most=600, share=Fraction(1, 10))
+    water_ = Diluent(index=3, most=100, joins=(True, True))
+    pours = [
+        [m.diluent_steps for m in fill((0b01, 0b10), {0: 10, 1: 5}, target, water_, Fraction(3, 4), both)]
+        for target in (30, 45, 48)
+    ]
+    assert pours == [[10, 5], [20, 10], [22, 11]]
+
+
 # ---------------------------------------------------------------------- partition
 def rules(n: int, apart: set[tuple[int, int]] = frozenset(), **changes: Any) -> SyringeRules:  # type: ignore[assignment]
     masks = [sum(1 << b if a == i else 1 << a for a, b in apart if i in (a, b)) for i in range(n)]
@@ -214,6 +280,313 @@ def test_mixtures_are_the_fewest_then_the_calmest(
 def test_only_a_pair_of_the_set_itself_keeps_it_apart() -> None:
     made = rules(4, {(0, 1)})
     assert [mask for mask in range(1, 16) if not made.fits(mask)] == [0b0011, 0b0111, 0b1011, 0b1111]
+
+
+@pytest.mark.parametrize(
+    ("made", "mask", "ways"),
+    [
+        (rules(3), 0, [()]),
+        (rules(3), 0b111, [(0b111,)]),
+        (rules(3, {(0, 1)}), 0b111, [(0b101, 0b010), (0b001, 0b110)]),
+        (rules(3, {(0, 1)}, hurried=(0b100, 0, 0b001)), 0b111, [(0b001, 0b110), (0b101, 0b010)]),  # the calmest first
+        (rules(3, {(0, 1)}, dilutable_mask=0b110), 0b111, [(0b001, 0b110), (0b101, 0b010)]),
+        (rules(3, {(0, 1), (0, 2), (1, 2)}), 0b111, [(0b001, 0b010, 0b100)]),
+    ],
+)
+def test_every_way_with_the_fewest_mixtures(made: SyringeRules, mask: int, ways: list[tuple[int, ...]]) -> None:
+    assert list(made.ways(mask)) == ways
+    assert not mask or made.best(mask) == ways[0]
+
+
+ACIDS = ((50, 65, 66, 20, 25, 20, 55), (70, 80, 80, 38, 40, 80, 55))
+"""Two usual windows, one that meets the first by too little, two acid ones, a wide one, and a point."""
+
+
+@pytest.mark.parametrize(
+    ("wish", "clashes"),
+    [
+        (Acidity(), ["34", "346", "346", "0126", "0126", "", "1234"]),
+        (Acidity(width=5), ["2346", "346", "0346", "0126", "0126", "6", "012345"]),
+        (Acidity(width=5, low=45, high=80), ["2346", "346", "0346", "01256", "01256", "346", "012345"]),
+        (
+            Acidity(width=5, low=45, high=80, unbuffered=0b100000),
+            ["2346", "346", "0346", "0126", "0126", "6", "012345"],
+        ),
+        (Acidity(width=5, low=75), ["123456", "0346", "0346", "01256", "01256", "0346", "012345"]),
+        (Acidity(width=5, high=30), ["23456", "3456", "03456", "0126", "0126", "0126", "012345"]),
+    ],
+)
+def test_acidity_that_keeps_two_apart(wish: Acidity, clashes: list[str]) -> None:
+    """By hand: with a width a meeting by 0.4 or a point is too little; of two acids neither need be elsewhere."""
+    made = clashes_of((0,) * 7, *ACIDS, wish)
+    assert ["".join(str(j) for j in range(7) if mask >> j & 1) for mask in made] == clashes
+
+
+# ---------------------------------------------------------------------- drawing
+def drawing(*rows: tuple[int, int, int], apart: set[tuple[int, int]] = frozenset(), **changes: Any) -> Drawing:  # type: ignore[assignment]
+    """Ingredients of these limits and, last, a diluent of which 100 steps may be given."""
+    n = len(rows) + 1
+    base: dict[str, Any] = {
+        "rules": rules(n, apart, ph_low=(50,) * (n - 1) + (0,), ph_high=(70,) * (n - 1) + (140,)),
+        "limits": tuple(limits(*rows, (0, 20, 100)).values()), "target": 40, "diluent": n - 1, "share": Fraction(3, 4),
+        "budget": None, "cost": (1,) * n,
+        "wanted": Wanted(osmolality=(290,) * n, most=600, share=Fraction(1, 10)),
+    }  # fmt: skip
+    return Drawing(**{**base, **changes})
+
+
+def totals(drawn: tuple[Mixture, ...]) -> list[tuple[dict[int, int], int]]:
+    return [(dict(mixture.steps), mixture.diluent_steps) for mixture in drawn]
+
+
+def test_the_diluent_joins_where_nothing_keeps_it_out() -> None:
+    made = drawing((1, 4, 8), (1, 4, 8), (1, 4, 8), apart={(0, 1), (1, 3)})
+    assert made.diluent_for((0b101, 0b010)) == Diluent(index=3, most=100, joins=(True, False))
+    assert made.diluent_for((0b111,)) == Diluent(index=3, most=100, joins=(False,))
+    assert replace(made, diluent=-1).diluent_for((0b101, 0b010)) is None
+    first = Drawing(
+        rules=made.rules, limits=made.limits, target=9, diluent=0, share=made.share, budget=None, cost=made.cost,
+        wanted=None,
+    )  # fmt: skip
+    assert first.diluent_for((0b100,)) == Diluent(index=0, most=8, joins=(True,))
+
+
+def test_a_set_is_drawn_once_and_remembered() -> None:
+    made = drawing((1, 4, 8), (1, 4, 8), apart={(0, 1)})
+    groups, mixtures = made.draw(0b011)
+    assert (groups, totals(mixtures)) == ((0b001, 0b010), [({0: 5}, 15), ({1: 5}, 15)])
+    dry = made.draw(0b011, dry=True)
+    assert totals(dry[1]) == [({0: 8}, 0), ({1: 8}, 0)]
+    assert made.draw(0b011)[1] is mixtures and made.draw(0b011, dry=True) is dry
+    assert made.draw(0) == ((), ())
+
+
+def test_volumes_by_hand_change_no_mixture() -> None:
+    made = drawing((1, 4, 8), (1, 4, 8), apart={(0, 1)})
+    groups, mixtures = made.draw_with(0b011, {0: 2, 2: 9})
+    assert (groups, totals(mixtures)) == ((0b001, 0b010), [({0: 2}, 6), ({1: 8}, 24)])
+    assert totals(made.draw_with(0b011, {0: 2}, dry=True)[1]) == [({0: 2}, 0), ({1: 8}, 0)]
+    assert totals(made.filled((0b001, 0b010), {0: 2, 1: 4})) == [({0: 2}, 6), ({1: 4}, 12)]
+
+
+def test_the_budget_binds_what_is_drawn() -> None:
+    made = drawing((1, 4, 8), budget=9, cost=(2, 1), diluent=-1)
+    assert totals(made.draw(0b01)[1]) == [({0: 4}, 0)]
+    assert totals(replace(made, budget=10, _drawn={}).draw(0b01)[1]) == [({0: 5}, 0)]
+
+
+@pytest.mark.parametrize(
+    ("volumes", "place"),
+    [
+        ((9, 1), None),
+        ((91, 9), 1),
+        ((9, 91), 0),
+        ((8, 7, 85), 1),
+        ((7, 8, 85), 0),
+        ((7, 7, 86), 0),
+        ((1,), None),
+        ((), None),
+    ],
+)
+def test_the_smallest_mixture_that_is_too_small(volumes: tuple[int, ...], place: int | None) -> None:
+    mixtures = tuple(Mixture(steps={0: steps}, diluent=-1, diluent_steps=0) for steps in volumes)
+    made = drawing((1, 4, 8))
+    assert made.smallest(mixtures) == place
+    assert replace(made, wanted=None).smallest(mixtures) is None
+
+
+def test_another_way_is_drawn_where_the_first_has_too_small_a_mixture() -> None:
+    """One of two steps, which may join either of two that stay apart; calmer it would be in a mixture of its own."""
+    rows = ((30, 30, 30), (2, 2, 2), (8, 8, 8))
+    made = drawing(*rows, apart={(0, 2)}, target=40, diluent=-1)
+    assert (made.draw(0b111)[0], made.too_small(0b111)) == ((0b011, 0b100), 0)
+    apart = drawing(*rows, apart={(0, 2), (0, 1)}, target=40, diluent=-1)
+    assert (apart.draw(0b011)[0], apart.too_small(0b011)) == ((0b001, 0b010), 0b010)
+    lone = drawing((30, 30, 30), (3, 3, 3), (2, 2, 2), apart={(0, 1)}, target=40, diluent=-1)
+    assert lone.rules.best(0b111) == (0b101, 0b010)
+    assert (lone.draw(0b111)[0], lone.too_small(0b111)) == ((0b001, 0b110), 0)
+    assert (replace(lone, wanted=None, _drawn={}).draw(0b111)[0], lone.too_small(0)) == ((0b101, 0b010), 0)
+    none = drawing((60, 60, 60), (3, 3, 3), (2, 2, 2), apart={(0, 1)}, target=99, diluent=-1)
+    assert (none.draw(0b111)[0], none.too_small(0b111)) == ((0b101, 0b010), 0b010)
+
+
+# ---------------------------------------------------------------------- waiting
+def a_setting(*settle: int | None) -> Any:
+    """A patient with concerns that are looked at after so many days, or that do not settle by themselves."""
+    kinds = {
+        f"c{n}": SimpleNamespace(settles=days and Settling(review_days=days, rule=f"r{n}", sources=("s", f"s{n}")))
+        for n, days in enumerate(settle)
+    }
+    general = Settling(review_days=84, rule="course.waiting", sources=("w", "v"))
+    return SimpleNamespace(
+        screening=SimpleNamespace(concerns=[SimpleNamespace(concern=key) for key in kinds]),
+        formulary=SimpleNamespace(concerns=kinds, composition=SimpleNamespace(waiting=general)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("settle", "days", "by", "sources"),
+    [
+        ((70,), 70, ["r0"], ["s", "s0"]),
+        ((70, 56), 56, ["r0", "r1"], ["s", "s0", "s1"]),
+        ((70, None), 84, ["course.waiting"], ["v", "w"]),
+        ((None,), 84, ["course.waiting"], ["v", "w"]),
+    ],
+)
+def test_who_waits_is_looked_at_again(settle: Any, days: int, by: list[str], sources: list[str]) -> None:
+    assert waiting.review(a_setting(*settle)) == {"days": days, "rules": by, "sources": sources}
+
+
+@pytest.mark.parametrize(
+    ("settle", "mask", "value", "codes"),
+    [
+        ((None,), 1, "0", []), ((None,), 1, "-0.1", ["value_below_zero"]), ((None,), 0, "0", ["no_mixture"]),
+        ((None,), 0, "-1", ["no_mixture"]), ((70, None), 1, "1", []), ((70,), 1, "1", ["settles_by_itself"]),
+        ((70, 56), 1, "-2", ["value_below_zero", "settles_by_itself"]),
+    ],
+)  # fmt: skip
+def test_what_puts_waiting_first(settle: Any, mask: int, value: str, codes: list[str]) -> None:
+    params = {
+        "no_mixture": {}, "value_below_zero": {"value": Decimal(value)},
+        "settles_by_itself": {"concerns": [f"c{n}" for n in range(len(settle))]},
+    }  # fmt: skip
+    told = waiting.reasons(a_setting(*settle), mask, Decimal(value))
+    assert told == [{"code": code, "params": params[code]} for code in codes]
+
+
+def test_waiting_as_an_alternative() -> None:
+    row = waiting.alternative(a_setting(70), 1, Decimal("2.5"), Decimal("30.00"), "EUR")
+    nothing = {"code": "nothing_injected", "params": {}}
+    assert row == {
+        "kind": "waiting", "ingredients": [], "value": 0, "value_difference": Decimal("-2.5"), "lines": [],
+        "sessions": [], "cost_total": 0, "cost_difference": Decimal("-30.00"),
+        "trades": [nothing, {"code": "cheaper", "params": {"amount": Decimal("30.00"), "currency": "EUR"}}],
+        "review": {
+            "days": 70, "rules": ["r0"], "sources": ["s", "s0"],
+            "because": [{"code": "settles_by_itself", "params": {"concerns": ["c0"]}}],
+        },
+    }  # fmt: skip
+    none = waiting.alternative(a_setting(None), 0, Decimal(0), Decimal(0), None)
+    assert (none["trades"], str(none["value_difference"])) == ([nothing], "0"), "no minus before nothing"
+
+
+# ---------------------------------------------------------------------- what each ingredient adds
+def a_proposal(mask: int, **changes: Any) -> Any:
+    """Four ingredients, the first two apart; one of the first two and the third raise a caution each."""
+    own: dict[str, Any] = {"mask": mask, "engine_mask": mask, "steps": [{}], **changes}
+    apart = SyringeRules(
+        apart=(0b10, 0b01, 0, 0), hurried=(0,) * 4, ph_low=(5,) * 4, ph_high=(7,) * 4, per_syringe=5, most=3
+    )
+    problem = small(
+        benefits=({0: 80, 1: 40, 2: 40}, {2: 8}), simplicity=3, caution=5, syringe=7, caution_masks=(0b0011, 0b0100),
+        syringes=apart, most=own.get("most", 3), requirements=tuple(
+            Requirement(level=0, concern=concern, first_choice="-", index=i, substitute=stands)
+            for concern, i, stands in own.get("required", ())
+        ),
+    )  # fmt: skip
+    items = [SimpleNamespace(key=f"i{i}", index=i, cost_per_ml=Decimal(i + 1)) for i in range(4)]
+    formulary = SimpleNamespace(
+        by_index=items, ingredients={item.key: item for item in items},
+        composition=SimpleNamespace(much=Decimal(60), some=Decimal(18)),
+        cost=SimpleNamespace(ingredient_unit=Decimal(4), packages={2: Decimal("0.9")}),
+    )  # fmt: skip
+    sessions = [(SimpleNamespace(steps=held),) for held in own["steps"]]
+    return SimpleNamespace(
+        mask=mask, engine_mask=own["engine_mask"],
+        composition=None if own.get("none") else SimpleNamespace(
+            mask=mask, plan=SimpleNamespace(offsets=(0,) * len(sessions)), of_session=lambda n: sessions[n - 1]
+        ),
+        setting=SimpleNamespace(
+            problem=problem, formulary=formulary, policy=SimpleNamespace(price_per_unit=Decimal("1.5")),
+            decimal_value=Decimal, volume_ml=lambda steps: steps * Decimal("0.05"),
+            screening=SimpleNamespace(concerns=[SimpleNamespace(concern="x"), SimpleNamespace(concern="y")]),
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mask", "i", "held", "changes", "figures"),
+    [
+        (0b0001, 0, True, {}, (80, "much", 8, 1, 0)),  # 3 and a caution
+        (0b0011, 0, True, {}, (60, "much", 10, 0, 1)),  # 80 + 40/2 - 40; the caution is there without it
+        (0b0011, 1, True, {}, (20, "some", 10, 0, 1)),  # the half of 40
+        (0b0011, 2, False, {}, (18, "some", 8, 1, 0)),  # a quarter of 40, and 8; it joins one of two mixtures
+        (0b0101, 1, False, {}, (10, "little", 10, 0, 1)),  # a quarter of 40, as the third serves as well
+        (0b0011, 2, False, {"most": 2}, (18, "some", 3, 0, 0)),  # no room: its own place at least
+        (0b0011, 1, True, {"most": 1}, (20, "some", 10, 0, 1)),
+        (0b0001, 3, False, {}, (0, "little", 3, 0, 0)),
+    ],
+)
+def test_what_an_ingredient_adds_and_has_to_earn(
+    mask: int, i: int, held: bool, changes: dict[str, Any], figures: tuple[int, str, int, int, int]
+) -> None:
+    row = adding._row(a_proposal(mask, **changes), i, held=held)
+    needed_for = row["needed_for"]
+    told = (row["gross"], row["adds"], row["needed"], needed_for["cautions"], needed_for["mixtures"])
+    assert (row["ingredient"], row["held"], told) == (f"i{i}", held, figures)
+    assert (row["limit"], row["price"]) == (None, Decimal("0.00") if held else None)
+
+
+def test_which_concerns_an_ingredient_serves_and_how_much() -> None:
+    made = a_proposal(0b0110)
+    assert adding._row(made, 2, held=True)["serves"] == [
+        {"concern": "x", "value": 20, "much": "some"}, {"concern": "y", "value": 8, "much": "little"},
+    ]  # fmt: skip
+    assert adding._row(made, 1, held=True)["serves"] == [{"concern": "x", "value": 20, "much": "some"}]
+    assert adding._row(made, 3, held=False)["serves"] == []
+    assert [adding.served({0: 80, 1: 40, 2: 40}, mask) for mask in (0, 0b1, 0b111, 0b110, 0b1000)] == [
+        0,
+        80,
+        110,
+        60,
+        0,
+    ]
+
+
+def test_which_rule_holds_an_ingredient() -> None:
+    """First somebody's hand, then a first choice, then the value."""
+    first, stands = ("x", 1, False), ("y", 1, True)
+    for required, by in (((), "value"), ((first,), "first_choice"), ((stands,), "stands_in"),
+                         ((first, stands), "first_choice"), ((("x", 0, False),), "value")):  # fmt: skip
+        row = adding._row(a_proposal(0b0011, required=required), 1, held=True)
+        assert (row["decided_by"], row["first_choice_of"]) == (by, [c for c, i, _ in required if i == 1])
+        assert adding._row(a_proposal(0b0011, required=required, engine_mask=None), 1, held=True)["decided_by"] == by
+        by_hand = adding._row(a_proposal(0b0011, required=required, engine_mask=0b0101), 1, held=True)
+        assert by_hand["decided_by"] == "by_hand"
+    made = a_proposal(0b0011)
+    assert [adding._kept_by(made, 1, gross, 10) for gross in (11, 10, 9)] == ["value", "value", "kept"]
+
+
+def test_what_an_ingredient_costs_in_the_course() -> None:
+    def price(i: int, *steps: dict[int, int]) -> Decimal:
+        return adding._row(a_proposal(0b0011, steps=steps), i, held=True)["price"]
+
+    assert price(0, {0: 20, 1: 9}) == Decimal("6.00")  # 1 mL × 1 × 4 × 1.5
+    assert price(1, {0: 20, 1: 10}) == Decimal("6.00")  # 0.5 mL × 2 × 4 × 1.5
+    assert price(1, {0: 20, 1: 10}, {0: 20}) == Decimal("5.40")  # a tenth less for two sessions
+    assert price(0, {0: 20}, {0: 10}, {0: 1}) == Decimal("9.30")
+    assert adding._row(a_proposal(0b0011, none=True), 1, held=True)["price"] is None
+
+
+def test_who_is_told_of_and_why() -> None:
+    left = [
+        {"ingredient": key, "reason_code": code, "params": params}
+        for key, code, params in (
+            ("i3", "displaced", {"limit": "family"}), ("i2", "adds_too_little", {"limit": "budget"}),
+            ("i1", "screened", {}),
+        )
+    ]  # fmt: skip
+    rows = adding.contributions(a_proposal(0b0011), left[:2])
+    assert [(row["ingredient"], row["held"], row["decided_by"], row["limit"]) for row in rows] == [
+        ("i0", True, "value", None), ("i1", True, "value", None), ("i3", False, "limit", "family"),
+        ("i2", False, "value", "budget"),
+    ]  # fmt: skip
+    assert [row["ingredient"] for row in adding.contributions(a_proposal(0b0001), left)] == ["i0", "i3", "i2"]
+    assert adding.contributions(a_proposal(0b0001, none=True), left) == []
+    by = {code: adding._left_out_by({"reason_code": code}) for code in adding.WORDED}
+    assert by == {
+        "adds_too_little": "value", "not_chosen": "by_hand", "removed_by_hand": "by_hand", "displaced": "limit",
+    }  # fmt: skip
 
 
 # ---------------------------------------------------------------------- triggers

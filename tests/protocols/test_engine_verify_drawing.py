@@ -1,0 +1,733 @@
+"""Small tables for the second calculation of what engine 1.2 says: drawn mixtures, waiting, contributions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from protocols.engine.select import Problem
+from protocols.engine.verify import _plain_osmolality, _Second, _tenths
+from tests.protocols import references
+from tests.protocols.test_engine_verify import (
+    COST,
+    NOBODY,
+    SHAPES,
+    STEP,
+    choosing,
+    codes,
+    paired,
+    rule,
+    screened,
+    second,
+    thing,
+    things,
+)
+
+LIMITS: dict[str, Any] = {
+    "ph_window": {"min_width": "0.5"}, "final_ph": {"min": "4.5", "max": "8"}, "osmolality": {"max": 600},
+    "smallest_syringe": {"min_share": "0.1"},
+}  # fmt: skip
+
+
+def solution(low: str, high: str, **more: Any) -> dict[str, Any]:
+    return {"ph_min": low, "ph_max": high, "solvent": "aqueous", **more}
+
+
+# ---------------------------------------------------------------------- pH
+WINDOWS = {
+    "a": ("5", "7"), "b": ("6.5", "8"), "c": ("6.6", "8"), "acid": ("2", "3.8"), "sour": ("2.5", "4"),
+    "wide": ("2", "8"), "point": ("5.5", "5.5"), "never": ("7", "5"),
+}  # fmt: skip
+
+
+def acids(**own: Any) -> _Second:
+    rows = [thing(key, solution=solution(*window)) for key, window in WINDOWS.items()]
+    return paired(things=things(*rows, thing("w", solution=solution("1", "2", unbuffered=True))), **own)
+
+
+def test_what_is_unbuffered_takes_any_ph() -> None:
+    made = acids()
+    windows = [made._window(keys.split()) for keys in ("a b", "w a", "w", "")]
+    assert windows == [(Fraction("6.5"), 7), (5, 7), (0, 14), (0, 14)]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "inside"),
+    [
+        ("4", "5", True), ("4", "4.9", False), ("4.5", "5", True), ("7.5", "9", True), ("7.6", "9", False),
+        ("0", "14", True), ("5", "5.4", False), ("5", "5.5", True),
+    ],
+)  # fmt: skip
+def test_enough_of_a_window_lies_where_it_should(low: str, high: str, inside: bool) -> None:
+    assert second(limits=LIMITS)._well_inside(Fraction(low), Fraction(high)) is inside
+    assert second()._well_inside(Fraction(low), Fraction(high)) is True
+
+
+@pytest.mark.parametrize(
+    ("keys", "suits", "without_limits"),
+    [
+        ("a", True, True), ("never", False, False), ("point", True, True), ("w", True, True),
+        ("a b", True, True),  # half a pH in common
+        ("a c", False, True),
+        ("point w", True, True), ("point a", False, True),
+        ("acid sour", True, True),  # both lie elsewhere anyhow
+        ("acid w", True, True),
+        ("acid wide", False, True),  # one that need not be there
+        ("acid sour wide", False, True), ("acid wide w", False, True), ("wide a", True, True), ("a acid", False, False),
+    ],
+)  # fmt: skip
+def test_acidity_that_suits_a_mixture(keys: str, suits: bool, without_limits: bool) -> None:
+    assert acids(limits=LIMITS)._acidity_suits(keys.split()) is suits
+    assert acids()._acidity_suits(keys.split()) is without_limits
+
+
+def test_what_may_be_one_mixture_by_its_acidity() -> None:
+    made = acids(limits=LIMITS)
+    assert [made._together(keys.split()) for keys in ("a b", "a c", "acid wide")] == [True, False, False]
+    assert made._fewest(["a", "b", "c"]) == 2
+    assert acids()._fewest(["a", "b", "c"]) == 1
+
+
+@pytest.mark.parametrize(("value", "said"), [("6.25", "6.3"), ("6.24", "6.2"), ("2.9", "2.9"), ("0", "0")])
+def test_tenths_halves_up(value: str, said: str) -> None:
+    assert _tenths(Fraction(value)) == Fraction(said)
+
+
+# ---------------------------------------------------------------------- osmolality and parts
+STRONG = {"a": 1200, "b": 290, "e": 600, "w": 300, "n": None}
+
+
+def poured(**own: Any) -> _Second:
+    """Ingredients of an osmolality, one of none that is known, and one of which the documents say nothing."""
+    rows = [thing(key, solution=solution("5", "7", osmolality={"value": value})) for key, value in STRONG.items()]
+    return paired(things=things(*rows, thing("u")), step=STEP, limits=LIMITS, **own)
+
+
+def lines(**volumes: str) -> list[dict[str, Any]]:
+    return [{"ingredient": key, "volume_ml": volume} for key, volume in volumes.items()]
+
+
+@pytest.mark.parametrize(
+    ("volumes", "estimate", "unknown"),
+    [
+        ({"b": "1"}, 290, []),
+        ({"b": "1", "e": "3"}, 530, []),  # 522.5
+        ({"a": "1", "w": "2"}, 600, []),
+        ({"a": "1", "w": "1.95"}, 610, []),  # 605.08
+        ({"u": "1", "b": "1", "n": "0.5"}, None, ["n", "u"]),
+    ],
+)
+def test_osmolality_by_volume_in_tens(volumes: dict[str, str], estimate: int | None, unknown: list[str]) -> None:
+    assert poured()._osmolality(lines(**volumes)) == (estimate, unknown)
+
+
+def test_osmolality_as_said_and_as_supplied() -> None:
+    assert _plain_osmolality({"estimate": None, "unknown": ["b", "a"]}) == (None, ["a", "b"])
+    assert _plain_osmolality({"estimate": "610.0", "unknown": []}) == (610, [])
+    assert [poured()._strength(key) for key in "abnu"] == [1200, 290, None, None]
+
+
+@pytest.mark.parametrize(
+    ("total", "parts", "found"),
+    [
+        ("2.5", ["2.5"], []),
+        ("2.55", ["1.3", "1.25"], []),
+        ("2.6", ["1.3", "1.3"], []),
+        ("7.55", ["1.9", "1.9", "1.9", "1.85"], []),  # not three of 2.52, which nobody can draw
+        ("2.55", ["2.55"], ["count differs"]),
+        ("2.5", ["1.25", "1.25"], ["count differs"]),
+        ("2.55", ["1.25", "1.3"], ["parts_ml smaller_part_first"]),
+        ("2.55", ["1.28", "1.27"], ["parts_ml not_drawable"] * 2),
+        ("2.6", ["1.35", "1.25"], ["parts_ml unequal_parts"]),
+        ("2.6", ["1.3", "1.25"], ["parts_ml parts_do_not_add_up"]),
+    ],
+)
+def test_parts_that_can_be_drawn(total: str, parts: list[str], found: list[str]) -> None:
+    made = second(needle={"syringe": {"volumes": ["1", "2.52"]}}, step=STEP, in_steps=True)
+    made._drawn_as("s", {"count": len(parts), "parts_ml": parts}, Fraction(total))
+    assert [f"{row.path.removeprefix('s.')} {row.code}" for row in made.found] == found
+
+
+def test_as_many_parts_as_are_counted() -> None:
+    made = second(needle={"syringe": {"volumes": ["1"]}}, step=STEP, in_steps=True)
+    made._drawn_as("s", {"count": 1, "parts_ml": []}, Fraction(1))
+    assert codes(made) == ["differs", "parts_do_not_add_up"]
+
+
+# ---------------------------------------------------------------------- what is short of the limits is said
+def warned(*sessions: Sequence[dict[str, str]], **own: Any) -> _Second:
+    """The cautions that are due for the mixtures of each session; one session stands for all."""
+    rows = [
+        {"number": n, "syringes": [{"label": "AB"[i], "lines": lines(**held)} for i, held in enumerate(syringes)]}
+        for n, syringes in enumerate(sessions, start=1)
+    ]
+    said = [
+        {"rule": name, "params": {"syringes": [{"syringe": label, "sessions": numbers}]}}
+        for name, label, numbers in own.pop("said", ())
+    ]
+    answer = {"syringes": rows[0]["syringes"], "sessions": rows if len(rows) > 1 else [], "cautions": said}
+    made = poured(answer=answer)
+    made.things["acid"] = thing("acid", solution=solution("2", "3.8", osmolality={"value": 290}))
+    made.limits = own.get("limits", LIMITS)
+    made._mixture_cautions()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("sessions", "due"),
+    [
+        ([[{"b": "1"}]], []),
+        ([[{"acid": "1"}]], [("ph_outside_limits", "A", [1])]),
+        ([[{"acid": "1", "w": "1"}, {"b": "1"}]], [("ph_outside_limits", "A", [1])]),
+        ([[{"b": "1"}, {"a": "1"}]], [("osmolality_above_limit", "B", [1])]),
+        ([[{"e": "1"}]], []),
+        ([[{"u": "1", "a": "9"}]], [("osmolality_unknown", "A", [1])]),
+        ([[{"b": "0.9"}, {"b": "0.1"}]], []),
+        ([[{"b": "1"}], [{"b": "1"}, {"b": "0.1"}]], [("small_syringe", "B", [2])]),
+        ([[{"acid": "1"}], [{"b": "1"}], [{"acid": "1"}]], [("ph_outside_limits", "A", [1, 3])]),
+    ],
+)
+def test_each_shortcoming_of_a_mixture_is_said(sessions: Any, due: list[tuple[str, str, list[int]]]) -> None:
+    assert warned(*sessions, said=due).found == []
+    assert [row.path for row in warned(*sessions).found] == [f"cautions.{name}" for name, _, _ in due]
+    if due:
+        assert [row.path for row in warned(*sessions, said=due, limits=None).found] == [f"cautions.{due[0][0]}"]
+    ((name, label, numbers),) = due or [("osmolality_unknown", "A", [])]
+    wrong = [row.path for row in warned(*sessions, said=[(name, label, [*numbers, 9])]).found]
+    assert wrong == [f"cautions.{name}"]
+
+
+def test_the_first_session_has_no_syringe_that_is_too_small() -> None:
+    made = warned([{"b": "1"}, {"b": "0.1"}], said=[("small_syringe", "B", [1])])
+    assert [(row.path, row.code, row.found) for row in made.found] == [("session 1", "syringe_too_small", "B")]
+
+
+# ---------------------------------------------------------------------- the diluent
+def thinning(**own: Any) -> _Second:
+    """Two ingredients and two diluents, v before w, of which 9 mL may be given."""
+    per_session = {
+        "volume": {"min": "0", "usual": "1", "max": "9"},
+        "max_dose": {"value": "90"},
+        "dose": {"unit": "mg"},
+    }
+    base: dict[str, Any] = {
+        "things": things(
+            thing("a"), thing("b"), thing("v", role="diluent", per_session=dict(per_session)),
+            thing("w", role="diluent", per_session=dict(per_session)),
+        ),
+        "mixing": {
+            "max_active_ingredients_per_syringe": 5, "max_diluent_share_of_syringe": own.pop("share", "0.75"),
+            "top_up_diluents": ["v", "w"],
+        },
+        "active": set("abvw"), "excluded": set(), "stock": None, "step": STEP, "target": Fraction(4), "limits": LIMITS,
+    }  # fmt: skip
+    policy = SimpleNamespace(**{**vars(NOBODY), **own.pop("policy", {})})
+    return paired(*own.pop("pairs", ()), policy=policy, **{**base, **own})
+
+
+def test_the_diluent_is_the_first_that_can_be_had() -> None:
+    assert thinning()._thinner() == "v"
+    assert thinning(excluded={"v"})._thinner() == thinning(active=set("abw"))._thinner() == "w"
+    assert thinning(policy={"avoid": ("v",)})._thinner() == "w"
+    assert thinning(active=set("ab"))._thinner() is None
+    for stock, first in (({"v": "0.05"}, "v"), ({"v": "0.04", "w": "9"}, "w"), ({}, None)):
+        assert thinning(stock=stock)._thinner() == first
+    for leave, first in ((True, "v"), (False, "w")):
+        made = thinning(policy={"allow_prescription": leave})
+        made.things["v"]["regulatory"] = {"prescription_only": True}
+        assert made._thinner() == first
+    for least, stock, first in (("4", None, "v"), ("4.05", None, "w"), ("2", {"v": "2", "w": "9"}, "v"),
+                                ("2", {"v": "1.95", "w": "9"}, "w")):  # fmt: skip
+        made = thinning(stock=stock)
+        made.things["v"]["per_session"]["volume"] = {"min": least, "usual": least, "max": "9"}
+        assert made._thinner() == first
+
+
+def test_room_for_the_diluent_in_a_mixture() -> None:
+    volume = {"a": Fraction(1), "b": Fraction("0.5")}
+
+    def room(group: str, thinner: str | None = "w", **own: Any) -> Fraction:
+        return thinning(**own)._room_for(thinner, list(group), volume)
+
+    assert (room("a"), room("b"), room("ab"), room("a", None)) == (3, Fraction("1.5"), Fraction("4.5"), 0)
+    assert room("a", share="0.7") == Fraction("2.3")  # 7 / 3, in whole steps
+    assert room("ab", pairs=[("b", "w", "never_mix")]) == room("b", pairs=[("w", "b", "separate_syringe")]) == 0
+    assert room("ab", pairs=[("b", "w", "use_immediately")]) == Fraction("4.5")
+    assert room("a", pairs=[("b", "w", "never_mix")]) == 3
+    for window, expected in (("8", 0), ("6.5", 3)):
+        made = thinning()
+        made.things["w"]["solution"] = solution(window, "9")
+        assert made._room_for("w", ["a"], volume) == expected
+
+
+def test_the_most_diluent_of_a_session() -> None:
+    room = [Fraction(5), Fraction("4.5")]
+    assert (thinning()._most_diluent("w", room), thinning()._most_diluent("w", room[1:])) == (9, Fraction("4.5"))
+    assert thinning()._most_diluent(None, room) == 0
+    assert thinning(stock={"w": "2.53"})._most_diluent("w", room) == Fraction("2.5")
+
+
+@pytest.mark.parametrize(
+    ("volumes", "total", "changes", "needed"),
+    [
+        ({"a": "0.5"}, "2.5", {}, "1"),  # 0.5 × 1200 + 1 × 300 is 600 for each of 1.5
+        ({"a": "0.5"}, "20", {}, "1.5"),  # a tenth of 20
+        ({"a": "0.5"}, "2.5", {"a": "1210"}, "1.05"),  # 0.5 × 610 / 300, to the next step
+        ({"b": "0.2"}, "2.5", {}, "0.05"),
+        ({"b": "0.2"}, "2.52", {}, "0.1"),  # 0.252 in whole steps
+        ({"b": "0.2"}, "2", {}, "0"),
+        ({"a": "0.5", "b": "0.5"}, "2.5", {}, "0.5"),  # 0.5 × 600 - 0.5 × 310 for 300
+        ({"a": "0.5", "n": "0.05"}, "2.5", {}, "0"),
+        ({"a": "0.5", "n": "0.05"}, "9", {}, "0.35"),
+        ({"a": "0.5"}, "9", {"w": "600"}, "0.4"), ({"a": "0.5"}, "9", {"w": "590"}, "30"),
+        ({"a": "0.5"}, "9", {"w": None}, "0.4"),
+    ],
+)  # fmt: skip
+def test_diluent_that_a_mixture_needs(
+    volumes: dict[str, str], total: str, changes: dict[str, str | None], needed: str
+) -> None:
+    made = poured()
+    for key, value in changes.items():
+        made.things[key]["solution"]["osmolality"]["value"] = value
+    volume = {key: Fraction(amount) for key, amount in volumes.items()}
+    assert made._needed("w", list(volumes), volume, Fraction(total)) == Fraction(needed)
+    assert made._needed(None, list(volumes), volume, Fraction(total)) == 0
+    made.limits = None
+    assert made._needed("w", list(volumes), volume, Fraction(total)) == 0
+
+
+@pytest.mark.parametrize(
+    ("amount", "rooms", "given"),
+    [
+        (0, [3, 3], [0, 0]), (-1, [3, 3], [0, 0]), (1, [0, 0], [0, 0]), (1, [3, 3], [1, 0]), (2, [3, 3], [1, 1]),
+        (3, [3, 3], [2, 1]), (5, [1, 9], [1, 4]), (5, [9, 1], [5, 0]), (4, [2, 3, 5], [1, 1, 2]), (1, [1], [1]),
+        (7, [10, 10, 10], [3, 2, 2]), (6, [1, 5, 5], [0, 3, 3]),
+    ],
+)  # fmt: skip
+def test_diluent_is_shared_out_in_steps(amount: int, rooms: list[int], given: list[int]) -> None:
+    shared = second(step=STEP)._shared_out(amount * STEP, [room * STEP for room in rooms])
+    assert shared == [each * STEP for each in given]
+
+
+# ---------------------------------------------------------------------- whether each syringe is worth drawing
+def test_every_way_with_so_many_mixtures() -> None:
+    made = paired(("a", "b", "never_mix"))
+
+    def ways(keys: str, count: int) -> list[str]:
+        return [" ".join("".join(group) for group in way) for way in made._ways(list(keys), [], count)]
+
+    assert (ways("", 0), ways("a", 1), ways("ab", 1)) == ([""], ["a"], [])
+    assert (ways("abc", 1), ways("abc", 2), ways("abc", 3)) == ([], ["ac b", "a bc"], ["a b c"])
+
+
+def of_problem(problem: Problem) -> _Second:
+    """The second calculation of the same ingredients, from documents."""
+    drawing, rules = problem.drawing, problem.syringes
+    assert drawing is not None and drawing.wanted is not None
+    count, saline = len(problem.min_steps), len(problem.min_steps)
+    wish, pairs = rules.acidity, []
+    rows = []
+    for i, limits in enumerate(drawing.limits):
+        volume = {"min": limits.least, "usual": limits.usual, "max": limits.most}
+        rows.append(
+            thing(
+                key(i), role="active" if i < count else "diluent", relative_cost_per_ml=str(drawing.cost[i] * 20),
+                solution=solution(
+                    str(Decimal(rules.ph_low[i]) / 10), str(Decimal(rules.ph_high[i]) / 10),
+                    osmolality={"value": drawing.wanted.osmolality[i]}, unbuffered=bool(wish.unbuffered >> i & 1),
+                ),
+                stock={"concentration": "1"},
+                per_session={
+                    "volume": {name: str(steps * Decimal("0.05")) for name, steps in volume.items()},
+                    "max_dose": {"value": "999"},
+                },
+            )
+        )  # fmt: skip
+        pairs += [(key(i), key(j), "separate_syringe") for j in range(i) if rules.apart[i] >> j & 1]
+    return paired(
+        *pairs, things=things(*rows), active={key(i) for i in range(count + 1)}, excluded=set(), stock=None, step=STEP,
+        target=drawing.target * STEP, course={"cost_model": {"ingredient_unit_value": 1}},
+        mixing={
+            "max_active_ingredients_per_syringe": rules.per_syringe, "max_diluent_share_of_syringe": "0.75",
+            "top_up_diluents": [key(saline)] if drawing.diluent >= 0 else [],
+        },
+        policy=SimpleNamespace(**{**vars(NOBODY), "ingredient_budget": problem.budget}),
+        limits={
+            "ph_window": {"min_width": str(Decimal(wish.width) / 10)}, "osmolality": {"max": drawing.wanted.most},
+            "final_ph": {"min": str(Decimal(wish.low or 0) / 10), "max": str(Decimal(wish.high or 140) / 10)},
+            "smallest_syringe": {"min_share": drawing.wanted.share},
+        },
+    )  # fmt: skip
+
+
+def key(i: int) -> str:
+    return f"i{i}"
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_second_calculation_draws_as_the_references_do(block: int) -> None:
+    rng = random.Random(f"second drawing {block}")
+    small = drawn = 0
+    for _ in range(40):
+        problem = references.random_problem(rng, ingredients=6, concerns=1)
+        problem = references.with_drawing(rng, references.with_acidity(rng, problem))
+        members = rng.sample(range(6), k=rng.randrange(2, 5))
+        members.sort()
+        if not references.admissible(problem, members):
+            continue
+        made, keys = of_problem(problem), [key(i) for i in members]
+        ways = [
+            sorted(map(sorted, way))
+            for way in references.set_partitions(members)
+            if all(references.one_mixture(problem, group) for group in way)
+        ]
+        least = min(map(len, ways))
+        assert made._fewest(keys) == least
+        told = [[[int(name[1:]) for name in group] for group in way] for way in made._ways(keys, [], least)]
+        assert sorted(told) == sorted(way for way in ways if len(way) == least)
+        for way in ways:
+            volumes = made._volumes([[key(i) for i in group] for group in way])
+            assert volumes == [steps * STEP for steps in references.volumes(problem, way)]
+        worth = references.worth_drawing(problem, members)
+        assert made._worth_drawing(keys) is worth
+        drawn, small = drawn + worth, small + (not worth)
+    assert drawn and small
+
+
+def test_a_set_is_worth_drawing_where_nothing_is_asked_of_it() -> None:
+    problem = references.with_drawing(
+        random.Random(1), references.random_problem(random.Random(1), ingredients=2, concerns=1)
+    )
+    made = of_problem(replace(problem, budget=None))
+    made._volumes = lambda groups: [Fraction(1), Fraction(99)]  # type: ignore[method-assign]
+    assert made._worth_drawing([]) is made._worth_drawing(["i0"]) is True
+    assert made._worth_drawing(["i0", "i1"]) is False
+    made.limits = None
+    assert made._worth_drawing(["i0", "i1"]) is True
+
+
+def test_a_first_choice_that_only_a_small_syringe_could_hold_is_no_fault() -> None:
+    made = choosing()
+    rows: list[tuple[str, str, str | None, bool]] = [("x", "-", "a", False), ("x", "-", "b", False)]
+    made._worth_drawing = lambda keys: len(keys) < 2  # type: ignore[method-assign]
+    made._none_without_need(rows, set("a"))
+    assert made.found == []
+    made._none_without_need(rows, set())
+    assert [row.expected for row in made.found] == [["b"]]
+
+
+# ---------------------------------------------------------------------- facts, stages, causes
+def test_an_engine_is_asked_for_the_words_that_it_knows() -> None:
+    versions = [{}, {"engine_version": "1.0"}, {"engine_version": "1.1"}, {"engine_version": "1.2"}]
+    assert [second(answer=answer).tells_words for answer in versions] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("insisted", "staged", "severity"),
+    [("", ("mild", "severe", False), "severe"), ("seen", ("mild", "severe", True), "mild")],
+)
+def test_a_stage_is_told_and_may_be_insisted_against(insisted: str, staged: Any, severity: str) -> None:
+    def found(version: str, row: Sequence[Any], facts: dict[str, str]) -> tuple[list[str], str]:
+        names = ("recorded_severity", "staged_severity", "insisted")
+        scale = {"key": "s", "fact": "stage", "applies_to_sex": "any", "stages": [{"code": "II", "band": "severe"}]}
+        words = [{"key": "x", "severity_scales": ["s"]}]
+        made = second(
+            documents={"vocabulary": {"scales": {"scales": [scale]}, "concerns": {"concerns": words}}}, facts=facts,
+            case=SimpleNamespace(concerns=[SimpleNamespace(concern="x", severity="mild", insisted=insisted)]),
+        )  # fmt: skip
+        stands = severity if facts else "mild"
+        concern = {"concern": "x", "severity": stands, **dict(zip(names, row, strict=True))}
+        made.answer = {"engine_version": version, "concerns": [concern], "severity": stands}
+        made._concerns()
+        return [each.path for each in made.found], made.worst
+
+    assert found("1.2", staged, {"stage": "II"}) == ([], severity)
+    assert found("1.2", ("mild", None, False), {}) == ([], "mild")  # nothing to insist against
+    for wrong in (("severe", *staged[1:]), (staged[0], None, staged[2]), (*staged[:2], not staged[2])):
+        assert found("1.2", wrong, {"stage": "II"})[0] == ["concerns.staged"]
+        assert found("1.1", wrong, {"stage": "II"})[0] == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "fires"),
+    [({"barred": ("top", "side")}, True), ({"barred": ("side",)}, False), ({"barred": ()}, False), ({}, False)],
+)
+def test_a_rule_on_zones_speaks_of_those_to_be_treated(facts: dict[str, Any], fires: bool) -> None:
+    made = second(
+        facts={"smoker": True, **facts}, shapes=SHAPES, case=SimpleNamespace(zones=[SimpleNamespace(zone="top")])
+    )
+    on_zones = {**rule("absolute"), "applies_to": {"scope": "zones", "fact": "barred"}}
+    assert made._fires(on_zones) is fires
+    assert made._fires({**on_zones, "trigger": {"fact": "smoker", "op": "is", "value": False}}) is False
+    assert made._fires(rule("absolute")) is True
+    assert made._fires(rule("absolute", answer="never")) is False
+    assert made._aim(on_zones) is None
+
+
+def test_what_has_no_cause_is_not_asked_and_who_waits_is_asked_nothing() -> None:
+    old = {**rule("absolute"), "trigger": {"fact": "age", "op": "gt", "value": 9}}
+    cause = {"fact": "inr", "op": "gt", "value": 2}
+
+    def asked(inr: int, **answer: Any) -> Any:
+        made = screened({"r": old}, facts={"smoker": True, "inr": inr}, answer=answer)[1]
+        made.documents["screening"]["asked_with_cause"] = [{"fact": "age", "cause": cause}]
+        made.found = []
+        made._questions({}, set("a"))
+        return next((row.expected for row in made.found), None)
+
+    assert (asked(3), asked(2), asked(3, status="waiting")) == ({"age": ["r"]}, None, None)
+    for edits, status in (([], "proposed"), ([{"op": "add"}], "proposed"), ([{"op": "wait"}], "waiting")):
+        assert screened({}, answer={"edits": edits})[0]["status"] == status
+    blocked = screened({"stop": rule("absolute")}, answer={"edits": [{"op": "wait"}]})[0]
+    assert blocked["status"] == "blocked"
+
+
+# ---------------------------------------------------------------------- waiting
+def waiting(
+    *concerns: str, answer: Mapping[str, Any] | None = None, course: Mapping[str, Any] | None = None
+) -> _Second:
+    entries = [
+        {"key": "x", "settles_by_itself": {"review": {"value": 12}}}, {"key": "y"},
+        {"key": "v", "settles_by_itself": None}, {"key": "z", "settles_by_itself": {"review": {"value": 8}}},
+    ]  # fmt: skip
+    return second(
+        documents={"concerns": {"concerns": entries}}, severity=dict.fromkeys(concerns, "mild"), answer=answer or {},
+        course=course or {"waiting": {"review": {"value": 10}}},
+    )  # fmt: skip
+
+
+def test_when_somebody_who_waits_is_looked_at_again() -> None:
+    def own(*keys: str) -> set[str]:
+        return {f"concerns.{key}.settles_by_itself" for key in keys}
+
+    checkpoints = {"checkpoints": [{"when": {"after_session": 2}}, {"when": {"days_after_last_session": 49}}]}
+    assert waiting("x")._looked_at_again() == (84, {"x"}, own("x"))
+    assert waiting("x", "z")._looked_at_again() == (56, {"x", "z"}, own("x", "z"))
+    assert waiting("x", "y")._looked_at_again() == (70, {"x"}, {"course.waiting"})
+    assert waiting("v")._looked_at_again() == (70, set(), {"course.waiting"})
+    assert waiting("x", "v", course=checkpoints)._looked_at_again() == (49, {"x"}, {"course.checkpoints"})
+
+
+MIXED = {"kind": "mixture", "review": None}
+
+
+def waits(
+    *concerns: str, because: Sequence[str] = (), value: str = "5", first: bool = False, syringes: int = 1, **said: Any
+) -> list[str]:
+    """What is found about an answer of one mixture and waiting; what is not said otherwise is right."""
+    settles = "y" not in concerns
+    review = {
+        "days": 84 if settles else 70, "because": [{"code": code} for code in because],
+        "rules": ["concerns.x.settles_by_itself"] if settles else ["course.waiting"],
+        **said.pop("review", {}),
+    }  # fmt: skip
+    row = {
+        "kind": "waiting", "ingredients": [], "lines": [], "sessions": [], "value": "0", "cost_total": "0",
+        "value_difference": f"-{value}".replace("--", ""), "cost_difference": "-30.00" if syringes else "0",
+        "review": review, **said.pop("row", {}),
+    }  # fmt: skip
+    answer = {
+        "status": "proposed", "waiting": None, "syringes": ["A"] * syringes, "value": value, "cost": {"total": "30"},
+        "alternatives": [row, MIXED] if first else [MIXED, row], **said,
+    }  # fmt: skip
+    made = waiting(*concerns, answer=answer)
+    made._waiting()
+    return [f"{each.path} {each.code}" for each in made.found]
+
+
+def test_waiting_stands_where_it_should() -> None:
+    late, early = ["alternatives.waiting waiting_in_another_place"], "alternatives[0].because differs"
+    assert waits("x", "y") == waits("y", value="0") == []
+    assert waits("y", first=True) == late
+    assert waits("y", value="-0.1", because=["value_below_zero"], first=True) == []
+    assert waits("y", value="-0.1", because=["value_below_zero"]) == late
+    assert waits("y", value="-0.1", first=True) == [early]
+    assert waits("y", value="-1", because=["no_mixture"], first=True, syringes=0) == []
+    assert waits("x", because=["settles_by_itself"], first=True) == []
+    assert waits("x", value="-1", because=["settles_by_itself", "value_below_zero"], first=True) == []
+    assert waits("x", because=[], first=True) == [early]
+    assert waits("y", alternatives=[MIXED]) == late
+    assert waits("y", alternatives=[]) == late
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"row": {"value": "1"}}, ["alternatives[1].value differs"]),
+        ({"row": {"value_difference": "5"}}, ["alternatives[1].value_difference differs"]),
+        ({"row": {"cost_total": "1"}}, ["alternatives[1].cost_total differs"]),
+        ({"row": {"cost_difference": "30"}}, ["alternatives[1].cost_difference differs"]),
+        ({"row": {"cost_difference": "-30"}, "syringes": 0, "first": True, "because": ["no_mixture"]},
+         ["alternatives[0].cost_difference differs"]),
+        ({"row": {"ingredients": ["a"]}}, ["alternatives[1].ingredients differs"]),
+        ({"row": {"lines": ["a"]}}, ["alternatives[1].ingredients differs"]),
+        ({"row": {"sessions": ["a"]}}, ["alternatives[1].ingredients differs"]),
+        ({"review": {"days": 84}}, ["alternatives[1].review differs"]),
+        ({"review": {"rules": ["course.checkpoints"]}}, ["alternatives[1].rules differs"]),
+        ({"waiting": {"days": 70, "rules": ["course.waiting"]}}, ["waiting differs"]),
+    ],
+)  # fmt: skip
+def test_each_figure_of_waiting_is_checked(said: dict[str, Any], found: list[str]) -> None:
+    assert waits("y", **said) == found
+
+
+def test_a_mixture_has_no_day_of_review() -> None:
+    row = {"kind": "waiting", "ingredients": [], "lines": [], "sessions": [], "value": "0", "cost_total": "0",
+           "value_difference": "-5", "cost_difference": "-30",
+           "review": {"days": 70, "because": [], "rules": ["course.waiting"]}}  # fmt: skip
+    for other in ({"kind": "mixture", "review": {}}, {"kind": "other", "review": None}):
+        assert waits("y", alternatives=[other, row]) == ["alternatives[0].kind differs"]
+
+
+def test_a_plan_that_waits_says_until_when() -> None:
+    said = {"status": "waiting", "alternatives": [], "waiting": {"days": 70, "rules": ["course.waiting"]}}
+    assert waits("y", **said) == []
+    assert waits("y", **{**said, "waiting": None}) == ["waiting differs"]
+    assert waits("y", **{**said, "waiting": {"days": 71, "rules": ["course.waiting"]}}) == ["waiting differs"]
+    assert waits("y", **{**said, "waiting": {"days": 70, "rules": []}}) == ["waiting differs"]
+    blocked = {**said, "status": "blocked", "waiting": None}
+    assert waits("y", **blocked) == []
+    assert waits("y", **{**blocked, "alternatives": [{"kind": "waiting"}]}) == ["alternatives waiting_without_a_plan"]
+
+
+# ---------------------------------------------------------------------- contributions
+def test_how_well_a_set_serves_one_concern() -> None:
+    made = choosing()
+    assert [made._serving(keys, "x") for keys in ("", "a", "ab", "abc")] == [0, 9, 12, Fraction("13.5")]
+    assert made._serving("abc", "y") == 1
+
+
+def test_cautions_aimed_at_a_set() -> None:
+    rules = {
+        "on_a": rule("caution", "a"), "on_ab": rule("caution", "a", "b"), "plan": rule("caution"),
+        "info": rule("info", "a"), "never": rule("caution", "a", answer="never"),
+    }  # fmt: skip
+    made = choosing(rules=rules, facts={"smoker": True}, shapes=SHAPES)
+    assert [made._warned(keys) for keys in ("a", "b", "c", "abc", "")] == [2, 1, 0, 2, 0]
+
+
+def test_the_rule_that_decided() -> None:
+    made = choosing(own=set("ac"))
+    wanted = [("x", "a", "a", False), ("y", "a", "a", True), ("y", "d", "c", True), ("y", "e", None, False)]
+    out = {"displaced": "limit", "removed_by_hand": "by_hand", "not_chosen": "by_hand", "adds_too_little": "value"}
+    assert {reason: made._decided_by("b", False, reason, True, wanted) for reason in out} == out
+    assert made._decided_by("b", True, "", True, wanted) == "by_hand"
+    assert made._decided_by("a", True, "", False, wanted) == "first_choice"
+    assert made._decided_by("c", True, "", False, wanted) == "stands_in"
+    assert made._decided_by("c", True, "", True, wanted[:2]) == "value"
+    assert made._decided_by("c", True, "", False, wanted[:2]) == "kept"
+
+
+def test_price_of_one_ingredient_in_the_course() -> None:
+    def price(*sessions: str, held: bool = True) -> Any:
+        rows = [
+            {"number": n, "syringes": [{"lines": lines(a=volume, b="1")}]} for n, volume in enumerate(sessions, start=1)
+        ]
+        return second(
+            course={"cost_model": COST}, things=things(thing("a"), thing("b")),
+            policy=SimpleNamespace(price_per_unit=Decimal(2)),
+            answer={"course": {"sessions": len(sessions)}, "sessions": rows, "syringes": []},
+        )._own_price("a", held)  # fmt: skip
+
+    assert price("1") == 16  # 1 × 2 × 4 × 2
+    assert price("1", "0.5") == Fraction("21.6")  # less a tenth for two sessions
+    assert price("1", "0.5", "1", "1") == 56
+    assert price("0.0005") == Fraction("0.01")  # 0.008, halves up
+    assert price("1", held=False) is None
+
+
+def weighed(key: str, reason: str = "adds_too_little", version: str = "", **own: Any) -> list[str]:
+    """What is found of one row of three: a and c are in, b is weighed and left out, d was screened."""
+    figures = {
+        "a": {"gross": "6", "adds": "much", "decided_by": "first_choice", "first_choice_of": ["x"], "price": "8"},
+        "c": {"gross": "4", "adds": "much", "decided_by": "stands_in", "first_choice_of": ["y"], "price": "12.00"},
+        "b": {"gross": "1.5", "adds": "some", "decided_by": "value", "first_choice_of": ["x"], "price": None},
+    }  # fmt: skip
+    serves = {"a": {"x": ("6", "much")}, "c": {"x": ("3", "much"), "y": ("1", "some")}, "b": {"x": ("1.5", "some")}}
+    rows = [
+        {
+            "ingredient": name, "held": name != "b", "limit": None, "needed": "2.5" if name == "b" else "0.5",
+            "needed_for": {"cautions": 0, "mixtures": int(name == "b")}, **row,
+            "serves": [{"concern": c, "value": value, "much": much} for c, (value, much) in serves[name].items()],
+            **(own.pop("row", {}) if name == key else {}),
+        }
+        for name, row in figures.items()
+    ]  # fmt: skip
+    rows += rows[-1:] if own.pop("twice", False) else []
+    answer = {
+        "contributions": rows, "course": {"sessions": 1}, "sessions": [], "edits": [],
+        "left_out": [{"ingredient": "b", "reason_code": reason}, {"ingredient": "d", "reason_code": "screened"}],
+        "syringes": [{"lines": lines(a="1", c="1", w="1")}],
+    }  # fmt: skip
+    words = own.pop("words", {"much_from": 2, "some_from": 1})
+    policy = {"price_per_unit": Decimal(1), **own.pop("policy", {})}
+    mixing = {
+        "max_active_ingredients_per_syringe": 2, "same_family_limit": [], "contribution_in_words": words,
+        "selection_weights": {"simplicity_per_active": own.pop("simplicity", "0.5")},
+    }  # fmt: skip
+    made = choosing(
+        answer=answer, own=set("ac"), rules=own.pop("rules", {}), policy=policy, mixing=mixing,
+        course={"cost_model": COST}, facts={"smoker": True}, shapes=SHAPES, **own,
+    )  # fmt: skip
+    made._contributions()
+    return [f"{row.path.removeprefix('contributions')} {row.code}" for row in made.found]
+
+
+def test_contributions_by_hand() -> None:
+    """a: 3 × (3 + 2/2) - 3 × 2; c: the same less 3 × 3, and 1; b: 3 × 2/4, for a mixture more."""
+    assert weighed("a") == []
+    assert weighed("a", words=None, simplicity="0.8") == []  # much from 1.6, some from 0.8
+    assert weighed("a", words=None) == [".c.serves differs", ".b.adds differs", ".b.serves differs"]
+    assert weighed("a", words=None, simplicity="1.1") == [".c.serves differs"]
+    assert weighed("b", words={"much_from": "1.5", "some_from": 1}) == [".b.adds differs", ".b.serves differs"]
+    assert weighed("b", words={"much_from": 2, "some_from": "1.5"}) == [".c.serves differs"]
+    assert weighed("b", words={"much_from": 2, "some_from": "1.6"}) == [
+        ".c.serves differs", ".b.adds differs", ".b.serves differs",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "found"),
+    [
+        ("a", {"gross": "6.1"}, ["gross"]), ("b", {"gross": "6"}, ["gross"]), ("a", {"adds": "some"}, ["adds"]),
+        ("a", {"serves": []}, ["serves"]), ("c", {"needed": "1"}, ["needed", "cautions"]),
+        ("b", {"needed_for": {"cautions": 1, "mixtures": 1}}, ["needed_for", "cautions"]),
+        ("b", {"needed_for": {"cautions": 0, "mixtures": 0}}, ["needed_for"]),
+        ("a", {"decided_by": "value"}, ["decided_by"]), ("c", {"first_choice_of": []}, ["first_choice_of"]),
+        ("a", {"price": None}, ["price"]), ("c", {"price": "12.01"}, ["price"]), ("b", {"price": "1"}, ["price"]),
+    ],
+)  # fmt: skip
+def test_each_figure_of_a_contribution_is_checked(key: str, change: dict[str, Any], found: list[str]) -> None:
+    said = [path for path in found if not (path == "cautions" and key == "c")]
+    assert weighed(key, row=change) == [f".{key}.{path} differs" for path in said]
+
+
+def test_who_is_weighed() -> None:
+    assert weighed("b", row={"held": True})[0] == ".held differs"
+    assert weighed("b", reason="screened") == [".left_out differs"]
+    assert weighed("b", twice=True) == [" ingredient_twice"]
+
+
+def test_a_limit_that_keeps_an_ingredient_out() -> None:
+    short = {"policy": {"max_actives": 2}, "reason": "displaced"}
+    right = {
+        "needed": "0.5",
+        "needed_for": {"cautions": 0, "mixtures": 0},
+        "decided_by": "limit",
+        "limit": "max_actives",
+    }
+    cautious = {"rules": {"on_b": rule("caution", "b")}}
+    assert weighed("b", row=right, **short) == weighed("b", row=right, **short, **cautious) == []
+    assert weighed("b", row={**right, "limit": None}, **short) == [".b.limit wrong_limit"]
+    assert weighed("b", row={**right, "limit": "pair"}, **short) == [".b.limit wrong_limit"]
+    assert weighed("b", row={"limit": "max_actives"}) == [".b.limit wrong_limit"]
+    by_hand = {**right, "decided_by": "by_hand", "limit": None}
+    assert weighed("b", row=by_hand, **{**short, "reason": "removed_by_hand"}) == []
+    assert weighed("b", row={"needed": "2.75", "needed_for": {"cautions": 1, "mixtures": 1}}, **cautious) == []
