@@ -81,7 +81,12 @@ _LOOSE = "The bound is looser by a hair; more sets may be tried, the same is cho
 _VAIN = "What is tried then is no better; it only takes longer."
 EQUIVALENT: dict[str, str] = {
     "dose:fill: `True` turned": _GUARD,
+    **{f"dose:fill: `True` turned (no. {number})": _GUARD for number in range(2, 6)},
+    "dose:fill: `sum(needs) <= amount_in_all` with Lt": "Shared out whole, each gets what it needs.",
     "dose:_Room.each: `True` turned": _GUARD,
+    "contribution:_serves: `True` turned": _GUARD,
+    "drawing:Drawing._draw: `if self.smallest(drawn[1]) is None` never": "The first way is the same, drawn anew.",
+    "partition:clashes_of: `0` + 1 (no. 2)": "Of no ingredients there are no two to keep apart.",
     "dose:_spread: `amount <= 0` with Lt": "Of nothing, each share is nothing as well.",
     "partition:SyringeRules.fewest: `if known is None` always": _MEMORY,
     "partition:SyringeRules._fewest: `2` - 1": "That they are not one mixture has just been asked.",
@@ -91,9 +96,11 @@ EQUIVALENT: dict[str, str] = {
     "partition:SyringeRules._assign: `1` + 1 (no. 4)": _ALIKE,
     "partition:SyringeRules.best: `if count == 1` never": "A short cut: the only way is found as well.",
     "partition:SyringeRules.best: `0` + 1 (no. 3)": _ALIKE,
-    "partition:SyringeRules._every: `1` + 1 (no. 3)": _ALIKE,
-    "partition:SyringeRules._every: `1` + 1 (no. 5)": _ALIKE,
-    "select:select: `if problem.feasible(wanted)` never": "Where all requirements fit, the other way meets all.",
+    "select:_ignoring_small_syringes: `if problem.feasible(wanted)` never": (
+        "Where all requirements fit, the other way meets all."
+    ),
+    "select:_worth_drawing: `grown != mask and problem.feasible(grown) and (not problem.too_small(grown))` "
+    "without part 1": "What is in already changes nothing.",
     "select:_Best.beaten_by: `(-value, cost, tuple(bits(mask))) < (-self.value, self.cost, self.keys)` with LtE": (
         "No set is tried twice."
     ),

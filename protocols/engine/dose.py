@@ -108,7 +108,7 @@ def fill(
     amount_in_all = max(0, min(room.total(steps), target - sum(steps.values())))
     rooms = room.each(steps)
     poured = _spread(amount_in_all, rooms)
-    if wanted is not None and diluent is not None and amount_in_all:
+    if wanted is not None and diluent is not None:
         total = sum(steps.values()) + amount_in_all
         held = [{i: steps[i] for i in bits(group)} for group in groups]
         needs = [min(each, wanted.steps(mine, diluent.index, total)) for each, mine in zip(rooms, held, strict=True)]

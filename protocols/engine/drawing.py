@@ -88,9 +88,7 @@ class Drawing:
 
     def _dosed(self, groups: Groups, pinned: Mapping[int, int], *, dry: bool) -> tuple[Mixture, ...]:
         limits = {i: self.limits[i] for group in groups for i in bits(group)}
-        for i, amount in pinned.items():
-            if i in limits:
-                limits[i] = Limits(least=amount, usual=amount, most=amount)
+        limits |= {i: Limits(least=amount, usual=amount, most=amount) for i, amount in pinned.items()}
         return dose(
             groups,
             limits,

@@ -18,7 +18,7 @@ def review(setting: Setting) -> dict[str, Any]:
     """When somebody who waits is looked at again, in days, with the rules and sources that say so."""
     settling = [setting.formulary.concerns[entry.concern].settles for entry in setting.screening.concerns]
     rules = [rule for rule in settling if rule is not None]
-    if not rules or len(rules) < len(settling):
+    if len(rules) < len(settling):
         rules = [setting.formulary.composition.waiting]
     return {
         "days": min(rule.review_days for rule in rules),
@@ -49,7 +49,7 @@ def alternative(setting: Setting, mask: int, value: Decimal, total: Decimal, cur
         "kind": "waiting",
         "ingredients": [],
         "value": Decimal(0),
-        "value_difference": -value + 0,
+        "value_difference": -value,
         "lines": [],
         "sessions": [],
         "cost_total": Decimal("0.00"),

@@ -64,6 +64,11 @@ def case(*concerns: tuple[str, str], **facts: Any) -> Case:
     return cast(Case, SimpleNamespace(facts=facts, concerns=tuple(entries)))
 
 
+def with_zones(made_case: Case, *zones: str) -> Case:
+    vars(made_case)["zones"] = tuple(SimpleNamespace(zone=zone) for zone in zones)
+    return made_case
+
+
 def found(screening: Screening) -> list[tuple[str, int]]:
     return [(finding.rule.key, finding.mask) for finding in screening.findings]
 
@@ -92,6 +97,27 @@ def test_rules_that_fire_with_their_aims_and_reasons() -> None:
     assert screen(case(), formulary).excluded_mask == 0
     others = made(rule("warn", "caution", **aimed(0b111)), rule("stop", "absolute", **aimed(0b111)))
     assert screen(case(smoker=True), others).excluded_mask == 0
+
+
+@pytest.mark.parametrize(
+    ("facts", "barred"),
+    [
+        ({"smoker": True, "listed": ("side", "far")}, ("side",)),
+        ({"smoker": True, "listed": ("side", "top")}, ("top", "side")),  # in the order of the case
+        ({"smoker": True, "listed": ("far",)}, ()),
+        ({"smoker": True, "listed": "top"}, ()),  # no list
+        ({"smoker": True}, ()),
+        ({"smoker": False, "listed": ("side",)}, ()),
+    ],
+)
+def test_a_rule_on_zones_speaks_of_those_to_be_treated(facts: dict[str, Any], barred: tuple[str, ...]) -> None:
+    on_zones = rule("barred", "absolute", scope={"kind": "zones", "fact": "listed"})
+    screening = screen(with_zones(case(**facts), "top", "side"), made(on_zones, rule("say", "info")))
+
+    assert [key for key, _ in found(screening)] == ["barred"] * bool(barred) + ["say"] * facts["smoker"]
+    if barred:
+        reason = Reason(fact="listed", op="includes_any", value=barred, answer=barred)
+        assert screening.findings[0].because == (reason,)
 
 
 def test_a_finding_on_ingredients_is_shown_where_one_is_chosen() -> None:
@@ -178,6 +204,13 @@ def test_what_is_left_to_ask(
     assert open_questions(case(**facts), made(*rules, always=("smoker", "tired")), chosen) == ()
 
 
+def test_a_fact_that_needs_a_cause_is_asked_where_there_is_one() -> None:
+    formulary = made(rule("r", "absolute"))
+    vars(formulary)["causes"] = {"smoker": build_trigger(TIRED, FACTS)}
+    asked = [open_questions(case(**facts), formulary, 0) for facts in ({"tired": True}, {"tired": False}, {})]
+    assert [[each.fact for each in questions] for questions in asked] == [["smoker"], [], []]
+
+
 # ---------------------------------------------------------------------- severities
 @pytest.mark.parametrize(
     ("facts", "recorded", "severity", "staged_by"),
@@ -202,6 +235,18 @@ def test_a_stage_sets_the_severity(
     entry = next(each for each in screening.concerns if each.concern == "x")
     assert (entry.severity, entry.recorded, entry.staged_by) == (severity, recorded, staged_by)
     assert screening.severity == ("severe" if severity == "severe" else "moderate")
+
+
+@pytest.mark.parametrize(("insisted", "severity"), [("", "severe"), ("seen today", "mild")])
+def test_a_severity_may_be_insisted_on_against_the_stage(insisted: str, severity: str) -> None:
+    entry = SimpleNamespace(concern="x", severity="mild", insisted=insisted)
+    staged = cast(Case, SimpleNamespace(facts={"smoker": "II"}, concerns=(entry,)))
+    (present,) = screen(staged, made()).concerns
+    told = (present.severity, present.recorded, present.staged, present.staged_by, present.insisted)
+    assert told == (severity, "mild", "severe", (("first", "II"),), bool(insisted))
+    unstaged = cast(Case, SimpleNamespace(facts={}, concerns=(entry,)))
+    (present,) = screen(unstaged, made()).concerns
+    assert (present.severity, present.staged, present.insisted) == ("mild", "", False)
 
 
 def test_concerns_are_told_the_most_severe_first_then_by_key() -> None:

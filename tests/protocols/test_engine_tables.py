@@ -15,13 +15,14 @@ from protocols.engine import ENGINE_VERSION, apply_edits, build_formulary, canon
 from protocols.engine import contribution as adding
 from protocols.engine.dose import Diluent, Limits, Mixture, Wanted, _raise_one, _Room, _scale_down, _spread, dose, fill
 from protocols.engine.drawing import Drawing
-from protocols.engine.model import FactShape, Settling
+from protocols.engine.explain import _shortcomings
+from protocols.engine.model import FactShape, MixtureLimits, Settling
 from protocols.engine.partition import Acidity, SyringeRules, clashes_of
-from protocols.engine.select import Requirement, halving_sum
+from protocols.engine.select import Problem, Requirement, _Search, _worth_drawing, halving_sum
 from protocols.engine.triggers import Every, Reason, Some, Test, build_trigger
 from protocols.engine.verify import _Second
 from protocols.formulary.loader import load_documents
-from tests.protocols.test_selection import small
+from tests.protocols.test_selection import UNIT, _required, small
 from tests.protocols.worked_cases import answer_of, by_id, man, starter
 
 SALINE = 9
@@ -322,6 +323,10 @@ def test_acidity_that_keeps_two_apart(wish: Acidity, clashes: list[str]) -> None
     assert ["".join(str(j) for j in range(7) if mask >> j & 1) for mask in made] == clashes
 
 
+def test_a_window_may_begin_at_nothing() -> None:
+    assert clashes_of((0, 0), (0, 0), (5, 10), Acidity(width=5)) == (0, 0)
+
+
 # ---------------------------------------------------------------------- drawing
 def drawing(*rows: tuple[int, int, int], apart: set[tuple[int, int]] = frozenset(), **changes: Any) -> Drawing:  # type: ignore[assignment]
     """Ingredients of these limits and, last, a diluent of which 100 steps may be given."""
@@ -408,6 +413,31 @@ def test_another_way_is_drawn_where_the_first_has_too_small_a_mixture() -> None:
     assert (replace(lone, wanted=None, _drawn={}).draw(0b111)[0], lone.too_small(0)) == ((0b101, 0b010), 0)
     none = drawing((60, 60, 60), (3, 3, 3), (2, 2, 2), apart={(0, 1)}, target=99, diluent=-1)
     assert (none.draw(0b111)[0], none.too_small(0b111)) == ((0b101, 0b010), 0b010)
+
+
+@pytest.mark.parametrize(
+    ("ph", "volume", "osmolality", "short"),
+    [
+        (("5", "7"), "1", 600, []),
+        (("4", "5"), "1", 300, []),
+        (("4", "4.9"), "1", 300, ["ph_outside_limits"]),
+        (("7.6", "9"), "1", 300, ["ph_outside_limits"]),
+        (("5", "7"), "1", 610, ["osmolality_above_limit"]),
+        (("5", "7"), "1", None, ["osmolality_unknown"]),
+        (("5", "7"), "0.95", 300, ["small_syringe"]),  # of 10 mL
+        (("2", "3"), "0.95", 610, ["ph_outside_limits", "osmolality_above_limit", "small_syringe"]),
+    ],
+)
+def test_what_a_mixture_is_short_of(ph: tuple[str, str], volume: str, osmolality: int | None, short: list[str]) -> None:
+    limits_ = MixtureLimits(
+        ph_width=Decimal("0.5"), ph_min=Decimal("4.5"), ph_max=Decimal(8), osmolality_max=Decimal(600),
+        smallest_share=Decimal("0.1"), sources=(),
+    )  # fmt: skip
+    row = {
+        "ph_min": Decimal(ph[0]), "ph_max": Decimal(ph[1]), "volume_ml": Decimal(volume),
+        "osmolality": {"estimate": osmolality, "unknown": [] if osmolality else ["a"]},
+    }  # fmt: skip
+    assert list(_shortcomings(row, Decimal(10), limits_)) == short
 
 
 # ---------------------------------------------------------------------- waiting
@@ -513,6 +543,7 @@ def a_proposal(mask: int, **changes: Any) -> Any:
         (0b0011, 2, False, {}, (18, "some", 8, 1, 0)),  # a quarter of 40, and 8; it joins one of two mixtures
         (0b0101, 1, False, {}, (10, "little", 10, 0, 1)),  # a quarter of 40, as the third serves as well
         (0b0011, 2, False, {"most": 2}, (18, "some", 3, 0, 0)),  # no room: its own place at least
+        (0b0101, 1, False, {"most": 2}, (10, "little", 3, 0, 0)),
         (0b0011, 1, True, {"most": 1}, (20, "some", 10, 0, 1)),
         (0b0001, 3, False, {}, (0, "little", 3, 0, 0)),
     ],
@@ -710,6 +741,46 @@ def test_a_requirement_without_an_ingredient_is_met_by_none() -> None:
     problem = propose(man(), starter()).setting.problem
     lone = Requirement(level=0, concern="x", first_choice="y", index=-1, substitute=False)
     assert replace(problem, requirements=(lone,)).met((1 << 44) - 1) == (0, 0, 0)
+
+
+def test_whether_an_ingredient_earns_its_keep() -> None:
+    """The second adds the half of 40 to 80."""
+    for simplicity, cost, earns in ((19, 10, True), (20, 10, False), (20, 1, False), (20, 0, True), (21, 0, False)):
+        problem = small(benefits=({0: 80, 1: 40},), simplicity=simplicity, cost_index=(10, cost, 10, 10))
+        assert (problem.earns(0b11, 1), problem.earns(0b11, 0)) == (earns, True)
+
+
+def drawn_problem(*steps: int, apart: set[tuple[int, int]], **changes: Any) -> Problem:
+    """Three ingredients, each of one volume only, without a diluent; the third is wanted for what it adds."""
+    made = drawing(*((each, each, each) for each in steps), apart=apart, target=99, diluent=-1)
+    base: dict[str, Any] = {"benefits": ({2: UNIT},), "most": 3, **changes}
+    return small(candidates=0b111, drawing=made, syringes=made.rules, min_steps=(*steps, 1), **base)
+
+
+def test_a_set_is_taken_where_each_earns_its_place_and_is_worth_drawing() -> None:
+    problem = drawn_problem(30, 3, 2, apart={(0, 1)})
+    taken = {free: [_Search(problem, {}, free=free)._taken(mask) for mask in (0b101, 0b111, 0b011)] for free in (1, 3)}
+    assert taken == {1: [True, False, False], 3: [True, True, False]}  # the second adds nothing; two are too small
+    assert _Search(problem, {})._taken(0b011) is True
+    assert _Search(replace(problem, drawing=None), {}, free=0b011)._taken(0b011) is True
+
+
+@pytest.mark.parametrize(
+    ("steps", "requirements", "changes", "chosen"),
+    [
+        ((30, 3, 2), ((0, 0), (1, 1)), {}, 0b111),  # 3 of 33 is too small; with the third, 5 of 35, it comes back
+        ((3, 30, 2), ((1, 0), (0, 1)), {}, 0b111),
+        ((30, 3, 2), ((0, 0), (1, 1), (2, -1)), {}, 0b111),
+        ((30, 3, 2), ((0, 0), (1, 1)), {"most": 2}, 0b101),
+        ((60, 3, 2), ((0, 0), (1, 1)), {}, 0b101),  # 5 of 65
+        ((30, 3, 2), ((0, 0), (1, 1)), {"benefits": ({},)}, 0b001),
+    ],
+)  # fmt: skip
+def test_a_requirement_comes_back_beside_those_that_make_its_syringe_useful(
+    steps: tuple[int, ...], requirements: tuple[tuple[int, int], ...], changes: dict[str, Any], chosen: int
+) -> None:
+    problem = drawn_problem(*steps, apart={(0, 1)}, requirements=_required(*requirements), **changes)
+    assert _worth_drawing(problem, 0b011) == chosen
 
 
 # ---------------------------------------------------------------------- the corners that nothing else reaches

@@ -255,3 +255,25 @@ def test_edits_that_belong_together_are_judged_together() -> None:
 
     assert result.refusals == ()
     assert verify(result.proposal.as_dict(), case, starter()) == ()
+
+
+def test_an_edit_that_leaves_a_syringe_too_small_is_taken_back_and_those_before_it_stand() -> None:
+    """0.3 mL of zinc share a syringe with hyaluronic acid; beside PDRN alone they would be too few."""
+    case = man(
+        zones=list(starter().zones), stock={"pdrn": "9", "hyaluronic_acid": "9", "zinc_gluconate": "0.3"},
+        concerns=[
+            {"concern": "ageing_scalp", "severity": "severe"}, {"concern": "seborrhoea_dandruff", "severity": "mild"},
+        ],
+    )  # fmt: skip
+    edits = [
+        {"op": "remove", "ingredient": "zinc_gluconate"}, {"op": "remove", "ingredient": "hyaluronic_acid"},
+        {"op": "add", "ingredient": "zinc_gluconate"},
+    ]  # fmt: skip
+
+    result = apply_edits(case, starter(), None, edits)
+    answer = result.proposal.as_dict()
+
+    assert [(refusal.path, refusal.code) for refusal in result.refusals] == [("edits[2]", "small_syringe")]
+    assert [[line["ingredient"] for line in each["lines"]] for each in answer["syringes"]] == [["pdrn"]]
+    assert answer["edits"] == edits[:2]
+    assert verify(answer, case, starter()) == ()
