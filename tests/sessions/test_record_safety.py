@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from unittest.mock import patch
@@ -160,12 +161,13 @@ def test_single_session_of_another_plan_is_not_booked_too_soon(visit, ada, lyon,
 
 
 def test_ingredient_with_an_interval_of_its_own_is_kept_apart_over_all_plans(visit, second, ada, lyon) -> None:
-    documents = {
-        "ingredients": {"ingredients": [{"key": "biotin", "per_session": {"min_interval_days": 84}}]},
-    }
     record(put(visit, ago(lyon, 30)), by=ada)
     later = second(visit.course.plan)
-    later.course.plan.formulary.documents = documents
+    formulary = later.course.plan.formulary
+    formulary.documents = copy.deepcopy(formulary.documents)
+    biotin = next(row for row in formulary.documents["ingredients"]["ingredients"] if row["key"] == "biotin")
+    biotin["per_session"]["min_interval_days"] = 84
+    formulary.sha256 = "8" * 64  # other documents, so another hash
 
     with pytest.raises(InvalidInput) as refused:
         record(later, by=ada)
