@@ -68,6 +68,7 @@ from patients.queries import (
 from patients.recording import words_of_day_check, words_of_intake
 from patients.search import digits, search_key_of
 from patients.statements import record_statements
+from patients.vocabulary import asked_now
 
 _NUMBER_LOCK = 7_301  # PostgreSQL advisory lock: one registration at a time takes the next number
 OLDEST = 120  # years
@@ -321,8 +322,9 @@ def start_intake(*, patient: Patient, by: User) -> Intake:
     if draft := intake_draft(patient):
         return draft
     previous = newest_submitted_intake(patient)
-    intake = Intake(patient=patient, number=_next_intake_number(patient), started_by=by)
+    intake = Intake(patient=patient, number=_next_intake_number(patient), started_by=by, asked=asked_now())
     if previous:
+        intake.asked = previous.asked  # until it is submitted: what came to a list since is still to be answered
         intake.facts = facts_to_take_over(previous, vocabulary_for(previous))
         _carry_over(previous, intake)
     intake.save(force_insert=True)
@@ -384,7 +386,7 @@ def save_intake(
     )
     note = _checked_text(note, field="note", most=NOTE_LENGTH)
     if "groups" in beside:
-        beside["groups"] = without_ticked(beside["groups"], clean_facts)
+        beside["groups"] = without_ticked(beside["groups"], clean_facts, asked=intake.asked)
     before = Intake.objects.get(pk=intake.pk)
     draft = Intake.objects.filter(pk=intake.pk, status=IntakeStatus.DRAFT, revision=revision)
     if not draft.update(
@@ -473,7 +475,8 @@ def _record_words(intake: Intake, *, by: User) -> None:
     )
 
 
-def _close(intake: Intake, *, by: User) -> None:
+def _close(intake: Intake, *, by: User, in_parts: bool = True) -> None:
+    """Submit the draft as it stands in ``intake``; ``in_parts``: its long lists were asked part by part."""
     Patient.objects.select_for_update().get(pk=intake.patient_id)  # a signature waits for it, and sees it
     check_can_edit_intake(intake, by=by)
     vocabulary = vocabulary_for(intake)
@@ -486,10 +489,10 @@ def _close(intake: Intake, *, by: User) -> None:
     )
     if found := contradictions(intake):
         raise InvalidAnswers(found)
-    for part, sentence in lacking(intake, vocabulary).items():
+    for part, sentence in lacking(intake, vocabulary, in_parts=in_parts).items():
         raise InvalidInput(sentence, field=part)
     draft = Intake.objects.filter(pk=intake.pk, status=IntakeStatus.DRAFT, revision=intake.revision)
-    if not draft.update(status=IntakeStatus.SUBMITTED, submitted_at=timezone.now(), submitted_by=by):
+    if not draft.update(status=IntakeStatus.SUBMITTED, submitted_at=timezone.now(), submitted_by=by, asked=asked_now()):
         _refuse(intake)
     intake.refresh_from_db()
     trail.record("intake.submitted", by=by, target=intake, patient=intake.patient)
@@ -523,7 +526,7 @@ def confirm_unchanged(*, patient: Patient, answers: day_checks.Answers, by: User
     Patient.objects.select_for_update().get(pk=patient.pk)
     check_can_start_intake(patient, by=by)
     previous = _standing_intake(patient)
-    _check_all_asked(patient, answers)
+    _check_all_asked(previous, answers)
     if different := day_checks.differing(previous, answers):
         raise InvalidInput(
             _("An answer differs from the intake: keep the change, not “unchanged”."), field=different[0]
@@ -537,7 +540,7 @@ def record_changes(*, patient: Patient, answers: day_checks.Answers, by: User) -
     Patient.objects.select_for_update().get(pk=patient.pk)
     check_can_start_intake(patient, by=by)
     previous = _standing_intake(patient)
-    _check_all_asked(patient, answers)
+    _check_all_asked(previous, answers)
     if not day_checks.differs(previous, answers):
         raise InvalidInput(_("Nothing differs from the intake: confirm that instead."))
     if intake_draft(patient):
@@ -548,7 +551,7 @@ def record_changes(*, patient: Patient, answers: day_checks.Answers, by: User) -
     intake = Intake(
         patient=patient, number=_next_intake_number(patient), started_by=by, saved_by=by, saved_at=timezone.now()
     )
-    intake.facts = after.facts
+    intake.facts, intake.groups, intake.asked = after.facts, after.groups, after.asked
     _carry_over(after, intake)
     intake.facts, intake.concerns, intake.zones = checked_answers(
         facts=intake.facts,
@@ -559,8 +562,9 @@ def record_changes(*, patient: Patient, answers: day_checks.Answers, by: User) -
     )
     intake.save(force_insert=True)
     trail.record("intake.started", by=by, target=intake, patient=patient)
-    _close(intake, by=by)
-    check = _keep_day_check(patient, intake, answers, changed=True, by=by)
+    _close(intake, by=by, in_parts=False)
+    changed = bool(day_checks.tells(previous, answers))
+    check = _keep_day_check(patient, intake, answers, changed=changed, by=by)
     record_statements(  # ahead of the intake's: what was said now was said before the session
         patient=patient,
         said=words_of_day_check(answers),
@@ -582,8 +586,8 @@ def _standing_intake(patient: Patient) -> Intake:
     return previous
 
 
-def _check_all_asked(patient: Patient, answers: day_checks.Answers) -> None:
-    missing = day_checks.unanswered(patient, answers)
+def _check_all_asked(previous: Intake, answers: day_checks.Answers) -> None:
+    missing = day_checks.unanswered(previous, answers)
     if missing:
         raise InvalidInput(_("Ask this too: an unanswered question is not a “no”."), field=missing[0])
 

@@ -13,7 +13,16 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
-from patients.intakes import aged, asked_facts, days_since_answered, intake_vocabulary, settled_over
+from patients.groups import NEW, NONE, UNKNOWN
+from patients.intakes import (
+    YES_IS_FINE,
+    aged,
+    asked_facts,
+    days_since_answered,
+    intake_vocabulary,
+    not_asked,
+    settled_over,
+)
 from patients.medicines import classes_of, entries_of, read_medicines
 from patients.models import Intake, Patient, StatementKind
 from patients.vocabulary import load_vocabulary
@@ -34,6 +43,7 @@ class Answers:
     """``facts`` holds what was asked again; each of the others is None until asked, and empty for “nothing new”.
 
     ``unknown`` names those of the others to which the person answered “does not know”; ``note`` is free.
+    ``asked_new`` holds by list what was ticked of what the intake was never asked; None for “does not know”.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -44,11 +54,13 @@ class Answers:
     new_allergy: str | None = None
     unknown: tuple[str, ...] = ()
     note: str = ""
+    asked_new: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
 
 def as_json(answers: Answers) -> dict[str, Any]:
     found = asdict(answers)
     found["facts"] = dict(answers.facts)
+    found["asked_new"] = {fact: None if said is None else list(said) for fact, said in answers.asked_new.items()}
     for name in ("new_conditions", "new_allergies", "unknown"):
         found[name] = list(found[name])
     return found
@@ -59,9 +71,10 @@ def reasked_facts(patient: Patient) -> list[str]:
     return [key for key in REASKED if key in asked]
 
 
-def unanswered(patient: Patient, answers: Answers) -> list[str]:
-    """What was not asked: the facts that apply to the patient, and each of “anything new?”."""
-    missing = [key for key in reasked_facts(patient) if answers.facts.get(key) is None]
+def unanswered(previous: Intake, answers: Answers) -> list[str]:
+    """What was not asked: the facts that apply to the patient, lists that grew since, and each of “anything new?”."""
+    missing = [key for key in reasked_facts(previous.patient) if answers.facts.get(key) is None]
+    missing += [fact for fact in not_asked(previous) if fact not in answers.asked_new]
     return missing + [
         name for name in UNKNOWN_SENTENCES if getattr(answers, name) is None and name not in answers.unknown
     ]
@@ -82,11 +95,22 @@ def differing(previous: Intake, answers: Answers) -> list[str]:
     written = ("new_medicines", "new_illness", "new_allergy", "note")
     found += [name for name in written if (getattr(answers, name) or "").strip()]
     found += [name for name in ("new_conditions", "new_allergies") if getattr(answers, name)]
-    return [*found, *answers.unknown]
+    return [*found, *answers.asked_new, *answers.unknown]
 
 
 def differs(previous: Intake, answers: Answers) -> bool:
     return bool(differing(previous, answers))
+
+
+def tells(previous: Intake, answers: Answers) -> list[str]:
+    """Return of what differs that which says something new: “no” to what was asked for the first time does not."""
+    silent = {fact for fact, said in answers.asked_new.items() if said == ()}
+    silent |= {
+        fact
+        for fact, said in answers.facts.items()
+        if previous.facts.get(fact) is None and (said == [] or (said is False and fact not in YES_IS_FINE))
+    }
+    return [name for name in differing(previous, answers) if name not in silent]
 
 
 def never_answered(previous: Intake, answers: Answers) -> list[str]:
@@ -104,6 +128,7 @@ def intake_after(previous: Intake, answers: Answers, *, on: date) -> Intake:
     facts = _aged(previous, on=on) | dict(answers.facts)
     named = read_medicines(answers.new_medicines or "")
     for key, added in (
+        *((fact, said or ()) for fact, said in answers.asked_new.items()),
         ("medications", _together(previous, named)),
         ("conditions", answers.new_conditions),
         ("allergies", answers.new_allergies),
@@ -122,6 +147,8 @@ def intake_after(previous: Intake, answers: Answers, *, on: date) -> Intake:
         medicines=[*previous.medicines, *entries_of(named)],
         other_allergies=_joined(previous.other_allergies, answers.new_allergy),
         details=previous.details,
+        groups={fact: {NEW: UNKNOWN if said is None else NONE} for fact, said in answers.asked_new.items() if not said},
+        asked=previous.asked,
     )
 
 

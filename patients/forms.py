@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,7 @@ from mesoclinic.numbers import plain_number, shown_number, typed_number
 from mesoclinic.sorting import by_words
 from mesoclinic.ui.fields import AddressField, LineField, NameField
 from patients import day_checks, groups, intakes, measures
-from patients.groups import GROUPS, Group
+from patients.groups import NEW, Group, parts_of
 from patients.intakes import NEVER, UNKNOWN, InvalidAnswers
 from patients.medicines import LENGTH as MEDICINE_LENGTH
 from patients.medicines import Named, read_medicines
@@ -232,22 +232,14 @@ class DayCheckForm(forms.Form):
         required=False, max_length=1000, widget=forms.Textarea(attrs={"rows": 2}),
     )  # fmt: skip
 
-    def __init__(self, *args: Any, patient: Patient, previous: Intake, **kwargs: Any):
+    def __init__(self, *args: Any, patient: Patient, previous: Intake, ask: Sequence[str] = (), **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.patient, self.previous = patient, previous
         self.vocabulary = intakes.vocabulary_for(previous)
         said = {"required": gettext_lazy("Ask this too: an unanswered question is not a “no”.")}
         self.reasked = [self.vocabulary.facts[key] for key in day_checks.reasked_facts(patient)]
         for fact in self.reasked:
-            choices = [(YES, _("Yes")), (NO, _("No"))]
-            if fact.type == "enum":
-                choices = [(choice.key, choice.label) for choice in fact.values]
-            self.fields[f"fact-{fact.key}"] = forms.ChoiceField(
-                label=intakes.question_of(fact),
-                choices=[*choices, (DO_NOT_KNOW, _("Does not know"))],
-                widget=forms.RadioSelect,
-                error_messages=said,
-            )
+            self.fields[f"fact-{fact.key}"] = self._field_of(fact, said)
         for name, question in (
             ("medicines", _("New medicines since then?")),
             ("illness", _("A new illness or operation since then?")),
@@ -259,6 +251,21 @@ class DayCheckForm(forms.Form):
                 widget=forms.RadioSelect,
                 error_messages=said,
             )
+        self.not_asked = [self.vocabulary.facts[key] for key in intakes.not_asked(previous)]
+        for fact, values in zip(self.not_asked, intakes.not_asked(previous).values(), strict=True):
+            self.fields[f"new-{fact.key}"] = forms.MultipleChoiceField(
+                label=intakes.question_of(fact),
+                choices=[
+                    *((value, fact.label_of(value)) for value in values),
+                    (NONE_OF_THESE, _("None of these")),
+                    (DO_NOT_KNOW, _("Does not know")),
+                ],
+                widget=forms.CheckboxSelectMultiple,
+                error_messages=said,
+            )
+        self.new_questions = self._new_questions(also=ask)
+        for fact in self.new_questions:
+            self.fields[f"fact-{fact.key}"] = self._field_of(fact, said)
         for name, key, label in (
             ("new_conditions", "conditions", _("Which of these?")),
             ("new_allergies", "allergies", _("Which of these?")),
@@ -272,8 +279,43 @@ class DayCheckForm(forms.Form):
                 widget=forms.CheckboxSelectMultiple,
             )
 
+    @staticmethod
+    def _field_of(fact: Fact, said: dict[str, Any]) -> forms.Field:
+        choices = [(YES, _("Yes")), (NO, _("No"))]
+        if fact.type != "boolean":
+            choices = [(choice.key, choice.label) for choice in fact.values]
+        label, unknown = intakes.question_of(fact), (DO_NOT_KNOW, _("Does not know"))
+        if fact.type == "list":
+            return forms.MultipleChoiceField(
+                label=label,
+                choices=[*choices, (NONE_OF_THESE, _("None of these")), unknown],
+                widget=forms.CheckboxSelectMultiple,
+                error_messages=said,
+            )
+        return forms.ChoiceField(
+            label=label, choices=[*choices, unknown], widget=forms.RadioSelect, error_messages=said
+        )
+
+    def _new_questions(self, *, also: Sequence[str]) -> list[Fact]:
+        """The questions that came since the intake and that it leaves open, and those of ``also``, asked for by name.
+
+        A question that is answered with a number is the whole intake's to ask.
+        """
+        new = [fact.key for fact in intakes.new_questions(self.previous, self.vocabulary)]
+        again = {fact.key for fact in self.reasked}
+        return [
+            fact
+            for fact in intakes.asked_facts(self.patient, self.vocabulary)
+            if fact.key in (*new, *also) and fact.key not in again and fact.type in ("boolean", "enum", "list")
+        ]
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
+        lists = [name for name, asked in self.fields.items() if isinstance(asked, forms.MultipleChoiceField)]
+        for name in lists:
+            chosen = set(data.get(name) or ())
+            if len(chosen) > 1 and chosen & {NONE_OF_THESE, DO_NOT_KNOW}:
+                self.add_error(name, _("Both the list and “none” or “don't know” are ticked. Keep one."))
         for name, what in (("medicines", "new_medicines"), ("illness", "new_illness"), ("allergy", "new_allergy")):
             also = {"illness": "new_conditions", "allergy": "new_allergies"}.get(name)
             told = (data.get(what) or "").strip() or (also and data.get(also))
@@ -287,14 +329,22 @@ class DayCheckForm(forms.Form):
     def answers(self) -> day_checks.Answers:
         data = self.cleaned_data
         facts: dict[str, Any] = {}
-        for fact in self.reasked:
+        for fact in (*self.reasked, *self.new_questions):
             typed = data.get(f"fact-{fact.key}")
-            if typed == DO_NOT_KNOW:
+            if typed in (DO_NOT_KNOW, [DO_NOT_KNOW]):
                 facts[fact.key] = dict(UNKNOWN)
+            elif typed == [NONE_OF_THESE]:
+                facts[fact.key] = []
             elif typed:
                 facts[fact.key] = typed == YES if fact.type == "boolean" else typed
+        grown = {fact.key: data.get(f"new-{fact.key}", []) for fact in self.not_asked}
         return day_checks.Answers(
             facts=facts,
+            asked_new={
+                key: None if typed == [DO_NOT_KNOW] else tuple(value for value in typed if value != NONE_OF_THESE)
+                for key, typed in grown.items()
+                if typed
+            },
             unknown=tuple(
                 f"new_{name}" for name in ("medicines", "illness", "allergy") if data.get(f"any_{name}") == DO_NOT_KNOW
             ),
@@ -308,7 +358,7 @@ class DayCheckForm(forms.Form):
 
     def field_of(self, name: str | None) -> str | None:
         """Return the input that a refusal of ``name`` belongs beside; None where it is of no single one."""
-        fields = (name, f"fact-{name}", f"any_{(name or '').removeprefix('new_')}")
+        fields = (name, f"fact-{name}", f"new-{name}", f"any_{(name or '').removeprefix('new_')}")
         return next((field for field in fields if field in self.fields), None)
 
     def questions(self) -> list[dict[str, Any]]:
@@ -331,6 +381,16 @@ class DayCheckForm(forms.Form):
                 {"field": self[f"any_{name}"], "before": "", "more": [self[key] for key in more], "is_short": True}
             )
         return rows
+
+    def new_rows(self) -> list[dict[str, Any]]:
+        """What the intake was never asked: lists that grew since, then questions that came since."""
+        rows = [
+            {"field": self[f"new-{fact.key}"], "before": self._before(fact), "is_list": True} for fact in self.not_asked
+        ]
+        return rows + [
+            {"field": self[f"fact-{fact.key}"], "before": "", "is_list": fact.type == "list"}
+            for fact in self.new_questions
+        ]
 
     def _before(self, fact: Fact) -> str:
         value = self.previous.facts.get(fact.key)
@@ -383,6 +443,7 @@ class IntakeForm(forms.Form):
         self.intake, self.vocabulary, self.previous = intake, vocabulary, previous
         self.lacking: dict[str, str] = {}  # what a submission still needs: "concerns", "zones"
         self.asked = intakes.asked_facts(intake.patient, vocabulary)
+        self.parts = {fact.key: parts for fact in self.asked if (parts := parts_of(fact.key, asked=intake.asked))}
         kw["initial"] = {"revision": intake.revision, "note": intake.note} | dict(self._typed_before())
         super().__init__(*args, **kw)
         for fact in self.asked:
@@ -403,7 +464,7 @@ class IntakeForm(forms.Form):
             self.fields[f"zone-{key}"] = forms.BooleanField(required=False)
             self.fields[f"area-{key}"] = forms.CharField(required=False, max_length=20)
         for fact in self.asked:
-            for group in GROUPS.get(fact.key, ()):
+            for group in self.parts.get(fact.key, ()):
                 self.fields[f"part-{fact.key}-{group.key}"] = forms.ChoiceField(
                     choices=[("", ""), (groups.NONE, ""), (groups.UNKNOWN, "")], required=False
                 )
@@ -442,15 +503,16 @@ class IntakeForm(forms.Form):
             if value == NEVER:
                 yield f"never-{fact.key}", True
             else:
-                yield f"fact-{fact.key}", self._as_typed(fact, value)
+                if value or not self._grew(fact):
+                    yield f"fact-{fact.key}", self._as_typed(fact, value)
                 if len(fact.units) > 1 and not isinstance(value, dict):
                     yield f"unit-{fact.key}", fact.units[0].key
-            for group in GROUPS.get(fact.key, ()):
+            for group in self.parts.get(fact.key, ()):
                 yield f"part-{fact.key}-{group.key}", self._part_before(fact, group)
             for detail, text in self.intake.details.get(fact.key, {}).items():
                 yield f"detail-{fact.key}-{detail}", text
         for fact in self.asked:
-            if fact.key in GROUPS and self.intake.facts.get(fact.key) is None:
+            if fact.key in self.parts and self.intake.facts.get(fact.key) is None:
                 for part, said in self.intake.groups.get(fact.key, {}).items():
                     yield f"part-{fact.key}-{part}", said
         yield "medicines", "\n".join(entry["text"] for entry in self.intake.medicines)
@@ -461,11 +523,17 @@ class IntakeForm(forms.Form):
             yield f"zone-{entry['zone']}", True
             yield f"area-{entry['zone']}", formats.localize_input(Decimal(entry["area_cm2"]))
 
+    def _grew(self, fact: Fact) -> bool:
+        """Whether answers came to the list since it was answered: “no to everything” does not say “no” to them."""
+        return fact.key in intakes.not_asked(self.intake)
+
     def _part_before(self, fact: Fact, group: Group) -> str:
         """How a part of the list was answered; a list that was answered as a whole says “no” to what it lacks."""
         value = self.intake.facts[fact.key]
         if fact.key in self.intake.groups:
             return str(self.intake.groups[fact.key].get(group.key, ""))
+        if group.key == NEW:
+            return ""
         return groups.NONE if isinstance(value, list) and not set(value) & set(group.values) else ""
 
     @staticmethod
@@ -544,28 +612,30 @@ class IntakeForm(forms.Form):
         return {"value": value, "unit": data.get(name, "")} if isinstance(value, str) and name in self.data else value
 
     def _asks_in_parts(self, fact: Fact) -> bool:
-        return fact.key in GROUPS and self.has_parts
+        return fact.key in self.parts and self.has_parts
 
     def _in_parts(self, fact: Fact, data: dict[str, Any]) -> Any:
         """A long list, asked part by part: it is answered once every part is, and never by what was left alone."""
         ticked = set(data[f"fact-{fact.key}"])
         said = {
             group.key: answer
-            for group in GROUPS[fact.key]
+            for group in self.parts[fact.key]
             if (answer := data.get(f"part-{fact.key}-{group.key}")) and not ticked & set(group.values)
         }
-        for group in GROUPS[fact.key]:
+        for group in self.parts[fact.key]:
             if data.get(f"part-{fact.key}-{group.key}") and ticked & set(group.values):
                 raise ValueError(
                     _("%(part)s: something is ticked and “no” or “don't know” is, too. Keep one.")
                     % {"part": group.label}
                 )
         if ticked & {NONE_OF_THESE, DO_NOT_KNOW}:
+            if ticked == {NONE_OF_THESE} and self.parts[fact.key][0].key == NEW:
+                self.groups[fact.key] = {group.key: groups.NONE for group in self.parts[fact.key]}
             return self._answer(fact, data)
         self.groups[fact.key] = said
         if ticked:
             return sorted(ticked)
-        if len(said) < len(GROUPS[fact.key]):
+        if len(said) < len(self.parts[fact.key]):
             return None
         return UNKNOWN if groups.UNKNOWN in said.values() else []
 
@@ -634,7 +704,7 @@ class IntakeForm(forms.Form):
         elif fact.type == "enum":
             values = (Option(value=c.key, label=c.label, chosen=c.key in chosen) for c in fact.values)
             options = (*values, unknown, unanswered)
-        elif fact.type == "list" and fact.key in GROUPS:
+        elif fact.type == "list" and fact.key in self.parts:
             kind = "parts"  # type: ignore[assignment]
             none = Option(value=NONE_OF_THESE, label=_("No to everything"), chosen=NONE_OF_THESE in chosen, kind="none")
             options = (none, unknown)
@@ -702,7 +772,7 @@ class IntakeForm(forms.Form):
     def _parts_of(self, fact: Fact, chosen: set[str]) -> tuple[AskedPart, ...]:
         values = {option.value: option for option in self._values_of(fact, chosen)}
         parts = []
-        for group in GROUPS[fact.key]:
+        for group in self.parts[fact.key]:
             name = f"part-{fact.key}-{group.key}"
             said = str(self[name].value() or "")
             labels = {groups.NONE: _("No to all of these"), groups.UNKNOWN: _("Don't know")}

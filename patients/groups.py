@@ -6,13 +6,17 @@ The parts are how the page asks; what is stored and screened is the list itself 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from patients.vocabulary import load_vocabulary, values_since
+
 NONE, UNKNOWN = "none", "unknown"  # what a part may be answered with besides a tick
+NEW, REST = "new", "rest"  # parts of a list that was answered before some of its values came, and of no other
+_NAMES = {NEW: _("New on this list"), REST: _("Asked before")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,16 +128,37 @@ GROUPS: dict[str, tuple[Group, ...]] = {
 }  # fmt: skip
 
 
-def unsettled(fact: str, chosen: Iterable[str], answered: Mapping[str, Any]) -> list[Group]:
+def parts_of(fact: str, *, asked: str) -> tuple[Group, ...]:
+    """Return the parts in which a list is asked; none where it is asked as a whole.
+
+    ``asked`` is the release that its last answer was asked with: what came since is a part of its own, ahead.
+    """
+    groups, new = GROUPS.get(fact, ()), values_since(asked).get(fact, ())
+    if not new:
+        return groups
+    if not groups:
+        known = tuple(choice.key for choice in load_vocabulary().facts[fact].values)
+        groups = (Group(key=REST, label=_NAMES[REST], values=known),)
+    rest = (replace(group, values=tuple(v for v in group.values if v not in new)) for group in groups)
+    return (Group(key=NEW, label=_NAMES[NEW], values=new), *(group for group in rest if group.values))
+
+
+def lists_in_parts(*, asked: str) -> tuple[str, ...]:
+    """Return the lists that are asked in parts, see ``parts_of``."""
+    return tuple(dict.fromkeys([*GROUPS, *values_since(asked)]))
+
+
+def unsettled(fact: str, chosen: Iterable[str], answered: Mapping[str, Any], *, asked: str) -> list[Group]:
     """The parts of a list that have no tick, no “no to all” and no “don't know”: nobody answered them."""
     ticked = set(chosen)
     return [
         group
-        for group in GROUPS.get(fact, ())
+        for group in parts_of(fact, asked=asked)
         if answered.get(group.key) not in (NONE, UNKNOWN) and not ticked & set(group.values)
     ]
 
 
 def part_label(fact: str, key: str) -> str:
     """The label of a part of a long list; empty where there is no such part."""
-    return next((str(group.label) for group in GROUPS.get(fact, ()) if group.key == key), "")
+    named = next((str(group.label) for group in GROUPS.get(fact, ()) if group.key == key), "")
+    return named or str(_NAMES.get(key, ""))

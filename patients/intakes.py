@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.errors import InvalidInput
 from mesoclinic.numbers import plain_number, shown_number
-from patients.groups import GROUPS, unsettled
+from patients.groups import GROUPS, NEW, REST, lists_in_parts, part_label, parts_of, unsettled
 from patients.groups import NONE as GROUP_NONE
 from patients.groups import UNKNOWN as GROUP_UNKNOWN
 from patients.measures import MOST_DECIMALS, checked_measure, measure_in_words, read_number
@@ -23,7 +23,7 @@ from patients.models import Intake, Patient
 from patients.settled import SettledFact, settled_facts, with_settled
 from patients.steps import STEP_OF
 from patients.texts import spoken_vocabulary
-from patients.vocabulary import SEVERITIES, Choice, Fact, Vocabulary, Zone, load_vocabulary
+from patients.vocabulary import SEVERITIES, Choice, Fact, Vocabulary, Zone, facts_since, load_vocabulary, values_since
 
 UNKNOWN: dict[str, bool] = {"unknown": True}  # the person does not know
 NEVER: dict[str, bool] = {"never": True}  # how long ago something was: it never happened
@@ -92,6 +92,42 @@ def facts_to_take_over(previous: Intake, vocabulary: Vocabulary) -> dict[str, An
         and fact.key not in ASKED_AFRESH
         and fact.section != "labs"
         and not (may_be_never(fact) and previous.facts[fact.key] != NEVER)
+    }
+
+
+# ------------------------------------------------------------------ what was never asked
+
+
+def not_asked(intake: Intake) -> dict[str, tuple[str, ...]]:
+    """Return by list the answers that came after the list was answered, and that nobody was asked since.
+
+    The list says nothing about them: it is no “no”.
+    """
+    found = {}
+    for fact, new in values_since(intake.asked).items():
+        chosen = intake.facts.get(fact)
+        if not isinstance(chosen, list) or set(chosen) & set(new):
+            continue  # nobody answered the list at all, or the new part of it holds a tick
+        if intake.groups.get(fact, {}).get(NEW) not in (GROUP_NONE, GROUP_UNKNOWN):
+            found[fact] = new
+    return found
+
+
+def new_questions(intake: Intake, vocabulary: Vocabulary) -> list[Fact]:
+    """Return the questions that came after the release that the intake was asked with, and that it leaves open."""
+    new = facts_since(intake.asked)
+    return [
+        fact
+        for fact in asked_facts(intake.patient, vocabulary)
+        if fact.key in new and not is_answered(intake.facts.get(fact.key))
+    ]
+
+
+def not_asked_in_words(intake: Intake, vocabulary: Vocabulary) -> dict[str, str]:
+    """Return by list the answers that the person was never asked about, in the reader's words."""
+    return {
+        fact: ", ".join(short_label(vocabulary.facts[fact].label_of(value)) for value in values)
+        for fact, values in not_asked(intake).items()
     }
 
 
@@ -209,19 +245,23 @@ def checked_details(details: Mapping[str, Mapping[str, str]]) -> dict[str, dict[
 
 def checked_groups(groups: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
     """How the parts of a long list were answered; anything else is left out."""
+    facts = load_vocabulary().facts
     return {
         fact: {
-            group.key: answered[group.key]
-            for group in GROUPS[fact]
-            if answered.get(group.key) in (GROUP_NONE, GROUP_UNKNOWN)
+            key: answered[key]
+            for key in (NEW, REST, *(group.key for group in GROUPS.get(fact, ())))
+            if answered.get(key) in (GROUP_NONE, GROUP_UNKNOWN)
         }
         for fact, answered in groups.items()
-        if fact in GROUPS
+        if fact in facts and facts[fact].type == "list"
     }
 
 
-def lacking(intake: Intake, vocabulary: Vocabulary) -> dict[str, str]:
-    """What a submission still needs: the part of the page, and a sentence."""
+def lacking(intake: Intake, vocabulary: Vocabulary, *, in_parts: bool = True) -> dict[str, str]:
+    """What a submission still needs: the part of the page, and a sentence.
+
+    ``in_parts``: whether long lists were asked part by part, so that each part needs its answer.
+    """
     found = {}
     if not intake.concerns:
         found["concerns"] = _("Choose at least one concern with its severity.")
@@ -234,10 +274,12 @@ def lacking(intake: Intake, vocabulary: Vocabulary) -> dict[str, str]:
             "least": vocabulary.min_total_cm2,
             "most": vocabulary.max_total_cm2,
         }
-    if open_groups := groups_to_settle(intake):
+    if in_parts and (open_groups := groups_to_settle(intake)):
         found["groups"] = _("Some of a list is ticked and the rest was not answered. Answer: %(groups)s.") % {
             "groups": ", ".join(open_groups)
         }
+    for fact, names in not_asked_in_words(intake, vocabulary).items():
+        found[fact] = _("New on this list since the last intake, and not answered yet: %(what)s.") % {"what": names}
     return found
 
 
@@ -257,19 +299,24 @@ def groups_to_settle(intake: Intake) -> list[str]:
     """Parts of a ticked list that nobody answered. The list would say “no” to them, and silence never does."""
     return [
         str(group.label)
-        for fact in GROUPS
+        for fact in lists_in_parts(asked=intake.asked)
         if fact in intake.groups and isinstance(intake.facts.get(fact), list) and intake.facts[fact]
-        for group in unsettled(fact, intake.facts[fact], intake.groups[fact])
+        for group in unsettled(fact, intake.facts[fact], intake.groups[fact], asked=intake.asked)
     ]
 
 
-def without_ticked(groups: Mapping[str, Mapping[str, str]], facts: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """The answers to parts of which nothing is ticked, also not by a medicine named."""
+def without_ticked(
+    groups: Mapping[str, Mapping[str, str]], facts: Mapping[str, Any], *, asked: str
+) -> dict[str, dict[str, str]]:
+    """The answers to parts of which nothing is ticked, also not by a medicine named.
+
+    ``asked`` is the release that the draft was asked with: it decides which parts there are.
+    """
     kept = {}
     for fact, answered in groups.items():
         ticked = set(facts[fact]) if isinstance(facts.get(fact), list) else set()
-        values = {group.key: set(group.values) for group in GROUPS[fact]}
-        kept[fact] = {key: said for key, said in answered.items() if not ticked & values[key]}
+        values = {group.key: set(group.values) for group in parts_of(fact, asked=asked)}
+        kept[fact] = {key: said for key, said in answered.items() if key in values and not ticked & values[key]}
     return kept
 
 
@@ -404,6 +451,9 @@ def details_in_words(intake: Intake, fact: Fact) -> tuple[str, ...]:
         said += [entry["text"] for entry in intake.medicines]
     if fact.key == "allergies" and intake.other_allergies:
         said.append(_("In words: %(text)s") % {"text": intake.other_allergies})
+    if never := not_asked(intake).get(fact.key):
+        names = ", ".join(short_label(fact.label_of(value)) for value in never)
+        said.append(_("Not asked: %(what)s") % {"what": names})
     return tuple(said)
 
 
@@ -443,15 +493,15 @@ def to_review(intake: Intake, vocabulary: Vocabulary) -> ToReview:
     lines = [line for part in in_words(intake, vocabulary) for line in part.lines]
     unknown_parts = tuple(
         Line(
-            question=f"{fact.label}: {group.label}",
+            question=f"{fact.label}: {part_label(key, part)}",
             answer=_("Does not know"),
             answered=False,
             for_practitioner=False,
             fact=key,
         )
         for key, fact in asked.items()
-        for group in GROUPS.get(key, ())
-        if intake.groups.get(key, {}).get(group.key) == GROUP_UNKNOWN and intake.facts.get(key) != UNKNOWN
+        for part, said in intake.groups.get(key, {}).items()
+        if said == GROUP_UNKNOWN and intake.facts.get(key) != UNKNOWN
     )
     return ToReview(
         matters=tuple(line for line in lines if needs_a_look(asked[line.fact], intake)),
@@ -517,6 +567,7 @@ def changes_since(previous: Intake | None, answers: Intake, vocabulary: Vocabula
                     after=value_in_words(fact, after),
                 )
             )
+    found += _asked_since(previous, answers, words)
     for label, before_by_key, after_by_key, names, say in (
         (
             _("Concerns"),
@@ -563,6 +614,23 @@ def changes_since(previous: Intake | None, answers: Intake, vocabulary: Vocabula
             )
         )
     return found
+
+
+def _asked_since(previous: Intake, answers: Intake, words: Vocabulary) -> Iterator[Change]:
+    """Yield each list of which ``answers`` holds an answer to what ``previous`` was never asked."""
+    still = not_asked(answers)
+    for key, values in not_asked(previous).items():
+        fact, chosen = words.facts[key], answers.facts.get(key)
+        if key in still or not isinstance(chosen, list):
+            continue
+        unknown = answers.groups.get(key, {}).get(NEW) == GROUP_UNKNOWN
+        names = ", ".join(short_label(fact.label_of(value)) for value in values)
+        yield Change(
+            section=words.sections[fact.section].label,
+            question=question_of(fact),
+            before=_("Not asked: %(what)s") % {"what": names},
+            after=value_in_words(fact, UNKNOWN if unknown else [value for value in values if value in chosen]),
+        )
 
 
 def severity_in_words(severity: str) -> str:

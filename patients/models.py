@@ -156,6 +156,7 @@ class Intake(models.Model):
     ``{"unknown": true}`` stands for "the person does not know", ``{"never": true}`` for "it never happened" where a
     question asks how long ago something was. Numbers that may have decimals are decimal strings. ``concerns`` is
     ``[{"concern", "severity"}]``; ``zones`` is ``[{"zone", "area_cm2"}]`` with the area as a decimal string in cm².
+    ``asked`` names the release whose questions these are: a list says nothing about what came to it later.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -172,6 +173,7 @@ class Intake(models.Model):
     other_allergies = models.TextField(_("other allergies"), blank=True)  # in the person's own words
     details = models.JSONField(default=dict)  # what somebody added to a “yes”: {fact: {value: text}}
     groups = models.JSONField(default=dict)  # a list answered part by part: {fact: {group: "none" | "unknown"}}
+    asked = models.CharField(max_length=20, blank=True, default="")  # a release; empty: before they counted
     step = models.CharField(max_length=20, blank=True)  # of the page, where filling in goes on
     revision = models.PositiveIntegerField(
         default=0

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from django.utils.translation import gettext_noop
 
 from patients.day_checks import UNKNOWN_SENTENCES, Answers
-from patients.groups import GROUPS
 from patients.groups import UNKNOWN as GROUP_UNKNOWN
 from patients.medicines import to_check
 from patients.models import Intake, StatementKind
@@ -47,9 +46,10 @@ def _unknown_parts(intake: Intake) -> Iterator[Words]:
     for fact, answered in intake.groups.items():
         if not isinstance(intake.facts.get(fact), list):
             continue  # nobody knows the whole list: that is stored as such
-        for group in GROUPS.get(fact, ()):
-            if answered.get(group.key) == GROUP_UNKNOWN:
-                yield Words(kind=_OF_LISTS[fact], text=UNKNOWN_PART, about=f"{fact}:{group.key}", is_unknown=True)
+        for part, said in answered.items():
+            if said == GROUP_UNKNOWN:
+                kind = _OF_LISTS.get(fact, StatementKind.NOTE)
+                yield Words(kind=kind, text=UNKNOWN_PART, about=f"{fact}:{part}", is_unknown=True)
 
 
 def words_of_day_check(answers: Answers) -> list[Words]:

@@ -30,7 +30,9 @@ class StandingReasonSerializer(serializers.Serializer[Any]):
 class StandingSerializer(serializers.Serializer[Any]):
     """Computed at the moment of the answer, never kept."""
 
-    state = serializers.ChoiceField(["clear", "cautions", "stop"])
+    state = serializers.ChoiceField(
+        ["clear", "cautions", "stop", "unknown"], help_text="unknown: there is no submitted intake yet"
+    )
     day = serializers.DateField()
     reasons = StandingReasonSerializer(many=True)
 

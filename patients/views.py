@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -507,7 +508,7 @@ def intake_review(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         trail.record("intake.viewed", by=request.user, target=intake, patient=intake.patient)
     previous = intake_before(intake)
     context = _answers_context(intake, vocabulary, user=request.user) | {
-        "lacking": intakes.lacking(intake, vocabulary),
+        "lacking": _lacking_rows(intakes.lacking(intake, vocabulary), vocabulary),
         "refusal": refusal,
         "previous": previous,
         "changes": intakes.changes_since(previous, intake, vocabulary),
@@ -635,8 +636,23 @@ def _saved_sentence(intake: Intake) -> str:
     return _("Last saved %(time)s (%(zone)s)") % words
 
 
-def _lacking_step(form: IntakeForm) -> str:
-    return next((STEP_OF.get(part, "health") for part in form.lacking), "")
+@dataclass(frozen=True, kw_only=True)
+class Lacking:
+    """One thing that a submission still needs, and where on the intake's pages it is answered."""
+
+    sentence: str
+    step: str
+    anchor: str
+
+
+def _lacking_rows(lacking: Mapping[str, str], vocabulary: Vocabulary) -> list[Lacking]:
+    rows = []
+    for part, sentence in lacking.items():
+        fact = vocabulary.facts.get(part)
+        step = STEP_OF[fact.section] if fact else STEP_OF.get(part, "health")
+        anchor = f"q-fact-{part}" if fact else f"s-{part}" if part in STEP_OF else f"step-{step}"
+        rows.append(Lacking(sentence=sentence, step=step, anchor=anchor))
+    return rows
 
 
 def _steps(intake: Intake, form: IntakeForm | None, now: str) -> list[dict[str, Any]]:
@@ -670,10 +686,12 @@ def _form_context(
     sections, zones = form.sections(), form.zone_rows()
     concerns = form.concern_questions()
     asked = request.POST.get("step") or request.GET.get("step") or intake.step
-    now = (form.first_wrong_step() if form.is_bound else "") or _lacking_step(form) or known_step(asked)
+    lacking = _lacking_rows(form.lacking, form.vocabulary)
+    now = (form.first_wrong_step() if form.is_bound else "") or next((row.step for row in lacking), known_step(asked))
     questions = {section.key: section for section in sections}
     return {
         "now": now,
+        "lacking": lacking,
         "steps": _steps(intake, form, now),
         "in_steps": [
             {
@@ -727,7 +745,8 @@ def intake_detail(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             for fact in (answers_to_confirm(intake) if intake.submitted_at else ())
         ],
         "can_review": can_review_intake(intake, by=request.user),
-        "is_latest": latest is not None and latest.pk == intake.pk,
+        "is_latest": (is_latest := latest is not None and latest.pk == intake.pk),
+        "not_asked": list(intakes.not_asked_in_words(intake, vocabulary).values()) if is_latest else [],
         "can_edit": can_edit_intake(intake, by=request.user),
         "can_start": can_start_intake(intake.patient, by=request.user),
     }
@@ -757,7 +776,8 @@ def day_check(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     if previous is None:
         messages.warning(request, _("There is no submitted intake yet. Fill one in first."))
         return redirect("sessions:patient", patient.public_id)
-    form = DayCheckForm(request.POST if request.method == "POST" else None, patient=patient, previous=previous)
+    typed = request.POST if request.method == "POST" else None
+    form = DayCheckForm(typed, patient=patient, previous=previous, ask=(typed or request.GET).getlist("ask"))
     status = 200
     if request.method == "POST":
         status = 422

@@ -68,7 +68,6 @@ from protocols.permissions import (
 from protocols.proposing import explain_fault
 from protocols.queries import (
     built_formulary,
-    documents_of,
     drafts_of,
     in_force_sentence,
     intake_checks,
@@ -325,11 +324,11 @@ def _draft(
     intake = latest_submitted_intake(patient)
     formulary = required_formulary()
     today = timezone.localdate(timezone=patient.site.tz)
-    if refused := intake_obstacles(patient, intake, documents=documents_of(formulary), on=today):
+    built = built_formulary(formulary)
+    if refused := intake_obstacles(patient, intake, formulary=built, on=today):
         raise InvalidTransition(" ".join(refused))
     if intake is None:
         raise InvalidTransition(_("There is no submitted intake yet. Fill one in first: the plan is computed from it."))
-    built = built_formulary(formulary)
     fitted = case_for(intake, built, on=today)
     if refused := unheard_obstacles(fitted.unheard, built):
         raise InvalidTransition(" ".join(refused))

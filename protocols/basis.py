@@ -16,6 +16,7 @@ from patients.intakes import ASKED_AFRESH, answered_never, case_of, days_since_a
 from patients.models import Intake, Patient
 from patients.queries import MERGED_UNASKED, latest_submitted_intake, merged_unasked
 from patients.settled import SettledFact, settled_since
+from protocols.asking import not_asked_obstacles
 from protocols.engine import CaseError, Formulary, canonical_json, parse_case
 from protocols.enums import OpenAnswerKind
 from protocols.fitting import Fitted, Unheard, fit, unheard_sentence
@@ -65,9 +66,13 @@ def intake_lasts(documents: Mapping[str, Any]) -> int:
     return int(documents["course"]["sessions"]["interval_limits"]["interrupted_after"]["value"])
 
 
-def intake_obstacles(patient: Patient, intake: Intake | None, *, documents: Mapping[str, Any], on: date) -> list[str]:
-    """Why no plan may rest on this intake: the person's other record was not asked about, or it is too old."""
+def intake_obstacles(patient: Patient, intake: Intake | None, *, formulary: Formulary, on: date) -> list[str]:
+    """Why no plan may rest on this intake.
+
+    The person's other record was not asked about, it is too old, or it was never asked what the formulary knows.
+    """
     found = [str(MERGED_UNASKED)] if merged_unasked(patient) else []
+    documents = formulary.documents
     most = intake_lasts(documents)
     if intake is not None and days_since_answered(intake, on=on) > most:
         cited = {row["id"]: row["citation"] for row in documents["sources"]["sources"]}
@@ -77,10 +82,12 @@ def intake_obstacles(patient: Patient, intake: Intake | None, *, documents: Mapp
             _("The intake is more than %(days)d days old; fill in a new one first. Source: %(source)s.")
             % {"days": most, "source": sources.rstrip(".")}
         )
+    elif intake is not None:
+        found += not_asked_obstacles(intake, formulary)
     return found
 
 
-def obstacles(plan: Plan, *, formulary: Formulary, documents: Mapping[str, Any]) -> list[str]:
+def obstacles(plan: Plan, *, formulary: Formulary) -> list[str]:
     """What no longer stands of a draft's basis, one sentence each with the way on."""
     patient, intake = plan.patient, plan.intake
     intake.patient = patient
@@ -92,7 +99,7 @@ def obstacles(plan: Plan, *, formulary: Formulary, documents: Mapping[str, Any])
             _("There is a newer intake of %(day)s. Discard this draft and make a new plan.")
             % {"day": days.written(timezone.localdate(latest.submitted_at, timezone=patient.site.tz), "date")}
         )
-    found += intake_obstacles(patient, intake, documents=documents, on=today)
+    found += intake_obstacles(patient, intake, formulary=formulary, on=today)
     drafted = timezone.localdate(plan.created_at, timezone=patient.site.tz)
     fitted = case_for(intake, formulary, on=drafted)
     found += unheard_obstacles(fitted.unheard, formulary)

@@ -236,8 +236,7 @@ def intake_checks(plan: Plan) -> list[IntakeCheck]:
 
 def basis_obstacles(plan: Plan) -> list[str]:
     """What a draft rests on and that no longer stands, one sentence each with the way on."""
-    formulary = built_formulary(plan.formulary)
-    return basis.obstacles(plan, formulary=formulary, documents=documents_of(plan.formulary))
+    return basis.obstacles(plan, formulary=built_formulary(plan.formulary))
 
 
 def is_explained(edit: Mapping[str, Any]) -> bool:

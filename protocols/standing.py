@@ -20,6 +20,7 @@ from django.db import transaction
 from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -44,6 +45,7 @@ from patients.settled import SettledFact, settled_facts_of
 from patients.statements import open_statements_of
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import Vocabulary
+from protocols.asking import Unasked, not_asked_sentence, unasked_for, url_for_a_plan
 from protocols.basis import case_from, newer_than
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.case import Case
@@ -56,6 +58,7 @@ from protocols.wording import Words, words_of
 
 REASON_LENGTH = 500
 CLEAR, CAUTIONS, STOP = "clear", "cautions", "stop"
+NOTHING_KNOWN = "unknown"  # neither clear nor a stop: nobody has answered anything yet
 
 RULE = "rule"  # a rule of the formulary forbids any treatment
 INGREDIENT = "ingredient"  # a rule leaves out what the signed plan holds
@@ -66,6 +69,8 @@ UNCONFIRMED = "unconfirmed"  # reception wrote down what a practitioner has to j
 MERGE = "merge"
 UNHEARD = "unheard"  # an answer that the plan's formulary has no word for
 UNREADABLE = "unreadable"
+NOT_ASKED = "not_asked"  # a question, or an answer of a list, that came after the newest answers
+UNANSWERED = "unanswered"  # no submitted intake at all
 RED_FLAG = "red_flag"  # reported by a higher app
 
 
@@ -93,6 +98,15 @@ class Reason:
     def stops(self) -> bool:
         return self.severity != CAUTION
 
+    def ask_url(self, *, back: str) -> str:
+        """Return the page that asks it, and that leads on to ``back``; the page alone where that is empty."""
+        return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode({'next': back})}" if back else self.url
+
+    @property
+    def is_for_asking(self) -> bool:
+        """Whether only an answer lifts it: nobody can acknowledge what was not asked."""
+        return self.kind in (NOT_ASKED, UNANSWERED)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
@@ -118,6 +132,11 @@ class Standing:
     def cautions(self) -> tuple[Reason, ...]:
         """Those that nobody has acknowledged for this plan."""
         return tuple(reason for reason in self.reasons if not reason.stops)
+
+    @property
+    def for_asking(self) -> tuple[Reason, ...]:
+        """What nobody asked yet: cautions that only an answer lifts."""
+        return tuple(reason for reason in self.cautions if reason.is_for_asking)
 
     @property
     def first(self) -> Reason | None:
@@ -295,8 +314,7 @@ class _World:
         reasons += [_statement_reason(row, person) for row in self.statements.get(person.pk, ())]
         if person.pk in self.unasked:
             reasons.append(_merge_reason())
-        if intake is not None:
-            reasons += self._said(person, plan, intake, day)
+        reasons += self._said(person, plan, intake, day) if intake is not None else [_unanswered_reason()]
         stops = [reason for reason in reasons if reason.stops]
         done = self.acknowledged.get(plan.pk, {}) if plan else {}
         formulary = self.formularies.get(plan.formulary_id) if plan else None
@@ -307,7 +325,7 @@ class _World:
             patient_id=patient_id,
             plan_id=plan_id,
             day=day,
-            state=STOP if stops else CAUTIONS if new else CLEAR,
+            state=STOP if stops else NOTHING_KNOWN if intake is None else CAUTIONS if new else CLEAR,
             reasons=(*sorted(stops, key=_by_weight), *new),
             acknowledged=tuple(reason for reason in cautions if reason not in new),
         )
@@ -338,6 +356,7 @@ class _World:
             return [reason for reason in found if reason.severity == "absolute"]
         if fitted.unheard:
             found += self._not_heard(plan, whole, fitted.unheard, formulary, saying)
+        found += self._not_asked(person, plan, intake, whole, formulary)
         if plan is not None:
             found += self._not_known(plan, intake, case, formulary, chosen, saying)
             found += self._unconfirmed(plan, intake)
@@ -375,6 +394,29 @@ class _World:
             if about & {reason.fact for reason in finding.because}
         ]
         return [reason for reason in found if reason is not None]
+
+    def _not_asked(
+        self, person: Patient, plan: Plan | None, intake: Intake, whole: Mapping[str, Any], formulary: Formulary
+    ) -> list[Reason]:
+        """What came after the newest answers and could still stop or change this, by the newest version that can judge.
+
+        No stop, since only the person can answer it and a visit is where they are asked; but nothing is injected
+        before, see ``check_may_treat``.
+        """
+        newest, held = self.formularies.get(self.in_force or 0), _mixture(plan) if plan is not None else set()
+        judging = newest if newest is not None and held <= newest.ingredients.keys() else formulary
+        waived = plan.case.get("waived", {}) if plan is not None else {}
+        since = [fact for fact in judging.facts if fact not in formulary.facts and fact not in waived]
+        try:
+            case = parse_case(fit(whole, judging).case, judging)
+        except CaseError:
+            return []  # said as unreadable or unheard already
+        chosen = judging.mask(key for key in held if key in judging.ingredients)
+        found = unasked_for(intake, case, judging, chosen=chosen, facts=since)
+        if found is None:
+            return []
+        url = found.url(person) if plan is not None else url_for_a_plan(person)
+        return [_not_asked_reason(found, judging, url=url)]
 
     def _case(self, person: Patient, plan: Plan | None, intake: Intake, day: date) -> dict[str, Any]:
         """The newest answers, and those given in the plan by hand or before that the newest do not contradict."""
@@ -684,6 +726,36 @@ def _unheard_reason(
     )
 
 
+def _not_asked_reason(unasked: Unasked, formulary: Formulary, *, url: str) -> Reason:
+    """What nobody asked yet. Nobody acknowledges it: it is lifted by an answer alone."""
+    rule = unasked.rules[0]
+    return Reason(
+        kind=NOT_ASKED,
+        severity=CAUTION,
+        rule=rule.key,
+        message=not_asked_sentence(unasked, label=formulary.label),
+        short=_("not asked: %(what)s") % {"what": _shortened(unasked.words, 40)},
+        source=_cited(formulary, rule.sources),
+        lifts=_("The answers, under “Anything changed?”: before the next injection."),
+        key=";".join([NOT_ASKED, *(value for values in unasked.values.values() for value in values), *unasked.facts])[
+            :400
+        ],
+        url=url,
+    )
+
+
+def _unanswered_reason() -> Reason:
+    return Reason(
+        kind=UNANSWERED,
+        severity=CAUTION,
+        rule=UNANSWERED,
+        message=_("Nothing is answered yet: there is no intake."),
+        short=_("no intake yet"),
+        lifts=_("A submitted intake."),
+        key=UNANSWERED,
+    )
+
+
 def _unreadable() -> Reason:
     message = _("The newest intake cannot be screened by the formulary of this plan.")
     return Reason(
@@ -721,15 +793,15 @@ def check_may_treat(
 
     A stop is passed by nobody below a signer. A signer passes it with ``reason`` in words; whoever calls then keeps it
     with ``keep_override``. With ``needle`` what is about to happen cannot be undone: cautions that came up after the
-    signature have to be acknowledged first.
+    signature have to be acknowledged first, and what was never asked has to be asked, also by a signer.
     """
     found = standing(patient, plan, day)
     if found.is_stop:
         signs = by.may(Permission.PLAN_SIGN) and is_seen_by(patient, by)
         if not signs or not checked_reason(reason, field=field):
             raise MayNotTreat(_refusal(found.seen_by(by), patient, signs=signs), standing=found, field=field)
-    elif needle and found.cautions:
-        raise MayNotTreat(_not_acknowledged(found.seen_by(by)), standing=found, field=field)
+    if needle and (waiting := found.for_asking if found.is_stop else found.cautions):
+        raise MayNotTreat(_not_acknowledged(found.seen_by(by), waiting), standing=found, field=field)
     return found
 
 
@@ -755,10 +827,19 @@ def _refusal(found: Standing, patient: Patient, *, signs: bool) -> str:
     return " ".join(parts)
 
 
-def _not_acknowledged(found: Standing) -> str:
-    return _("New since the plan was signed, and not acknowledged by somebody who signs plans: %(what)s") % {
-        "what": " ".join(reason.message for reason in found.cautions)
-    }
+def _not_acknowledged(found: Standing, waiting: Sequence[Reason]) -> str:
+    keys = {reason.key for reason in waiting}
+    said = [reason for reason in found.cautions if reason.key in keys]  # as the reader may see them
+    to_ask = [reason.message for reason in said if reason.is_for_asking]
+    others = [reason.message for reason in said if not reason.is_for_asking]
+    parts = []
+    if to_ask:
+        ask = _("%(what)s Ask it under “Anything changed?” before the injection.")
+        parts.append(ask % {"what": " ".join(to_ask)})
+    if others:
+        new = _("New since the plan was signed, and not acknowledged by somebody who signs plans: %(what)s")
+        parts.append(new % {"what": " ".join(others)})
+    return " ".join(parts)
 
 
 def keep_override(
@@ -810,6 +891,8 @@ def acknowledge_caution(*, plan: Plan, key: str, reason_code: str, note: str, by
     caution = next((reason for reason in found.cautions if reason.key == key), None)
     if caution is None:
         raise InvalidInput(_("This plan has no such caution."), field="key")
+    if caution.is_for_asking:
+        raise InvalidInput(_("This is for the patient to answer: ask it. Nobody can acknowledge it."), field="key")
     note = " ".join(note.split())
     if reason_code not in AcknowledgementReason.values:
         raise InvalidInput(_("Choose a reason."), field="reason_code")

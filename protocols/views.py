@@ -56,6 +56,7 @@ from protocols.actions import (
     take_over_what_if,
     undo_edit,
 )
+from protocols.asking import url_for_a_plan, values_not_asked
 from protocols.catalogue import VERDICT_NAMES, Catalogue, matching
 from protocols.computing import bare_edit
 from protocols.difference import Part, differences, release_notes
@@ -88,6 +89,7 @@ from protocols.presence import Changed, last_change, mark_open
 from protocols.presentation import EditRow, Reader, refusal_beside
 from protocols.queries import (
     basis_obstacles,
+    built_formulary,
     drafts_of,
     formulary_in_force,
     formulary_versions,
@@ -421,15 +423,28 @@ def plan_new(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         except NotAllowed:
             raise
         except DomainError as refusal:
-            context = {
-                "strip": strip(patient, user=request.user),
-                "patient": patient,
-                "message": str(refusal),
-                "intake": latest_submitted_intake(patient),
-                "may_start_intake": can_start_intake(patient, by=request.user),
-            }
-            return render(request, "protocols/plan_refused.html", context, status=refusal.status)
+            return _draft_refused(request, patient, refusal)
     return redirect("protocols:plan", draft.public_id)
+
+
+def _draft_refused(
+    request: ClinicRequest, patient: Patient, refusal: DomainError, *, amended: Plan | None = None
+) -> HttpResponse:
+    """Why no draft can be made, with every way on that the reader has."""
+    intake, version = latest_submitted_intake(patient), formulary_in_force()
+    asks = intake is not None and version is not None and values_not_asked(intake, built_formulary(version))
+    may_start = can_start_intake(patient, by=request.user)
+    context = {
+        "strip": strip(patient, user=request.user),
+        "patient": patient,
+        "amended": amended,
+        "message": str(refusal),
+        "intake": intake,
+        "may_start_intake": may_start,
+        "ask_url": url_for_a_plan(patient) if asks and may_start else "",
+        "may_publish": bool(release_to_load() or version is None) and request.user.may(Permission.FORMULARY_READ),
+    }
+    return render(request, "protocols/plan_refused.html", context, status=refusal.status)
 
 
 @requires(Permission.PLAN_EXISTS)
@@ -969,7 +984,12 @@ def plan_stop(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 @from_the_plan
 def plan_amend(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = _plan(request, public_id)
-    amended = amend_plan(plan=plan, by=request.user)
+    try:
+        amended = amend_plan(plan=plan, by=request.user)
+    except NotAllowed:
+        raise
+    except DomainError as refusal:
+        return _draft_refused(request, plan.patient, refusal, amended=plan)
     return redirect("protocols:plan", amended.public_id)
 
 

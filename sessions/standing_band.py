@@ -13,7 +13,7 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
 from patients.models import Patient
 from protocols.models import Plan
-from protocols.standing import STATEMENT, Standing, plans_in_force, standings_now
+from protocols.standing import NOTHING_KNOWN, STATEMENT, Standing, plans_in_force, standings_now
 from sessions.models import Appointment, AppointmentStatus
 
 
@@ -28,7 +28,10 @@ class Way:
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """What stands over the page. ``kind``: "danger" for a stop, "warn" for cautions, "" where nothing is said."""
+    """What stands over the page.
+
+    ``kind``: "danger" for a stop, "warn" for cautions, "info" where nothing is answered yet, "" where nothing is said.
+    """
 
     standing: Standing
     kind: str
@@ -45,7 +48,7 @@ def band_of(patient: Patient, *, user: User) -> Band:
     visit = next_visit(plan) if found.reasons and plan is not None and user.may(Permission.BOOKING_READ) else None
     return Band(
         standing=found,
-        kind="danger" if found.is_stop else "warn" if found.reasons else "",
+        kind=kind_of(found),
         title=title_of(found),
         chip=chip_of(found),
         ways=ways_on(found, patient=patient, plan=plan, visit=visit, user=user),
@@ -58,21 +61,28 @@ def chips_of(patients: Sequence[Patient], *, user: User) -> dict[int, str]:
     return {pk: chip_of(row.seen_by(user)) for pk, row in found.items() if row.is_stop}
 
 
+def kind_of(found: Standing) -> str:
+    if found.is_stop:
+        return "danger"
+    return "info" if found.state == NOTHING_KNOWN else "warn" if found.reasons else ""
+
+
 def title_of(found: Standing) -> str:
     if found.is_stop:
         return _("May not be treated today: %(why)s") % {"why": found.stops[0].message}
-    count = len(found.cautions)
-    return (
-        ngettext("%(n)d caution is new since the signature", "%(n)d cautions are new since the signature", count)
-        % {"n": count}
-        if count
-        else ""
-    )
+    if found.state == NOTHING_KNOWN:
+        return _("Nothing is answered yet")
+    count = len(found.cautions) - len(found.for_asking)
+    new = ngettext("%(n)d caution is new since the signature", "%(n)d cautions are new since the signature", count)
+    said = [_("Something new has to be asked")] * bool(found.for_asking) + [new % {"n": count}] * bool(count)
+    return "; ".join(said)
 
 
 def chip_of(found: Standing) -> str:
     if found.is_stop:
         return _("STOP: %(what)s") % {"what": found.stops[0].short or found.stops[0].rule}
+    if len(found.cautions) == 1 and found.for_asking:
+        return found.for_asking[0].short
     return title_of(found)
 
 
@@ -87,6 +97,10 @@ def ways_on(
 ) -> tuple[Way, ...]:
     """Return what the reader can do about it, each at most one page away."""
     ways: list[Way] = []
+    if user.may(Permission.INTAKE_WRITE):
+        back = reverse("sessions:appointment", args=[visit.public_id]) if visit is not None else ""
+        asking = [reason.ask_url(back=back) for reason in found.for_asking if reason.url]
+        ways += [Way(label=_("Ask what is new"), url=url, icon="list") for url in asking]
     if found.is_stop:
         if reason := next((reason for reason in found.stops if reason.url), None):
             reads_only = reason.kind == STATEMENT and not user.may(Permission.PLAN_SIGN)
@@ -102,7 +116,7 @@ def ways_on(
             ways.append(
                 Way(label=_("Stop plan"), url=reverse("protocols:plan_stop", args=[plan.public_id]), icon="stop")
             )
-    elif found.cautions and plan is not None and user.may(Permission.PLAN_READ):
+    elif len(found.cautions) > len(found.for_asking) and plan is not None and user.may(Permission.PLAN_READ):
         url = reverse("protocols:plan_cautions", args=[plan.public_id])
         ways.append(Way(label=_("Read and acknowledge"), url=url, icon="check"))
     return tuple(ways)

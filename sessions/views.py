@@ -408,15 +408,19 @@ def appointment_call(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     return _appointment_page(request, visit, call=form)
 
 
-def standing_of(visit: Appointment, *, user: User) -> dict[str, Any]:
-    """What the pages of a visit say of the patient's standing on its day, while it is still to come."""
+def standing_of(visit: Appointment, *, user: User, back: str) -> dict[str, Any]:
+    """What the pages of a visit say of the patient's standing on its day, while it is still to come.
+
+    ``back``: where the answers to what was never asked lead on to.
+    """
     if visit.status not in AppointmentStatus.COMING:
-        return {"held": None, "cautions": (), "ways": ()}
+        return {"held": None, "cautions": (), "ask_new": "", "ways": ()}
     day = visit.starts_at.astimezone(visit.site.tz).date()
     found = standing(visit.patient, visit.course.plan, day).seen_by(user)
     return {
         "held": found if found.is_stop else None,
         "cautions": () if found.is_stop else found.cautions,
+        "ask_new": next((reason.ask_url(back=back) for reason in found.for_asking if reason.url), ""),
         "ways": ways_on(found, patient=visit.patient, plan=visit.course.plan, visit=visit, user=user),
         "may_go_on": user.may(Permission.PLAN_SIGN),
     }
@@ -469,7 +473,7 @@ def _appointment_page(
             "call": call or CallForm(),
             "calls": [call_words(row) for row in visit.calls.select_related("by", "appointment__site")],
             "overrides": overrides_of(visit),
-        } | standing_of(visit, user=user)
+        } | standing_of(visit, user=user, back=visit_url(visit))
         return render(request, "sessions/appointment.html", context, status=refusal.status if refusal else 200)
 
 
@@ -565,7 +569,11 @@ def session_record(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 return redirect(visit_url(visit))
     trail.record("session.opened", by=request.user, target=visit, patient=visit.patient)
     with timezone.override(visit.site.tz):
-        context = _record_context(request, visit, form, now) | asking | standing_of(visit, user=request.user)
+        context = (
+            _record_context(request, visit, form, now)
+            | asking
+            | standing_of(visit, user=request.user, back=request.path)
+        )
         return render(request, "sessions/session_record.html", context, status=status)
 
 

@@ -22,9 +22,33 @@ from patients.vocabulary.model import (
     Zone,
 )
 from patients.vocabulary.reading import DataFileError, read_yaml
+from patients.vocabulary.releases import Release, asked_now, build_releases, facts_since, load_releases, values_since
 
 __all__ = [
-    "SEVERITIES", "Choice", "Code", "Concern", "DataFileError", "Fact", "MedicineClass", "OnlyIf", "Question", "Scale",
-    "Section", "Stage", "Test", "Unit", "Vocabulary", "Zone", "build_vocabulary", "load_vocabulary", "read_yaml",
+    "SEVERITIES",
+    "Choice",
+    "Code",
+    "Concern",
+    "DataFileError",
+    "Fact",
+    "MedicineClass",
+    "OnlyIf",
+    "Question",
+    "Release",
+    "Scale",
+    "Section",
+    "Stage",
+    "Test",
+    "Unit",
+    "Vocabulary",
+    "Zone",
+    "asked_now",
+    "build_releases",
+    "build_vocabulary",
+    "facts_since",
+    "load_releases",
+    "load_vocabulary",
+    "read_yaml",
+    "values_since",
     "vocabulary_documents",
 ]  # fmt: skip

@@ -52,8 +52,10 @@ def test_api_create_registers_as_the_page_does(sign_in: Any, cleo: User, lyon: S
         "status": "active",
         "family_name_first": False,
         "created_at": response.json()["created_at"],
-        "standing": {"state": "clear", "day": str(factories.today()), "reasons": []},
+        "standing": (standing := response.json()["standing"]),
     }
+    assert (standing["state"], standing["day"]) == ("unknown", str(factories.today()))
+    assert [reason["kind"] for reason in standing["reasons"]] == ["unanswered"]
     event = AuditEvent.objects.first()
     assert event is not None
     assert (event.action, event.patient_id, event.actor_id) == (

@@ -206,7 +206,7 @@ def test_reception_reads_that_there_is_a_red_flag_and_not_what_was_said(plan: Pl
 
 def test_patient_without_a_plan_is_screened_by_the_formulary_in_force(ada: User, formulary) -> None:
     patient = factories.patient(by=ada)
-    assert standing_now(patient).state == "clear"
+    assert standing_now(patient).state == "unknown"
 
     submitted_intake(patient=patient, by=ada, facts={"medications": ["doac"]})
 

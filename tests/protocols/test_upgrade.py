@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -21,14 +20,14 @@ from protocols.queries import obstacles_to_signing
 from protocols.standing import standing, standing_now
 from tests import factories
 from tests.factories_protocols import (
-    draft_formulary,
     draft_plan,
     published_formulary,
     settled,
     signed_plan,
     submitted_intake,
 )
-from tests.protocols.worked_cases import HERE, earlier_formulary
+from tests.protocols.earlier import earlier_version
+from tests.protocols.worked_cases import earlier_formulary
 
 NO_TO_ALL_NEW: dict[str, Any] = {
     "scalp_tenderness_new": False,
@@ -49,15 +48,7 @@ SAYS_SOMETHING: list[tuple[str, Any, str]] = [
 
 @pytest.fixture
 def earlier(dora: User) -> FormularyVersion:
-    """Formulary 2026.1 in force, with the documents that a clinic which published it then holds."""
-    version = draft_formulary(by=dora, label="2026.1")
-    documents = json.loads((HERE / "golden" / "formulary-2026.1.json").read_text(encoding="utf-8"))
-    FormularyVersion.objects.filter(pk=version.pk).update(documents=documents, sha256="1" * 64)
-    version.entries.filter(confirmation_required=True).update(confirmed_at=timezone.now(), confirmed_by=dora)
-    FormularyVersion.objects.filter(pk=version.pk).update(
-        status=FormularyStatus.PUBLISHED, published_at=timezone.now(), published_by=dora
-    )
-    return FormularyVersion.objects.get(pk=version.pk)
+    return earlier_version(by=dora)
 
 
 def of(plan: Plan):

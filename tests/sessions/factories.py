@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from patients.models import Intake, IntakeStatus, Patient
+from patients.vocabulary import asked_now
 from protocols.engine import canonical_json
 from protocols.enums import PlanStatus
 from protocols.formulary.loader import load_documents
@@ -184,6 +185,7 @@ def plan(
         patient=patient,
         number=1,
         status=IntakeStatus.SUBMITTED,
+        asked=asked_now(),
         facts=_facts_of(patient),
         zones=[{"zone": "vertex", "area_cm2": "80"}],
         concerns=[{"concern": "androgenetic_alopecia", "severity": severity}],
