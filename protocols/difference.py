@@ -123,6 +123,8 @@ class _Comparison:
                 _("No longer for: %(items)s."),
                 _("The same answers, combined in another way."),
             )
+            if now["trigger"].get("all") or was["trigger"].get("all"):
+                yield _asked_for(self.new, now["trigger"])
         met, meets = (
             {side.name(key) for key in side.formulary.keys(rule.scope.mask)}
             for side, rule in ((self.old, before), (self.new, after))
@@ -195,7 +197,7 @@ class _Comparison:
             label = side.documents["vocabulary"]["facts"]["facts"][key]["label"]
             if kind == CHANGED and was == now:
                 continue
-            when = "; ".join(dict.fromkeys(_conditions(side, entry["cause"])))
+            when = _combined(side, entry["cause"])
             yield Row(
                 kind=kind,
                 key=key,
@@ -314,7 +316,7 @@ class _Comparison:
 
 # ---------------------------------------------------------------------- words
 def _rule_in_words(side: Catalogue, entry: Mapping[str, Any], rule: Rule) -> Iterator[str]:
-    yield _("For: %(items)s.") % {"items": "; ".join(dict.fromkeys(_conditions(side, entry["trigger"])))}
+    yield _asked_for(side, entry["trigger"])
     if rule.scope.mask:
         names = ", ".join(side.name(key) for key in side.formulary.keys(rule.scope.mask))
         yield _("Aimed at: %(items)s.") % {"items": names}
@@ -347,6 +349,33 @@ def _source_changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
     count = len(set(was["source_ids"]) - set(now["source_ids"]))
     if count:
         yield ngettext("%(count)d source fewer.", "%(count)d sources fewer.", count) % {"count": count}
+
+
+def _asked_for(side: Catalogue, trigger: Mapping[str, Any]) -> str:
+    """For which answers a rule speaks: “For: any of: …”."""
+    return _("For: %(items)s.") % {"items": _combined(side, trigger)}
+
+
+def _combined(side: Catalogue, trigger: Mapping[str, Any]) -> str:
+    """The answers that a trigger looks for, and whether one is enough; what stands within another in brackets."""
+    if trigger.get("all"):
+        parts = [_within(side, part) for part in trigger["all"]]
+        return _("all of: %(items)s") % {"items": "; ".join(parts)} if len(parts) > 1 else parts[0]
+    if trigger.get("any"):
+        parts = [
+            said
+            for part in trigger["any"]
+            for said in ([_within(side, part)] if part.get("all") else _conditions(side, part))
+        ]
+    else:
+        parts = list(_conditions(side, trigger))
+    parts = list(dict.fromkeys(parts))
+    return _("any of: %(items)s") % {"items": "; ".join(parts)} if len(parts) > 1 else parts[0]
+
+
+def _within(side: Catalogue, trigger: Mapping[str, Any]) -> str:
+    said = _combined(side, trigger)
+    return f"({said})" if len(list(_conditions(side, trigger))) > 1 else said
 
 
 def _conditions(side: Catalogue, trigger: Mapping[str, Any]) -> Iterator[str]:

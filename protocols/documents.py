@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import translation
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Clinic, User
@@ -294,12 +294,21 @@ def _day(value: Any) -> str:
     return days.written(value, "date")
 
 
+def _strength(severity: str) -> str:
+    """How strong a concern is, in words that follow its name whatever its gender is."""
+    return {
+        "mild": pgettext("after a concern", "mild"),
+        "moderate": pgettext("after a concern", "moderate"),
+        "severe": pgettext("after a concern", "severe"),
+    }[severity]
+
+
 def _concerns(plan: Plan, reader: Reader) -> list[Data]:
     known = reader.vocabulary.concerns
     rows = []
     for row in reader.concerns():
         described = known[row["key"]].patient_description if row["key"] in known else ""
-        said = _(row["severity"]) + (f" ({row['note']})" if row["note"] else "")
+        said = _strength(row["severity"]) + (f" ({row['note']})" if row["note"] else "")
         if described:
             told = _after_colon(_(described).split(". ")[0].rstrip(".") + ".")
             said = _("%(what)s: %(how)s") % {"what": said, "how": told}

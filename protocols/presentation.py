@@ -333,7 +333,7 @@ class Reader:
                     if not c.retired or c.key in held
                 ]
             if options:
-                groups.append((short_label(question_of(fact)), options))
+                groups.append((fact.label, options))
         return groups
 
     def answers_by_words(self) -> dict[str, str]:
@@ -353,10 +353,7 @@ class Reader:
 
     def number_choices(self) -> list[tuple[str, str]]:
         return [
-            (
-                key,
-                f"{short_label(question_of(fact))} ({_unit(fact)})" if _unit(fact) else short_label(question_of(fact)),
-            )
+            (key, f"{fact.label} ({_unit(fact)})" if _unit(fact) else fact.label)
             for key, fact in self.vocabulary.facts.items()
             if fact.type in ("integer", "number")
         ]

@@ -56,6 +56,8 @@ def findings_of(case: Mapping[str, Any], formulary: Formulary) -> list[Said]:
     words = words_of(formulary)
     said = []
     for finding in screen(parse_case(whole, formulary), formulary).findings:
+        if finding.rule.scope.kind == "zones" and not case["zones"]:
+            continue  # which zones are treated is not answered yet
         if not finding.because or any(reason.answer is None for reason in finding.because):
             continue
         if finding.rule.severity != "absolute" and {reason.fact for reason in finding.because} <= FROM_THE_RECORD:

@@ -29,6 +29,7 @@ from patients.models import Patient
 from patients.statements import open_statements, settle_statement
 from patients.vocabulary import load_vocabulary
 from protocols import actions as planning
+from protocols.formulary.loader import release_label
 from protocols.models import FormularyVersion, Ingredient, Plan, Product
 from sessions import actions as booking
 from sessions import resource_actions as resources
@@ -38,7 +39,7 @@ from sessions.planned import planned_lines
 from sessions.planner import Hours
 from sessions.resource_models import AbsenceKind
 
-FORMULARY_LABEL = "2026.1-sample"
+FORMULARY_LABEL = f"{release_label()}-sample"
 
 # What an intake answers unless the person's own facts say otherwise. Age and sex come from the record.
 ANSWERS: dict[str, Any] = {

@@ -117,3 +117,17 @@ def test_the_page_of_what_changes_shows_the_release_and_holds_it_against_the_ver
 
 def test_release_is_found_by_its_documents(dora: User, brought: FormularyVersion) -> None:
     assert brought.sha256 == hashlib.sha256(canonical_json(load_documents())).hexdigest()
+
+
+def test_difference_says_whether_one_answer_is_enough_or_all_are_needed(
+    before: FormularyVersion, brought: FormularyVersion
+) -> None:
+    rules = lines(before, brought)["rules"]
+
+    assert rules["giant_cell_arteritis_suspected"].lines[0] == (
+        "For: all of: Age at least 50; New tenderness of the scalp: yes."
+    )
+    assert rules["pathergy_disease"].lines[0].startswith("For: any of: Conditions: ")
+    with_thinner = rules["ssri_with_blood_thinner"].lines[0]
+    assert with_thinner.startswith("For: all of: Medicines: ")
+    assert "; (any of: Medicines: " in with_thinner

@@ -42,6 +42,17 @@ def test_preview_of_patches_without_a_diagnosis_asked_waits_for_the_answer() -> 
     assert findings_of(case, starter_formulary()) == []
 
 
+def test_preview_of_an_implant_waits_for_the_zones_that_are_treated() -> None:
+    """No zone is assumed: an implant at the crown says nothing about a treatment of nobody knows where."""
+    told = NOBODY_ASKED | {"facts": NOBODY_ASKED["facts"] | {"scalp_implant_zones": ["vertex"]}}
+    over = told | {"zones": [{"zone": "vertex", "area_cm2": "80"}]}
+
+    before, after = ({said.rule for said in findings_of(case, starter_formulary())} for case in (told, over))
+
+    assert "implant_under_treated_zone" not in before
+    assert after - before == {"implant_under_treated_zone"}
+
+
 @pytest.mark.django_db
 def test_preview_view_is_for_those_who_fill_in_at_their_site(
     sign_in: Any, ada: User, dan: User, dora: User, django_assert_num_queries: Any
