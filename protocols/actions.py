@@ -80,7 +80,7 @@ from protocols.queries import (
     values_given_on,
 )
 from protocols.signing import signature, signed_content
-from protocols.what_if import Change, may_be_taken_over, recomputed
+from protocols.what_if import Change, may_be_taken_over, recomputed, why_not_taken_over
 
 NOTE_LENGTH = 500
 LABEL = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._-]{0,19}$")
@@ -774,9 +774,7 @@ def take_over_what_if(*, plan: Plan, revision: int, change: Change, by: User) ->
     if plan.revision != revision:
         raise StaleRevision
     if not may_be_taken_over(plan, change):
-        raise InvalidInput(
-            _("A fact changes through a new intake, the stock on the shelf, and a limit never beyond the clinic's own.")
-        )
+        raise InvalidInput(why_not_taken_over(plan, change) or _("Nothing would be otherwise."))
     if change.policy:
         dropped = len(plan.edits)
         computed = recomputed(plan, Change(policy=change.policy))

@@ -347,18 +347,8 @@ def beyond_the_clinic(case: Any, *, formulary: Formulary, policy: Mapping[str, A
             _("The formulary in force has this switched off: %(names)s.") % {"names": ", ".join(off)}
         ]
     clinic = Policy.from_mapping(policy, formulary)
-    wished = clinic.overridden(read.policy, formulary)
-    wider = {
-        "allow_prescription": wished.allow_prescription and not clinic.allow_prescription,
-        "max_actives": wished.max_actives > clinic.max_actives,
-        "max_syringes": wished.max_syringes > clinic.max_syringes,
-        "ingredient_budget": clinic.ingredient_budget is not None
-        and (wished.ingredient_budget is None or wished.ingredient_budget > clinic.ingredient_budget),
-        "avoid": not set(clinic.avoid) <= set(wished.avoid),
-    }
-    for name, is_wider in wider.items():
-        if is_wider:
-            found[f"policy.{name}"] = [_("This is wider than the clinic's own limit.")]
+    for name in clinic.overridden(read.policy, formulary).wider_than(clinic):
+        found[f"policy.{name}"] = [_("This is wider than the clinic's own limit.")]
     return found
 
 

@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +34,7 @@ from protocols.presentation import Reader, reason_in_words
 from protocols.queries import departs, documents_of, is_plan_seen_by, live_open_answers, plans_seen_by
 from protocols.signing import signed_content
 from protocols.standing import standing_now
+from protocols.zones import zone_shares
 
 KINDS = ("plan_patient", "plan_record", "plan_archive", "consent", "aftercare", "quotation", "course_schedule")
 OF_A_WAIT = {"plan_patient": "waiting_patient", "plan_record": "waiting_record", "plan_archive": "waiting_archive"}
@@ -200,7 +200,11 @@ def plan_context(plan: Plan, *, kind: str, language: str) -> Data:
         context |= _of_a_wait(plan, reader)
         return context | (_for_record(plan, reader) if kind in FOR_STAFF else _for_patient(reader, texts))
     context |= {
-        "zones": zone_shares(reader.zones(), points=result["course"]["points"], volume_ml=result["total_volume_ml"]),
+        "zones": zone_shares(
+            reader.zones(),
+            points=result["course"]["points"],
+            volumes_ml=[syringe["volume_ml"] for syringe in result["syringes"]],
+        ),
         "area_cm2": result["area_cm2"],
         "total_volume_ml": result["total_volume_ml"],
         "mixtures": [mixture_data(mixture) for mixture in reader.mixtures()],
@@ -268,22 +272,6 @@ def _signed_data(plan: Plan) -> Data:
         "description": _("What was signed"),
         "at": plan.signed_at.astimezone(UTC).replace(microsecond=0).isoformat(),
     }
-
-
-def zone_shares(zones: list[Data], *, points: int, volume_ml: Any) -> list[Data]:
-    """Each zone with its part of the points and of the volume, by area. Cumulated, so that the parts make the whole."""
-    whole = sum((Decimal(str(zone["area_cm2"])) for zone in zones), Decimal(0))
-    hundredths, before, rows = int(Decimal(str(volume_ml)) * 100), Decimal(0), []
-
-    def part(of: int, upto: Decimal) -> int:
-        return int((of * upto / whole).to_integral_value()) if whole else 0
-
-    for zone in zones:
-        upto = before + Decimal(str(zone["area_cm2"]))
-        share = Decimal(part(hundredths, upto) - part(hundredths, before)) / 100
-        rows.append(zone | {"points": part(points, upto) - part(points, before), "volume_ml": f"{share:.2f}"})
-        before = upto
-    return rows
 
 
 def _local(plan: Plan, at: datetime) -> datetime:

@@ -37,9 +37,7 @@ from protocols.queries import (
     is_explained,
     live_acknowledgements,
     live_open_answers,
-    open_facts,
 )
-from protocols.what_if import Change, looser
 from protocols.wording import Words, words_of
 
 GROUPS: Mapping[str, Any] = {
@@ -827,16 +825,6 @@ class Reader:
             "cost": answer["cost"],
             "cautions": len(answer["cautions"]),
         }
-
-    def why_not_taken_over(self, change: Change) -> str:
-        """Where what was asked has to be changed, if not here."""
-        if any(fact not in open_facts(self.plan) for fact in change.facts):
-            return _("A fact of the intake changes through a new intake; then make a new plan or amend this one.")
-        if change.stock:
-            return _("Stock is what stands on the shelf: remove or swap the ingredient by hand.")
-        if looser(self.plan, change.policy):
-            return _("This is wider than the clinic's own limit. The medical director changes those.")
-        return ""
 
     @property
     def limits(self) -> dict[str, Any]:

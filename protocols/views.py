@@ -888,7 +888,7 @@ def plan_what_if(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 "answered": answered,
                 "sides": [reader.in_brief(answered.old), reader.in_brief(answered.new)],
                 "may_take_over": can_change_plan(plan, by=request.user) and what_if.may_be_taken_over(plan, change),
-                "why_not": reader.why_not_taken_over(change),
+                "why_not": what_if.why_not_taken_over(plan, change),
             }
     if form.errors:
         status = 400

@@ -15,7 +15,7 @@ from patients.intakes import checked_value
 from patients.vocabulary import Vocabulary
 from protocols import wording
 from protocols.computing import Computed, formulary_of, kept_edits, shown
-from protocols.engine import CaseError, compare
+from protocols.engine import CaseError, Policy, compare
 from protocols.engine.codes import without_sentences
 from protocols.models import Plan
 from protocols.proposing import explain_fault
@@ -151,27 +151,33 @@ def in_words(old: Mapping[str, Any], new: Mapping[str, Any], plan: Plan) -> list
     return [wording.explain_change(change, formulary) for change in compare(old, new)]
 
 
-def looser(plan: Plan, policy: Mapping[str, Any]) -> str:
-    """The first of the limits that is wider than the clinic's own; empty where all are as narrow or narrower."""
+def is_wider(plan: Plan, change: Change) -> bool:
+    """Whether the draft would hold a limit wider than the clinic's own, or one beyond what the formulary allows."""
+    if not change.policy:
+        return False
     formulary = formulary_of(plan)
-    clinic = {
-        "max_actives": plan.policy.get("max_actives", formulary.composition.max_actives),
-        "max_syringes": plan.policy.get("max_syringes", formulary.composition.max_syringes),
-    }
-    for key, most in clinic.items():
-        if policy.get(key) is not None and int(policy[key]) > most:
-            return key
-    if policy.get("allow_prescription") and not plan.policy.get("allow_prescription", True):
-        return "allow_prescription"
-    most_units, units = plan.policy.get("ingredient_budget"), policy.get("ingredient_budget")
-    if most_units is not None and units is not None and Decimal(str(units)) > Decimal(str(most_units)):
-        return "ingredient_budget"
+    clinic = Policy.from_mapping(plan.policy, formulary)
+    try:
+        wished = clinic.overridden(changed_case(plan, change)["policy"], formulary)
+    except CaseError:
+        return True
+    return bool(wished.wider_than(clinic))
+
+
+def why_not_taken_over(plan: Plan, change: Change) -> str:
+    """Return where what was asked has to be changed, if not in the draft; empty where the draft may take it over.
+
+    A draft takes over answers of its open questions, and limits tighter than the clinic's.
+    """
+    asked = set(open_facts(plan))
+    if any(fact not in asked for fact in change.facts):
+        return _("A fact of the intake changes through a new intake; then make a new plan or amend this one.")
+    if change.stock:
+        return _("Stock is what stands on the shelf: remove or swap the ingredient by hand.")
+    if is_wider(plan, change):
+        return _("This is wider than the clinic's own limit. The medical director changes those.")
     return ""
 
 
 def may_be_taken_over(plan: Plan, change: Change) -> bool:
-    """Answers of open questions, and limits tighter than the clinic's. Other facts come from an intake."""
-    if not change or change.stock:
-        return False
-    asked = set(open_facts(plan))
-    return all(fact in asked for fact in change.facts) and not looser(plan, change.policy)
+    return bool(change) and not why_not_taken_over(plan, change)

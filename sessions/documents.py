@@ -22,11 +22,12 @@ from mesoclinic.ui import days
 from mesoclinic.ui.templatetags.ui import quantity
 from patients.permissions import check_in_care
 from patients.queries import in_care, is_seen_by
-from protocols.documents import mixture_data, plan_context, plan_part, prepare_prints, zone_shares
+from protocols.documents import mixture_data, plan_context, plan_part, prepare_prints
 from protocols.enums import PlanKind, PlanStatus, StandingStep
 from protocols.models import Plan
 from protocols.presentation import Reader
 from protocols.standing import Standing, check_may_treat, keep_override, passed_before, standing, standings
+from protocols.zones import zone_shares
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession, TreatmentSessionStatus
 from sessions.queries import appointments_visible_to, usable_lots, visits_on
 from sessions.terms import terms_of
@@ -340,14 +341,11 @@ def _preparation_context(visit: Appointment) -> Data:
             for line in syringe["lines"]
         )
     total = sum((Decimal(syringe["volume_ml"]) for syringe in syringes), Decimal(0))
-    shares = [
-        zone_shares(reader.zones(), points=plan.result["course"]["points"], volume_ml=syringe["volume_ml"])
-        for syringe in syringes
-    ]
-    together = zone_shares(reader.zones(), points=plan.result["course"]["points"], volume_ml=total)
-    zones = [row | {"parts": [share[index]["volume_ml"] for share in shares]} for index, row in enumerate(together)]
-    for row in zones:
-        row["volume_ml"] = str(sum((Decimal(part) for part in row["parts"]), Decimal(0)))
+    zones = zone_shares(
+        reader.zones(),
+        points=plan.result["course"]["points"],
+        volumes_ml=[syringe["volume_ml"] for syringe in syringes],
+    )
     return _of_visit(visit) | {
         "syringes": syringes,
         "zone_rows": zones,

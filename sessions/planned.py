@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from protocols.models import Plan, Product
+from protocols.zones import zone_shares
 
 DOSE_STEP = Decimal("0.000001")
 STRENGTH_STEP = Decimal("0.0001")
@@ -88,22 +89,10 @@ def _line(label: str, line: Mapping[str, Any]) -> PlannedLine:
     )
 
 
-def planned_zones(plan: Plan) -> list[dict[str, Any]]:
-    """The zones with their share of points and volume, by area; what the map shows."""
-    zones = [dict(zone) for zone in plan.result.get("zones") or []]
-    area = sum((Decimal(str(zone["area_cm2"])) for zone in zones), Decimal(0))
-    points = int(plan.result["course"].get("points") or 0)
-    volume = sum((syringe.volume_ml for syringe in planned_syringes(plan, 1)), Decimal(0))
-    before = Decimal(0)
-    for zone in zones:
-        upto = before + Decimal(str(zone["area_cm2"]))
-        # Cumulated and rounded, so that the shares add up to the whole.
-        zone["points"] = _part(points, upto, area) - _part(points, before, area)
-        hundredths = _part(int(volume * 100), upto, area) - _part(int(volume * 100), before, area)
-        zone["volume_ml"] = f"{Decimal(hundredths) / 100:.2f}"
-        before = upto
-    return zones
-
-
-def _part(whole: int, of: Decimal, all_of: Decimal) -> int:
-    return int((whole * of / all_of).to_integral_value()) if all_of else 0
+def planned_zones(plan: Plan, number: int) -> list[dict[str, Any]]:
+    """Return the zones with their share of points and volume in session ``number``; what the map shows."""
+    return zone_shares(
+        plan.result.get("zones") or [],
+        points=int(plan.result["course"].get("points") or 0),
+        volumes_ml=[syringe.volume_ml for syringe in planned_syringes(plan, number)],
+    )

@@ -603,7 +603,7 @@ def _record_context(request: ClinicRequest, visit: Appointment, form: RecordForm
         "rows": form.rows(),
         "refused": refused,
         "session": days.session_words(visit.number, terms_of(plan).sessions),
-        "zones": planned_zones(plan),
+        "zones": planned_zones(plan, visit.number),
         "course": course,
         "technique": course.get("technique_label") or str(course.get("technique") or "").replace("_", " "),
         "total_ml": sum(line.volume_ml for line in form.lines),

@@ -117,6 +117,18 @@ class Policy:
             return self
         return replace(self, **changes, overrides=_merged(self.overrides, reading.canonical))
 
+    def wider_than(self, other: Policy) -> tuple[str, ...]:
+        """Return the limits, by name, in which this policy allows more than ``other`` does; empty where in none."""
+        wider = {
+            "allow_prescription": self.allow_prescription and not other.allow_prescription,
+            "max_actives": self.max_actives > other.max_actives,
+            "max_syringes": self.max_syringes > other.max_syringes,
+            "ingredient_budget": other.ingredient_budget is not None
+            and (self.ingredient_budget is None or self.ingredient_budget > other.ingredient_budget),
+            "avoid": not set(other.avoid) <= set(self.avoid),
+        }
+        return tuple(name for name, is_wider in wider.items() if is_wider)
+
     def as_dict(self) -> dict[str, Any]:
         """Everything that applies, for the trace and the fingerprint."""
         return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "overrides"}

@@ -14,11 +14,16 @@ from django.urls import reverse
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
+from mesoclinic.errors import InvalidInput
+from protocols.actions import take_over_what_if
 from protocols.computing import verified
+from protocols.engine import Policy, build_formulary
 from protocols.engine.schema import ANSWER_SCHEMA
+from protocols.formulary.loader import load_documents
 from protocols.management.commands.recompute import differences
 from protocols.models import FormularyVersion, Plan
 from protocols.proposing import COMPARISON_SCHEMA
+from protocols.what_if import Change, is_wider
 from tests.protocols.test_plan_api import CASE, post
 
 HTMX = {"HX-Request": "true"}
@@ -178,6 +183,21 @@ def test_a_limit_wider_than_the_clinics_is_not_taken_over(draft: Plan, ada: User
     assert ask(sign_in(ada), draft, prescription="yes", take_over="1").status_code == 400
 
 
+def test_a_limit_that_the_clinic_has_is_not_lifted_by_leaving_it_out(draft: Plan) -> None:
+    """The API said so and the plan's page did not: a budget of none is wider than any."""
+    draft.policy = draft.policy | {"ingredient_budget": "9"}
+    assert is_wider(draft, Change(policy={"ingredient_budget": None}))
+    assert is_wider(draft, Change(policy={"max_actives": 99}))  # more than the formulary itself allows
+    assert not is_wider(draft, Change(policy={"ingredient_budget": "8.50", "avoid": ["pdrn"]}))
+
+
+def test_taking_over_says_why_it_is_refused(draft: Plan, ada: User) -> None:
+    with pytest.raises(InvalidInput, match="Nothing would be otherwise"):
+        take_over_what_if(plan=draft, revision=draft.revision, change=Change(), by=ada)
+    with pytest.raises(InvalidInput, match="Stock is what stands on the shelf"):
+        take_over_what_if(plan=draft, revision=draft.revision, change=Change(stock={"pdrn": "1"}), by=ada)
+
+
 def test_stock_is_not_taken_over(draft: Plan, ada: User, sign_in) -> None:
     page = ask(sign_in(ada), draft, stock_of="biochanin_a", stock_ml="0", take_over="1")
     assert page.status_code == 400
@@ -259,3 +279,26 @@ def test_every_answer_of_the_api_has_the_published_shape(
 def test_a_plans_answer_has_the_published_shape(signed: Plan, ada: User, sign_in) -> None:
     found = sign_in(ada).get(f"/api/v1/plans/{signed.public_id}/").json()
     jsonschema.Draft202012Validator(ANSWER_SCHEMA).validate(found["result"])
+
+
+@pytest.mark.parametrize(
+    ("clinic", "wished", "wider"),
+    [
+        ({}, {}, ()),
+        ({}, {"max_actives": 2, "avoid": ["pdrn"], "allow_prescription": False, "ingredient_budget": "9"}, ()),
+        ({"max_actives": 3}, {"max_actives": 3}, ()),
+        ({"max_actives": 3}, {"max_actives": 4}, ("max_actives",)),
+        ({"max_syringes": 1}, {"max_syringes": 2}, ("max_syringes",)),
+        ({"allow_prescription": False}, {"allow_prescription": True}, ("allow_prescription",)),
+        ({"ingredient_budget": "9"}, {"ingredient_budget": "9"}, ()),
+        ({"ingredient_budget": "9"}, {"ingredient_budget": "9.01"}, ("ingredient_budget",)),
+        ({"ingredient_budget": "9"}, {"ingredient_budget": None}, ("ingredient_budget",)),
+        ({"avoid": ["pdrn"]}, {"avoid": []}, ("avoid",)),
+        ({"avoid": ["pdrn"]}, {"avoid": ["biotin", "pdrn"]}, ()),
+        ({"max_actives": 3, "avoid": ["pdrn"]}, {"max_actives": 4, "avoid": []}, ("max_actives", "avoid")),
+    ],
+)
+def test_policy_is_wider_where_it_allows_more_than_the_clinic(clinic: dict, wished: dict, wider: tuple) -> None:
+    formulary = build_formulary(load_documents())
+    own = Policy.from_mapping(clinic, formulary)
+    assert own.overridden(wished, formulary).wider_than(own) == wider

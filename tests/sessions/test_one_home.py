@@ -19,6 +19,7 @@ from protocols.queries import documents_by_hash
 from sessions.day import Row, day_of
 from sessions.gaps import done_to
 from sessions.models import Appointment, Course, Room
+from sessions.planned import planned_zones
 from sessions.terms import most_sessions
 from tests.sessions import factories as make
 
@@ -103,3 +104,14 @@ def test_documents_are_fetched_once_for_all_versions(ada: User, django_assert_nu
         assert set(documents_by_hash(hashes)) == set(hashes)
     with django_assert_num_queries(0):
         assert [intake_lasts(row) for row in map(documents_by_hash(hashes).get, hashes) if row] == [61, 62]
+
+
+def test_zones_of_a_record_hold_what_its_own_session_injects(teodor: Patient, ada: User) -> None:
+    """Where sessions differ, the map of the second is not that of the first."""
+    plan = make.plan(patient=teodor, by=ada)
+    assert [row["volume_ml"] for row in planned_zones(plan, 2)] == ["2.00"]
+    less = copy.deepcopy(plan.result["syringes"])
+    less[0]["volume_ml"] = "1.50"
+    plan.result["sessions"] = [{"number": 2, "syringes": less}]
+    assert [row["volume_ml"] for row in planned_zones(plan, 1)] == ["2.00"]
+    assert [(row["volume_ml"], row["points"]) for row in planned_zones(plan, 2)] == [("1.50", 120)]
