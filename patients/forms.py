@@ -11,6 +11,7 @@ from django import forms
 from django.conf import settings
 from django.utils import formats
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -27,6 +28,7 @@ from patients.medicines import Named, read_medicines
 from patients.models import Intake, Patient, PatientStatus, SexAtBirth
 from patients.steps import STEP_OF, STEPS
 from patients.vocabulary import SEVERITIES, Choice, Fact, Scale, Vocabulary, Zone
+from patients.words import SEVERITY_NAMES
 
 # ------------------------------------------------------------------ the record
 
@@ -803,7 +805,7 @@ class IntakeForm(forms.Form):
         return frozenset(intakes.facts_to_take_over(self.previous, self.vocabulary) if self.previous else ())
 
     def concern_questions(self) -> list[Asked]:
-        labels = [("", _("Not chosen")), ("mild", _("Mild")), ("moderate", _("Moderate")), ("severe", _("Severe"))]
+        labels = [("", _("Not chosen")), *((key, capfirst(words)) for key, words in SEVERITY_NAMES.items())]
         asked = []
         for key, concern in self.vocabulary.concerns.items():
             name = f"concern-{key}"

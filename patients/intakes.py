@@ -24,6 +24,7 @@ from patients.settled import SettledFact, settled_facts, with_settled
 from patients.steps import STEP_OF
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import SEVERITIES, Choice, Fact, Vocabulary, Zone, facts_since, load_vocabulary, values_since
+from patients.words import severity_in_words
 
 UNKNOWN: dict[str, bool] = {"unknown": True}  # the person does not know
 NEVER: dict[str, bool] = {"never": True}  # how long ago something was: it never happened
@@ -631,7 +632,3 @@ def _asked_since(previous: Intake, answers: Intake, words: Vocabulary) -> Iterat
             before=_("Not asked: %(what)s") % {"what": names},
             after=value_in_words(fact, UNKNOWN if unknown else [value for value in values if value in chosen]),
         )
-
-
-def severity_in_words(severity: str) -> str:
-    return {"mild": _("mild"), "moderate": _("moderate"), "severe": _("severe")}.get(severity, severity)

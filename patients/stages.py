@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from patients.intakes import short_label
 from patients.models import Intake
 from patients.vocabulary import SEVERITIES, Vocabulary
+from patients.words import severity_in_words
 
 
 def overruled_by_stage(intake: Intake, vocabulary: Vocabulary) -> list[str]:
@@ -22,9 +23,9 @@ def overruled_by_stage(intake: Intake, vocabulary: Vocabulary) -> list[str]:
         )
         % {
             "concern": short_label(str(vocabulary.concerns[entry["concern"]].label)),
-            "staged": _(staged),
+            "staged": severity_in_words(staged),
             "stage": stage,
-            "chosen": _(entry["severity"]),
+            "chosen": severity_in_words(entry["severity"]),
         }
         for entry in intake.concerns
         if entry.get("concern") in vocabulary.concerns and entry.get("severity") in SEVERITIES

@@ -86,6 +86,7 @@ from patients.stages import overruled_by_stage
 from patients.steps import STEP_OF, STEPS, known_step
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import Vocabulary
+from patients.words import severity_drawn
 
 PER_PAGE = 25
 
@@ -541,7 +542,7 @@ def _answers_context(intake: Intake, vocabulary: Vocabulary, *, user: User) -> d
         if intake.submitted_at is None
         else [],
         "concerns": [
-            {"label": vocabulary.concerns[entry["concern"]].label, "severity": entry["severity"]}
+            {"label": vocabulary.concerns[entry["concern"]].label, **severity_drawn(entry["severity"])}
             for entry in intake.concerns
             if entry["concern"] in vocabulary.concerns
         ],

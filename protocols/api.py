@@ -35,7 +35,7 @@ from patients.queries import patients_visible_to
 from patients.standing_field import StandingField
 from patients.vocabulary import Fact, load_vocabulary
 from protocols.actions import EditCannotBeSigned, RefusedEdits, create_plan, edit_plan, undo_edit
-from protocols.catalogue import STATUS_NAMES, Catalogue, Row, matching
+from protocols.catalogue import Catalogue, Row, matching
 from protocols.computing import Disagreement, clinic_policy, shown, verified
 from protocols.disagreements import in_sentences
 from protocols.engine import CaseError, Formulary, Policy, parse_case
@@ -43,6 +43,7 @@ from protocols.engine.edits import EDIT_FIELDS, MOST_EDITS
 from protocols.engine.policy import read_decimal
 from protocols.engine.schema import ANSWER_SCHEMA
 from protocols.enums import EditReason, PlanStatus
+from protocols.formulary.words import STATUS_NAMES
 from protocols.models import FormularyEntry, Plan
 from protocols.proposing import COMPARISON_SCHEMA, answer, named_changes
 from protocols.queries import (

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.utils.translation import gettext, pgettext_lazy
+from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.numbers import shown_number
@@ -15,85 +16,23 @@ from mesoclinic.sorting import by_words
 from patients.search import fold
 from protocols.engine import Formulary
 from protocols.engine.canonical import plain
+from protocols.formulary.words import (
+    BASIS_NAMES,
+    CLASS_NAMES,
+    CONTAINER_NAMES,
+    DIRECTION_NAMES,
+    FLAG_NAMES,
+    GRADE_NAMES,
+    NOT_LITERATURE,
+    PAIR_NAMES,
+    ROLE_NAMES,
+    SEVERITY_NAMES,
+    SOURCE_NAMES,
+    VERDICT_NAMES,
+)
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient
 from protocols.queries import built_formulary, formulary_in_force
 from protocols.texts import spoken_documents
-
-CLASS_NAMES: Mapping[str, Any] = {
-    "isoflavone": _("Isoflavone"),
-    "peptide": _("Peptide"),
-    "vasodilator": _("Circulation agent"),
-    "organic_silicon": _("Organic silicon"),
-    "vitamin": _("Vitamin"),
-    "amino_acid": _("Amino acid"),
-    "mineral": _("Mineral"),
-    "coenzyme": _("Co-enzyme"),
-    "nucleic_acid": _("Nucleic acid"),
-    "drug": _("Medicine"),
-    "other": pgettext_lazy("ingredient class", "Other"),
-}
-DIRECTION_NAMES: Mapping[str, Any] = {
-    "supports": _("supports"),
-    "mixed": _("mixed"),
-    "no_advantage": _("no advantage"),
-    "untested": _("untested"),
-}
-GRADE_NAMES: Mapping[str, Any] = {
-    "A": _("Randomised trial or systematic review of injection into the scalp"),
-    "B": _("Controlled human study by another route, or of a mixture"),
-    "C": _("Uncontrolled human series, observation or association"),
-    "D": _("Laboratory, tissue, animal or mechanism only"),
-    "E": _("Tradition, marketing or practice habit only"),
-}
-ROLE_NAMES: Mapping[str, Any] = {"active": _("active"), "carrier": _("carrier"), "diluent": _("diluent")}
-CONTAINER_NAMES: Mapping[str, Any] = {
-    "vial": _("vial"),
-    "ampoule": _("ampoule"),
-    "prefilled_syringe": _("prefilled syringe"),
-    "vial_lyophilised": _("vial lyophilised"),
-}
-SOURCE_NAMES: Mapping[str, Any] = {
-    "clinic_default": _("Clinic default"),
-    "chemistry_principle": _("Chemistry principle"),
-    "product_label": _("Product label"),
-    "web_article": _("Web article"),
-}
-NOT_LITERATURE = frozenset(SOURCE_NAMES)
-BASIS_NAMES: Mapping[str, Any] = {
-    "clinic_default": _("Clinic default"),
-    "product_labelling": _("Product labelling"),
-    "published_protocol": _("Published protocol"),
-    "guideline": _("Guideline"),
-    "published": _("Published"),
-    "precaution": _("Precaution: a case report, an analogy or a chemical argument"),
-}
-PAIR_NAMES: Mapping[tuple[str, str], Any] = {
-    ("never_mix", "syringe"): _("Never in the same syringe"),
-    ("never_mix", "session"): _("Never in the same session"),
-    ("separate_syringe", "syringe"): _("Separate syringe"),
-    ("separate_syringe", "session"): _("Separate session"),
-    ("use_immediately", "syringe"): _("Same syringe only if injected at once"),
-    ("use_immediately", "session"): _("Same session only if injected at once"),
-}
-SEVERITY_NAMES: Mapping[str, Any] = {
-    "absolute": _("Blocks"),
-    "exclude": _("Left out"),
-    "caution": _("Caution"),
-    "info": _("Note"),
-}
-VERDICT_NAMES: Mapping[str, Any] = {
-    "supported": _("Supported"),
-    "partly_supported": _("Partly supported"),
-    "not_supported": _("Not supported"),
-    "incorrect": _("Incorrect"),
-}
-STATUS_NAMES: Mapping[str, Any] = {
-    "on": _("Switched on"),
-    "off": _("Switched off"),
-    "prescription": _("Prescription only"),
-    "flagged": _("To be confirmed by the director"),
-}
-
 
 # ------------------------------------------------------------------ names
 
@@ -409,14 +348,12 @@ class Catalogue:
     @staticmethod
     def _tags(flags: Mapping[str, Any]) -> list[tuple[str, Any]]:
         """(status, words): what matters to allergy, belief and wishes."""
-        tags: list[tuple[str, Any]] = [("", _("Vegan") if flags["vegan"] else _("Not vegan"))]
-        contains = {
-            "contains_ethanol": _("Contains alcohol"),
-            "contains_sulfite": _("Contains sulfite"),
-            "contains_propylene_glycol": _("Contains propylene glycol"),
-            "contains_benzyl_alcohol": _("Contains benzyl alcohol"),
-        }
-        found = [("warn", words) for flag, words in contains.items() if flags.get(flag)]
+        tags: list[tuple[str, Any]] = [("", capfirst(FLAG_NAMES["vegan"]) if flags["vegan"] else _("Not vegan"))]
+        found = [
+            ("warn", capfirst(words))
+            for flag, words in FLAG_NAMES.items()
+            if flag.startswith("contains_") and flags.get(flag)
+        ]
         if not flags.get("contains_ethanol"):
             tags.append(("", _("Alcohol-free")))
         return tags + found
@@ -448,7 +385,7 @@ class Catalogue:
                 "statement": item["statement"],
                 "grade": item["evidence_grade"],
                 "grade_text": GRADE_NAMES[item["evidence_grade"]],
-                "direction_key": item["direction"],
+                "direction": DIRECTION_NAMES[item["direction"]],
                 "sources": self.sources(item["source_ids"]),
             }
             for item in self.documents["ingredients"]["mixture_evidence"]

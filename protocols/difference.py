@@ -10,23 +10,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from mesoclinic.numbers import shown_number
-from protocols.catalogue import BASIS_NAMES, DIRECTION_NAMES, PAIR_NAMES, SEVERITY_NAMES, Catalogue, Source
+from protocols.catalogue import Catalogue, Source
 from protocols.engine.formulary import Rule
 from protocols.formulary.reach import tests_of
+from protocols.formulary.words import BASIS_NAMES, DIRECTION_NAMES, FLAG_NAMES, PAIR_NAMES, SEVERITY_NAMES
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 KIND_NAMES: Mapping[str, Any] = {
     ADDED: gettext_lazy("New"),
     REMOVED: gettext_lazy("Gone"),
     CHANGED: gettext_lazy("Changed"),
-}
-FLAG_NAMES: Mapping[str, Any] = {
-    "vegan": gettext_lazy("vegan"),
-    "animal_origin": gettext_lazy("animal origin"),
-    "contains_sulfite": gettext_lazy("contains sulfite"),
-    "contains_ethanol": gettext_lazy("contains ethanol"),
-    "contains_propylene_glycol": gettext_lazy("contains propylene glycol"),
-    "contains_benzyl_alcohol": gettext_lazy("contains benzyl alcohol"),
 }
 TEXTS_OF_RULE = (
     ("message", gettext_lazy("Message")),

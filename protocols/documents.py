@@ -25,10 +25,11 @@ from mesoclinic.errors import InvalidInput, NotAllowed
 from mesoclinic.ui import days
 from mesoclinic.ui.templatetags.ui import NBSP, quantity
 from patients.queries import allergy_chips
-from protocols.catalogue import DIRECTION_NAMES
+from patients.words import severity_after_concern
 from protocols.computing import bare_edit, compute
 from protocols.engine import canonical_json
 from protocols.enums import PlanStatus
+from protocols.formulary.words import GRADE_NAMES, SEVERITY_NAMES
 from protocols.models import Plan
 from protocols.presentation import Reader, reason_in_words
 from protocols.queries import departs, documents_of, is_plan_seen_by, live_open_answers, plans_seen_by
@@ -282,28 +283,19 @@ def _day(value: Any) -> str:
     return days.written(value, "date")
 
 
-def _strength(severity: str) -> str:
-    """How strong a concern is, in words that follow its name whatever its gender is."""
-    return {
-        "mild": pgettext("after a concern", "mild"),
-        "moderate": pgettext("after a concern", "moderate"),
-        "severe": pgettext("after a concern", "severe"),
-    }[severity]
-
-
 def _concerns(plan: Plan, reader: Reader) -> list[Data]:
     known = reader.vocabulary.concerns
     rows = []
     for row in reader.concerns():
         described = known[row["key"]].patient_description if row["key"] in known else ""
-        said = _strength(row["severity"]) + (f" ({row['note']})" if row["note"] else "")
+        said = severity_after_concern(row["severity"]) + (f" ({row['note']})" if row["note"] else "")
         if described:
             told = _after_colon(_(described).split(". ")[0].rstrip(".") + ".")
             said = _("%(what)s: %(how)s") % {"what": said, "how": told}
         rows.append(
             {
                 "label": row["label"],
-                "severity": _(row["severity"]),
+                "severity": row["word"],
                 "note": row["note"],
                 "said": said,
             }
@@ -358,7 +350,7 @@ def mixture_data(mixture: Any) -> Data:
                         "concern": served.concern,
                         "strength": served.strength,
                         "grade": served.grade,
-                        "direction": str(DIRECTION_NAMES[served.direction]),
+                        "direction": served.direction,
                         "sources": ", ".join(source.short for source in served.sources),
                         "notice": served.notice,
                     }
@@ -469,6 +461,7 @@ def _for_record(plan: Plan, reader: Reader) -> Data:
     screening = [
         {
             "tier": tier,
+            "word": str(SEVERITY_NAMES[tier]),
             "rule": row.rule,
             "message": row.message,
             "because": row.because,
@@ -483,6 +476,7 @@ def _for_record(plan: Plan, reader: Reader) -> Data:
             row["rule"],
             {
                 "tier": "exclude",
+                "word": str(SEVERITY_NAMES["exclude"]),
                 "rule": row["rule"],
                 "message": row["message"],
                 "because": "; ".join(row["because_text"]),
@@ -494,6 +488,7 @@ def _for_record(plan: Plan, reader: Reader) -> Data:
         screening.append(
             {
                 "tier": "referral",
+                "word": pgettext("tier", "Referral"),
                 "rule": row["rule"],
                 "message": f"{row['to_label']}, {row['urgency_label']}",
                 "because": "",
@@ -508,6 +503,7 @@ def _for_record(plan: Plan, reader: Reader) -> Data:
             {"label": section["label"], "rows": [{"question": q, "answer": a} for q, a in section["rows"]]}
             for section in reader.answers()
         ],
+        "grades": [{"letter": letter, "words": str(words)} for letter, words in GRADE_NAMES.items()],
         "screening": screening + list(excluded.values()),
         "answered_by": alone,
         "open": _open_rows(plan, reader),

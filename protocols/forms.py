@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from mesoclinic.numbers import TypedDecimalField, read_two_ways, typed_number
 from patients.models import NoneOfThese, SettlementOutcome, Statement
 from patients.vocabulary import Vocabulary
-from protocols.catalogue import CLASS_NAMES, GRADE_NAMES, STATUS_NAMES
 from protocols.computing import REASONING
 from protocols.engine.edits import EDIT_FIELDS
 from protocols.enums import NOTE_NEEDED, AcknowledgementReason, OpenAnswerKind, StopReason
+from protocols.formulary.words import CLASS_NAMES, GRADE_NAMES, STATUS_NAMES
 from protocols.presentation import Question, Reader
 from protocols.settling import Meaning, key_of, meant_by, typed_meanings
 from protocols.what_if import Change, checked_facts

@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from django.utils import formats
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
 from mesoclinic.numbers import shown_number
 from mesoclinic.sorting import by_words
@@ -25,11 +24,13 @@ from patients.intakes import (
 )
 from patients.measures import Offered, offered, unit_label
 from patients.vocabulary import Fact, Vocabulary
+from patients.words import severity_drawn, severity_in_words
 from protocols import wording
 from protocols.catalogue import Catalogue, Source
 from protocols.computing import bare_edit, bare_edits, formulary_of, shown
 from protocols.engine import canonical_json
 from protocols.enums import AcknowledgementReason, EditReason, OpenAnswerKind
+from protocols.formulary.words import cost_line_words
 from protocols.models import Plan
 from protocols.queries import (
     departs,
@@ -68,19 +69,6 @@ ORIGINS: Mapping[tuple[str, str], tuple[str, Callable[[], str], str]] = {
 }
 
 
-COST_KEYS: Mapping[str, str] = {
-    "rural": gettext_noop("rural"),
-    "town": gettext_noop("town"),
-    "city": gettext_noop("city"),
-    "large_city": gettext_noop("large city"),
-    "premium_district": gettext_noop("premium district"),
-    "nurse_under_prescriber": gettext_noop("nurse under prescriber"),
-    "physician": gettext_noop("physician"),
-    "dermatologist": gettext_noop("dermatologist"),
-    "hair_specialist_lead": gettext_noop("hair specialist lead"),
-}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Served:
     """One concern that an ingredient serves, with its evidence."""
@@ -88,7 +76,8 @@ class Served:
     concern: str
     strength: int
     grade: str
-    direction: str
+    grade_text: str
+    direction: str  # in words
     note: str
     notice: str  # set where the claim rests on the web article alone
     sources: tuple[Source, ...]
@@ -263,7 +252,7 @@ class Reader:
                 {
                     "key": entry["concern"],
                     "label": short_label(entry["label"]),
-                    "severity": entry["severity"],
+                    **severity_drawn(entry["severity"]),
                     "note": ", ".join(stages),
                     **self._overruled(entry, ", ".join(stages)),
                     "because": held.get(entry["concern"], ""),
@@ -278,7 +267,7 @@ class Reader:
         staged, chosen = entry.get("staged_severity"), entry["recorded_severity"]
         if staged is None or staged == chosen:
             return {"overruled": "", "insisted": ""}
-        words = {"staged": _(staged), "chosen": _(chosen), "stage": stages}
+        words = {"staged": severity_in_words(staged), "chosen": severity_in_words(chosen), "stage": stages}
         if entry["insisted"]:
             text = _("chosen: %(chosen)s, held to against the stage (%(stage)s: %(staged)s)") % words
             return {"overruled": text, "insisted": "1"}
@@ -473,7 +462,8 @@ class Reader:
                 concern=short_label(line.label),
                 strength=line.strength,
                 grade=line.grade,
-                direction=line.direction_key,
+                grade_text=line.grade_text,
+                direction=line.direction,
                 note=line.note,
                 notice=line.label_only,
                 sources=line.sources,
@@ -488,7 +478,8 @@ class Reader:
             concern=short_label(row["label"]),
             strength=row["strength"],
             grade=row["evidence_grade"],
-            direction=row["direction"],
+            grade_text=row["grade_label"],
+            direction=row["direction_label"],
             note=notes.get(row["concern"], ""),
             notice=row["notice"],
             sources=self.contents.sources(row["sources"]),
@@ -787,26 +778,11 @@ class Reader:
         cost = self.result["cost"]
         if not cost:
             return []
-        words: list[tuple[str, str, bool]] = []
-        for line in cost["lines"]:
-            item, key, factor = line["item"], line["key"], line["multiplier"]
-            if item == "base":
-                words.append((_("One session, base"), line["amount"], False))
-            elif item == "region":
-                words.append(
-                    (_("Region: %(name)s") % {"name": _(COST_KEYS.get(key, key.replace("_", " ")))}, factor, True)
-                )
-            elif item == "provider":
-                words.append(
-                    (_("Provider: %(name)s") % {"name": _(COST_KEYS.get(key, key.replace("_", " ")))}, factor, True)
-                )
-            elif item == "injections":
-                words.append((_("Up to %(n)s injections") % {"n": key}, factor, True))
-            elif item == "ingredients" and key == "1":
-                words.append((_("Ingredients of a session"), line["amount"], False))
-            elif item == "package":
-                words.append((_("Course of %(n)s sessions") % {"n": key}, factor, True))
-        return words
+        return [
+            (cost_line_words(line), line["multiplier"] or line["amount"], line["multiplier"] is not None)
+            for line in cost["lines"]
+            if line["item"] != "ingredients" or line["key"] == "1"
+        ]
 
     def in_brief(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """One side of a comparison: what would be in the mixture, and the figures people look at first."""

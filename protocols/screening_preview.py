@@ -29,13 +29,13 @@ from protocols.basis import unheard_obstacles
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.screen import screen
 from protocols.fitting import fit
+from protocols.formulary.words import SEVERITY_NAMES
 from protocols.queries import built_formulary, formulary_in_force
 from protocols.wording import words_of
 
 # The engine reads no case without them; rules that they alone decide are not shown.
 _PLACEHOLDER_CONCERN = {"concern": "dry_brittle_hair", "severity": "mild"}
 _PLACEHOLDER_ZONE = {"zone": "vertex", "area_cm2": "80"}
-_KINDS = {"absolute": 0, "exclude": 1, "caution": 2, "info": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def findings_of(case: Mapping[str, Any], formulary: Formulary) -> list[Said]:
                 because=tuple(dict.fromkeys(because)),
             )
         )
-    return sorted(said, key=lambda row: _KINDS[row.severity])
+    return sorted(said, key=lambda row: list(SEVERITY_NAMES).index(row.severity))
 
 
 @requires(Permission.INTAKE_WRITE)
@@ -94,7 +94,7 @@ def screening_preview(request: ClinicRequest) -> HttpResponse:
             found = findings_of(fitted.case, formulary)
         except CaseError:
             problem = _("An answer cannot be read yet.")
-    counts = [sum(row.severity == severity for row in found) for severity in _KINDS]
+    counts = [sum(row.severity == severity for row in found) for severity in SEVERITY_NAMES]
     context = {
         "found": [row for row in found if row.severity != "info"],
         "notes": [row for row in found if row.severity == "info"],

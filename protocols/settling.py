@@ -28,11 +28,12 @@ from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.screen import Finding, screen
 from protocols.enums import PlanStatus
 from protocols.fitting import fit
+from protocols.formulary.words import SEVERITY_NAMES
 from protocols.queries import built_formulary, drafts_of, formulary_in_force, plan_in_force
 from protocols.wording import Words, words_of
 
 STOP, EXCLUDE, CAUTION, INFO, NOTHING = "absolute", "exclude", "caution", "info", "nothing"
-_GRAVEST_FIRST = (STOP, EXCLUDE, CAUTION, INFO)
+_GRAVEST_FIRST = tuple(SEVERITY_NAMES)
 ICONS = {STOP: "stop", EXCLUDE: "x", CAUTION: "warn", INFO: "info", NOTHING: "check"}
 KINDS = {STOP: "danger", EXCLUDE: "warn", CAUTION: "warn", INFO: "info", NOTHING: "ok"}  # of a state on the page
 
@@ -170,7 +171,7 @@ class Effects:
         if severity == EXCLUDE:
             keys = dict.fromkeys(key for row, _said in alike for key in self.formulary.keys(row.mask))
             return Effect(severity=severity, rules=rules, text=_left_out(self.words, keys))
-        return Effect(severity=severity, rules=rules, text=_SEVERITY_WORDS[severity]() % {"what": alike[0][1]})
+        return Effect(severity=severity, rules=rules, text=_severe(severity, alike[0][1]))
 
     def _with(self, chosen: Iterable[Meaning]) -> dict[str, Any]:
         facts = dict(self.facts)
@@ -185,11 +186,10 @@ class Effects:
         return load_vocabulary().facts[key].type == "list"
 
 
-_SEVERITY_WORDS = {
-    STOP: lambda: _("stop: %(what)s"),
-    CAUTION: lambda: _("caution: %(what)s"),
-    INFO: lambda: _("information: %(what)s"),
-}
+def _severe(severity: str, what: str) -> str:
+    """“caution: …”, as it goes on after what was ticked."""
+    word = str(SEVERITY_NAMES[severity])
+    return _("%(severity)s: %(what)s") % {"severity": word[:1].lower() + word[1:], "what": what}
 
 
 def _left_out(words: Words, keys: Iterable[str]) -> str:

@@ -57,7 +57,7 @@ from protocols.actions import (
     undo_edit,
 )
 from protocols.asking import url_for_a_plan, values_not_asked
-from protocols.catalogue import VERDICT_NAMES, Catalogue, matching
+from protocols.catalogue import Catalogue, matching
 from protocols.computing import bare_edit
 from protocols.difference import Part, differences, release_notes
 from protocols.documents import request_plan_pdf, session_dates
@@ -76,6 +76,7 @@ from protocols.forms import (
     two_ways,
 )
 from protocols.formulary.loader import release_label
+from protocols.formulary.words import VERDICT_NAMES
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan, PlanStop
 from protocols.permissions import (
     can_amend_plan,

@@ -20,22 +20,9 @@ from mesoclinic.numbers import shown_number
 from protocols.engine import Fault, Formulary
 from protocols.engine.canonical import plain
 from protocols.engine.edits import Refusal
+from protocols.formulary.words import DIRECTION_NAMES, GRADE_NAMES, cost_line_words
 
 WEB_ARTICLE_ONLY = gettext_noop("Rests on the web article alone: no independent source supports it.")
-GRADES = {
-    "A": gettext_noop("Randomised trial or systematic review of injections into the scalp"),
-    "B": gettext_noop("Controlled study by another route, or of a mixture"),
-    "C": gettext_noop("Series or observation without controls"),
-    "D": gettext_noop("Laboratory, tissue, animal or mechanism only"),
-    "E": gettext_noop("Tradition, marketing or practice habit only"),
-}
-DIRECTIONS = {
-    "supports": gettext_noop("supports"),
-    "mixed": gettext_noop("mixed results"),
-    "untested": gettext_noop("untested"),
-    "no_advantage": gettext_noop("no advantage shown"),
-}
-SEVERITIES = {"mild": gettext_noop("mild"), "moderate": gettext_noop("moderate"), "severe": gettext_noop("severe")}
 TYPES = {
     "integer": gettext_noop("a whole number"),
     "number": gettext_noop("a number"),
@@ -53,14 +40,6 @@ LIMITS = {
     "family": gettext_noop("the limit of its family"),
     "pair": gettext_noop("a pair that must not meet in one session"),
     "small_syringe": gettext_noop("a syringe too small to be worth drawing"),
-}
-COST_ITEMS = {
-    "base": gettext_noop("Session base"),
-    "region": gettext_noop("Region"),
-    "provider": gettext_noop("Provider"),
-    "injections": gettext_noop("Number of injections"),
-    "ingredients": gettext_noop("Ingredients of a session"),
-    "package": gettext_noop("Package of sessions"),
 }
 
 
@@ -267,7 +246,7 @@ def render(answer: Mapping[str, Any], formulary: Formulary) -> dict[str, Any]:
             row["purpose"] = _(words.checkpoints[row["key"]]["purpose"])
     if said["cost"]:
         for row in said["cost"]["lines"]:
-            row["label"] = _(COST_ITEMS[row["item"]])
+            row["label"] = cost_line_words(row)
     said["advice"] = [_(words.pair_advice)] if said["syringes"] else []
     said["summary"] = _summary(said)
     return said
@@ -289,8 +268,8 @@ def _say_syringes(syringes: list[dict[str, Any]], words: Words) -> None:
             line["label"] = words.ingredient(line["ingredient"])
             for address in line["addresses"]:
                 address["label"] = words.concern(address["concern"])
-                address["grade_label"] = _(GRADES.get(address["evidence_grade"], ""))
-                address["direction_label"] = _(DIRECTIONS.get(address["direction"], address["direction"]))
+                address["grade_label"] = str(GRADE_NAMES[address["evidence_grade"]])
+                address["direction_label"] = str(DIRECTION_NAMES[address["direction"]])
                 address["notice"] = _(WEB_ARTICLE_ONLY) if address["web_article_only"] else ""
             line["reason"] = _line_reason(line, words)
 

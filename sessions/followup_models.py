@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -18,7 +19,7 @@ _PATIENT = "patients.Patient"
 
 
 # The mails by name, as the staff call them.
-KIND_LABELS = {
+KIND_LABELS: dict[str, Any] = {
     "booking": _("Dates booked, all of a course"),
     "booking_one": _("Date booked, only one"),
     "booking_moved": _("Dates moved"),
@@ -26,7 +27,7 @@ KIND_LABELS = {
     "booking_cancelled": _("Dates cancelled"),
     "booking_cancelled_one": _("Date cancelled, only one"),
     "reminder_7d": _("Reminder, 7 days before"),
-    "reminder_24h": _("Reminder, 24 hours before"),
+    "reminder_24h": _("Reminder, the day before"),
     "prepare": _("Prepare for your session"),
     "aftercare": _("After-care"),
     "checkin_48h": _("Check-in after 48 hours"),
@@ -41,6 +42,13 @@ KIND_LABELS = {
     "maintenance_12m": _("Maintenance, after 12 months"),
     "reply": _("Reply to an answer"),
 }
+# A mail of these purposes is written with one of several of the letters above.
+PURPOSE_LABELS: dict[str, Any] = {"booking": _("Confirmation"), "booking_cancelled": _("Cancellation")}
+
+
+def purpose_words(purpose: str) -> str:
+    """Return a mail's kind as the staff call it, on every page."""
+    return str(PURPOSE_LABELS.get(purpose) or KIND_LABELS.get(purpose, purpose.replace("_", " ").capitalize()))
 
 
 class FollowUpState(models.TextChoices):

@@ -28,7 +28,7 @@ from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.renewal import renew_messages
 from patients.models import Patient
 from patients.queries import is_seen_by
-from sessions.followup_models import KIND_LABELS, AnswerLink
+from sessions.followup_models import AnswerLink, purpose_words
 
 _SALT = b"mesoclinic.answers.1"
 _LENGTH = 43  # 16 bytes of id and 16 of signature, in base64 without padding
@@ -110,7 +110,7 @@ def rows_of(patient: Patient, *, at: datetime) -> list[Row]:
     return [
         Row(
             link=link,
-            kind=str(KIND_LABELS.get(link.purpose, link.purpose)),
+            kind=purpose_words(link.purpose),
             state=_state(link, at=at, waits=link.waits),
             answered=link.answered,
         )

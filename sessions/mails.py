@@ -29,7 +29,7 @@ from protocols.enums import StandingStep
 from protocols.models import StandingOverride
 from protocols.standing import standings_now
 from sessions import letters
-from sessions.followup_models import KIND_LABELS, AnswerLink, MailPreference
+from sessions.followup_models import AnswerLink, MailPreference, purpose_words
 from sessions.invitations import CANCEL, REQUEST, attachment, start_in, uid_of
 from sessions.links import choose_url_of, link_for, renew_address, stop_url_of, url_of
 from sessions.models import Appointment, AppointmentStatus, Course
@@ -62,16 +62,6 @@ _REASON = {"appointment": "reason_appointment", "reminders": "reason_appointment
 def reason_key(category: str) -> str:
     """Which sentence at the foot says why the mail came."""
     return _REASON.get(category, "reason_visit")
-
-
-def purpose_words(purpose: str) -> str:
-    """Return a message's kind as the staff call it."""
-    known = {
-        BOOKING: _("Confirmation"),
-        REMINDER: _("Reminder, the day before"),
-        CANCELLATION: _("Cancellation"),
-    }
-    return known.get(purpose) or str(KIND_LABELS.get(purpose, purpose.replace("_", " ").capitalize()))
 
 
 def kind_words() -> dict[str, str]:

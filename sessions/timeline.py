@@ -27,8 +27,8 @@ from protocols.enums import PlanStatus
 from protocols.models import Plan
 from protocols.permissions import can_draft_plan
 from protocols.wording import waiting_title
-from sessions import inbox, mails
-from sessions.followup_models import AnswerState
+from sessions import inbox
+from sessions.followup_models import AnswerState, purpose_words
 from sessions.models import Appointment, AppointmentStatus
 from sessions.queries import visits_of
 from sessions.terms import cut_courses, terms_of, versions_before
@@ -379,7 +379,7 @@ def _message_events(messages: Iterable[Message], *, now: datetime) -> Iterable[E
             kind="messages",
             at=at,
             icon="mail",
-            title=mails.purpose_words(message.purpose),
+            title=purpose_words(message.purpose),
             text=_("To %(address)s.") % {"address": message.to_address},
             url=reverse("messaging:detail", args=[message.public_id]),
             chip=message.get_state_display(),
@@ -596,5 +596,5 @@ def waiting_messages(messages: Sequence[Message]) -> list[Message]:
         key=lambda message: message.due_at,
     )
     for message in found:
-        message.words = mails.purpose_words(message.purpose)  # type: ignore[attr-defined]
+        message.words = purpose_words(message.purpose)  # type: ignore[attr-defined]
     return found

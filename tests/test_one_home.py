@@ -5,15 +5,21 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from django.conf import settings
 from django.db.models import TextChoices
 
 from mesoclinic.messaging.models import MessageState
+from patients.vocabulary import SEVERITIES
+from patients.words import SEVERITY_NAMES, severity_drawn
 from protocols.enums import PlanStatus
+from protocols.formulary import words
+from protocols.formulary.loader import load_documents
 from sessions.models import AppointmentStatus
 
 ROOT = Path(settings.BASE_DIR)
@@ -152,3 +158,92 @@ def test_refusal_is_turned_into_no_in_one_place() -> None:
         and [ast.unparse(line) for line in node.body] == ["return False"]
     ]
     assert [place.partition(":")[0] for place in found] == ["mesoclinic/permissions.py"]
+
+
+# ------------------------------------------------------------------ words
+
+TRANSLATORS = {
+    "_", "gettext", "gettext_lazy", "gettext_noop", "pgettext", "pgettext_lazy", "ngettext", "ngettext_lazy"
+}  # fmt: skip
+TABLES_ALIKE = {
+    # Each says another thing of the same keys.
+    ("protocols/wording.py", "much"): "adds, would add, and serves less: three sentences for each amount",
+    ("protocols/presentation.py", "screened"): "the short reason in a list, where wording has the sentence",
+    ("protocols/presentation.py", "adds_too_little"): "the short reason and its heading",
+    ("protocols/wording.py", "no_plan"): "why it is left out, and why an edit is refused",
+    ("protocols/wording.py", "budget"): "the limit by name, and the refusal that it makes",
+    ("protocols/wording.py", "unknown_ingredient"): "a fault of a case, and a refusal of an edit",
+    ("patients/words.py", "mild"): "alone, and after the name of a concern, whose gender it has to suit",
+    ("protocols/standing.py", "absolute"): "what lifts each severity",
+    ("sessions/documents.py", "week"): "titles of packs, beside the views of the calendar",
+    ("sessions/followup_models.py", "booking"): "a mail by its purpose, beside the letters that it may be written with",
+}
+
+
+def _word_tables() -> list[tuple[str, frozenset[str]]]:
+    """(file, keys) of every dictionary of texts for people."""
+    found = []
+    for file, tree in TREES.items():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Dict) or not node.keys or not all(map(_is_worded, node.values)):
+                continue
+            keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
+            if len(keys) == len(node.keys):
+                found.append((file, frozenset(map(str, keys))))
+    return found
+
+
+def _is_worded(value: ast.AST) -> bool:
+    calls = (node.func for node in ast.walk(value) if isinstance(node, ast.Call))
+    return any(isinstance(function, ast.Name) and function.id in TRANSLATORS for function in calls)
+
+
+def test_no_two_tables_have_words_for_the_same_keys() -> None:
+    """Grade C had three wordings and a mixed result two. A table that says another thing of the keys says so above."""
+    tables = _word_tables()
+    assert ("protocols/formulary/words.py", frozenset("ABCDE")) in tables
+    found = []
+    for (file, keys), (other, others) in itertools.combinations(tables, 2):
+        both = keys & others
+        allowed = any(name in (file, other) and key in both for name, key in TABLES_ALIKE)
+        if len(both) > 1 and not allowed:
+            found.append((file, other, sorted(both)))
+    assert found == []
+
+
+def test_every_key_of_a_formulary_has_its_word() -> None:
+    documents = load_documents()
+    ingredients, course = documents["ingredients"], documents["course"]
+    rows = ingredients["ingredients"]
+    pairs = documents["screening"]["incompatibilities"]
+    cost = course["cost_model"]
+    assert set(words.GRADE_NAMES) == set(ingredients["evidence_scale"])
+    assert set(words.DIRECTION_NAMES) == set(ingredients["direction_values"])
+    assert set(words.CLASS_NAMES) == set(ingredients["classes"])
+    assert set(words.ROLE_NAMES) == {row["role"] for row in rows}
+    assert set(words.CONTAINER_NAMES) >= {row["stock"]["container"] for row in rows}
+    assert set(words.BASIS_NAMES) >= {row["per_session"]["basis"] for row in rows} | {
+        row["basis"] for row in documents["screening"]["rules"] if "basis" in row
+    }
+    assert set(words.SEVERITY_NAMES) == {row["severity"] for row in documents["screening"]["rules"]}
+    assert set(words.PAIR_NAMES) >= {(row["severity"], row["scope"]) for row in pairs}
+    assert set(words.COST_FACTOR_NAMES) == {row["key"] for row in (*cost["region"], *cost["provider"])}
+    assert tuple(SEVERITY_NAMES) == SEVERITIES
+    assert severity_drawn("moderate") == {"severity": "moderate", "steps": 2, "word": "moderate"}
+    assert severity_drawn("beyond") == {"severity": "beyond", "steps": 0, "word": "beyond"}
+
+
+@pytest.mark.parametrize(
+    ("item", "key", "said"),
+    [
+        ("base", "", "One session, base"),
+        ("region", "large_city", "Region: large city"),
+        ("provider", "the_moon", "Provider: the moon"),
+        ("injections", "150", "Up to 150 injections"),
+        ("ingredients", "1", "Ingredients of a session"),
+        ("ingredients", "3", "Ingredients of session 3"),
+        ("package", "5", "Course of 5 sessions"),
+    ],
+)
+def test_line_of_an_estimate_has_one_wording(item: str, key: str, said: str) -> None:
+    assert words.cost_line_words({"item": item, "key": key}) == said

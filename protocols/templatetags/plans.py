@@ -1,4 +1,4 @@
-"""Two small helps for the plan's templates."""
+"""Small helps for the plan's templates."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from django import template
 
 from mesoclinic.ui.templatetags.ui import quantity
+from protocols.formulary.words import SEVERITY_NAMES
 
 register = template.Library()
 
@@ -17,6 +18,12 @@ register = template.Library()
 def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
     """What a mapping holds under a key that is known only while rendering; empty where there is none."""
     return mapping.get(key, "") if mapping else ""
+
+
+@register.simple_tag
+def rule_severity(key: str) -> str:
+    """``{% rule_severity "caution" as word %}``: how grave a rule is, as every page and print says it."""
+    return str(SEVERITY_NAMES[key])
 
 
 @register.filter

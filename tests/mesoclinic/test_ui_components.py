@@ -72,11 +72,11 @@ def test_day_takes_a_date() -> None:
         "{% state 'ok' text %}",
         "{% note 'warn' title=text %}x{% endnote %}",
         "{% note %}{{ text }}{% endnote %}",
-        "{% finding 'caution' title=text text='x' %}{% endfinding %}",
-        "{% finding 'caution' text=text because='x' %}{% endfinding %}",
-        "{% finding 'caution' because=text %}{{ text }}{% endfinding %}",
-        "{% grade 'B' text %}",
-        "{% severity text %}",
+        "{% finding 'caution' 'Caution' title=text text='x' %}{% endfinding %}",
+        "{% finding 'caution' text text=text because='x' %}{% endfinding %}",
+        "{% finding 'caution' 'Caution' because=text %}{{ text }}{% endfinding %}",
+        "{% grade 'B' text text %}",
+        "{% severity 1 text %}",
         "{% progress 1 2 text %}",
         "{% dosebar '1' '0' '1' '2' unit=text %}",
         "{% scalp_map '' label=text %}",
@@ -95,21 +95,21 @@ def test_what_people_typed_is_escaped(source: str) -> None:
 
 
 def test_grade_shows_letter_and_direction_together() -> None:
-    html = rendered("{% grade 'A' 'no_advantage' %}")
+    html = rendered("{% grade 'A' 'no advantage' 'Randomised trial' %}")
 
     assert "</span>A</b><span>no advantage</span>" in html
-    assert 'title="Randomised trial of scalp injection"' in html
+    assert 'title="Randomised trial"' in html
 
 
 def test_finding_holds_the_action_that_answers_it() -> None:
-    html = rendered("{% finding 'caution' title='T' %}<button>Acknowledge</button>{% endfinding %}")
+    html = rendered("{% finding 'caution' 'Caution' title='T' %}<button>Acknowledge</button>{% endfinding %}")
 
     assert '<div class="fd-a"><button>Acknowledge</button></div>' in html
     assert "Caution" in html
 
 
 def test_finding_without_an_action_leaves_no_room_for_one() -> None:
-    assert "fd-a" not in rendered("{% finding 'info' text='x' %}  {% endfinding %}")
+    assert "fd-a" not in rendered("{% finding 'info' 'Note' text='x' %}  {% endfinding %}")
 
 
 def test_icon_says_nothing_to_a_screen_reader() -> None:

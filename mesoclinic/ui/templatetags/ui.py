@@ -20,7 +20,6 @@ from django.utils import formats
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext_lazy as _
 
 from mesoclinic import reviews
 from mesoclinic.numbers import shown_number
@@ -158,37 +157,16 @@ def state(kind: str, text: Any, icon: str | None = None) -> dict[str, Any]:
     return {"text": text, "kind": kind, "icon": usual[kind] if icon is None else icon}
 
 
-GRADES = {
-    "A": _("Randomised trial of scalp injection"),
-    "B": _("Controlled human study by another route, or of a mixture"),
-    "C": _("Uncontrolled human series"),
-    "D": _("Laboratory or mechanism only"),
-    "E": _("Tradition or habit only"),
-}
-DIRECTIONS = {
-    "supports": _("supports"),
-    "mixed": _("mixed"),
-    "no_advantage": _("no advantage"),
-    "against": _("against"),
-    "untested": _("untested"),
-}
-
-
 @register.inclusion_tag("components/grade.html")
-def grade(letter: str, direction: str) -> dict[str, Any]:
-    """Evidence: how it was studied and what came out, always together."""
-    shown = DIRECTIONS.get(direction, direction.replace("_", " "))
-    return {"letter": letter, "direction": shown, "means": GRADES.get(letter, ""), "strong": letter in ("A", "B")}
-
-
-SEVERITIES = {"mild": (1, _("Mild")), "moderate": (2, _("Moderate")), "severe": (3, _("Severe"))}
+def grade(letter: str, direction: str, means: str) -> dict[str, Any]:
+    """Evidence: how it was studied and what came out, always together; ``means`` says what the letter stands for."""
+    return {"letter": letter, "direction": direction, "means": means, "strong": letter in ("A", "B")}
 
 
 @register.inclusion_tag("components/severity.html")
-def severity(value: str) -> dict[str, Any]:
-    """Mild, moderate, severe: three steps and the word."""
-    steps, label = SEVERITIES.get(value, (0, value))
-    return {"steps": steps, "label": label}
+def severity(steps: int, word: str) -> dict[str, Any]:
+    """How severe: so many of three steps, and the word."""
+    return {"steps": steps, "word": word}
 
 
 @register.inclusion_tag("components/strength.html")
@@ -233,31 +211,31 @@ def note(content: str, kind: str = "", icon: str | None = None, title: Any = "")
 
 
 FINDINGS = {
-    "absolute": ("danger", "stop", _("Not possible")),
-    "exclude": ("", "x", _("Left out")),
-    "caution": ("warn", "warn", _("Caution")),
-    "open": ("info", "clock", _("Open answer")),
-    "info": ("", "info", _("Note")),
-    "done": ("ok", "check", _("Acknowledged")),
+    "absolute": ("danger", "stop"),
+    "exclude": ("", "x"),
+    "caution": ("warn", "warn"),
+    "open": ("info", "clock"),
+    "info": ("", "info"),
+    "done": ("ok", "check"),
 }
 
 
 @register.simple_block_tag
 def finding(
-    content: str, severity: str, title: Any = "", text: Any = "", because: Any = "", label: Any = "", id: str = ""
+    content: str, severity: str, word: Any, title: Any = "", text: Any = "", because: Any = "", id: str = ""
 ) -> SafeString:
     """A rule that fired, and inside the block what can be done about it.
 
-    ``{% finding "caution" title="…" text="…" because="…" %}<form>…</form>{% endfinding %}``;
+    ``{% finding "caution" word title="…" text="…" because="…" %}<form>…</form>{% endfinding %}``;
     severities: absolute exclude caution open info done.
     """
-    kind, symbol, word = FINDINGS[severity]
+    kind, symbol = FINDINGS[severity]
     return render_to_string(
         "components/finding.html",
         {
             "kind": kind,
             "icon": symbol,
-            "label": label or word,
+            "label": word,
             "title": title,
             "text": text,
             "because": because,
