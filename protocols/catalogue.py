@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -44,13 +45,27 @@ def ingredient_choices() -> list[tuple[str, str]]:
     return list(rows.order_by("name").values_list("key", "name"))
 
 
-def short_source(key: str) -> str:
-    """“loing_2013” as people say it: Loing 2013."""
+_KEY = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+\b")
+_PERSON = re.compile(r"([\w' -]+?) [A-Z]{1,4}(?=[.,])")  # a first author: the family name before the initials
+
+
+def short_source(key: str, item: Mapping[str, Any]) -> str:
+    """Return a source as people say it: Loing 2013, World Health Organization 2010; without an author its title."""
     if key in NOT_LITERATURE:
         return str(SOURCE_NAMES[key])
-    return " ".join(
-        part if part.isdigit() else part.capitalize() if i == 0 else part for i, part in enumerate(key.split("_"))
-    )
+    citation = str(item.get("citation", ""))
+    words, year = key.split("_"), item.get("year")
+    person, house = _PERSON.match(citation), re.split(r"[.:(]", citation)[0].strip()
+    initials = "".join(word[0] for word in house.split() if word[0].isupper()).lower()
+    if "label" in words:
+        return " ".join(words).capitalize()
+    if person:
+        name = person[1]
+    elif house and words[0] in (house.lower().split()[0], initials, initials[1:]):  # FDA of USFDA
+        name = house
+    else:  # signed by nobody: as it is called among those who keep the formulary
+        return " ".join(words).capitalize()
+    return f"{name} {year}" if year else name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +201,7 @@ class Catalogue:
             url, identifier = f"https://pubmed.ncbi.nlm.nih.gov/{item['pmid']}/", f"PMID {item['pmid']}"
         return Source(
             key=key,
-            short=short_source(key),
+            short=short_source(key, item),
             citation=item.get("citation", key),
             supports=item.get("supports", ""),
             limitations=item.get("limitations", ""),
@@ -194,6 +209,10 @@ class Catalogue:
             identifier=identifier,
             unchecked=item.get("verification") == "from_knowledge" and item.get("kind") not in NOT_LITERATURE,
         )
+
+    def readable(self, text: str) -> str:
+        """Return a text of the formulary with each source that it names by its key as people say it."""
+        return _KEY.sub(lambda found: self.source(found[0]).short if found[0] in self._sources else found[0], text)
 
     def sources(self, keys: Iterable[str]) -> tuple[Source, ...]:
         return tuple(self.source(key) for key in keys)

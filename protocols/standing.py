@@ -819,7 +819,6 @@ def _refusal(found: Standing, patient: Patient, *, signs: bool) -> str:
     parts = [_("%(name)s may not be treated: %(why)s") % {"name": patient.name, "why": first.message}]
     if first.answer and not (found.hides_plan and first.kind == INGREDIENT):
         parts.append(said)
-    parts.append(_("Rule: %(rule)s.") % {"rule": first.rule})
     if signs:
         parts.append(_("Only with a reason of yours, in words."))
     else:

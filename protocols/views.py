@@ -183,6 +183,7 @@ def claims(request: ClinicRequest) -> HttpResponse:
         "verdict": verdict if verdict in VERDICT_NAMES else "",
         "verdicts": [(key, words, counts[key]) for key, words in VERDICT_NAMES.items() if counts[key]],
         "traced": contents.unproven_claim(),
+        "contents": contents,
     }
     return render(request, "protocols/claims.html", context)
 

@@ -402,12 +402,12 @@ SERVED_LESS = {
     "little": gettext_noop("%(concern)s is served a little less"),
 }
 DECIDED_BY = {
-    "first_choice": gettext_noop("the first choices of the formulary (%(rule)s)"),
-    "stands_in": gettext_noop("the substitutes of the formulary (%(rule)s)"),
-    "value": gettext_noop("the weights of the selection (%(rule)s)"),
-    "by_hand": gettext_noop("an edit by hand (%(rule)s)"),
-    "kept": gettext_noop("the proposal, before the edits by hand (%(rule)s)"),
-    "limit": gettext_noop("a limit (%(rule)s)"),
+    "first_choice": gettext_noop("the first choices of the formulary"),
+    "stands_in": gettext_noop("the substitutes of the formulary"),
+    "value": gettext_noop("the weights of the selection"),
+    "by_hand": gettext_noop("an edit by hand"),
+    "kept": gettext_noop("the proposal, before the edits by hand"),
+    "limit": gettext_noop("a limit"),
 }
 
 
@@ -424,7 +424,7 @@ def contribution_words(row: Mapping[str, Any], words: Words, currency: str | Non
         said["loses"] = "; ".join(lost)
         said["saves"] = "; ".join(saved)
     figures = {"gross": shown_number(row["gross"]), "needed": shown_number(row["needed"])}
-    rule = _(DECIDED_BY[row["decided_by"]]) % {"rule": _deciding_rule(row)}
+    rule = _(DECIDED_BY[row["decided_by"]])
     sentence = (
         _("Adds %(gross)s, has to earn %(needed)s. Decided by %(rule)s.")
         if row["held"]
@@ -432,15 +432,6 @@ def contribution_words(row: Mapping[str, Any], words: Words, currency: str | Non
     )
     said["figures"] = sentence % {**figures, "rule": rule}
     return said
-
-
-def _deciding_rule(row: Mapping[str, Any]) -> str:
-    if row["decided_by"] in ("first_choice", "stands_in"):
-        part = "first_choice" if row["decided_by"] == "first_choice" else "supporting"
-        return f"concerns.{row['first_choice_of'][0]}.anchors.{part}"
-    if row["decided_by"] == "limit":
-        return f"composition, {row['limit']}"
-    return {"by_hand": "edits", "kept": "edits"}.get(row["decided_by"], "composition.selection_weights")
 
 
 def _why_held(row: Mapping[str, Any], words: Words) -> str:

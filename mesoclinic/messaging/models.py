@@ -115,4 +115,4 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.purpose}: {self.person_label}"
+        return str(_("E-mail to %(who)s") % {"who": self.person_label})

@@ -9,6 +9,7 @@ from typing import Any
 from django import template
 
 from mesoclinic.ui.templatetags.ui import quantity
+from protocols.catalogue import Catalogue
 from protocols.formulary.words import SEVERITY_NAMES
 
 register = template.Library()
@@ -31,3 +32,9 @@ def signed(value: Any) -> str:
     """+1.30 or −0.02: a difference says its direction."""
     number = Decimal(str(value))
     return f"+{quantity(number)}" if number > 0 else quantity(number)
+
+
+@register.filter
+def with_sources(text: str, contents: Catalogue) -> str:
+    """A text of the formulary, with each publication that it names by its key as people say it."""
+    return contents.readable(text)

@@ -20,6 +20,7 @@ from mesoclinic.texts import texts_at
 from protocols.catalogue import Catalogue, ingredient_choices, matching, short_source
 from protocols.documents import plan_part
 from protocols.enums import FormularyStatus
+from protocols.formulary.loader import load_documents
 from protocols.models import FormularyVersion, Ingredient, Product
 from protocols.queries import documents_of, formulary_in_force, unconfirmed_entries
 from protocols.texts import FORMULARY_TEXTS
@@ -298,9 +299,28 @@ def test_ingredient_choices_are_those_in_force(formulary: FormularyVersion) -> N
     assert len(names) == formulary.entries.count()
 
 
-def test_a_source_as_people_say_it() -> None:
-    assert short_source("loing_2013") == "Loing 2013"
-    assert short_source("clinic_default") == "Clinic default"
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("loing_2013", "Loing 2013"),
+        ("who_injection_2010", "World Health Organization 2010"),
+        ("siquier_dameto_2024", "Siquier-Dameto 2024"),
+        ("van_zuuren_2016", "van Zuuren 2016"),
+        ("lueangarun_2020", "Lueangarun 2020"),
+        ("fda_biotin_2019", "US Food and Drug Administration 2019"),
+        ("clinic_default", "Clinic default"),
+    ],
+)
+def test_a_source_as_people_say_it(key: str, said: str) -> None:
+    sources = {item["id"]: item for item in load_documents()["sources"]["sources"]}
+
+    assert short_source(key, sources[key]) == said
+
+
+def test_every_source_has_a_name_of_its_citation() -> None:
+    for item in load_documents()["sources"]["sources"]:
+        said = short_source(item["id"], item)
+        assert "_" not in said and len(said) <= 60, said
 
 
 # ------------------------------------------------------------------ versions

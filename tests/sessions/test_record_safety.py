@@ -257,7 +257,7 @@ def test_ingredient_excluded_by_a_newer_intake_is_left_out(treated, ada, ben) ->
     newer_intake(treated.patient, by=ada, allergies=["fish"])
     changed = {"nothing_changed": False, "note": "Fish allergy."}
 
-    with pytest.raises(MayNotTreat, match=r"Rule: \w*fish"):
+    with pytest.raises(MayNotTreat, match=r"[Ff]ish"):
         record(treated, by=ada, **changed)
     without = [
         Injected(
