@@ -15,6 +15,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.numbers import TypedDecimalField, read_two_ways, typed_number
+from mesoclinic.reading import revision_of
 from patients.models import NoneOfThese, SettlementOutcome, Statement
 from patients.vocabulary import Vocabulary
 from protocols.computing import REASONING
@@ -318,10 +319,7 @@ class WhatIfForm(forms.Form):
 
 def edit_from(data: QueryDict) -> tuple[int, dict[str, Any]]:
     """(revision, edit) as the page sends them, its reason with it; a revision that is no number fits no draft."""
-    try:
-        revision = int(data.get("revision", ""))
-    except ValueError:
-        revision = -1
+    revision = revision_of(data)
     op = data.get("op", "")
     edit: dict[str, Any] = {"op": op}
     for name in EDIT_FIELDS.get(op, ()):

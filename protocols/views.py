@@ -25,6 +25,7 @@ from mesoclinic.audit import trail
 from mesoclinic.documents.views import open_document
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.numbers import read_two_ways
+from mesoclinic.reading import one_of, revision_of
 from mesoclinic.sorting import by_words
 from mesoclinic.ui.toasts import tell
 from patients.intakes import InvalidAnswers
@@ -294,7 +295,7 @@ def _change_entry(request: ClinicRequest, public_id: UUID, ingredient_id: UUID, 
 @requires(Permission.FORMULARY_WRITE)
 @require_POST
 def entry_switch(request: ClinicRequest, public_id: UUID, ingredient_id: UUID) -> HttpResponse:
-    active = request.POST.get("active") == "1"
+    active = one_of(request.POST, "active", ("1", "0")) == "1"
     return _change_entry(
         request, public_id, ingredient_id, lambda entry: set_entry_active(entry=entry, active=active, by=request.user)
     )
@@ -739,8 +740,8 @@ def _conflict(
 def plan_presence(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """Who else has the draft open, and whether it was changed since the page was shown. The page asks each minute."""
     plan = _plan(request, public_id)
-    seen = request.GET.get("revision", "")
-    seen_revision = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else plan.revision
+    seen = revision_of(request.GET)
+    seen_revision = plan.revision if seen < 0 else seen
     changed_since = seen_revision != plan.revision or not plan.is_draft
     writes = can_change_plan(plan, by=request.user)
     context = {

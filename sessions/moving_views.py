@@ -16,6 +16,7 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput
+from mesoclinic.reading import whole_number
 from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from sessions.forms import MoveForm
@@ -73,11 +74,11 @@ def appointment_move(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 
 def _move(request: ClinicRequest, visit: Appointment, target: Target, *, reason: str) -> HttpResponse:
-    rest, sequence = request.POST.get("rest", ""), request.POST.get("sequence", "")
+    rest = request.POST.get("rest", "")
     if rest not in WAYS:
         raise InvalidInput(_("Choose what becomes of the rest."))
-    if sequence.isascii() and sequence.isdigit() and len(sequence) < 6:
-        visit.sequence = int(sequence)  # as the page showed it
+    if "sequence" in request.POST:
+        visit.sequence = whole_number(request.POST["sequence"])  # as the page showed it
     moved = move_appointment(appointment=visit, target=target, rest=rest, reason=reason, by=request.user)
     tell(
         request,

@@ -20,8 +20,9 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError
+from mesoclinic.errors import DomainError, InvalidInput
 from mesoclinic.messaging.queries import messages_about
+from mesoclinic.reading import whole_number, whole_numbers
 from mesoclinic.ui.toasts import tell
 from patients.models import DayCheck
 from patients.queries import day_checks_on, patients_seen_by, strip
@@ -305,13 +306,14 @@ def _choices(request: ClinicRequest) -> list[Chosen] | None:
     """The times picked on the page, one for each session; None if the page showed no choice."""
     found = []
     for name, text in request.POST.items():
-        number, parts = name.removeprefix("time-"), str(text).split(" ")
-        if not name.startswith("time-") or not (number.isascii() and number.isdigit()):
+        if not name.startswith("time-"):
             continue
+        parts = str(text).split(" ")
         try:
             at = datetime.fromisoformat(parts[0])
-            choice = Chosen(number=int(number), starts_at=at, practitioner=int(parts[1]), room=int(parts[2]))
-        except (ValueError, IndexError):
+            number, practitioner, room = (whole_number(part) for part in (name.removeprefix("time-"), *parts[1:]))
+            choice = Chosen(number=number, starts_at=at, practitioner=practitioner, room=room)
+        except (ValueError, InvalidInput):
             raise ProposalChanged(_("Choose a time from the page.")) from None
         if at.tzinfo is None or not 2000 < at.year < 2200:
             raise ProposalChanged(_("Choose a time from the page."))
@@ -359,8 +361,8 @@ def _axis(series: Series, site: Site) -> dict[str, Any]:
 @require_POST
 def course_cancel(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     course = get_object_or_404(courses_visible_to(request.user).select_related("plan__patient"), public_id=public_id)
-    numbers = [int(text) for text in request.GET.getlist("n") if text.isascii() and text.isdigit()]
-    visits = cancel_course(course=course, numbers=numbers or None, by=request.user)
+    numbers = whole_numbers(request.GET, "n", least=1)
+    visits = cancel_course(course=course, numbers=numbers, by=request.user)
     tell(
         request,
         ngettext("%(n)s appointment is cancelled.", "%(n)s appointments are cancelled.", len(visits))
