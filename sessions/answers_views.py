@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import wraps
 from typing import Any
@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from mesoclinic.accounts.access import public
 from mesoclinic.accounts.models import Site
 from mesoclinic.counting import count, counted
-from mesoclinic.errors import DomainError
+from mesoclinic.errors import DomainError, InvalidTransition
 from sessions import answers, letters
 from sessions.answers import Subject
 from sessions.followup_models import Answer, AnswerKind, AnswerLink, MailPreference, Urgency
@@ -127,6 +127,11 @@ def _visit_row(visit: Appointment, language: str) -> dict[str, Any]:
     }
 
 
+def _as_shown(visits: Iterable[Appointment]) -> str:
+    """What a page shows of the visits: it comes back with the answer, so that an older page answers nothing."""
+    return " ".join(f"{visit.public_id}:{visit.sequence}" for visit in visits)
+
+
 @public(_REASON)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -145,7 +150,8 @@ def _ask(request: HttpRequest, subject: Subject, *, error: str = "", status: int
         rows = [_visit_row(visit, language) for visit in subject.visits]
         live = [row for row in rows if row["open"]]
         title = "your_visit" if len(rows) == 1 else "your_visits"
-        return _render(request, link, "visit", {**context, "title": title, "rows": rows, "live": live}, status)
+        context |= {"title": title, "rows": rows, "live": live, "seen": _as_shown(subject.visits)}
+        return _render(request, link, "visit", context, status)
     if subject.page == answers.REPORT and subject.session is not None:
         day = letters.day_of(subject.session.performed_at, subject.site.tz, language)
         words, ticked = letters.page_texts(language), request.POST.getlist("noticed")
@@ -173,6 +179,8 @@ def _render(
 def _answer(request: HttpRequest, subject: Subject) -> HttpResponse:
     try:
         if subject.page == answers.VISIT:
+            if request.POST.get("seen") != _as_shown(subject.visits):
+                raise InvalidTransition("changed_since")
             answer = answers.confirm(subject)
         elif subject.page == answers.REPORT and subject.session is not None:
             answer = answers.report(
@@ -260,7 +268,9 @@ def move(request: HttpRequest, subject: Subject, visit_id: UUID) -> HttpResponse
     visit = _own_visit(subject, visit_id)
     texts = letters.page_texts(subject.link.patient.language)
     error = ""
-    if request.method == "POST":
+    if request.method == "POST" and request.POST.get("seen") != _as_shown([visit]):
+        error = texts["changed_since"]
+    elif request.method == "POST":
         try:
             wish = request.POST.get("time", "")
             at = None if wish == "call" else datetime.fromisoformat(wish)
@@ -284,6 +294,7 @@ def move(request: HttpRequest, subject: Subject, visit_id: UUID) -> HttpResponse
         for at in (answers.free_times(visit, now=timezone.now()) if open_still else [])
     ]
     context = {"site": visit.site, "title": "move_title", "row": _visit_row(visit, language), "slots": slots}
+    context["seen"] = _as_shown([visit])
     return _render(request, subject.link, "move", {**context, "error": error}, 409 if error else 200)
 
 
@@ -295,7 +306,10 @@ def cancel(request: HttpRequest, subject: Subject, visit_id: UUID) -> HttpRespon
     visit = _own_visit(subject, visit_id)
     language = subject.link.patient.language
     error = ""
-    if request.method == "POST":
+    done = subject.link.answers.filter(kind=AnswerKind.CANCEL, appointment=visit)  # tapped twice, it is one answer
+    if request.method == "POST" and request.POST.get("seen") != _as_shown([visit]) and not done.exists():
+        error = letters.page_texts(language)["changed_since"]
+    elif request.method == "POST":
         try:
             answer = answers.cancel(subject, visit=visit)
         except DomainError:
@@ -303,6 +317,7 @@ def cancel(request: HttpRequest, subject: Subject, visit_id: UUID) -> HttpRespon
         else:
             return redirect("answers:answered", token=token_of(subject.link), answer_id=answer.public_id)
     context = {"site": visit.site, "title": "cancel_title", "row": _visit_row(visit, language), "error": error}
+    context["seen"] = _as_shown([visit])
     return _render(request, subject.link, "cancel", context, 409 if error else 200)
 
 

@@ -27,6 +27,7 @@ from sessions.followup_models import Answer, AnswerLink, MailPreference
 from sessions.links import id_in, link_for, revoke_links, token_of
 from sessions.mails import CATEGORY
 from sessions.models import Appointment
+from sessions.moving import Target, move_appointment
 from tests import factories
 
 LINK = re.compile(re.escape(settings.SITE_URL) + r"(/a/[\w-]+/(?:\w+/)?)")
@@ -58,10 +59,13 @@ def path_of(purpose: str, **where) -> str:
 
 
 def post(client: Client, path: str, **data):
-    """As a browser does: get the page, send its token back."""
-    page = client.get(path)
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.content.decode())
-    return client.post(path, {**data, "csrfmiddlewaretoken": token.group(1) if token else ""})
+    """As a browser does: get the page, send back its token and what it showed."""
+    return send(client, path, client.get(path), **data)
+
+
+def send(client: Client, path: str, page, **data):
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.content.decode()))
+    return client.post(path, {**data, **hidden})
 
 
 @pytest.fixture
@@ -160,6 +164,30 @@ def test_answer_to_a_visit_that_is_off_says_so_kindly(course, strict, cleo) -> N
 
     assert "has changed since the mail was written" in page and "tel:+33400000000" in page
     assert Answer.objects.count() == 0
+
+
+@pytest.mark.parametrize("action", ["", "move/{}/", "cancel/{}/"])
+def test_page_older_than_the_visit_shows_the_new_time_and_does_nothing(action, course, strict, cleo) -> None:
+    visit = course.appointments.get(number=4)
+    path = path_of("booking", subject_id=course.public_id) + action.format(visit.public_id)
+    page = strict.get(path)
+    later = visit.starts_at + timedelta(days=1, hours=1)
+    move_appointment(
+        appointment=visit,
+        target=Target(starts_at=later, practitioner=visit.practitioner, room=visit.room),
+        rest="keep",
+        reason="asked by phone",
+        by=cleo,
+    )
+    answer = send(strict, path, page, time="call")
+    text = answer.content.decode()
+
+    visit.refresh_from_db()
+    assert (answer.status_code, visit.status, visit.starts_at) == (409, "booked", later)
+    assert "has changed since this page was opened, and nothing was done" in text
+    assert f"{later.astimezone(visit.site.tz):%H:%M}" in text
+    assert not Answer.objects.exists()
+    assert send(strict, path, answer, time="call").status_code == 302  # now it was seen
 
 
 # ------------------------------------------------------------------ how it went
