@@ -19,6 +19,7 @@ class DomainError(Exception):
     """
 
     status = 409
+    as_json: Callable[[], dict[str, Any]] | None = None  # what the API answers, where it is more than a sentence
 
     def __init__(self, message: Any, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -63,6 +64,8 @@ class DomainErrorMiddleware:
 def api_exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's handler, and refusals as ``{field or "detail": [sentence]}``."""
     if isinstance(error, DomainError):
+        if error.as_json is not None:
+            return Response(error.as_json(), status=error.status)
         return Response({error.field or "detail": [str(error)]}, status=error.status)
     if isinstance(error, PermissionDenied) and error.args:
         return Response({"detail": [str(error)]}, status=403)

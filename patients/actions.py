@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -19,6 +20,7 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.accounts.naming import check_names
 from mesoclinic.audit import trail
 from mesoclinic.changes import announce_change, check_confirmed
+from mesoclinic.conflicts import last_change, mark_of, marks_of, merged
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
 from mesoclinic.names import tidy_line, tidy_name
 from patients import day_checks
@@ -33,7 +35,9 @@ from patients.intakes import (
     contradictions,
     facts_to_take_over,
     lacking,
+    questions_of,
     vocabulary_for,
+    with_questions,
     without_ticked,
 )
 from patients.medicines import LENGTH as MEDICINE_LENGTH
@@ -47,6 +51,7 @@ from patients.models import (
     Patient,
     PatientMerge,
     PatientStatus,
+    RegistrationKey,
     SexAtBirth,
     StatementSource,
 )
@@ -66,7 +71,7 @@ from patients.queries import (
     newest_submitted_intake,
 )
 from patients.recording import words_of_day_check, words_of_intake
-from patients.search import digits, search_key_of
+from patients.search import digits, fold_name, search_key_of
 from patients.statements import record_statements
 from patients.vocabulary import asked_now
 
@@ -87,6 +92,17 @@ EDITABLE = (
     "status",
 )
 _TIDY = {"given_name": tidy_name, "family_name": tidy_name, "phone": tidy_line, "email": tidy_line}
+
+
+class RegisteredJustNow(DomainError):
+    """Somebody else registers the same person at the same moment; nothing was stored. ``patient`` is that record."""
+
+    def __init__(self, patient: Patient) -> None:
+        super().__init__(
+            _("%(name)s, with this birth date, was registered a moment ago as %(number)s. Look whether it is the same.")
+            % {"name": patient.name, "number": patient.display_number}
+        )
+        self.patient = patient
 
 
 class StaleRevision(DomainError):
@@ -110,8 +126,14 @@ def register_patient(
     site: Site,
     by: User,
     family_name_first: bool = False,
+    key: UUID | None = None,
+    different_person: bool = False,
 ) -> Patient:
-    """Open a record under the next free number."""
+    """Open a record under the next free number.
+
+    ``key`` names the page that was sent: sent again, it gives the record that it made. Raise RegisteredJustNow where
+    the same name and birth date were registered at the site within the last minute, unless ``different_person``.
+    """
     check_can_register_at(site, by=by)
     patient = Patient(
         given_name=tidy_name(given_name),
@@ -127,11 +149,37 @@ def register_patient(
         created_by=by,
     )
     _check_identity(patient)
+    _wait_for_other_registrations()
+    if key and (there := Patient.objects.filter(registration_keys__key=key).select_related("site").first()):
+        if _is_same_person(there, patient):
+            return there
+        key = None  # the page was filled in anew for somebody else
+    if not different_person and (there := _registered_just_now(patient)):
+        raise RegisteredJustNow(there)
     patient.number = _next_number()
     patient.search_key = _search_key(patient)
     patient.save(force_insert=True)
+    if key:
+        RegistrationKey.objects.create(key=key, patient=patient)
     trail.record("patient.registered", by=by, target=patient, patient=patient)
     return patient
+
+
+MOMENT = timedelta(minutes=1)  # within it, the same name and birth date are one registration sent by two
+
+
+def _registered_just_now(patient: Patient) -> Patient | None:
+    lately = Patient.objects.filter(
+        site=patient.site, birth_date=patient.birth_date, created_at__gt=timezone.now() - MOMENT
+    )
+    return next((other for other in lately.select_related("site") if _is_same_person(other, patient)), None)
+
+
+def _is_same_person(one: Patient, other: Patient) -> bool:
+    def identity(row: Patient) -> tuple[Any, ...]:
+        return fold_name(row.given_name), fold_name(row.family_name), row.birth_date, row.site_id
+
+    return identity(one) == identity(other)
 
 
 @transaction.atomic
@@ -140,13 +188,14 @@ def update_patient(
     patient: Patient,
     changes: Mapping[str, Any],
     by: User,
-    revision: int | None = None,
+    seen: Mapping[str, str] | int | None = None,
     confirmed: bool = False,
     close_links: bool = False,
 ) -> Patient:
     """Change some of the details; every copy of them is renewed in the same transaction.
 
-    ``revision`` is that of the record the person looked at, where a page showed it. Raise NeedsConfirmation where a
+    ``seen`` is what the person looked at: the marks of its values, or the record's revision. Raise Conflict where
+    somebody else has changed the same since; what only others changed stays theirs. Raise NeedsConfirmation where a
     person leaves the clinic's care and something hangs on it, until ``confirmed``. ``close_links`` closes the links
     that have left in mails, for example to a wrong address.
     """
@@ -160,14 +209,13 @@ def update_patient(
         check_can_register_at(changes["site"], by=by)
     if changes.get("status") == PatientStatus.MERGED:
         raise InvalidInput(_("A record is merged by merging it, not by its status."), field="status")
+    tidy = {name: _TIDY[name](value) if name in _TIDY else value for name, value in changes.items()}
+    tidy = _without_overwriting(current, tidy, seen=seen)
     before: dict[str, Any] = {}
-    for name, value in changes.items():
-        tidy = _TIDY[name](value) if name in _TIDY else value
-        if getattr(current, name) != tidy:
+    for name, value in tidy.items():
+        if getattr(current, name) != value:
             before[name] = getattr(current, name)
-            setattr(current, name, tidy)
-    if revision is not None and before and revision != current.revision:
-        raise StaleRevision(_("Somebody else changed these details after you opened them. Nothing was overwritten."))
+            setattr(current, name, value)
     if before:
         _check_identity(current)
         if before.get("status") == PatientStatus.ACTIVE:
@@ -182,6 +230,22 @@ def update_patient(
         trail.record("patient.updated", by=by, target=current, patient=current, details={"changed": sorted(before)})
     patient.refresh_from_db()
     return patient
+
+
+def _without_overwriting(
+    current: Patient, mine: Mapping[str, Any], *, seen: Mapping[str, str] | int | None
+) -> Mapping[str, Any]:
+    """Return what of ``mine`` may be written. Raise Conflict where somebody else changed the same."""
+    if seen is None or seen == current.revision:
+        return mine
+    stored = {name: getattr(current, name) for name in EDITABLE}
+    return merged(
+        stored,
+        mine,
+        seen={} if isinstance(seen, int) else seen,
+        revision=current.revision,
+        changed=last_change("patient.updated", target=current.public_id),
+    )
 
 
 # ------------------------------------------------------------------ two records of one person
@@ -291,11 +355,15 @@ def _check_identity(patient: Patient) -> None:
         raise InvalidInput(_("Write the phone number with its digits, at most 40 characters."), field="phone")
 
 
-def _next_number() -> int:
-    """The number after the highest. SQLite has one writer at a time anyway; on PostgreSQL the lock makes it so."""
+def _wait_for_other_registrations() -> None:
+    """One registration at a time. SQLite has one writer at a time anyway; on PostgreSQL the lock makes it so."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_NUMBER_LOCK])
+
+
+def _next_number() -> int:
+    """Return the number after the highest."""
     highest: int | None = Patient.objects.aggregate(highest=Max("number"))["highest"]
     return (highest or 0) + 1
 
@@ -358,11 +426,15 @@ def save_intake(
     details: Mapping[str, Mapping[str, str]] | None = None,
     groups: Mapping[str, Mapping[str, str]] | None = None,
     step: str | None = None,
+    unread: Mapping[str, Sequence[str]] | None = None,
+    seen: Mapping[str, str] | None = None,
 ) -> Intake:
-    """Store a draft's answers as a whole. A save that rests on an older revision is refused and overwrites nothing.
+    """Store a draft's answers as a whole, and what was typed that is no answer yet in ``unread``.
 
-    ``medicines`` is the list as it was typed, a line each: what is known sets its classes in ``facts["medications"]``.
-    What is None stays as it was.
+    A save that rests on an older revision is refused and overwrites nothing, unless ``seen`` holds the marks of what
+    the person looked at: then each question keeps whose answer alone was changed, and Conflict names those that both
+    changed. ``medicines`` is the list as it was typed, a line each: what is known sets its classes in
+    ``facts["medications"]``. What is None stays as it was, but for ``unread``, which is empty then.
     """
     check_can_edit_intake(intake, by=by)
     facts = dict(facts)
@@ -387,13 +459,16 @@ def save_intake(
     note = _checked_text(note, field="note", most=NOTE_LENGTH)
     if "groups" in beside:
         beside["groups"] = without_ticked(beside["groups"], clean_facts, asked=intake.asked)
-    before = Intake.objects.get(pk=intake.pk)
+    before = Intake.objects.select_for_update().select_related("patient").get(pk=intake.pk)
+    beside |= {"facts": clean_facts, "concerns": clean_concerns, "zones": clean_zones, "note": note}
+    beside["unread"] = {name: list(texts) for name, texts in (unread or {}).items()}
+    mine = _held(before) | {name: beside[name] for name in _held(before) if name in beside}
+    intake.typed_marks = marks_of(questions_of(Intake(**mine)))
+    if revision < before.revision and seen is not None and before.status == IntakeStatus.DRAFT:
+        beside |= _without_overwriting_answers(before, mine, seen=seen)
+        revision = before.revision
     draft = Intake.objects.filter(pk=intake.pk, status=IntakeStatus.DRAFT, revision=revision)
     if not draft.update(
-        facts=clean_facts,
-        concerns=clean_concerns,
-        zones=clean_zones,
-        note=note,
         revision=revision + 1,
         saved_at=timezone.now(),
         saved_by=by,
@@ -402,7 +477,7 @@ def save_intake(
         _refuse(intake)
     intake.refresh_from_db()
     changed = sorted(
-        {key for key in before.facts.keys() | clean_facts.keys() if before.facts.get(key) != clean_facts.get(key)}
+        {key for key in before.facts.keys() | intake.facts.keys() if before.facts.get(key) != intake.facts.get(key)}
         | {name for name in BESIDE_THE_FACTS if getattr(before, name) != getattr(intake, name)}
     )
     trail.record(
@@ -416,7 +491,37 @@ def save_intake(
 
 
 OTHER_ALLERGIES_LENGTH = 1000
-BESIDE_THE_FACTS = ("concerns", "zones", "note", "medicines", "other_allergies", "details", "groups")
+BESIDE_THE_FACTS = ("concerns", "zones", "note", "medicines", "other_allergies", "details", "groups", "unread")
+
+
+def _without_overwriting_answers(
+    before: Intake, typed: Mapping[str, Any], *, seen: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the answers of two people together. Raise Conflict for the questions that both changed."""
+    mine = questions_of(Intake(**typed))
+    stored = questions_of(before)
+    names = dict.fromkeys([*stored, *mine])
+    stored = {name: stored.get(name, {}) for name in names}
+    changes = merged(
+        stored,
+        {name: mine.get(name, {}) for name in names},
+        seen=dict.fromkeys(names, mark_of({})) | dict(seen),  # a page sends no mark of what was empty
+        revision=before.revision,
+        changed=last_change("intake.saved", target=before.public_id),
+    )
+    together = with_questions(before, stored | changes)
+    facts, concerns, zones = checked_answers(
+        facts=together.facts,
+        concerns=together.concerns,
+        zones=together.zones,
+        patient=before.patient,
+        vocabulary=vocabulary_for(before),
+    )
+    return _held(together) | {"facts": facts, "concerns": concerns, "zones": zones}
+
+
+def _held(intake: Intake) -> dict[str, Any]:
+    return {name: getattr(intake, name) for name in ("facts", *BESIDE_THE_FACTS)}
 
 
 def _checked_text(text: str, *, field: str, most: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
@@ -15,6 +16,7 @@ from rest_framework.response import Response
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
+from mesoclinic.errors import InvalidInput
 from patients.actions import register_patient, update_patient
 from patients.models import NoneOfThese, Patient, PatientStatus, SettlementOutcome, Statement, StatementKind
 from patients.queries import patients_seen_by, patients_visible_to, search
@@ -55,12 +57,18 @@ class PatientSerializer(serializers.ModelSerializer[Patient]):
             "site",
             "status",
             "created_at",
+            "revision",
             "standing",
         )
-        read_only_fields: tuple[str, ...] = ("created_at",)
+        read_only_fields: tuple[str, ...] = ("created_at", "revision")
 
 
 class ChangedPatientSerializer(PatientSerializer):
+    revision = serializers.IntegerField(
+        min_value=0,
+        write_only=True,
+        help_text="Of the record as it was read; with an older one, a 409 names under “conflicts” what differs",
+    )
     confirmed = serializers.BooleanField(
         default=False, write_only=True, help_text="The consequences that a 409 under “confirmed” named are accepted"
     )
@@ -73,8 +81,16 @@ class ChangedPatientSerializer(PatientSerializer):
 
 
 class NewPatientSerializer(PatientSerializer):
+    key = serializers.UUIDField(
+        required=False, write_only=True, help_text="Yours, for this registration: sent again, it gives the same record"
+    )
+    different_person = serializers.BooleanField(
+        default=False, write_only=True, help_text="Not the one of the same name and birth date registered just now"
+    )
+
     class Meta(PatientSerializer.Meta):
-        read_only_fields = ("created_at", "status")
+        fields = (*PatientSerializer.Meta.fields, "key", "different_person")  # type: ignore[assignment]
+        read_only_fields = ("created_at", "revision", "status")
 
 
 @extend_schema_view(
@@ -138,8 +154,11 @@ class PatientViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
         )
         typed.is_valid(raise_exception=True)
         changes = dict(typed.validated_data)
+        if "revision" not in changes:
+            raise InvalidInput(_("Send the revision of the record that you read."), field="revision")
         update_patient(
             patient=patient,
+            seen=changes.pop("revision"),
             confirmed=changes.pop("confirmed", False),
             close_links=changes.pop("close_links", False),
             changes=changes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -9,6 +10,8 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.forms.utils import ErrorDict, ErrorList
+from django.http import QueryDict
 from django.utils import formats
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
@@ -17,9 +20,12 @@ from django.utils.translation import gettext_lazy
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.accounts.naming import check_typed_names
+from mesoclinic.conflicts import LEAVE, Conflict, mark_of, marks_in, marks_of
+from mesoclinic.errors import InvalidInput
 from mesoclinic.numbers import plain_number, shown_number, typed_number
 from mesoclinic.sorting import by_words
 from mesoclinic.ui.fields import AddressField, LineField, NameField
+from mesoclinic.ui.merging import Decision, MergingForm
 from patients import day_checks, groups, intakes, measures
 from patients.groups import NEW, Group, parts_of
 from patients.intakes import NEVER, UNKNOWN, InvalidAnswers
@@ -33,7 +39,7 @@ from patients.words import SEVERITY_NAMES
 # ------------------------------------------------------------------ the record
 
 
-class PatientForm(forms.Form):
+class PatientForm(MergingForm):
     """Who somebody is and how to reach them, on one screen."""
 
     given_name = NameField(label=gettext_lazy("Given name"))
@@ -68,6 +74,7 @@ class PatientForm(forms.Form):
         self.user, self.patient = user, patient
         if patient:
             kwargs["initial"] = {name: getattr(patient, name) for name in self.base_fields}
+            kwargs["stored"] = {**kwargs["initial"], "status": patient.status}
         else:
             kwargs["initial"] = {"language": site.language if site else "en"} | kwargs.get("initial", {})
         super().__init__(*args, **kwargs)
@@ -113,6 +120,7 @@ class PatientForm(forms.Form):
 NONE_OF_THESE = "(none)"  # no vocabulary key holds a bracket
 DO_NOT_KNOW = "(unknown)"
 YES, NO = "yes", "no"
+MOST_KEPT, MOST_TICKED = 20_000, 200  # of what is no answer: characters of an input, ticks of a list
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -447,6 +455,8 @@ class IntakeForm(forms.Form):
         self.asked = intakes.asked_facts(intake.patient, vocabulary)
         self.parts = {fact.key: parts for fact in self.asked if (parts := parts_of(fact.key, asked=intake.asked))}
         kw["initial"] = {"revision": intake.revision, "note": intake.note} | dict(self._typed_before())
+        kw["initial"] |= {name: self._typed_again(name, texts) for name, texts in intake.unread.items()}
+        self.clashes: list[Decision] = []
         super().__init__(*args, **kw)
         for fact in self.asked:
             self.fields[f"fact-{fact.key}"] = self._field_of(fact)
@@ -475,6 +485,8 @@ class IntakeForm(forms.Form):
                     self.fields[f"detail-{fact.key}-{choice.key}"] = forms.CharField(
                         required=False, max_length=intakes.DETAIL_LENGTH
                     )
+        if intake.unread and not self.is_bound:
+            self._errors = ErrorDict(self._still_unread())  # the mark stands at its question until it is mended
 
     @cached_property
     def has_parts(self) -> bool:
@@ -550,7 +562,101 @@ class IntakeForm(forms.Form):
             return formats.localize_input(Decimal(value))
         return value
 
+    def _typed_again(self, name: str, texts: Sequence[str]) -> Any:
+        """What was typed and is no answer yet, as the input's field has it."""
+        kind, _dash, key = name.partition("-")
+        if kind in ("zone", "never"):
+            return True
+        is_list = kind == "fact" and key in self.vocabulary.facts and self.vocabulary.facts[key].type == "list"
+        return list(texts) if is_list else texts[-1]
+
+    def _still_unread(self) -> dict[str, ErrorList]:
+        data = QueryDict(mutable=True)
+        for name, texts in self.intake.unread.items():
+            data.setlist(name, texts)
+        data |= {"revision": str(self.intake.revision), "parts": "1"}
+        again = IntakeForm(data, intake=self.intake, vocabulary=self.vocabulary)
+        found = {name: sentences for name, sentences in again.errors.items() if name in self.fields}
+        told = {intakes.question_of_input(name) for name in found}
+        for question in dict.fromkeys(map(intakes.question_of_input, self.intake.unread)):
+            if question not in told:
+                name = question.replace("zone-", "area-")
+                found[name] = ErrorList([_("This could not be kept as an answer. Look at it again.")])
+        return found
+
     # -------------------------------------------------------------- from the inputs to the answers
+
+    @cached_property
+    def seen(self) -> dict[str, str]:
+        """The marks of the answers that the reader saw, and of those that they have decided about since."""
+        stored = intakes.questions_of(self.intake)
+        if not self.is_bound:
+            return marks_of(stored)
+        seen = marks_in(self.data.get("seen", ""))
+        for name in self.data:
+            side, _dot, mark = str(self.data.get(name)).partition(".")
+            question = name.removeprefix("keep-")
+            if question != name and mark == mark_of(stored.get(question, {})):
+                seen[question] = LEAVE if side == "theirs" else mark
+        return seen
+
+    @property
+    def seen_text(self) -> str:
+        return json.dumps(self.seen, separators=(",", ":"))
+
+    def ask(self, conflict: Conflict) -> None:
+        """Show theirs beside mine. The page keeps the revision that it began with until this is decided."""
+        self.add_error(None, str(conflict))
+        for clash in conflict.clashes:
+            self.clashes.append(
+                Decision(
+                    name=f"keep-{clash.field}",
+                    label=intakes.label_of_question(clash.field, self.vocabulary),
+                    theirs=intakes.question_in_words(clash.field, clash.theirs, self.vocabulary),
+                    mine=intakes.question_in_words(clash.field, clash.mine, self.vocabulary),
+                    mark=mark_of(clash.theirs),
+                )
+            )
+
+    @property
+    def _wrong_questions(self) -> set[str]:
+        return {intakes.question_of_input(name) for name in self.errors if not name.startswith(("detail-", "__"))}
+
+    def unread(self) -> dict[str, list[str]]:
+        """Return what was typed where it is no answer, as it was typed."""
+        wrong = self._wrong_questions | ({"fact-medications"} if "medicines" in self._wrong_questions else set())
+        names = [name for name in self.fields if intakes.question_of_input(name) in wrong or name in self.errors]
+        return {
+            name: [text.replace("\x00", "")[:MOST_KEPT] for text in self.data.getlist(name)[:MOST_TICKED]]
+            for name in names
+            if any(self.data.getlist(name))
+        }
+
+    def answers(self) -> dict[str, Any]:
+        """Return what ``save_intake`` takes: every answer but those that are none yet, which stay as typed."""
+        wrong = self._wrong_questions
+        without = wrong | ({"fact-medications"} if "medicines" in wrong else set())
+        beside = dict(self.beside)
+        if "groups" in beside:
+            beside["groups"] = {key: said for key, said in beside["groups"].items() if f"fact-{key}" not in without}
+        for name in ("medicines", "other_allergies"):
+            if name in wrong:
+                beside[name] = None
+        return beside | {
+            "facts": {key: value for key, value in self.facts.items() if f"fact-{key}" not in without},
+            "concerns": [entry for entry in self.concerns if f"concern-{entry['concern']}" not in wrong],
+            "zones": [entry for entry in self.zones if f"zone-{entry['zone']}" not in wrong],
+            "note": self.intake.note if "note" in wrong else self.cleaned_data.get("note", ""),
+            "unread": self.unread(),
+            "seen": self.seen,
+        }
+
+    def refuse(self, refusal: InvalidInput) -> None:
+        """Mark at its question what the action refused."""
+        if isinstance(refusal, InvalidAnswers):
+            self.add_refusal(refusal)
+        else:
+            self.add_error(refusal.field if refusal.field in self.fields else None, str(refusal))
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

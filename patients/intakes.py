@@ -275,6 +275,10 @@ def lacking(intake: Intake, vocabulary: Vocabulary, *, in_parts: bool = True) ->
             "least": vocabulary.min_total_cm2,
             "most": vocabulary.max_total_cm2,
         }
+    for question in dict.fromkeys(map(question_of_input, intake.unread)):
+        found[question] = _("“%(question)s”: what was typed is no answer yet. Look at it again.") % {
+            "question": label_of_question(question, vocabulary)
+        }
     if in_parts and (open_groups := groups_to_settle(intake)):
         found["groups"] = _("Some of a list is ticked and the rest was not answered. Answer: %(groups)s.") % {
             "groups": ", ".join(open_groups)
@@ -282,6 +286,93 @@ def lacking(intake: Intake, vocabulary: Vocabulary, *, in_parts: bool = True) ->
     for fact, names in not_asked_in_words(intake, vocabulary).items():
         found[fact] = _("New on this list since the last intake, and not answered yet: %(what)s.") % {"what": names}
     return found
+
+
+# ------------------------------------------------------------------ question by question
+
+BESIDE = ("note", "medicines", "other_allergies")
+
+
+def question_of_input(name: str) -> str:
+    """Return the question that an input of the page belongs to: its answer, its parts and its details are one."""
+    kind, _dash, key = name.partition("-")
+    if kind in ("fact", "never", "unit"):
+        return f"fact-{key}"
+    if kind in ("part", "detail"):
+        return f"fact-{key.split('-')[0]}"
+    if kind in ("zone", "area"):
+        return f"zone-{key}"
+    return "medicines" if name == "medicine_more" else name
+
+
+def questions_of(intake: Intake) -> dict[str, dict[str, Any]]:
+    """Return what an intake holds, question by question: so much of it one person changes without another's."""
+    found: dict[str, dict[str, Any]] = {}
+    for part, held in (("is", intake.facts), ("parts", intake.groups), ("details", intake.details)):
+        for key, value in held.items():
+            if value not in (None, {}) or part == "is":
+                found.setdefault(f"fact-{key}", {})[part] = value
+    found |= {f"concern-{entry['concern']}": {"is": entry["severity"]} for entry in intake.concerns}
+    found |= {f"zone-{entry['zone']}": {"is": entry["area_cm2"]} for entry in intake.zones}
+    found |= {name: {"is": value} for name in BESIDE if (value := getattr(intake, name))}
+    for name, texts in intake.unread.items():
+        found.setdefault(question_of_input(name), {}).setdefault("unread", {})[name] = texts
+    return found
+
+
+def with_questions(intake: Intake, questions: Mapping[str, Mapping[str, Any]]) -> Intake:
+    """Return the intake's answers as ``questions`` have them, in a row that is not stored."""
+
+    def of(kind: str, part: str) -> dict[str, Any]:
+        begin = f"{kind}-"
+        return {
+            name.removeprefix(begin): question[part]
+            for name, question in questions.items()
+            if name.startswith(begin) and part in question
+        }
+
+    beside: dict[str, Any] = {"note": "", "medicines": [], "other_allergies": ""}
+    beside |= {name: questions[name]["is"] for name in BESIDE if "is" in questions.get(name, ())}
+    return Intake(
+        patient=intake.patient,
+        status=intake.status,
+        facts=of("fact", "is"),
+        groups=of("fact", "parts"),
+        details=of("fact", "details"),
+        concerns=[{"concern": key, "severity": value} for key, value in of("concern", "is").items()],
+        zones=[{"zone": key, "area_cm2": value} for key, value in of("zone", "is").items()],
+        unread={name: text for question in questions.values() for name, text in question.get("unread", {}).items()},
+        step=intake.step,
+        **beside,
+    )
+
+
+def question_in_words(name: str, question: Mapping[str, Any], vocabulary: Vocabulary) -> str:
+    """Return the answer to one question as a page says it."""
+    kind, _dash, key = name.partition("-")
+    value = question.get("is")
+    if kind == "fact":
+        words = [value_in_words(vocabulary.facts[key], value), *question.get("details", {}).values()]
+    elif name == "medicines":
+        words = [entry["text"] for entry in value or ()]
+    elif value is None:
+        words = [_("Not chosen")]
+    else:
+        words = [
+            severity_in_words(value) if kind == "concern" else f"{shown_number(value)} cm²" if kind == "zone" else value
+        ]
+    words += [text for texts in question.get("unread", {}).values() for text in texts]
+    return "; ".join(word for word in words if word) or _("nothing")
+
+
+def label_of_question(name: str, vocabulary: Vocabulary) -> str:
+    """Return the question as the page asks it."""
+    kind, _dash, key = name.partition("-")
+    if kind == "fact":
+        return question_of(vocabulary.facts[key])
+    if kind in ("concern", "zone"):
+        return (vocabulary.concerns if kind == "concern" else vocabulary.zones)[key].label
+    return {"medicines": _("Medicines by name"), "other_allergies": _("Other allergies")}.get(name, _("Note"))
 
 
 def contradictions(intake: Intake) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -107,6 +108,16 @@ class Patient(models.Model):
         return day.year - self.birth_date.year - ((day.month, day.day) < (self.birth_date.month, self.birth_date.day))
 
 
+class RegistrationKey(models.Model):
+    """The page that a patient was registered from: sent twice, it is one registration."""
+
+    key = models.UUIDField(unique=True)
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="registration_keys")
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.patient}"
+
+
 class PatientMerge(models.Model):
     """Two records of one person, put together: why, by whom, and whether it was undone. Nothing is moved by it.
 
@@ -174,10 +185,12 @@ class Intake(models.Model):
     details = models.JSONField(default=dict)  # what somebody added to a “yes”: {fact: {value: text}}
     groups = models.JSONField(default=dict)  # a list answered part by part: {fact: {group: "none" | "unknown"}}
     asked = models.CharField(max_length=20, blank=True, default="")  # a release; empty: before they counted
+    unread = models.JSONField(default=dict)  # typed, and no answer yet: {input: [text]}; nothing is submitted with it
     step = models.CharField(max_length=20, blank=True)  # of the page, where filling in goes on
     revision = models.PositiveIntegerField(
         default=0
     )  # rises with each save of the draft; two tabs can't overwrite each other
+    typed_marks: Mapping[str, str] = {}  # not stored: of what the save at hand was given, before others' were joined
     started_at = models.DateTimeField(auto_now_add=True)
     started_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     saved_at = models.DateTimeField(null=True, blank=True)  # the draft's last save

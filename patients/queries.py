@@ -541,3 +541,8 @@ def possible_duplicates(
         if reasons:
             found.append((-score, patient.pk, Duplicate(patient=patient, reasons=tuple(reasons))))
     return [duplicate for _score, _pk, duplicate in sorted(found, key=lambda row: row[:2])][:limit]
+
+
+def registered_from(key: UUID | None, *, user: User) -> Patient | None:
+    """Return the record that a page made when it was sent before, if there is one and the user may see it."""
+    return patients_seen_by(user).filter(registration_keys__key=key).first() if key else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib import messages
@@ -26,11 +27,14 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.changes import NeedsConfirmation, consequences_of
+from mesoclinic.conflicts import Conflict, marks_of
 from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
+from mesoclinic.reading import id_of, revision_of
 from mesoclinic.ui import days
 from mesoclinic.ui.toasts import tell
 from patients import intakes
 from patients.actions import (
+    RegisteredJustNow,
     StaleRevision,
     confirm_unchanged,
     merge_patients,
@@ -50,7 +54,7 @@ from patients.intakes import InvalidAnswers
 from patients.medicines import KNOWN as MEDICINE_KNOWN
 from patients.medicines import LENGTH as MEDICINE_LENGTH
 from patients.medicines import MOST as MEDICINES_MOST
-from patients.medicines import Named, brand_names, classes_of, entries_of, lines_of, medicine_names, read_medicines
+from patients.medicines import Named, brand_names, classes_of, lines_of, medicine_names, read_medicines
 from patients.models import DayCheck, Intake, IntakeStatus, Patient, PatientMerge, PatientStatus
 from patients.permissions import (
     can_edit_intake,
@@ -74,6 +78,7 @@ from patients.queries import (
     patients_visible_to,
     possible_duplicates,
     ranked,
+    registered_from,
     review_of,
     search,
     standing_merges,
@@ -179,9 +184,15 @@ def patient_new(request: ClinicRequest) -> HttpResponse:
     if request.method == "POST":
         valid = form.is_valid()
         duplicates = _duplicates(request, form)
-        if valid and (not duplicates or request.POST.get("different_person")):
+        different = "different_person" in request.POST
+        key = id_of(request.POST, "key")
+        again = registered_from(key, user=request.user)
+        if valid and (again or not duplicates or different):
             try:
-                patient = register_patient(**form.details, by=request.user)
+                patient = register_patient(**form.details, by=request.user, key=key, different_person=different)
+            except RegisteredJustNow as refusal:
+                form.add_error(None, str(refusal))
+                duplicates = _duplicates(request, form)
             except DomainError as refusal:
                 form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
             else:
@@ -189,6 +200,7 @@ def patient_new(request: ClinicRequest) -> HttpResponse:
     status = 200 if request.method == "GET" else 422
     context = {
         "form": form,
+        "key": id_of(request.POST, "key") or uuid4(),
         "duplicates": duplicates,
         "asked_again": bool(duplicates) and "different_person" not in request.POST,
         "is_different": "different_person" in request.POST,
@@ -243,18 +255,19 @@ def patient_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     form = PatientForm(
         request.POST if request.method == "POST" else None, user=request.user, site=request.site, patient=patient
     )
-    revision = patient.revision
     consequences: tuple[str, ...] = ()
     if request.method == "POST" and form.is_valid():
         try:
             update_patient(
                 patient=patient,
-                changes=form.details,
+                changes=form.mine(),
                 by=request.user,
-                revision=_revision_of(request),
+                seen=form.seen,
                 confirmed=request.POST.get("confirmed") == form.cleaned_data["status"],
                 close_links=form.cleaned_data.get("close_links", False),
             )
+        except Conflict as conflict:
+            form.ask(conflict)
         except NeedsConfirmation as question:
             consequences = question.consequences
         except DomainError as refusal:
@@ -268,12 +281,12 @@ def patient_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         "form": form,
         "patient": patient,
         "strip": strip(patient, user=request.user),
-        "revision": revision,
         "consequences": consequences,
         "confirmed": form.cleaned_data["status"] if consequences else "",
         "becomes": PatientStatus(form.cleaned_data["status"]).label if consequences else "",
     }
-    return render(request, "patients/patient_edit.html", context, status=200 if request.method == "GET" else 422)
+    status = 200 if request.method == "GET" else 409 if form.clashes else 422
+    return render(request, "patients/patient_edit.html", context, status=status)
 
 
 # ------------------------------------------------------------------ two records of one person
@@ -388,12 +401,6 @@ def merge_undo(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     return redirect("sessions:patient", merge.merged.public_id)
 
 
-def _revision_of(request: HttpRequest) -> int:
-    """The revision that the page carried; one that cannot be read is older than any."""
-    text = request.POST.get("revision", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-
-
 # ------------------------------------------------------------------ the intake
 
 
@@ -449,10 +456,9 @@ def intake_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         vocabulary=intakes.vocabulary_for(intake),
         previous=intake_before(intake),
     )
-    conflict: list[intakes.Change] = []
     status = 200
     if request.method == "POST":
-        status, conflict = _save(request, intake, form)
+        status = _save(request, intake, form)
         if quietly:
             return _saved_quietly(intake, form, status)
         if status == 200 and request.POST.get("do") == "submit":
@@ -464,7 +470,7 @@ def intake_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             return _after_saving(request, intake)
     else:
         trail.record("intake.viewed", by=request.user, target=intake, patient=intake.patient)
-    return render(request, "patients/intake_edit.html", _form_context(request, intake, form, conflict), status=status)
+    return render(request, "patients/intake_edit.html", _form_context(request, intake, form), status=status)
 
 
 def _after_saving(request: ClinicRequest, intake: Intake) -> HttpResponse:
@@ -495,7 +501,7 @@ def intake_review(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     status = 200
     if request.method == "POST":
         try:
-            if _revision_of(request) != intake.revision:
+            if revision_of(request.POST) != intake.revision:
                 raise StaleRevision(_("The answers were changed after this page was opened. Read them again, here."))
             submit_intake(intake=intake, by=request.user)
         except InvalidInput as refused:
@@ -560,43 +566,33 @@ def _answers_context(intake: Intake, vocabulary: Vocabulary, *, user: User) -> d
     }
 
 
-def _save(request: ClinicRequest, intake: Intake, form: IntakeForm) -> tuple[int, list[intakes.Change]]:
-    """Save what was typed. The HTTP status, and what somebody else saved meanwhile where that refused it."""
-    if not form.is_valid():
-        return 422, []
+ATTEMPTS = 6  # as many parts of an intake can be refused one after another
+
+
+def _save(request: ClinicRequest, intake: Intake, form: IntakeForm) -> int:
+    """Save what was typed, all but what is no answer, which is kept as typed at its question. Return the status."""
+    form.is_valid()
+    if form.non_field_errors():
+        return 422
     do = request.POST.get("do", "")
-    zones = form.typical(do.removeprefix("pattern:")) if do.startswith("pattern:") else form.zones
-    try:
-        save_intake(
-            intake=intake,
-            revision=form.cleaned_data["revision"],
-            facts=form.facts,
-            concerns=form.concerns,
-            zones=zones,
-            note=form.cleaned_data["note"],
-            by=request.user,
-            **form.beside,
-        )
-    except StaleRevision as refusal:
-        form.add_error(None, str(refusal))
-        intake.refresh_from_db()
-        typed = Intake(
-            patient=intake.patient,
-            facts=form.facts,
-            concerns=form.concerns,
-            zones=form.zones,
-            note=form.cleaned_data["note"],
-            medicines=entries_of(form.named_medicines()) if form.beside else intake.medicines,
-            other_allergies=form.beside.get("other_allergies", intake.other_allergies),
-        )
-        return 409, intakes.changes_since(intake, typed, form.vocabulary)
-    except InvalidAnswers as refusal:
-        form.add_refusal(refusal)
-        return 422, []
-    except InvalidInput as refusal:
-        form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
-        return 422, []
-    return 200, []
+    if do.startswith("pattern:"):
+        form.zones = form.typical(do.removeprefix("pattern:"))
+    for _part in range(ATTEMPTS):  # each refusal leaves out what it names
+        try:
+            save_intake(intake=intake, revision=form.cleaned_data["revision"], by=request.user, **form.answers())
+        except Conflict as conflict:
+            intake.refresh_from_db()
+            form.ask(conflict)
+            return 409
+        except StaleRevision as refusal:
+            intake.refresh_from_db()
+            form.add_error(None, str(refusal))
+            return 409
+        except InvalidInput as refusal:
+            form.refuse(refusal)
+        else:
+            return 422 if form.errors else 200
+    return 422
 
 
 def _submit(request: ClinicRequest, intake: Intake, form: IntakeForm) -> int:
@@ -615,16 +611,31 @@ def _submit(request: ClinicRequest, intake: Intake, form: IntakeForm) -> int:
     return 200
 
 
+def _as_shown(intake: Intake, form: IntakeForm) -> tuple[int, str]:
+    """The revision that the page stands on, and the marks of what it shows.
+
+    A page that was joined with what others saved does not show theirs: it keeps the revision that it began with.
+    """
+    began = form.cleaned_data.get("revision") if form.is_bound else None
+    if began is not None and form.non_field_errors():
+        return began, form.seen_text
+    if began is not None and intake.revision != began + 1:
+        return began, json.dumps(form.seen | intake.typed_marks)
+    return intake.revision, json.dumps(marks_of(intakes.questions_of(intake)))
+
+
 def _saved_quietly(intake: Intake, form: IntakeForm, status: int) -> JsonResponse:
-    """For the page's own script, which saves while somebody types."""
+    """For the page's own script, which saves while somebody types. What is no answer yet is said beside the rest."""
     answer: dict[str, Any] = {"errors": {name: list(map(str, said)) for name, said in form.errors.items()}}
-    if status == 200:
-        answer = {
-            "revision": intake.revision,
+    kept = status == 200 or (status == 422 and not form.non_field_errors())
+    if kept:
+        answer |= {
+            "revision": _as_shown(intake, form)[0],
             "saved": _saved_sentence(intake),
+            "seen": _as_shown(intake, form)[1],
             "ticked": {"fact-medications": classes_of(form.named_medicines())},
         }
-    return JsonResponse(answer, status=status)
+    return JsonResponse(answer, status=200 if kept else status)
 
 
 def _saved_sentence(intake: Intake) -> str:
@@ -649,9 +660,16 @@ class Lacking:
 def _lacking_rows(lacking: Mapping[str, str], vocabulary: Vocabulary) -> list[Lacking]:
     rows = []
     for part, sentence in lacking.items():
-        fact = vocabulary.facts.get(part)
-        step = STEP_OF[fact.section] if fact else STEP_OF.get(part, "health")
-        anchor = f"q-fact-{part}" if fact else f"s-{part}" if part in STEP_OF else f"step-{step}"
+        kind, _dash, key = part.partition("-")
+        fact = vocabulary.facts.get(key if kind == "fact" else part)
+        if fact:
+            step, anchor = STEP_OF[fact.section], f"q-fact-{fact.key}"
+        elif key or part in intakes.BESIDE:  # typed, and no answer yet
+            section = {"zone": "zones", "concern": "concerns", "other_allergies": "allergies"}.get(kind, kind)
+            step, anchor = STEP_OF[section], f"q-{part}".replace("q-zone-", "q-area-")
+        else:
+            step = STEP_OF.get(part, "health")
+            anchor = f"s-{part}" if part in STEP_OF else f"step-{step}"
         rows.append(Lacking(sentence=sentence, step=step, anchor=anchor))
     return rows
 
@@ -661,7 +679,7 @@ def _steps(intake: Intake, form: IntakeForm | None, now: str) -> list[dict[str, 
     form = form or IntakeForm(intake=intake, vocabulary=intakes.vocabulary_for(intake))
     questions = {section.key: section.questions for section in form.sections()}
     rows: list[dict[str, Any]] = []
-    wrong = {form.step_of(name) for name in form.errors if "-" in name} if form.is_bound else set()
+    wrong = {form.step_of(name) for name in form.errors if name in form.fields and name != "revision"}
     for number, step in enumerate(STEPS, start=1):
         asked = [question for key in step.sections for question in questions.get(key, ()) if key != "labs"]
         answered = sum(question.is_answered for question in asked)
@@ -681,9 +699,7 @@ def _steps(intake: Intake, form: IntakeForm | None, now: str) -> list[dict[str, 
     return rows
 
 
-def _form_context(
-    request: ClinicRequest, intake: Intake, form: IntakeForm, conflict: list[intakes.Change]
-) -> dict[str, Any]:
+def _form_context(request: ClinicRequest, intake: Intake, form: IntakeForm) -> dict[str, Any]:
     sections, zones = form.sections(), form.zone_rows()
     concerns = form.concern_questions()
     asked = request.POST.get("step") or request.GET.get("step") or intake.step
@@ -720,9 +736,10 @@ def _form_context(
         "zones": zones,
         "zones_chosen": sum(zone.chosen for zone in zones),
         "zones_drawn": zones_to_draw(zones),
-        "conflict": conflict,
+        "revision": _as_shown(intake, form)[0],
+        "seen": _as_shown(intake, form)[1],
         "wrong": form.wrong() if form.is_bound else [],
-        "is_refused": bool(form.errors),
+        "is_refused": bool(form.clashes or form.non_field_errors()),
         "saved": _saved_sentence(intake),
         "previous": form.previous,
     }

@@ -24,11 +24,13 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
+from mesoclinic.conflicts import Conflict
 from mesoclinic.errors import DomainError
 from mesoclinic.messaging.actions import queue_message
 from mesoclinic.messaging.compose import Composed
 from mesoclinic.messaging.models import Message
 from mesoclinic.messaging.views import letter_response, mail_leaves
+from mesoclinic.ui.merging import MergingForm
 from patients.queries import strip
 from sessions import inbox, letters
 from sessions.followup_models import KIND_LABELS, Answer, AnswerKind, AnswerOutcome, AnswerState, MailWording
@@ -225,7 +227,7 @@ def wording_list(request: ClinicRequest) -> HttpResponse:
     return render(request, "inbox/wording_list.html", context)
 
 
-class WordingForm(forms.Form):
+class WordingForm(MergingForm):
     subject = forms.CharField(label=gettext_lazy("Subject"), max_length=150, required=False)
     preview = forms.CharField(label=gettext_lazy("Preview line"), max_length=200, required=False)
     heading = forms.CharField(label=gettext_lazy("Heading"), max_length=150, required=False)
@@ -241,7 +243,8 @@ def wording_edit(request: ClinicRequest, kind: str, language: str) -> HttpRespon
     """A director's words for one kind and language: preview, check, keep or go back to what is shipped."""
     _check_kind(kind, language)
     now = letters.wording(kind, language)
-    form = WordingForm(request.POST or None, initial={name: getattr(now, name) for name in letters.FIELDS})
+    stored = {name: getattr(now, name) for name in letters.FIELDS}
+    form = WordingForm(request.POST if request.method == "POST" else None, initial=stored, stored=stored)
     status = 200
     shown = now
     if request.method == "POST" and request.POST.get("do") == "reset":
@@ -253,6 +256,12 @@ def wording_edit(request: ClinicRequest, kind: str, language: str) -> HttpRespon
         faults = letters.faults_of(kind, texts)
         for field, sentence in faults.items():
             form.add_error(field, sentence)
+        try:
+            if not faults and request.POST.get("do") == "keep":
+                form.merge()
+        except Conflict as conflict:
+            form.ask(conflict)
+            faults = {conflict.clashes[0].field: str(conflict)}
         if not faults and request.POST.get("do") == "keep":
             letters.change_wording(kind=kind, language=language, texts=texts, by=request.user)
             notices.success(request, _("Kept. Mails written from now on say this."))

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import Paper, Site
 from mesoclinic.ui.fields import AddressField, DayField
+from mesoclinic.ui.merging import MergingForm
 from sessions.abilities import abilities, technique_code, techniques
 from sessions.availability import Turnover
 from sessions.forms import MoveForm
@@ -58,7 +59,7 @@ class Row:
         return [field for block in self.blocks for field in block if field.errors]
 
 
-class ContactForm(forms.Form):
+class ContactForm(MergingForm):
     """What a site is called and how it is reached; it stands in mails, calendars and on paper."""
 
     name = forms.CharField(label=_("Name"), max_length=80)
@@ -75,11 +76,11 @@ class ContactForm(forms.Form):
     )
 
 
-class ClinicForm(forms.Form):
+class ClinicForm(MergingForm):
     name = forms.CharField(label=_("Name of the clinic"), max_length=120)
 
 
-class HoursForm(forms.Form):
+class HoursForm(MergingForm):
     """A usual week: up to two blocks of hours on each day, more where there are more already."""
 
     def __init__(self, *args: Any, blocks: Sequence[Hours] = (), **kwargs: Any) -> None:
@@ -97,6 +98,7 @@ class HoursForm(forms.Form):
                     field = _time(label)
                     field.initial = initial
                     self.fields[f"{day.value}-{number}-{end}"] = field
+                    self.stored[f"{day.value}-{number}-{end}"] = initial
 
     def rows(self) -> list[Row]:
         return [
@@ -143,7 +145,7 @@ class HoursForm(forms.Form):
 # ------------------------------------------------------------------ a site
 
 
-class HolidaysForm(forms.Form):
+class HolidaysForm(MergingForm):
     country = forms.ChoiceField(label=_("Country"), required=False)
     region = forms.ChoiceField(label=_("Region"), required=False, help_text=_("Where it has holidays of its own."))
 
@@ -171,7 +173,7 @@ def _minutes(label: Any, *, required: bool) -> forms.IntegerField:
     )
 
 
-class TurnoverForm(forms.Form):
+class TurnoverForm(MergingForm):
     prepare = _minutes(_("Preparation"), required=True)
     cleanup = _minutes(_("Clean-up"), required=True)
 
@@ -182,6 +184,8 @@ class TurnoverForm(forms.Form):
             words = {"technique": label}
             self.fields[f"prepare-{key}"] = _minutes(_now("Preparation, %(technique)s") % words, required=False)
             self.fields[f"cleanup-{key}"] = _minutes(_now("Clean-up, %(technique)s") % words, required=False)
+            if self.stored:
+                self.stored = {f"prepare-{key}": None, f"cleanup-{key}": None} | self.stored
 
     def rows(self) -> list[dict[str, Any]]:
         return [
@@ -238,7 +242,7 @@ class DaysForm(forms.Form):
     last = DayField()
 
 
-class RoomForm(forms.Form):
+class RoomForm(MergingForm):
     consequences: tuple[str, ...] = ()  # named before what it asks for is done
 
     name = forms.CharField(label=_("Name"), max_length=60)
@@ -257,7 +261,8 @@ class RoomForm(forms.Form):
         if room is None:
             del self.fields["is_active"]
         else:
-            self.initial = {"name": room.name, "serves": room.serves, "is_active": room.is_active, **self.initial}
+            self.stored = {"name": room.name, "serves": room.serves, "is_active": room.is_active}
+            self.initial = {**self.stored, **self.initial}
 
 
 # ------------------------------------------------------------------ a person
@@ -299,7 +304,7 @@ class AbsenceForm(forms.Form):
         return _in_reach(day) if day else None
 
 
-class AbilitiesForm(forms.Form):
+class AbilitiesForm(MergingForm):
     codes = forms.MultipleChoiceField(label=_("May do here"), required=False, widget=forms.CheckboxSelectMultiple)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -26,7 +26,10 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
 from mesoclinic.changes import NeedsConfirmation
+from mesoclinic.conflicts import Conflict
 from mesoclinic.errors import DomainError, InvalidInput
+from mesoclinic.reading import one_of
+from mesoclinic.ui.merging import MergingForm
 from mesoclinic.ui.toasts import tell
 from sessions import resource_actions as actions
 from sessions.abilities import abilities, usual_codes
@@ -68,7 +71,12 @@ def _send(request: ClinicRequest, form: Form, change: Callable[[], str], *, back
     if not form.is_valid():
         return None
     try:
+        if isinstance(form, MergingForm):
+            form.merge()
         told = change()
+    except Conflict as conflict:
+        form.ask(conflict)  # type: ignore[attr-defined]
+        return None
     except NeedsConfirmation as question:
         form.consequences = question.consequences  # type: ignore[attr-defined]
         return None
@@ -106,13 +114,12 @@ def misfit_list(request: ClinicRequest) -> HttpResponse:
 def site_list(request: ClinicRequest) -> HttpResponse:
     """The sites with what is open there, and the name of the clinic."""
     clinic = request.clinic
-    form = ClinicForm(
-        request.POST if request.method == "POST" else None, initial={"name": clinic.name if clinic else ""}
-    )
+    named = {"name": clinic.name if clinic else ""}
+    form = ClinicForm(request.POST if request.method == "POST" else None, initial=named, stored=named)
     if request.method == "POST" and clinic is not None:
 
         def rename() -> str:
-            rename_clinic(clinic=clinic, name=form.cleaned_data["name"], by=request.user)
+            rename_clinic(clinic=clinic, name=form.cleaned_data["name"], by=request.user, seen=form.seen)
             return _("Saved. Mails that wait say so already; prints are made anew when you ask for them.")
 
         if answer := _send(request, form, rename, back=reverse("resources:sites")):
@@ -168,15 +175,13 @@ def _site_forms(request: ClinicRequest, site: Site, what: str) -> Forms:
     minutes = {"prepare": rules.prepare_minutes, "cleanup": rules.cleanup_minutes}
     for row in TechniqueMinutes.objects.filter(site=site):
         minutes |= {f"prepare-{row.technique}": row.prepare_minutes, f"cleanup-{row.technique}": row.cleanup_minutes}
+    contact = {name: getattr(site, name) for name in SITE_FIELDS}
+    holidays = {"country": rules.country, "region": rules.region}
     return {
-        "contact": ContactForm(
-            given("contact"), prefix="contact", initial={name: getattr(site, name) for name in SITE_FIELDS}
-        ),
+        "contact": ContactForm(given("contact"), prefix="contact", initial=contact, stored=contact),
         "hours": HoursForm(given("hours"), prefix="hours", blocks=opening_blocks(site)),
-        "holidays": HolidaysForm(
-            given("holidays"), prefix="holidays", initial={"country": rules.country, "region": rules.region}
-        ),
-        "minutes": TurnoverForm(given("minutes"), prefix="minutes", initial=minutes),
+        "holidays": HolidaysForm(given("holidays"), prefix="holidays", initial=holidays, stored=holidays),
+        "minutes": TurnoverForm(given("minutes"), prefix="minutes", initial=minutes, stored=minutes),
         "closure": ClosureForm(given("closure"), prefix="closure"),
         "rooms": [
             RoomForm(given(f"room-{room.public_id}"), prefix=f"room-{room.public_id}", room=room)
@@ -190,7 +195,7 @@ def _change_site(request: ClinicRequest, site: Site, forms: Forms, what: str) ->
     by, page = request.user, reverse("resources:site", args=[site.public_id])
 
     def contact() -> str:
-        update_site(site=site, changes=forms["contact"].cleaned_data, by=by)
+        update_site(site=site, changes=forms["contact"].cleaned_data, by=by, seen=forms["contact"].seen)
         return _("Saved. Mails that wait say so already; prints are made anew when you ask for them.")
 
     def hours() -> str:
@@ -241,7 +246,7 @@ def _change_site(request: ClinicRequest, site: Site, forms: Forms, what: str) ->
             actions.reopen_site(site=site, first=first, last=last, by=by)
             tell(request, _("Open again on these days."))
             return redirect(f"{page}#closure")
-        opened = request.POST.get("opened") == "yes"
+        opened = one_of(request.POST, "opened", ("yes", "no")) == "yes"
         actions.open_on_holiday(site=site, day=first, opened=opened, by=by)
         tell(request, _("Open on this holiday.") if opened else _("Closed on this holiday."))
         return redirect(f"{page}#holidays")
@@ -349,7 +354,8 @@ def _person_forms(request: ClinicRequest, person: User, places: list[Site], what
                 "abilities": AbilitiesForm(
                     given(f"abilities-{site.public_id}"),
                     prefix=f"abilities-{site.public_id}",
-                    initial={"codes": own.get(site.pk, usual_codes(person, codes))},
+                    initial=(may := {"codes": list(own.get(site.pk, usual_codes(person, codes)))}),
+                    stored=may,
                 ),
                 "usual": site.pk not in own,
             }

@@ -81,4 +81,5 @@ def patient(
         contact_allowed=bool(email),
         site=site or by.sites.get(),
         by=by,
+        different_person=True,  # tests stand at one instant
     )

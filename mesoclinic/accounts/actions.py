@@ -17,6 +17,7 @@ from mesoclinic.accounts.models import Clinic, RoleGrant, Site, User
 from mesoclinic.accounts.naming import check_names
 from mesoclinic.audit import trail
 from mesoclinic.changes import NeedsConfirmation, announce_change, check_confirmed
+from mesoclinic.conflicts import last_change, merged
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.names import tidy_name
 
@@ -84,13 +85,31 @@ def update_person(
     by: User,
     confirmed: bool = False,
     family_name_first: bool | None = None,
+    seen: Mapping[str, str] | None = None,
 ) -> User:
     """Change who somebody is here, as what and where; every copy of it is renewed in the same transaction.
 
-    Raise NeedsConfirmation where visits are booked that the person could no longer take, until ``confirmed``.
+    ``seen`` holds the marks of what a page showed. Raise Conflict where somebody else changed the same since, and
+    NeedsConfirmation where visits are booked that the person could no longer take, until ``confirmed``.
     """
     _check_is_director(by)
-    wanted, places = {str(role) for role in roles}, list(sites)
+    User.objects.select_for_update().get(pk=person.pk)
+    person.refresh_from_db()
+    stored = person_details(person)
+    typed = {
+        "title": tidy_name(title),
+        "given_name": tidy_name(given_name),
+        "family_name": tidy_name(family_name),
+        "family_name_first": person.family_name_first if family_name_first is None else family_name_first,
+        "language": language,
+        "roles": sorted({str(role) for role in roles}),
+        "sites": list(sites),
+    }
+    if seen is not None:
+        typed = stored | merged(
+            stored, typed, seen=seen, changed=last_change("person.changed", target=person.public_id)
+        )
+    wanted, places = set(typed.pop("roles")), typed.pop("sites")
     if person.is_active and Role.DIRECTOR not in wanted:
         _check_another_director(person)
     before = _rights(person)
@@ -98,13 +117,7 @@ def update_person(
     held: dict[str, set[Any]] = {"roles": set(before["roles"]), "sites": set(person.sites.values_list("pk", flat=True))}
     if any(held[name] - change[name] for name in change):
         check_confirmed(person, change=change, confirmed=confirmed)
-    names: dict[str, Any] = {
-        "title": tidy_name(title),
-        "given_name": tidy_name(given_name),
-        "family_name": tidy_name(family_name),
-        "family_name_first": person.family_name_first if family_name_first is None else family_name_first,
-        "language": language,
-    }
+    names: dict[str, Any] = typed
     check_names(given=names["given_name"], family=names["family_name"])
     was = {name: getattr(person, name) for name, value in names.items() if getattr(person, name) != value}
     for name, value in names.items():
@@ -114,6 +127,19 @@ def update_person(
     announce_change(person, before=was | {name: held[name] for name in change if held[name] != change[name]}, by=by)
     trail.record("person.changed", by=by, target=person, details={"before": before, "after": _rights(person)})
     return person
+
+
+def person_details(person: User) -> dict[str, Any]:
+    """Return what a director changes of a person, as the page and the action hold it."""
+    return {
+        "title": person.title,
+        "given_name": person.given_name,
+        "family_name": person.family_name,
+        "family_name_first": person.family_name_first,
+        "language": person.language,
+        "roles": sorted(person.role_grants.values_list("role", flat=True)),
+        "sites": list(person.sites.order_by("pk")),
+    }
 
 
 @transaction.atomic
@@ -173,9 +199,10 @@ SITE_FIELDS = ("name", "time_zone", "street", "city", "phone", "email", "languag
 
 
 @transaction.atomic
-def update_site(*, site: Site, changes: Mapping[str, Any], by: User) -> Site:
+def update_site(*, site: Site, changes: Mapping[str, Any], by: User, seen: Mapping[str, str] | None = None) -> Site:
     """Change the name, address or contact of a site; every copy of it is renewed in the same transaction.
 
+    ``seen`` holds the marks of what a page showed; raise Conflict where somebody else changed the same since.
     Raise InvalidInput naming the field that cannot be so, and InvalidTransition for another time zone while visits are
     to come: their hours on the wall would change unseen.
     """
@@ -185,6 +212,9 @@ def update_site(*, site: Site, changes: Mapping[str, Any], by: User) -> Site:
     if strange := set(changes) - set(SITE_FIELDS):
         raise TypeError(f"not editable: {sorted(strange)}")
     current = Site.objects.select_for_update().get(pk=site.pk)
+    if seen is not None:
+        stored = {name: getattr(current, name) for name in SITE_FIELDS}
+        changes = merged(stored, changes, seen=seen, changed=last_change("site.changed", target=current.public_id))
     before = _set_fields(current, changes)
     if before:
         if "time_zone" in before:
@@ -197,11 +227,17 @@ def update_site(*, site: Site, changes: Mapping[str, Any], by: User) -> Site:
 
 
 @transaction.atomic
-def rename_clinic(*, clinic: Clinic, name: str, by: User) -> Clinic:
-    """Change the name that stands in mails, calendars and on paper; every copy of it is renewed."""
+def rename_clinic(*, clinic: Clinic, name: str, by: User, seen: Mapping[str, str] | None = None) -> Clinic:
+    """Change the name that stands in mails, calendars and on paper; every copy of it is renewed.
+
+    ``seen`` holds the mark of what a page showed; raise Conflict where somebody else changed it since.
+    """
     _check_is_director(by)
     current = Clinic.objects.select_for_update().get(pk=clinic.pk)
-    before = _set_fields(current, {"name": name})
+    changes = {"name": name}
+    if seen is not None:
+        changes = merged({"name": current.name}, changes, seen=seen, changed=last_change("clinic.renamed"))
+    before = _set_fields(current, changes)
     if before:
         current.save(update_fields=list(before))
         announce_change(current, before=before, by=by)

@@ -10,9 +10,10 @@ from mesoclinic.accounts.access import Role
 from mesoclinic.accounts.models import Site
 from mesoclinic.accounts.naming import check_typed_names
 from mesoclinic.ui.fields import AddressField, NameField
+from mesoclinic.ui.merging import MergingForm
 
 
-class PersonForm(forms.Form):
+class PersonForm(MergingForm):
     title = forms.CharField(label=_("Title"), max_length=20, required=False, help_text=_("For example Dr"))
     given_name = NameField(label=_("Given name"))
     family_name = NameField(label=_("Family name"), help_text=_("Somebody with one name only has it here, alone."))

@@ -3,7 +3,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages as notices
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -11,14 +12,24 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from mesoclinic.accounts import actions
-from mesoclinic.accounts.access import Permission, requires, signed_in
+from mesoclinic.accounts.access import Permission, public, requires, signed_in
 from mesoclinic.accounts.forms import NewPersonForm, PersonForm
 from mesoclinic.accounts.middleware import SITE_KEY, ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.accounts.queries import staff_list as staff
 from mesoclinic.audit import trail
 from mesoclinic.changes import NeedsConfirmation
+from mesoclinic.conflicts import Conflict
 from mesoclinic.errors import DomainError
+
+
+@public("a page asks, before it sends a form, whether its reader is still signed in; it says nothing else")
+@require_safe
+@never_cache
+def here(request: HttpRequest) -> JsonResponse:
+    """Say who is signed in, by public id, and the token that a form of theirs needs now."""
+    who = str(request.user.public_id) if request.user.is_authenticated else ""
+    return JsonResponse({"who": who, "token": get_token(request)})
 
 
 @signed_in
@@ -75,22 +86,16 @@ def staff_new(request: ClinicRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def staff_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     person = get_object_or_404(User, public_id=public_id)
-    initial = {
-        "title": person.title,
-        "given_name": person.given_name,
-        "family_name": person.family_name,
-        "family_name_first": person.family_name_first,
-        "language": person.language,
-        "roles": [grant.role for grant in person.role_grants.all()],
-        "sites": person.sites.all(),
-    }
-    form = PersonForm(request.POST or None, initial=initial)
+    stored = actions.person_details(person)
+    form = PersonForm(request.POST if request.method == "POST" else None, initial=stored, stored=stored)
     consequences: tuple[str, ...] = ()
     if request.method == "POST" and form.is_valid():
         try:
             actions.update_person(
-                person=person, **form.cleaned_data, by=request.user, confirmed="confirmed" in request.POST
+                person=person, **form.mine(), by=request.user, confirmed="confirmed" in request.POST, seen=form.seen
             )
+        except Conflict as conflict:
+            form.ask(conflict)
         except NeedsConfirmation as question:
             consequences = question.consequences
         except DomainError as refusal:

@@ -1,15 +1,25 @@
-"""Many registrations at once. As a script it makes its own SQLite file: an in-memory database has no races."""
+"""Many registrations at once, of many people and of one.
+
+As a script it makes its own SQLite file: an in-memory database has no races.
+"""
 
 from __future__ import annotations
 
-import sys
+import json
 import threading
 from datetime import date
+from uuid import UUID, uuid4
 
 THREADS = 10
 
 
-def register_at_once() -> tuple[list[str], list[int]]:
+def register_one_at_once(*, same_page: bool) -> tuple[list[str], list[int]]:
+    """The same person from one page sent many times, or from as many pages: the refusals, and the numbers given."""
+    key = uuid4() if same_page else None
+    return register_at_once(given_name="Twice", key=key)
+
+
+def register_at_once(given_name: str = "", key: UUID | None = None) -> tuple[list[str], list[int]]:
     """What failed, and the numbers that were given."""
     from django.db import connections
 
@@ -26,7 +36,7 @@ def register_at_once() -> tuple[list[str], list[int]]:
         try:
             start.wait()
             patient = register_patient(
-                given_name=f"Person {index}",
+                given_name=given_name or f"Person {index}",
                 family_name="Race",
                 birth_date=date(1990, 1, 1),
                 sex_at_birth="female",
@@ -36,10 +46,11 @@ def register_at_once() -> tuple[list[str], list[int]]:
                 contact_allowed=False,
                 site=site,
                 by=cleo,
+                key=key,
             )
             numbers.append(patient.number)
         except Exception as failure:
-            failures.append(repr(failure))
+            failures.append(type(failure).__name__)
         finally:
             connections.close_all()
 
@@ -57,6 +68,4 @@ if __name__ == "__main__":
 
     django.setup()
     call_command("migrate", verbosity=0)
-    failures, numbers = register_at_once()
-    print(*failures, *numbers)
-    sys.exit(bool(failures))
+    print(json.dumps([register_at_once(), register_one_at_once(same_page=True), register_one_at_once(same_page=False)]))

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
+from mesoclinic.conflicts import Clash, Conflict
 from mesoclinic.errors import InvalidInput, NotAllowed
-from patients.actions import StaleRevision, register_patient, update_patient
+from patients.actions import RegisteredJustNow, register_patient, update_patient
 from patients.models import Patient
 from tests import factories
 
@@ -25,6 +27,7 @@ def details(site: Site, **changes: Any) -> dict[str, Any]:
         "language": "fr",
         "contact_allowed": True,
         "site": site,
+        "different_person": True,  # every test stands at one instant
     } | changes
 
 
@@ -127,6 +130,25 @@ def test_register_patient_names_the_field_that_cannot_be_used(
     assert not Patient.objects.exists()
 
 
+def test_register_patient_sent_twice_from_one_page_is_one_record(cleo: User, lyon: Site) -> None:
+    key = uuid4()
+    first = register_patient(**details(lyon, different_person=False), by=cleo, key=key)
+
+    assert register_patient(**details(lyon, different_person=False, phone=""), by=cleo, key=key) == first
+    with pytest.raises(RegisteredJustNow, match="was registered a moment ago as P-00001"):
+        register_patient(**details(lyon, different_person=False, given_name="ELODIE"), by=cleo)
+    twin = register_patient(**details(lyon, different_person=False, given_name="Anne"), by=cleo, key=key)
+    assert (twin.number, Patient.objects.count()) == (2, 2)  # the page was filled in anew
+    assert AuditEvent.objects.filter(action="patient.registered").count() == 2
+
+
+def test_register_patient_of_the_same_name_a_minute_later_is_another(cleo: User, lyon: Site, clock) -> None:
+    register_patient(**details(lyon, different_person=False), by=cleo)
+    clock.move_by(timedelta(minutes=1, seconds=1))
+
+    assert register_patient(**details(lyon, different_person=False), by=cleo).number == 2
+
+
 def test_update_patient_changes_and_audits_only_what_differs(cleo: User, lyon: Site) -> None:
     patient = register_patient(**details(lyon), by=cleo)
 
@@ -151,10 +173,16 @@ def test_update_patient_without_a_difference_writes_nothing(cleo: User, lyon: Si
 
 def test_update_patient_on_an_older_revision_overwrites_nothing(ada: User, cleo: User, lyon: Site) -> None:
     patient = register_patient(**details(lyon), by=cleo)
-    update_patient(patient=patient, changes={"phone": "0478000000"}, by=ada, revision=0)
+    update_patient(patient=patient, changes={"phone": "0478000000"}, by=ada, seen=0)
 
-    with pytest.raises(StaleRevision, match="Nothing was overwritten"):
-        update_patient(patient=patient, changes={"phone": "0499999999"}, by=cleo, revision=0)
+    with pytest.raises(
+        Conflict, match=r"Ada Moreau changed these details after you opened them\. Nothing was overwritten"
+    ) as refused:
+        update_patient(patient=patient, changes={"phone": "0499999999"}, by=cleo, seen=0)
+    assert (refused.value.clashes, refused.value.revision) == (
+        (Clash(field="phone", theirs="0478000000", mine="0499999999"),),
+        1,
+    )
     patient.refresh_from_db()
     assert patient.phone == "0478000000"
 

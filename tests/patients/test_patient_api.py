@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
+from patients.actions import update_patient
 from patients.models import Patient
 from tests import factories
 
@@ -52,6 +53,7 @@ def test_api_create_registers_as_the_page_does(sign_in: Any, cleo: User, lyon: S
         "status": "active",
         "family_name_first": False,
         "created_at": response.json()["created_at"],
+        "revision": 0,
         "standing": (standing := response.json()["standing"]),
     }
     assert (standing["state"], standing["day"]) == ("unknown", str(factories.today()))
@@ -132,14 +134,46 @@ def test_api_reads_one_and_leaves_an_event(sign_in: Any, teodor: Patient, ada: U
 def test_api_changes_part_of_it(sign_in: Any, teodor: Patient, ada: User) -> None:
     client = sign_in(ada)
 
-    changed = client.patch(one(teodor), {"phone": "0478000000", "number": 7}, content_type="application/json")
+    def patch(**sent: Any) -> Any:
+        return client.patch(one(teodor), {"revision": 1, **sent}, content_type="application/json")
+
+    changed = patch(phone="0478000000", number=7, revision=0)
     assert (changed.status_code, changed.json()["phone"], changed.json()["number"]) == (200, "0478000000", "P-00001")
-    refused = client.patch(one(teodor), {"status": "merged"}, content_type="application/json")
+    refused = patch(status="merged")
     assert (refused.status_code, list(refused.json())) == (400, ["status"])
-    refused = client.patch(one(teodor), {"birth_date": "2126-01-01"}, content_type="application/json")
+    refused = patch(birth_date="2126-01-01")
     assert (refused.status_code, list(refused.json())) == (400, ["birth_date"])
     teodor.refresh_from_db()
     assert (teodor.birth_date, teodor.status) == (date(1987, 6, 8), "active")
+
+
+def test_api_change_needs_the_revision_that_was_read(sign_in: Any, teodor: Patient, ada: User) -> None:
+    client, kind = sign_in(ada), "application/json"
+    assert client.get(one(teodor)).json()["revision"] == 0
+    update_patient(patient=teodor, changes={"status": "deceased", "phone": "0478000000"}, by=ada, confirmed=True)
+
+    refused = client.patch(one(teodor), {"phone": "0499999999"}, content_type=kind)
+    assert (refused.status_code, refused.json()) == (
+        400,
+        {"revision": ["Send the revision of the record that you read."]},
+    )
+    sent = {"phone": "0499999999", "status": "active", "given_name": "Teodor", "revision": 0}
+    refused = client.patch(one(teodor), sent, content_type=kind)
+    assert (refused.status_code, refused.json()) == (
+        409,
+        {
+            "detail": ["Dr Ada Moreau changed these details after you opened them. Nothing was overwritten."],
+            "conflicts": {
+                "phone": {"theirs": "0478000000", "mine": "0499999999"},
+                "status": {"theirs": "deceased", "mine": "active"},
+            },
+            "revision": 1,
+        },
+    )
+    teodor.refresh_from_db()
+    assert (teodor.status, teodor.phone) == ("deceased", "0478000000")
+    assert client.patch(one(teodor), {"phone": "0499999999", "revision": 1}, content_type=kind).status_code == 200
+    assert client.patch(one(teodor), {"phone": "0499999999", "revision": 0}, content_type=kind).status_code == 200
 
 
 def test_api_deletes_nothing_and_replaces_nothing(sign_in: Any, teodor: Patient, dora: User, lyon: Site) -> None:

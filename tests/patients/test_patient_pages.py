@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from mesoclinic.audit.models import AuditEvent
 from patients.actions import update_patient
 from patients.models import Intake, Patient
 from tests import factories
+from tests.shown import as_typed, seen_in
 
 LIST = "/patients/"
 NEW = "/patients/new/"
@@ -250,6 +252,17 @@ def test_patient_new_offers_sites_only_to_those_with_several(sign_in: Any, cleo:
     assert Patient.objects.get().site == oslo
 
 
+def test_new_patient_sent_twice_is_one_record(sign_in: Any, cleo: User) -> None:
+    client, url = sign_in(cleo), reverse("patients:new")
+    typed = as_typed(client.get(url)) | TYPED
+
+    first, second = client.post(url, typed), client.post(url, typed)
+    assert (first.status_code, second.status_code, first["Location"]) == (302, 302, second["Location"])
+    assert Patient.objects.count() == 1
+    other = client.post(url, as_typed(client.get(url)) | TYPED)  # from another page: asked whether it is the same
+    assert (other.status_code, Patient.objects.count()) == (422, 1)
+
+
 # ------------------------------------------------------------------ edit
 
 
@@ -259,7 +272,7 @@ def test_patient_edit_changes_and_audits(sign_in: Any, teodor: Patient, cleo: Us
     page = client.get(url)
     assert 'value="1987-06-08"' in text_of(page)
 
-    typed = TYPED | {"revision": "0", "status": "active", "site": str(teodor.site.public_id)}
+    typed = TYPED | {"status": "active", "site": str(teodor.site.public_id)} | seen_in(page)
     response = client.post(url, typed | {"sex_at_birth": "male", "birth_date": "1987-06-08"})
 
     assert response.url == f"/patients/{teodor.public_id}/"
@@ -274,17 +287,63 @@ def test_patient_edit_changes_and_audits(sign_in: Any, teodor: Patient, cleo: Us
     ]
 
 
-def test_patient_edit_on_an_older_page_is_refused(sign_in: Any, teodor: Patient, cleo: User) -> None:
-    update_patient(patient=teodor, changes={"phone": "0478000000"}, by=cleo)
-    typed = TYPED | {"revision": "0", "status": "active", "site": str(teodor.site.public_id)}
+def test_patient_edit_keeps_what_only_one_of_two_changed(sign_in: Any, teodor: Patient, cleo: User) -> None:
+    client, url = sign_in(cleo), reverse("patients:edit", args=[teodor.public_id])
+    typed = as_typed(client.get(url))
+    update_patient(patient=teodor, changes={"status": "deceased"}, by=cleo, confirmed=True)
 
-    response = sign_in(cleo).post(reverse("patients:edit", args=[teodor.public_id]), typed)
-
-    assert response.status_code == 422
-    assert "Nothing was overwritten" in text_of(response)
-    assert 'value="Élodie"' in text_of(response)
+    assert client.post(url, typed | {"phone": "0499999999"}).status_code == 302
     teodor.refresh_from_db()
-    assert (teodor.given_name, teodor.phone) == ("Teodor", "0478000000")
+    assert (teodor.phone, teodor.status) == ("0499999999", "deceased")  # the page still said “active”
+
+
+def test_patient_edit_shows_theirs_beside_mine_until_it_is_decided(sign_in: Any, teodor: Patient, cleo: User) -> None:
+    client, url = sign_in(cleo), reverse("patients:edit", args=[teodor.public_id])
+    typed = as_typed(client.get(url)) | {"phone": "0499999999", "given_name": "Theodor"}
+    update_patient(patient=teodor, changes={"phone": "0478000000", "status": "moved_away"}, by=cleo, confirmed=True)
+
+    refused = client.post(url, typed)
+    text = text_of(refused)
+    assert refused.status_code == 409
+    assert "Cleo Petit changed these details after you opened them. Nothing was overwritten." in text
+    assert "<b>0478000000</b>" in text and "<b>0499999999</b>" in text and 'value="Theodor"' in text
+    again = as_typed(refused)
+    assert again["status"] == "moved_away"  # merged: only they changed it
+    assert client.post(url, again).status_code == 409  # a second press decides nothing
+    teodor.refresh_from_db()
+    assert (teodor.phone, teodor.given_name) == ("0478000000", "Teodor")
+
+    mine, theirs = re.findall(r'name="keep-phone" value="((?:mine|theirs)\.[^"]+)"', text)[::-1]
+    update_patient(patient=teodor, changes={"phone": "0411111111"}, by=cleo)  # a third number, which nobody has seen
+    newer = client.post(url, again | {"keep-phone": mine})
+    assert newer.status_code == 409 and "<b>0411111111</b>" in text_of(newer)
+    decided = as_typed(newer) | {"keep-phone": re.findall(r'value="(mine\.[^"]+)"', text_of(newer))[0]}
+    assert client.post(url, decided).status_code == 302
+    teodor.refresh_from_db()
+    assert (teodor.phone, teodor.given_name, teodor.status) == ("0499999999", "Theodor", "moved_away")
+    assert theirs.startswith("theirs.")
+
+
+def test_patient_edit_that_leaves_theirs_writes_the_rest(sign_in: Any, teodor: Patient, cleo: User) -> None:
+    client, url = sign_in(cleo), reverse("patients:edit", args=[teodor.public_id])
+    typed = as_typed(client.get(url)) | {"phone": "0499999999", "given_name": "Theodor"}
+    update_patient(patient=teodor, changes={"phone": "0478000000"}, by=cleo)
+
+    refused = client.post(url, typed)
+    theirs = re.findall(r'value="(theirs\.[^"]+)"', text_of(refused))[0]
+    assert client.post(url, as_typed(refused) | {"keep-phone": theirs}).status_code == 302
+    teodor.refresh_from_db()
+    assert (teodor.phone, teodor.given_name) == ("0478000000", "Theodor")
+
+
+@pytest.mark.parametrize("seen", ["", "{", "[]", '{"phone": 3}', "\x00", "9" * 30_000, "[" * 20_000])
+def test_page_whose_marks_cannot_be_read_has_seen_nothing(seen: str, sign_in: Any, teodor: Patient, cleo: User) -> None:
+    client, url = sign_in(cleo), reverse("patients:edit", args=[teodor.public_id])
+    typed = as_typed(client.get(url)) | {"phone": "0499999999", "seen": seen}
+
+    assert client.post(url, typed).status_code == 409
+    teodor.refresh_from_db()
+    assert teodor.phone == ""
 
 
 # ------------------------------------------------------------------ who may

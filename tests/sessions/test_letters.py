@@ -23,6 +23,7 @@ from sessions.followup_models import MailWording
 from sessions.followups import advice_for
 from sessions.letters_example import example
 from tests import factories
+from tests.shown import seen_on
 
 LANGUAGES = ("en", "fr", "es")
 SNAPSHOTS = Path(__file__).parent / "letters"
@@ -259,7 +260,7 @@ def test_page_previews_refuses_and_keeps(dora, sign_in) -> None:
     assert refused.status_code == 400
     assert "{dates} is missing." in refused.content.decode()
     assert "Dear {name}" in refused.content.decode()
-    assert client.post(url, {**own(heading="Soon"), "do": "keep"}).status_code == 302
+    assert client.post(url, {**own(heading="Soon"), "do": "keep"} | seen_on(client, url)).status_code == 302
     assert "own words" in client.get(url).content.decode()
     assert letters.wording("reminder_7d", "en").heading == "Soon"
     assert client.post(url, {"do": "reset"}).status_code == 302

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import random
+import re
 from datetime import date, datetime, time, timedelta
 
 import pytest
@@ -29,6 +30,7 @@ from sessions.wording import not_open
 from tests import factories
 from tests.sessions import crowd
 from tests.sessions import factories as make
+from tests.shown import as_typed, seen_on
 
 
 def at(day: date, wall: str, site: Site) -> datetime:
@@ -574,7 +576,8 @@ def test_opening_hours_are_saved_from_the_page_and_shown_again(sign_in, dora: Us
             "hours-0-0-until": "12:30",
             "hours-0-1-from": "13:30",
             "hours-0-1-until": "19:00",
-        },
+        }
+        | seen_on(client, site_page),
     )
 
     assert (answer.status_code, answer["Location"]) == (302, f"{site_page}#hours")
@@ -624,7 +627,12 @@ def test_closure_room_holidays_and_minutes_are_saved_from_the_page(
         | {"minutes-cleanup-nappage": "0"},
     ]
 
-    assert [client.post(site_page, given).status_code for given in sent] == [302, 302, 302, 302]
+    assert [client.post(site_page, given | seen_on(client, site_page)).status_code for given in sent] == [
+        302,
+        302,
+        302,
+        302,
+    ]
     assert list(Closure.objects.values_list("day", "reason")) == [(monday, "Works")]
     assert list(Room.objects.values_list("name", "serves")) == [("Room 9", ["technique:nappage"])]
     assert (lyon.rules.country, turnover_of(lyon, "nappage")) == ("FR", Turnover(prepare=8, cleanup=0))
@@ -665,7 +673,8 @@ def test_closure_room_holidays_and_minutes_are_saved_from_the_page(
 def test_site_page_refuses_in_place(
     sign_in, dora: User, rooms: list[Room], site_page: str, given: dict[str, str], told: str
 ) -> None:
-    answer = sign_in(dora).post(site_page, given)
+    client = sign_in(dora)
+    answer = client.post(site_page, given | seen_on(client, site_page))
 
     assert answer.status_code == 400
     assert told in text_of(answer)
@@ -674,7 +683,9 @@ def test_site_page_refuses_in_place(
 def test_another_country_forgets_the_region_of_the_old_one(sign_in, dora: User, lyon: Site, site_page: str) -> None:
     actions.set_holidays(site=lyon, country="FR", region="57", by=dora)
 
-    answer = sign_in(dora).post(site_page, {"what": "holidays", "holidays-country": "DE", "holidays-region": "57"})
+    client = sign_in(dora)
+    typed = {"what": "holidays", "holidays-country": "DE", "holidays-region": "57"} | seen_on(client, site_page)
+    answer = client.post(site_page, typed)
 
     assert answer.status_code == 302
     lyon.rules.refresh_from_db()
@@ -686,7 +697,8 @@ def test_room_is_taken_out_of_use_from_the_page(
 ) -> None:
     name = f"room-{rooms[0].public_id}"
 
-    client, given = sign_in(dora), {"what": name, f"{name}-name": "Room 1"}
+    client = sign_in(dora)
+    given = {"what": name, f"{name}-name": "Room 1"} | seen_on(client, site_page)
     asked = client.post(site_page, given)
     assert asked.status_code == 400 and "4 visits are booked: " in text_of(asked)
     answer = client.post(site_page, given | {"confirmed": "yes"})
@@ -712,7 +724,7 @@ def test_person_page_saves_hours_absence_and_abilities(
         {"what": may, f"{may}-codes": ["technique:nappage"]},
     ]
 
-    assert [client.post(ada_page, given).status_code for given in sent] == [302, 302, 302]
+    assert [client.post(ada_page, given | seen_on(client, ada_page)).status_code for given in sent] == [302, 302, 302]
     assert list(ada.working_hours.values_list("weekday", "starts", "ends")) == [(1, time(9), time(12))]
     assert list(ada.absences.values_list("first_day", "last_day", "kind")) == [(monday, monday, "leave")]
     assert ada.abilities.get(site=lyon).codes == ["technique:nappage"]
@@ -789,3 +801,40 @@ def test_reception_finds_the_visits_to_move_from_today(
     assert "Teodor Brandvold" in shown and "On leave" in shown
     assert reverse("sessions:appointment_move", args=[course.appointments.get(number=1).public_id]) in shown
     assert "Teodor" not in text_of(sign_in(dan).get(page))
+
+
+# ------------------------------------------------------------------ two directors at once
+
+
+@pytest.mark.parametrize(
+    ("what", "mine", "theirs", "both"),
+    [
+        ("contact", {"contact-phone": "+33 4 11"}, {"contact-city": "69003 Lyon"}, {"contact-phone": "+33 4 22"}),
+        ("minutes", {"minutes-prepare": "7"}, {"minutes-cleanup": "9"}, {"minutes-prepare": "8"}),
+        ("hours", {"hours-0-0-from": "08:00"}, {"hours-2-0-until": "18:00"}, {"hours-0-0-from": "08:15"}),
+        ("holidays", {"holidays-region": "57"}, {}, {"holidays-region": "6AE"}),
+    ],
+)
+def test_two_directors_keep_each_others_changes_and_decide_what_both_changed(
+    what: str, mine: dict[str, str], theirs: dict[str, str], both: dict[str, str], sign_in, dora: User, lyon: Site
+) -> None:
+    actions.set_opening_hours(site=lyon, blocks=[Hours(day, time(9), time(17)) for day in range(5)], by=dora)
+    actions.set_holidays(site=lyon, country="FR", region="", by=dora)
+    client, page = sign_in(dora), reverse("resources:site", args=[lyon.public_id])
+    opened = {name: value for name, value in as_typed(client.get(page)).items() if name.startswith(f"{what}-")}
+    opened |= {"what": what}
+
+    assert client.post(page, opened | theirs).status_code == 302
+    assert client.post(page, opened | mine).status_code == 302  # a page from before: each keeps the other's
+    now = as_typed(client.get(page))
+    assert {name: now[name] for name in mine | theirs} == mine | theirs
+
+    refused = client.post(page, opened | both)
+    assert refused.status_code == 400 and "Nothing was overwritten" in text_of(refused)
+    assert client.post(page, opened | both).status_code == 400
+    asked = re.findall(r'name="([^"]*keep-[^"]+)" value="(mine\.[^"]+)"', text_of(refused))
+    assert len(asked) == 1
+    decided = {name: value for name, value in as_typed(refused).items() if name.startswith(f"{what}-")}
+    assert client.post(page, decided | {"what": what} | dict(asked)).status_code == 302
+    now = as_typed(client.get(page))
+    assert {name: now[name] for name in both | theirs} == both | theirs

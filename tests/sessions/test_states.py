@@ -29,6 +29,7 @@ from sessions.resource_actions import change_room, close_site
 from sessions.resource_queries import misfits
 from tests import factories
 from tests.sessions import factories as make
+from tests.shown import seen_on
 
 AWAY = [PatientStatus.DECEASED, PatientStatus.MOVED_AWAY]
 REFUSED = {PatientStatus.DECEASED: "is marked as deceased", PatientStatus.MOVED_AWAY: "has moved away"}
@@ -79,8 +80,7 @@ def test_page_names_what_hangs_on_it_keeps_what_was_typed_and_saves_on_the_secon
         "contact_allowed": "on",
         "site": str(teodor.site.public_id),
         "status": "deceased",
-        "revision": str(teodor.revision),
-    }
+    } | seen_on(client, page)
     asked = client.post(page, typed)
     assert asked.status_code == 422
     text = asked.content.decode()
@@ -106,20 +106,22 @@ def test_confirmation_of_one_state_is_none_of_another(course: Course, teodor: Pa
         "language": "en",
         "site": str(teodor.site.public_id),
         "status": "deceased",
-        "revision": str(teodor.revision),
         "confirmed": "moved_away",
     }
-    answer = sign_in(cleo).post(reverse("patients:edit", args=[teodor.public_id]), typed)
+    client, page = sign_in(cleo), reverse("patients:edit", args=[teodor.public_id])
+    answer = client.post(page, typed | seen_on(client, page))
     assert answer.status_code == 422
 
 
 def test_patch_asks_as_the_page_does(course: Course, teodor: Patient, cleo: User, sign_in) -> None:
     client, url = sign_in(cleo), f"/api/v1/patients/{teodor.public_id}/"
-    asked = client.patch(url, {"status": "deceased"}, content_type="application/json")
+    asked = client.patch(url, {"status": "deceased", "revision": 0}, content_type="application/json")
     assert asked.status_code == 409
     assert "4 visits are booked" in asked.json()["confirmed"][0]
 
-    answer = client.patch(url, {"status": "deceased", "confirmed": True}, content_type="application/json")
+    answer = client.patch(
+        url, {"status": "deceased", "confirmed": True, "revision": 0}, content_type="application/json"
+    )
     assert (answer.status_code, answer.json()["status"]) == (200, "deceased")
 
 
@@ -330,7 +332,7 @@ def test_changing_role_names_the_visits_before_and_lists_them_after(
     course: Course, lyon: Site, ada: User, dora: User, sign_in
 ) -> None:
     client, page = sign_in(dora), reverse("accounts:staff_edit", args=[ada.public_id])
-    typed = given(ada, roles=["receptionist"], sites=[lyon.pk], family_name="Moreau-Petit")
+    typed = given(ada, roles=["receptionist"], sites=[lyon.pk], family_name="Moreau-Petit") | seen_on(client, page)
     asked = client.post(page, typed)
     assert asked.status_code == 422
     assert 'value="Moreau-Petit"' in asked.content.decode()
@@ -383,7 +385,7 @@ def test_site_is_renamed_on_its_page_and_a_zone_with_visits_is_refused_beside_it
 ) -> None:
     client, page = sign_in(dora), reverse("resources:site", args=[lyon.public_id])
     fields = ("name", "street", "city", "phone", "email", "language", "paper", "time_zone")
-    typed = {"what": "contact"} | {f"contact-{name}": getattr(lyon, name) for name in fields}
+    typed = {"what": "contact"} | {f"contact-{name}": getattr(lyon, name) for name in fields} | seen_on(client, page)
 
     refused = client.post(page, typed | {"contact-time_zone": "Europe/London"})
     assert refused.status_code == 400
@@ -400,7 +402,7 @@ def test_clinic_is_renamed_on_the_page_of_its_sites(course: Course, dora: User, 
     page = reverse("resources:sites")
     client = sign_in(dora)
     assert client.post(page, {"name": ""}).status_code == 400
-    assert client.post(page, {"name": "Clinique Neuve"}).status_code == 302
+    assert client.post(page, {"name": "Clinique Neuve"} | seen_on(client, page)).status_code == 302
     assert Message.objects.filter(state__in=MessageState.UNSENT, text__contains="Clinique Neuve").count() == 13
 
 

@@ -24,6 +24,7 @@ from django.utils.safestring import SafeString, mark_safe
 from mesoclinic import reviews
 from mesoclinic.numbers import shown_number
 from mesoclinic.ui import days, drawings, icons, toasts
+from mesoclinic.ui.merging import MergingForm
 
 register = template.Library()
 
@@ -316,6 +317,14 @@ def control(field: BoundField, css: str = "", **attributes: Any) -> SafeString:
     if classes:
         attributes["class"] = classes
     return field.as_widget(attrs={name.replace("_", "-"): value for name, value in attributes.items()})
+
+
+@register.simple_tag
+def conflict(form: Any) -> SafeString | str:
+    """What the reader of a form over stored values saw, and what to choose between where both changed a field."""
+    if not (isinstance(form, MergingForm) and form.stored):
+        return ""
+    return render_to_string("components/conflict.html", {"form": form})
 
 
 @register.filter

@@ -14,6 +14,7 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
 from tests import factories
+from tests.shown import seen_on
 
 SignIn = Callable[[User], Client]
 LOG_IN = "/accounts/login/"
@@ -103,7 +104,8 @@ def test_update_person_changes_rights_at_once(dora: User, cleo: User, lyon: Site
     client = sign_in(cleo)
     assert client.get("/audit/").status_code == 403
 
-    sign_in(dora).post(reverse("accounts:staff_edit", args=[cleo.public_id]), fields(lyon, roles=["director"]))
+    director, page = sign_in(dora), reverse("accounts:staff_edit", args=[cleo.public_id])
+    director.post(page, fields(lyon, roles=["director"]) | seen_on(director, page))
 
     assert client.get("/audit/").status_code == 200
     details = AuditEvent.objects.get(action="person.changed").details
