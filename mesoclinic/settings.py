@@ -94,6 +94,7 @@ MIDDLEWARE = [
     "mesoclinic.accounts.middleware.ClinicMiddleware",
     "mesoclinic.accounts.middleware.SecondFactorMiddleware",
     "mesoclinic.errors.DomainErrorMiddleware",
+    "mesoclinic.ui.middleware.KeptFormMiddleware",
 ]
 ROOT_URLCONF = "mesoclinic.urls"
 WSGI_APPLICATION = "mesoclinic.wsgi.application"

@@ -172,7 +172,7 @@ class RecordForm(forms.Form):
             *((str(lot.public_id), lot_field.label_from_instance(lot)) for lot in lots),  # type: ignore[attr-defined]
         ]
         self.fields[f"reason-{line.key}"] = forms.CharField(
-            label=_("Why not as planned"), required=False, max_length=200, widget=forms.TextInput()
+            label=_("Why not as planned, or why no lot"), required=False, max_length=200, widget=forms.TextInput()
         )
 
     def rows(self) -> list[dict[str, Any]]:

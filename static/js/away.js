@@ -31,14 +31,23 @@ document.addEventListener("htmx:error", (event) => {
   if (event.detail?.error instanceof TypeError && event.detail.ctx) show("down"); // what fetch throws without a network
 });
 
+// A form that was about to leave its page found the same (keep.js).
+document.addEventListener("away", (event) => {
+  isOut = ["out", "other"].includes(event.detail);
+  show(event.detail === "here" ? "" : event.detail);
+  if (event.detail !== "here") note?.scrollIntoView({ block: "nearest" });
+});
+
 // Back from signing in elsewhere: the page's own token is an old one by now.
 async function renew() {
-  if (!isOut || document.visibilityState !== "visible") return;
-  const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
+  if (!isOut || !note || document.visibilityState !== "visible") return;
+  const answer = await fetch(note.dataset.here, { cache: "no-store" }).catch(() => null);
   if (!answer?.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = page.querySelector('meta[name="csrf-token"]')?.content;
-  if (!fresh) return;
+  const { who, token: fresh } = await answer.json();
+  if (who !== document.body.dataset.who) {
+    if (who) show("other");
+    return;
+  }
   document.querySelector('meta[name="csrf-token"]')?.setAttribute("content", fresh);
   for (const input of document.querySelectorAll('input[name="csrfmiddlewaretoken"]')) input.value = fresh;
   isOut = false;

@@ -182,7 +182,7 @@ const renewToken = async () => {
   if (!answer.ok) return false;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.querySelector("form[data-intake] input[name=csrfmiddlewaretoken]");
-  if (!fresh) return false;
+  if (!fresh || page.body.dataset.who !== document.body.dataset.who) return false; // nor under somebody else's name
   form.elements.csrfmiddlewaretoken.value = fresh.value;
   return true;
 };
@@ -210,9 +210,10 @@ const save = async () => {
       show(told.errors ?? {});
       if (answer.ok) {
         form.elements.revision.value = told.revision;
+        form.elements.seen.value = told.seen;
         if (!again) unsaved = false;
         tick(told.ticked ?? {});
-        say(told.saved);
+        say(Object.keys(told.errors ?? {}).length ? form.dataset.wordsWrong : told.saved);
         if (!again) form.dispatchEvent(new CustomEvent("saved", { bubbles: true }));
       } else if (answer.status === 409) {
         stopped = true;

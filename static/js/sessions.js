@@ -15,7 +15,7 @@ for (const form of document.querySelectorAll("form[data-replan]")) {
   });
 }
 
-// The record: a line asks for a reason only where it differs from the plan, and the sum stands in the bar.
+// The record: a line asks for a reason only where it differs from the plan or names no lot; the sum stands in the bar.
 for (const form of document.querySelectorAll("form[data-record]")) {
   const total = document.querySelector("[data-total]");
   const show = () => {
@@ -27,7 +27,9 @@ for (const form of document.querySelectorAll("form[data-record]")) {
       hundredths += Number.isFinite(done) ? done : 0;
       line.querySelector("[data-same]").hidden = differs;
       line.querySelector("[data-differs]").hidden = !differs;
-      line.querySelector("[data-why]").hidden = !differs;
+      const lot = line.querySelector("select");
+      const lacksLot = lot?.options.length > 1 && !lot.value && done > 0;
+      line.querySelector("[data-why]").hidden = !differs && !lacksLot && !line.classList.contains("rc-bad");
     }
     if (total) {
       total.hidden = false;
