@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission, Role
 from mesoclinic.accounts.models import Clinic, RoleGrant, Site, User
 from mesoclinic.accounts.naming import check_names
+from mesoclinic.accounts.queries import person_details
 from mesoclinic.audit import trail
 from mesoclinic.changes import NeedsConfirmation, announce_change, check_confirmed
 from mesoclinic.conflicts import last_change, merged
@@ -127,19 +128,6 @@ def update_person(
     announce_change(person, before=was | {name: held[name] for name in change if held[name] != change[name]}, by=by)
     trail.record("person.changed", by=by, target=person, details={"before": before, "after": _rights(person)})
     return person
-
-
-def person_details(person: User) -> dict[str, Any]:
-    """Return what a director changes of a person, as the page and the action hold it."""
-    return {
-        "title": person.title,
-        "given_name": person.given_name,
-        "family_name": person.family_name,
-        "family_name_first": person.family_name_first,
-        "language": person.language,
-        "roles": sorted(person.role_grants.values_list("role", flat=True)),
-        "sites": list(person.sites.order_by("pk")),
-    }
 
 
 @transaction.atomic

@@ -16,6 +16,7 @@ from mesoclinic.accounts.access import Permission, public, requires, signed_in
 from mesoclinic.accounts.forms import NewPersonForm, PersonForm
 from mesoclinic.accounts.middleware import SITE_KEY, ClinicRequest
 from mesoclinic.accounts.models import User
+from mesoclinic.accounts.queries import person_details
 from mesoclinic.accounts.queries import staff_list as staff
 from mesoclinic.audit import trail
 from mesoclinic.changes import NeedsConfirmation
@@ -86,7 +87,7 @@ def staff_new(request: ClinicRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def staff_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     person = get_object_or_404(User, public_id=public_id)
-    stored = actions.person_details(person)
+    stored = person_details(person)
     form = PersonForm(request.POST if request.method == "POST" else None, initial=stored, stored=stored)
     consequences: tuple[str, ...] = ()
     if request.method == "POST" and form.is_valid():

@@ -80,6 +80,8 @@ const keys = () => {
     return [];
   }
 };
+const tabs = new BroadcastChannel("kept"); // each tab has a store of its own; signing out is for all of them
+tabs.addEventListener("message", () => forget(() => true));
 const forget = (isOld) => keys().forEach((key) => isOld(key, read(key)) && sessionStorage.removeItem(key));
 
 const refused = new WeakSet(); // came back with something to put right: unsaved although it differs from nothing
@@ -199,6 +201,7 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (new URL(form.action, location.href).pathname === "/accounts/logout/") {
     forget(() => true);
+    tabs.postMessage("out");
     return;
   }
   if (event.defaultPrevented || !isKept(form)) return;
