@@ -209,7 +209,7 @@ def update_patient(
         check_can_register_at(changes["site"], by=by)
     if changes.get("status") == PatientStatus.MERGED:
         raise InvalidInput(_("A record is merged by merging it, not by its status."), field="status")
-    tidy = {name: _TIDY[name](value) if name in _TIDY else value for name, value in changes.items()}
+    tidy: Mapping[str, Any] = {name: _TIDY[name](value) if name in _TIDY else value for name, value in changes.items()}
     tidy = _without_overwriting(current, tidy, seen=seen)
     before: dict[str, Any] = {}
     for name, value in tidy.items():

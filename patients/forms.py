@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
@@ -624,12 +624,13 @@ class IntakeForm(forms.Form):
 
     def unread(self) -> dict[str, list[str]]:
         """Return what was typed where it is no answer, as it was typed."""
+        data = cast(QueryDict, self.data)
         wrong = self._wrong_questions | ({"fact-medications"} if "medicines" in self._wrong_questions else set())
         names = [name for name in self.fields if intakes.question_of_input(name) in wrong or name in self.errors]
         return {
-            name: [text.replace("\x00", "")[:MOST_KEPT] for text in self.data.getlist(name)[:MOST_TICKED]]
+            name: [text.replace("\x00", "")[:MOST_KEPT] for text in data.getlist(name)[:MOST_TICKED]]
             for name in names
-            if any(self.data.getlist(name))
+            if any(data.getlist(name))
         }
 
     def answers(self) -> dict[str, Any]:

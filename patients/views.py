@@ -620,7 +620,7 @@ def _as_shown(intake: Intake, form: IntakeForm) -> tuple[int, str]:
     if began is not None and form.non_field_errors():
         return began, form.seen_text
     if began is not None and intake.revision != began + 1:
-        return began, json.dumps(form.seen | intake.typed_marks)
+        return began, json.dumps(form.seen | dict(intake.typed_marks))
     return intake.revision, json.dumps(marks_of(intakes.questions_of(intake)))
 
 

@@ -771,6 +771,10 @@ def plan_insist(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         if refusal.field == "concern":
             refused = Refused(top=str(refusal))
         return _plan_page(request, plan, refused=refused, status=refusal.status)
+    except StaleRevision as refusal:
+        plan.refresh_from_db()
+        refused = Refused(insist={"concern": concern, "reason": typed, "error": str(refusal)}, top=str(refusal))
+        return _plan_page(request, plan, refused=refused, status=refusal.status)
     except DomainError as refusal:
         plan.refresh_from_db()
         return _plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)

@@ -118,7 +118,14 @@ def clinic(ada: User, dan: User, dora: User) -> Clinic:
         reverse("protocols:plan_change", args=[draft.public_id]) + "?ingredient=pdrn",
         *(reverse(f"protocols:{name}", args=[signed.public_id]) for name in ("plan", "plan_stop", "plan_what_if")),
     ]
-    director = [reverse("protocols:versions"), reverse("protocols:version", args=[draft.formulary.public_id])]
+    director = [
+        reverse("protocols:versions"),
+        reverse("protocols:version", args=[draft.formulary.public_id]),
+        reverse("resources:sites"),
+        reverse("resources:site", args=[one.site.public_id]),
+        reverse("resources:person", args=[ada.public_id]),
+        reverse("inbox:wording", args=["reminder_7d", "en"]),
+    ]
     return Clinic(
         pages={"cleo": desk, "ada": clinical, "ben": desk, "dora": director},
         theirs=[str(row.public_id) for row in (elsewhere, theirs, theirs.intake, open_elsewhere, dan, dan.sites.get())],
@@ -140,7 +147,25 @@ def spoiled(rng: random.Random, form: Form, theirs: list[str]) -> tuple[str, lis
     if rng.random() < 0.3:
         fields += rng.choices(fields, k=3) if fields else []
     if rng.random() < 0.1:
-        fields.append((rng.choice(["ingredient", "op", "rule", "patient", "site", "revision"]), rng.choice(HOSTILE)))
+        fields.append(
+            (
+                rng.choice(
+                    [
+                        "ingredient",
+                        "op",
+                        "rule",
+                        "patient",
+                        "site",
+                        "revision",
+                        "seen",
+                        "keep-phone",
+                        "keep-note",
+                        "kept",
+                    ]
+                ),
+                rng.choice(HOSTILE),
+            )
+        )
     if rng.random() < 0.25 and UUID.search(action):
         action = UUID.sub(
             lambda _found: rng.choice([*theirs, str(uuid.UUID(int=rng.getrandbits(128)))]), action, count=1

@@ -97,7 +97,7 @@ def update_person(
     User.objects.select_for_update().get(pk=person.pk)
     person.refresh_from_db()
     stored = person_details(person)
-    typed = {
+    typed: dict[str, Any] = {
         "title": tidy_name(title),
         "given_name": tidy_name(given_name),
         "family_name": tidy_name(family_name),

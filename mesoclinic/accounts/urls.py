@@ -5,6 +5,7 @@ from mesoclinic.accounts import views
 app_name = "accounts"
 urlpatterns = [
     path("here/", views.here, name="here"),
+    path("again/", views.again, name="again"),
     path("site/", views.site_choose, name="site"),
     path("language/", views.language_choose, name="language"),
     path("staff/", views.staff_list, name="staff"),

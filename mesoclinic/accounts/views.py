@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from mesoclinic.accounts import actions
 from mesoclinic.accounts.access import Permission, public, requires, signed_in
+from mesoclinic.accounts.again import SENT
 from mesoclinic.accounts.forms import NewPersonForm, PersonForm
 from mesoclinic.accounts.middleware import SITE_KEY, ClinicRequest
 from mesoclinic.accounts.models import User
@@ -31,6 +32,20 @@ def here(request: HttpRequest) -> JsonResponse:
     """Say who is signed in, by public id, and the token that a form of theirs needs now."""
     who = str(request.user.public_id) if request.user.is_authenticated else ""
     return JsonResponse({"who": who, "token": get_token(request)})
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def again(request: ClinicRequest) -> HttpResponse:
+    """Offer once more what the same person sent after their log-in had ended, or drop it; others get nothing of it."""
+    sent = request.session.get(SENT)
+    if request.method == "POST" or not sent or sent["who"] != str(request.user.public_id):
+        request.session.pop(SENT, None)
+        return redirect("/")
+    words = [text for _name, text in sent["fields"] if " " in text.strip()]
+    context = {"path": sent["path"], "fields": sent["fields"], "words": words}
+    return render(request, "accounts/again.html", context)
 
 
 @signed_in

@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, time
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.db.models import QuerySet
+from django.http import QueryDict
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
@@ -78,7 +79,7 @@ class MergingForm(forms.Form):
     def ask(self, conflict: Conflict) -> None:
         """Show theirs beside mine, and in every other field what is stored now."""
         mine = self.mine()
-        self.data = self.data.copy()
+        self.data = self.data.copy()  # type: ignore[attr-defined]
         both = {clash.field: clash for clash in conflict.clashes}
         for name, now in conflict.stored.items():
             if name not in self.fields:
@@ -102,18 +103,18 @@ class MergingForm(forms.Form):
                 self.add_error(name, _("Somebody else changed this as well. Choose above what shall stand."))
 
     def _put(self, name: str, value: Any) -> None:
-        key, field = self.add_prefix(name), self.fields[name]
+        key, field, data = self.add_prefix(name), self.fields[name], cast(QueryDict, self.data)
         if isinstance(field, forms.BooleanField):
-            self.data.pop(key, None)
+            data.pop(key, None)
             if value:
-                self.data[key] = "on"
+                data[key] = "on"
         elif isinstance(field, forms.MultipleChoiceField | forms.ModelMultipleChoiceField):
-            self.data.setlist(key, [str(each) for each in field.prepare_value(value) or ()])
+            data.setlist(key, [str(each) for each in field.prepare_value(value) or ()])
         else:
             shown = field.prepare_value(value)
             if not isinstance(field.widget, forms.widgets.ChoiceWidget):
                 shown = field.widget.format_value(shown)
-            self.data[key] = "" if shown is None else str(shown)
+            data[key] = "" if shown is None else str(shown)
 
     def _in_words(self, name: str, value: Any) -> str:
         field = self.fields[name]
