@@ -58,18 +58,17 @@ def checked_measure(fact: Fact, value: Any) -> Any:
     number, unit = _number_and_unit(fact, value)
     if unit is None:
         least, most = fact.minimum, fact.maximum
-        stored = number
     else:
         least, most = unit.least, unit.most
         if not unit.holds(number) and (other := _looks_like(fact, number, unit)):
             raise ValueError(_asked_back(fact, number, unit, other))
-        stored = _stored(fact, number, unit)
     if not least <= number <= most:
         name = unit_label(unit.key if unit else fact.unit)
         words = {"least": plain_number(least), "most": plain_number(most), "unit": name}
         raise ValueError((_("It must be between %(least)s and %(most)s %(unit)s.") % words).replace(" .", "."))
     if -number.as_tuple().exponent > MOST_DECIMALS:  # type: ignore[operator]
         raise ValueError(_("Write at most four decimal places."))
+    stored = number if unit is None else _stored(fact, number, unit)  # in reach by now
     if fact.type == "integer":
         if stored % 1:
             raise ValueError(_("Write a whole number."))

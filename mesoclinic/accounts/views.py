@@ -71,7 +71,7 @@ def _way_back(request: ClinicRequest) -> str:
     """Return the page of ours that the form names, or Today."""
     back = request.POST.get("next", "")
     ours = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
-    return back if ours else "/"
+    return back if ours and back.startswith("/") else "/"  # anything else would be taken for a page's name
 
 
 @requires(Permission.SETTINGS_WRITE)

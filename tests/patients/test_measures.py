@@ -190,3 +190,11 @@ GOOD = {"mmol/mol": {"least": 21, "most": 195}}
 def test_units_that_do_not_hold_are_refused(rows: dict[str, Any], said: str) -> None:
     with pytest.raises(DataFileError, match=said):
         build_vocabulary(changed(**rows))
+
+
+def test_number_beyond_all_reach_is_refused_with_a_sentence() -> None:
+    """In another unit as well: it is not converted before it is known to be one."""
+    fact = next(fact for fact in load_vocabulary().facts.values() if len(fact.units) > 1)
+    for unit in fact.units:
+        with pytest.raises(ValueError, match="It must be between"):
+            checked_measure(fact, {"value": "9" * 40, "unit": unit.key})
