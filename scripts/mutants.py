@@ -79,6 +79,7 @@ _ALIKE = "Mixtures begun out of turn are ways that are tried already, in another
 _FIRST = "The first set that is tried takes its place."
 _LOOSE = "The bound is looser by a hair; more sets may be tried, the same is chosen."
 _VAIN = "What is tried then is no better; it only takes longer."
+_VAIN_WAYS = "A way with more mixtures is begun in vain: only those with so many are told."
 EQUIVALENT: dict[str, str] = {
     "dose:fill: `True` turned": _GUARD,
     **{f"dose:fill: `True` turned (no. {number})": _GUARD for number in range(2, 6)},
@@ -124,6 +125,18 @@ EQUIVALENT: dict[str, str] = {
     "select:_Search._hopeless: `0` + 1": _LOOSE,
     "select:_Search._hopeless: `bound > short` with GtE": _VAIN,
     "select:_Search._hopeless: `bound == short and cost <= self.best.cost` without part 2": _VAIN,
+    "verify:_Second.tells_words: `0` + 1": "Neither of the engines in that list knew the words.",
+    "verify:_Second._mixture_cautions: `True` turned": _GUARD,
+    "verify:_Second._ways: `number < count and self._together(grown)` without part 1": _VAIN_WAYS,
+    "verify:_Second._ways: `number < count` with LtE": _VAIN_WAYS,
+    "verify:_Second._volumes: `whole > drawn` with GtE": "Where they are equal nothing is lowered, and nothing raised.",
+    "verify:_Second._volumes: `True` turned": _GUARD,
+    **{f"verify:_Second._volumes: `True` turned (no. {number})": _GUARD for number in range(2, 6)},
+    "verify:_Second._volumes: `sum(needs) <= poured` with Lt": "Shared out whole, each gets what it needs.",
+    "verify:_Second._shared_out: `amount <= 0` with Lt": "Of nothing, each share is nothing as well.",
+    "verify:_Second._none_without_need: `met([*chosen, *keys[place:]]) <= standard` with Lt": _VAIN,
+    "verify:_Second._none_without_need: `best or place == len(keys) or met([*chosen, *keys[place:]]) <= standard` "
+    "without part 3": _VAIN,
     "verify:_Second._fewest: `len(groups) >= best` with Gt": _VAIN,
     "verify:_Second._none_without_need: `1` + 1": "All counts are doubled alike.",
     "verify:_Second._alternative: `True` turned": _GUARD,

@@ -281,13 +281,13 @@ class _Second:
         ]
         referred += [(referral, key) for key, referral in waiting.items()]
         self.same("referrals", sorted((row["referral"], row["rule"]) for row in answer["referrals"]), sorted(referred))
-        self._questions(fired, mixed)
+        self._questions(mixed)
         missing = self.required - set(self.facts)
         self.same("missing", _sorted(answer["missing"], "fact"), sorted(missing))
         status = "incomplete" if missing else "blocked" if blocking or waiting else self._willing()
         self.same("status", answer["status"], status)
 
-    def _questions(self, fired: Mapping[str, Any], mixed: set[str]) -> None:
+    def _questions(self, mixed: set[str]) -> None:
         needed = self.documents["screening"]["required_before_plan"]
         self.required = set(needed["always"]) | set(needed.get(f"if_sex_{self.facts.get('sex_at_birth')}", ()))
         idle = {
@@ -297,7 +297,7 @@ class _Second:
         }
         asked: dict[str, set[str]] = {}
         for key, rule in self.rules.items():
-            if key in fired or rule["severity"] == "info" or self._true(rule["trigger"], self._leaf):
+            if rule["severity"] == "info" or self._true(rule["trigger"], self._leaf):
                 continue
             aim = self._aim(rule)
             scope = rule["applies_to"]

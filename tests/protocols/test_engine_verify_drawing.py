@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from protocols.engine import propose, verify
 from protocols.engine.select import Problem
 from protocols.engine.verify import _plain_osmolality, _Second, _tenths
 from tests.protocols import references
@@ -26,9 +27,13 @@ from tests.protocols.test_engine_verify import (
     rule,
     screened,
     second,
+    syringe,
+    syringes,
     thing,
     things,
+    told,
 )
+from tests.protocols.worked_cases import count, earlier_cases, earlier_formulary
 
 LIMITS: dict[str, Any] = {
     "ph_window": {"min_width": "0.5"}, "final_ph": {"min": "4.5", "max": "8"}, "osmolality": {"max": 600},
@@ -43,7 +48,7 @@ def solution(low: str, high: str, **more: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------------- pH
 WINDOWS = {
     "a": ("5", "7"), "b": ("6.5", "8"), "c": ("6.6", "8"), "acid": ("2", "3.8"), "sour": ("2.5", "4"),
-    "wide": ("2", "8"), "point": ("5.5", "5.5"), "never": ("7", "5"),
+    "wide": ("2", "8"), "point": ("5.5", "5.5"), "never": ("7", "5"), "sharp": ("3.6", "4"),
 }  # fmt: skip
 
 
@@ -76,7 +81,8 @@ def test_enough_of_a_window_lies_where_it_should(low: str, high: str, inside: bo
         ("a", True, True), ("never", False, False), ("point", True, True), ("w", True, True),
         ("a b", True, True),  # half a pH in common
         ("a c", False, True),
-        ("point w", True, True), ("point a", False, True),
+        ("point w", True, True), ("point a", False, True), ("point a w", False, True),
+        ("acid sharp", False, True),  # 0.2 in common
         ("acid sour", True, True),  # both lie elsewhere anyhow
         ("acid w", True, True),
         ("acid wide", False, True),  # one that need not be there
@@ -93,6 +99,51 @@ def test_what_may_be_one_mixture_by_its_acidity() -> None:
     assert [made._together(keys.split()) for keys in ("a b", "a c", "acid wide")] == [True, False, False]
     assert made._fewest(["a", "b", "c"]) == 2
     assert acids()._fewest(["a", "b", "c"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "found"),
+    [
+        (("5", "7"), ("6", "8"), []),
+        (("4", "5"), ("5", "7"), ["s ph_does_not_suit"]),  # they meet in a point
+        (("2", "4"), ("2", "8"), ["s ph_does_not_suit"]),
+        (("4", "5"), ("6", "7"), ["s no_common_ph"]),
+    ],
+)
+def test_acidity_of_a_syringe(one: tuple[str, str], other: tuple[str, str], found: list[str]) -> None:
+    made = syringes(limits=LIMITS)
+    for name, window in (("a", one), ("b", other)):
+        made.things[name]["solution"] = solution(*window)
+    low, high = (f(each, key=Fraction) for f, each in ((max, (one[0], other[0])), (min, (one[1], other[1]))))
+    assert told(made, {**syringe(a="1", b="1"), "ph_min": low, "ph_max": high}) == found
+
+
+def test_each_figure_of_a_syringe_of_today_is_checked() -> None:
+    """Of an earlier engine they are not asked for."""
+    said = {
+        **syringe(a="1", b="1"), "ph_estimate": "6.0", "osmolality": {"estimate": 300, "unknown": []},
+        "drawn_as": {"count": 1, "parts_ml": ["2"]},
+    }  # fmt: skip
+
+    def found(**changes: Any) -> list[str]:
+        made = syringes(in_steps=True)
+        for name in "ab":
+            made.things[name]["solution"]["osmolality"] = {"value": 300}
+        return told(made, {**said, **changes})
+
+    assert found() == []
+    assert found(ph_estimate="6.1") == ["s.ph_estimate differs"]
+    assert found(osmolality={"estimate": 310, "unknown": []}) == ["s.osmolality differs"]
+    assert found(osmolality={"estimate": None, "unknown": ["a"]}) == ["s.osmolality differs"]
+    assert found(drawn_as={"count": 2, "parts_ml": ["1", "1"]}) == ["s.drawn_as.count differs"]
+    assert told(syringes(), {**syringe(a="1", b="1"), "ph_estimate": "1"}) == []
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_answers_of_earlier_engines_are_found_right(version: str) -> None:
+    case = next(case for case in earlier_cases() if case["id"] == "C03")
+    for said in propose(case, earlier_formulary()).as_said_by(version):
+        assert verify(said, case, earlier_formulary()) == ()
 
 
 @pytest.mark.parametrize(("value", "said"), [("6.25", "6.3"), ("6.24", "6.2"), ("2.9", "2.9"), ("0", "0")])
@@ -316,6 +367,82 @@ def test_diluent_is_shared_out_in_steps(amount: int, rooms: list[int], given: li
     assert shared == [each * STEP for each in given]
 
 
+def filled(steps: tuple[int, int], target: int, most: int, strong: str = "a") -> list[int]:
+    """What two mixtures of one ingredient each come to, in steps; those that are strong need 2 of diluent for 1."""
+    rows = [
+        thing(
+            key, role="diluent" if key == "w" else "active", stock={"concentration": "1"},
+            solution=solution("5", "7", osmolality={"value": 1200 if key in strong else 300}),
+            per_session={
+                "volume": dict(zip(("min", "usual", "max"), [str(STEP_ML * n) for n in volume], strict=True)),
+                "max_dose": {"value": "999"},
+            },
+        )
+        for key, volume in (("a", (steps[0],) * 3), ("b", (steps[1],) * 3), ("w", (0, 1, most)))
+    ]  # fmt: skip
+    made = thinning(things=things(*rows), pairs=[("a", "b", "never_mix")], target=target * STEP, course=COURSE)
+    made.mixing["top_up_diluents"] = ["w"]
+    return [int(volume / STEP) for volume in made._volumes(["a", "b"])]
+
+
+STEP_ML, COURSE = Decimal("0.05"), {"cost_model": {"ingredient_unit_value": 4}}
+
+
+@pytest.mark.parametrize(
+    ("steps", "target", "most", "strong", "volumes"),
+    [
+        ((10, 10), 40, 100, "a", [30, 10]),  # the first needs all there is
+        ((10, 10), 50, 100, "a", [33, 17]),  # it needs 20 of 30; the rest by the room that is left, 10 and 30
+        ((10, 10), 60, 100, "a", [30, 30]),  # alike, as that is enough
+        ((10, 10), 60, 8, "a", [18, 10]),
+        ((10, 10), 20, 100, "a", [10, 10]),
+        ((10, 5), 30, 100, "ab", [20, 10]), ((10, 5), 45, 100, "ab", [30, 15]), ((10, 5), 48, 100, "ab", [32, 16]),
+        ((1, 19), 40, 100, "", [4, 36]),  # a tenth, as far as there is room
+    ],
+)  # fmt: skip
+def test_mixtures_get_first_the_diluent_that_they_need(
+    steps: tuple[int, int], target: int, most: int, strong: str, volumes: list[int]
+) -> None:
+    assert filled(steps, target, most, strong) == volumes
+
+
+@pytest.mark.parametrize(
+    ("target", "budget", "volumes"),
+    [
+        (16, None, {"a": 8, "b": 8}), (9, None, {"a": 5, "b": 4}), (8, None, {"a": 4, "b": 4}),
+        (16, 14, {"a": 6, "b": 4}), (16, 13, {"a": 5, "b": 4}), (16, 15, {"a": 5, "b": 5}),
+        (16, 16, {"a": 6, "b": 5}), (12, 99, {"a": 6, "b": 6}),
+    ],
+)  # fmt: skip
+def test_volumes_are_raised_within_the_budget(target: int, budget: int | None, volumes: dict[str, int]) -> None:
+    """A step of the first costs 1, one of the second 2; each may come from 4 to 8."""
+    session = {"volume": {"min": "0.05", "usual": "0.2", "max": "0.4"}, "max_dose": {"value": "999"}}
+    rows = [thing(key, per_session=session, relative_cost_per_ml=str(cost)) for key, cost in (("a", 5), ("b", 10))]
+    made = thinning(things=things(*rows), policy={"ingredient_budget": budget}, course=COURSE)
+    made.mixing["top_up_diluents"] = []
+    volume = dict.fromkeys("ab", 4 * STEP)
+    made._raise(volume, ["ab"], target * STEP)
+    assert {key: int(amount / STEP) for key, amount in volume.items()} == volumes
+
+
+@pytest.mark.parametrize(
+    ("target", "volumes"),
+    [("0.4", {"a": 4, "b": 4}), ("0.39", {"a": 3, "b": 4}), ("0.3", {"a": 3, "b": 3}), ("0.2", {"a": 1, "b": 3})],
+)
+def test_volumes_are_lowered_to_what_can_be_drawn(target: str, volumes: dict[str, int]) -> None:
+    """From 4 steps each; the second has no less than 3."""
+    rows = [
+        thing(
+            key, stock={"concentration": "1"},
+            per_session={"volume": {"min": least, "usual": "0.2", "max": "0.4"}, "max_dose": {"value": "9"}},
+        )
+        for key, least in (("a", "0"), ("b", "0.15"))
+    ]  # fmt: skip
+    made = thinning(things=things(*rows), target=Fraction(target), course=COURSE)
+    made.mixing["top_up_diluents"] = []
+    assert made._volumes(["a", "b"]) == [volumes[key] * STEP for key in "ab"]
+
+
 # ---------------------------------------------------------------------- whether each syringe is worth drawing
 def test_every_way_with_so_many_mixtures() -> None:
     made = paired(("a", "b", "never_mix"))
@@ -331,14 +458,14 @@ def of_problem(problem: Problem) -> _Second:
     """The second calculation of the same ingredients, from documents."""
     drawing, rules = problem.drawing, problem.syringes
     assert drawing is not None and drawing.wanted is not None
-    count, saline = len(problem.min_steps), len(problem.min_steps)
+    saline = len(problem.min_steps)
     wish, pairs = rules.acidity, []
     rows = []
     for i, limits in enumerate(drawing.limits):
         volume = {"min": limits.least, "usual": limits.usual, "max": limits.most}
         rows.append(
             thing(
-                key(i), role="active" if i < count else "diluent", relative_cost_per_ml=str(drawing.cost[i] * 20),
+                key(i), role="active" if i < saline else "diluent", relative_cost_per_ml=str(drawing.cost[i] * 20),
                 solution=solution(
                     str(Decimal(rules.ph_low[i]) / 10), str(Decimal(rules.ph_high[i]) / 10),
                     osmolality={"value": drawing.wanted.osmolality[i]}, unbuffered=bool(wish.unbuffered >> i & 1),
@@ -352,7 +479,7 @@ def of_problem(problem: Problem) -> _Second:
         )  # fmt: skip
         pairs += [(key(i), key(j), "separate_syringe") for j in range(i) if rules.apart[i] >> j & 1]
     return paired(
-        *pairs, things=things(*rows), active={key(i) for i in range(count + 1)}, excluded=set(), stock=None, step=STEP,
+        *pairs, things=things(*rows), active={key(i) for i in range(saline + 1)}, excluded=set(), stock=None, step=STEP,
         target=drawing.target * STEP, course={"cost_model": {"ingredient_unit_value": 1}},
         mixing={
             "max_active_ingredients_per_syringe": rules.per_syringe, "max_diluent_share_of_syringe": "0.75",
@@ -371,11 +498,10 @@ def key(i: int) -> str:
     return f"i{i}"
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", range(24))
 def test_second_calculation_draws_as_the_references_do(block: int) -> None:
     rng = random.Random(f"second drawing {block}")
-    small = drawn = 0
-    for _ in range(40):
+    for _ in range(count(4, 400)):
         problem = references.random_problem(rng, ingredients=6, concerns=1)
         problem = references.with_drawing(rng, references.with_acidity(rng, problem))
         members = rng.sample(range(6), k=rng.randrange(2, 5))
@@ -395,10 +521,7 @@ def test_second_calculation_draws_as_the_references_do(block: int) -> None:
         for way in ways:
             volumes = made._volumes([[key(i) for i in group] for group in way])
             assert volumes == [steps * STEP for steps in references.volumes(problem, way)]
-        worth = references.worth_drawing(problem, members)
-        assert made._worth_drawing(keys) is worth
-        drawn, small = drawn + worth, small + (not worth)
-    assert drawn and small
+        assert made._worth_drawing(keys) is references.worth_drawing(problem, members)
 
 
 def test_a_set_is_worth_drawing_where_nothing_is_asked_of_it() -> None:
@@ -421,6 +544,53 @@ def test_a_first_choice_that_only_a_small_syringe_could_hold_is_no_fault() -> No
     assert made.found == []
     made._none_without_need(rows, set())
     assert [row.expected for row in made.found] == [["b"]]
+
+
+@pytest.mark.parametrize(
+    ("most", "useful", "state", "limit", "found"),
+    [
+        (2, False, "gave_way", "max_actives", []),
+        (2, True, "gave_way", "max_actives", [" first_choice_left_out"]),  # with a, in the place of c
+        (2, False, "gave_way", "small_syringe", ["x.b.limit wrong_limit"]),  # another limit comes before
+        (3, False, "gave_way", "small_syringe", []),
+        (3, False, "gave_way", None, ["x.b.limit wrong_limit"]),
+        (3, False, "could_return", None, ["x.b.state differs", "x.b.limit wrong_limit"]),
+        (3, True, "could_return", None, [" first_choice_left_out"]),
+        (3, True, "could_return", "small_syringe", ["x.b.limit wrong_limit", " first_choice_left_out"]),
+    ],
+)
+def test_why_a_first_choice_gave_way(most: int, useful: bool, state: str, limit: str | None, found: list[str]) -> None:
+    """a is in, c stands in for d, and b is not in."""
+    rows = [("x", "a", "a", "met", None), ("x", "b", "b", state, limit), ("y", "d", "c", "substituted", None)]
+    names = ("concern", "first_choice", "ingredient", "state", "limit")
+    held = [
+        {"ingredient": "a", "required_by": ["x"], "stands_in_for": []},
+        {"ingredient": "c", "required_by": [], "stands_in_for": [{"concern": "y", "ingredient": "d"}]},
+    ]
+    made = choosing(
+        policy={"max_actives": most},
+        answer={
+            "requirements": [dict(zip(names, row, strict=True)) for row in rows], "edits": [], "sessions": [],
+            "syringes": [{"lines": held}],
+        },
+    )  # fmt: skip
+    made._worth_drawing = lambda keys: useful  # type: ignore[method-assign]
+    made._requirements()
+    assert [f"{row.path.removeprefix('requirements').lstrip('.')} {row.code}" for row in made.found] == found
+
+
+def test_an_alternative_has_no_syringe_that_is_too_small() -> None:
+    def found(keys: str, value: str, useful: bool) -> list[str]:
+        row = {"ingredients": list(keys), "value": value, "value_difference": value}
+        answer = {"syringes": [], "sessions": [], "value": "0", "value_cost": "0", "engine_version": "1.0"}
+        made = choosing(answer={**answer, "alternatives": [{"kind": "waiting"}, row]}, rules={}, own=set())
+        made._worth_drawing = lambda keys: useful  # type: ignore[method-assign]
+        made._value()
+        return [f"{each.path} {each.code}" for each in made.found]
+
+    assert (found("ac", "12", True), found("ac", "12", False)) == ([], ["alternatives[1] syringe_too_small"])
+    assert found("abca", "12.75", False) == ["alternatives[1] breaks_a_limit"]
+    assert found("ac", "11", True) == [f"alternatives[1].{name} differs" for name in ("value", "value_difference")]
 
 
 # ---------------------------------------------------------------------- facts, stages, causes
@@ -468,6 +638,12 @@ def test_a_rule_on_zones_speaks_of_those_to_be_treated(facts: dict[str, Any], fi
     assert made._fires({**on_zones, "trigger": {"fact": "smoker", "op": "is", "value": False}}) is False
     assert made._fires(rule("absolute")) is True
     assert made._fires(rule("absolute", answer="never")) is False
+    for listed in (("side",), ("top",)):  # whether it has fired or not, it is known, and nothing is left to ask
+        either = {"any": [on_zones["trigger"], {"fact": "age", "op": "gt", "value": 9}]}
+        case = SimpleNamespace(zones=[SimpleNamespace(zone="top")], waived={})
+        rules = {"z": {**on_zones, "trigger": either}}
+        expected, _ = screened(rules, facts={"smoker": True, "barred": listed}, case=case)
+        assert expected.get("open_questions") is None
     assert made._aim(on_zones) is None
 
 
@@ -479,7 +655,7 @@ def test_what_has_no_cause_is_not_asked_and_who_waits_is_asked_nothing() -> None
         made = screened({"r": old}, facts={"smoker": True, "inr": inr}, answer=answer)[1]
         made.documents["screening"]["asked_with_cause"] = [{"fact": "age", "cause": cause}]
         made.found = []
-        made._questions({}, set("a"))
+        made._questions(set("a"))
         return next((row.expected for row in made.found), None)
 
     assert (asked(3), asked(2), asked(3, status="waiting")) == ({"age": ["r"]}, None, None)
