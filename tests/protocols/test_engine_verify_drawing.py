@@ -689,6 +689,8 @@ def test_when_somebody_who_waits_is_looked_at_again() -> None:
     assert waiting("x", "y")._looked_at_again() == (70, {"x"}, {"course.waiting"})
     assert waiting("v")._looked_at_again() == (70, set(), {"course.waiting"})
     assert waiting("x", "v", course=checkpoints)._looked_at_again() == (49, {"x"}, {"course.checkpoints"})
+    none = {"checkpoints": checkpoints["checkpoints"][:1]}
+    assert waiting("y", course=none)._looked_at_again() == (0, set(), {"course.checkpoints"})
 
 
 MIXED = {"kind": "mixture", "review": None}
@@ -826,13 +828,14 @@ def weighed(key: str, reason: str = "adds_too_little", version: str = "", **own:
         "c": {"gross": "4", "adds": "much", "decided_by": "stands_in", "first_choice_of": ["y"], "price": "12.00"},
         "b": {"gross": "1.5", "adds": "some", "decided_by": "value", "first_choice_of": ["x"], "price": None},
     }  # fmt: skip
+    changes = {**own.pop("others", {}), key: own.pop("row", {})}
     serves = {"a": {"x": ("6", "much")}, "c": {"x": ("3", "much"), "y": ("1", "some")}, "b": {"x": ("1.5", "some")}}
     rows = [
         {
             "ingredient": name, "held": name != "b", "limit": None, "needed": "2.5" if name == "b" else "0.5",
             "needed_for": {"cautions": 0, "mixtures": int(name == "b")}, **row,
             "serves": [{"concern": c, "value": value, "much": much} for c, (value, much) in serves[name].items()],
-            **(own.pop("row", {}) if name == key else {}),
+            **changes.get(name, {}),
         }
         for name, row in figures.items()
     ]  # fmt: skip
@@ -901,9 +904,24 @@ def test_a_limit_that_keeps_an_ingredient_out() -> None:
     }
     cautious = {"rules": {"on_b": rule("caution", "b")}}
     assert weighed("b", row=right, **short) == weighed("b", row=right, **short, **cautious) == []
+    assert weighed("b", row=right, reason="displaced", policy={"max_actives": 1}) == []  # of who is in nothing is asked
     assert weighed("b", row={**right, "limit": None}, **short) == [".b.limit wrong_limit"]
     assert weighed("b", row={**right, "limit": "pair"}, **short) == [".b.limit wrong_limit"]
     assert weighed("b", row={"limit": "max_actives"}) == [".b.limit wrong_limit"]
     by_hand = {**right, "decided_by": "by_hand", "limit": None}
     assert weighed("b", row=by_hand, **{**short, "reason": "removed_by_hand"}) == []
     assert weighed("b", row={"needed": "2.75", "needed_for": {"cautions": 1, "mixtures": 1}}, **cautious) == []
+
+
+def test_an_ingredient_that_earns_just_its_keep_is_in_for_its_value() -> None:
+    anchors = [
+        {"key": "x", "anchors": {"first_choice": ["a", "b"], "supporting": []}},
+        {"key": "y", "anchors": {"first_choice": [], "supporting": []}},
+    ]
+    own: dict[str, Any] = {
+        "documents": {"concerns": {"concerns": anchors}}, "policy": {"simplicity": Decimal(4)},
+        "others": {"a": {"needed": "4"}, "b": {"needed": "6"}},
+    }  # fmt: skip
+    row = {"needed": "4", "decided_by": "value", "first_choice_of": []}
+    assert weighed("c", row=row, **{**own}) == []
+    assert weighed("c", row={**row, "decided_by": "kept"}, **{**own}) == [".c.decided_by differs"]
