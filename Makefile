@@ -44,8 +44,12 @@ deep: setup ## randomised tests, races and kills at full count; takes long
 	@MESOCLINIC_DEEP=1 $(PY) scripts/other_clocks.py -n $(JOBS)
 	@MESOCLINIC_DEEP=1 $(PY) scripts/each.py tests/faults --services
 
+# What reaches every branch of the engine; the tests of plans, pages and prints add nothing to it.
+ENGINE_TESTS := engine_*.py answer.py boundaries.py cases.py contributions.py formulary.py hostile_input.py mixtures.py \
+	recompute.py rules_of_2026_2.py safety.py selection.py verify.py waiting.py
+
 coverage: setup ## branch coverage of the protocol engine
-	@$(PY) -m coverage run --branch --source=protocols/engine --data-file=var/coverage -m pytest tests/protocols $(ARGS)
+	@$(PY) -m coverage run --branch --source=protocols/engine --data-file=var/coverage -m pytest $(addprefix tests/protocols/test_,$(ENGINE_TESTS)) $(ARGS)
 	@$(PY) -m coverage report --data-file=var/coverage -m --skip-covered --fail-under=100
 
 mutants: setup ## mutation testing of the engine; ARGS="dose partition" for some modules, --write for the page

@@ -452,7 +452,7 @@ class Runner:
         if self.limit and known and known["source"] == source and not self.since:
             tried = {mutant.name for mutant in mutants}
             made, rows = known["made"], [row for row in known["left"] if row[2] not in tried] + rows
-        elif self.limit or self.hurry:
+        elif self.limit:
             return
         results[module] = {"source": source, "made": made, "left": rows, "since": self.since}
         _write(RESULTS, results)

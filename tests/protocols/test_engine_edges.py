@@ -366,6 +366,22 @@ CASE_FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"zones": "frontal"}, "zones", "wrong_type"),
     ({"zones": ["frontal"] * 201}, "zones", "too_long"),
     ({"concerns": [{"concern": "ageing_scalp", "severity": "mild", "since": 3}]}, "concerns[0].since", "unknown_key"),
+    ({"zones": ["frontal", {"zone": "frontal"}]}, "zones[1].zone", "duplicate"),
+    ({"zones": [{"zone": "temporal_left", "area_cm2": 15}]}, "zones", "total_area_out_of_range"),
+    ({"concerns": [{"concern": "ageing_scalp", "severity": "mild"}] * 2}, "concerns[1].concern", "duplicate"),
+    *(
+        (
+            {"concerns": [{"concern": "ageing_scalp", "severity": "mild", "insisted": said}]},
+            "concerns[0].insisted",
+            code,
+        )
+        for said, code in ((" ", "required"), (3, "required"), ("a" * 5000, "required"), ("\x00", "bad_text"))
+    ),
+    (
+        {"formulary_overrides": {"activate": ["biotin"], "deactivate": ["biotin"]}},
+        "formulary_overrides",
+        "contradiction",
+    ),
     ({"formulary_overrides": 3}, "formulary_overrides", "wrong_type"),
     ({"formulary_overrides": {"enable": []}}, "formulary_overrides.enable", "unknown_key"),
     ({"stock": 3}, "stock", "wrong_type"),
@@ -386,6 +402,14 @@ def test_case_fault_is_named(change: dict[str, Any], path: str, code: str) -> No
         parse_case(woman(**change), starter())
 
     assert [(fault.path, fault.code) for fault in error.value.faults] == [(path, code)]
+
+
+def test_reason_for_insisting_is_kept_as_it_was_said() -> None:
+    concern = {"concern": "ageing_scalp", "severity": "mild", "insisted": "Seen today:\n\tnot severe."}
+
+    (entry,) = parse_case(woman(concerns=[concern]), starter()).concerns
+
+    assert entry.insisted == "Seen today:\n\tnot severe."
 
 
 def test_formulary_without_a_top_up_diluent_uses_none() -> None:

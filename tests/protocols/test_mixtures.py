@@ -266,14 +266,14 @@ def test_an_edit_that_leaves_a_syringe_too_small_is_taken_back_and_those_before_
         ],
     )  # fmt: skip
     edits = [
-        {"op": "remove", "ingredient": "zinc_gluconate"}, {"op": "remove", "ingredient": "hyaluronic_acid"},
-        {"op": "add", "ingredient": "zinc_gluconate"},
+        {"op": "set_sessions", "sessions": 4}, {"op": "remove", "ingredient": "zinc_gluconate"},
+        {"op": "remove", "ingredient": "hyaluronic_acid"}, {"op": "add", "ingredient": "zinc_gluconate"},
     ]  # fmt: skip
 
     result = apply_edits(case, starter(), None, edits)
     answer = result.proposal.as_dict()
 
-    assert [(refusal.path, refusal.code) for refusal in result.refusals] == [("edits[2]", "small_syringe")]
+    assert [(refusal.path, refusal.code) for refusal in result.refusals] == [("edits[3]", "small_syringe")]
     assert [[line["ingredient"] for line in each["lines"]] for each in answer["syringes"]] == [["pdrn"]]
-    assert answer["edits"] == edits[:2]
+    assert answer["edits"] == edits[:3]
     assert verify(answer, case, starter()) == ()
