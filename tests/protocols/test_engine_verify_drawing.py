@@ -294,9 +294,8 @@ def test_the_diluent_is_the_first_that_can_be_had() -> None:
         made = thinning(policy={"allow_prescription": leave})
         made.things["v"]["regulatory"] = {"prescription_only": True}
         assert made._thinner() == first
-    for least, stock, first in (("4", None, "v"), ("4.05", None, "w"), ("2", {"v": "2", "w": "9"}, "v"),
-                                ("2", {"v": "1.95", "w": "9"}, "w")):  # fmt: skip
-        made = thinning(stock=stock)
+    for least, have, first in (("4", "9", "v"), ("4.05", "9", "w"), ("2", "2", "v"), ("2", "1.95", "w")):
+        made = thinning(stock={"v": have, "w": "9"})
         made.things["v"]["per_session"]["volume"] = {"min": least, "usual": least, "max": "9"}
         assert made._thinner() == first
 
@@ -765,12 +764,16 @@ def test_a_mixture_has_no_day_of_review() -> None:
 
 
 def test_a_plan_that_waits_says_until_when() -> None:
-    said = {"status": "waiting", "alternatives": [], "waiting": {"days": 70, "rules": ["course.waiting"]}}
+    said: dict[str, Any] = {
+        "status": "waiting",
+        "alternatives": [],
+        "waiting": {"days": 70, "rules": ["course.waiting"]},
+    }
     assert waits("y", **said) == []
     assert waits("y", **{**said, "waiting": None}) == ["waiting differs"]
     assert waits("y", **{**said, "waiting": {"days": 71, "rules": ["course.waiting"]}}) == ["waiting differs"]
     assert waits("y", **{**said, "waiting": {"days": 70, "rules": []}}) == ["waiting differs"]
-    blocked = {**said, "status": "blocked", "waiting": None}
+    blocked: dict[str, Any] = {**said, "status": "blocked", "waiting": None}
     assert waits("y", **blocked) == []
     assert waits("y", **{**blocked, "alternatives": [{"kind": "waiting"}]}) == ["alternatives waiting_without_a_plan"]
 
@@ -821,14 +824,14 @@ def test_price_of_one_ingredient_in_the_course() -> None:
     assert price("1", held=False) is None
 
 
-def weighed(key: str, reason: str = "adds_too_little", version: str = "", **own: Any) -> list[str]:
+def weighed(key: str, reason: str = "adds_too_little", **own: Any) -> list[str]:
     """What is found of one row of three: a and c are in, b is weighed and left out, d was screened."""
-    figures = {
+    figures: dict[str, dict[str, Any]] = {
         "a": {"gross": "6", "adds": "much", "decided_by": "first_choice", "first_choice_of": ["x"], "price": "8"},
         "c": {"gross": "4", "adds": "much", "decided_by": "stands_in", "first_choice_of": ["y"], "price": "12.00"},
         "b": {"gross": "1.5", "adds": "some", "decided_by": "value", "first_choice_of": ["x"], "price": None},
     }  # fmt: skip
-    changes = {**own.pop("others", {}), key: own.pop("row", {})}
+    changes: dict[str, dict[str, Any]] = {**own.pop("others", {}), key: own.pop("row", {})}
     serves = {"a": {"x": ("6", "much")}, "c": {"x": ("3", "much"), "y": ("1", "some")}, "b": {"x": ("1.5", "some")}}
     rows = [
         {
@@ -895,14 +898,14 @@ def test_who_is_weighed() -> None:
 
 
 def test_a_limit_that_keeps_an_ingredient_out() -> None:
-    short = {"policy": {"max_actives": 2}, "reason": "displaced"}
+    short: dict[str, Any] = {"policy": {"max_actives": 2}, "reason": "displaced"}
     right = {
         "needed": "0.5",
         "needed_for": {"cautions": 0, "mixtures": 0},
         "decided_by": "limit",
         "limit": "max_actives",
     }
-    cautious = {"rules": {"on_b": rule("caution", "b")}}
+    cautious: dict[str, Any] = {"rules": {"on_b": rule("caution", "b")}}
     assert weighed("b", row=right, **short) == weighed("b", row=right, **short, **cautious) == []
     assert weighed("b", row=right, reason="displaced", policy={"max_actives": 1}) == []  # of who is in nothing is asked
     assert weighed("b", row={**right, "limit": None}, **short) == [".b.limit wrong_limit"]
