@@ -588,7 +588,7 @@ def _of_finding(
         severity=rule.severity,
         rule=rule.key,
         message=message,
-        short=", ".join(short_label(words.answer(fact, value)) for fact, value in values if value is not None)[:60],
+        short=", ".join(_named(fact, value, words) for fact, value in values if value is not None)[:60],
         answer="; ".join(saying.answer(fact, value) for fact, value in values),
         source=_cited(formulary, rule.sources),
         where=_("the record") if of_record else saying.where,
@@ -598,6 +598,14 @@ def _of_finding(
         key=finding_key(rule.key, values, words),
         ingredients=touched if rule.severity != "absolute" and finding.rule.scope.kind != "plan" else (),
     )
+
+
+def _named(fact: str, value: Any, words: Words) -> str:
+    """An answer in the few words of a chip: of a question of yes or no, or of a number, the question's own name."""
+    said, label = short_label(words.answer(fact, value)), short_label(words.fact(fact))
+    if value is True:
+        return label
+    return said if isinstance(value, str | tuple) else f"{label}: {said}"
 
 
 def _cited(formulary: Formulary, keys: Iterable[str]) -> str:

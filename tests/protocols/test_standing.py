@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.utils import timezone
 
@@ -211,6 +213,22 @@ def test_patient_without_a_plan_is_screened_by_the_formulary_in_force(ada: User,
     submitted_intake(patient=patient, by=ada, facts={"medications": ["doac"]})
 
     assert [reason.rule for reason in standing_now(patient).stops] == ["anticoagulant"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "short"),
+    [
+        ({"lactating": True}, "Breast-feeding"),
+        ({"can_consent": False}, "Can understand and consent: no"),
+        ({"medications": ["doac"]}, "Direct oral anticoagulant"),
+        ({"lab_inr": "4"}, "INR: 4 ratio"),
+    ],
+)
+def test_chip_of_a_stop_says_what_it_is_about(facts: dict[str, Any], short: str, ada: User, formulary) -> None:
+    patient = factories.patient(by=ada, sex_at_birth="female")
+    submitted_intake(patient=patient, by=ada, facts=facts)
+
+    assert standing_now(patient).stops[0].short == short
 
 
 def test_the_rules_are_those_of_the_plans_own_formulary(plan: Plan, ada: User, dora: User) -> None:
