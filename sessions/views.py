@@ -20,7 +20,7 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError, InvalidInput
+from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
 from mesoclinic.messaging.queries import messages_about
 from mesoclinic.reading import whole_number, whole_numbers
 from mesoclinic.ui.toasts import tell
@@ -523,6 +523,8 @@ def visit_url(visit: Appointment) -> str:
 def appointment_cancel(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     visit = _appointment(request.user, public_id)
     try:
+        if "sequence" in request.POST and whole_number(request.POST["sequence"]) != visit.sequence:
+            raise InvalidTransition(_("This appointment has changed since you opened the page. Here is how it stands."))
         cancel_appointment(appointment=visit, by=request.user)
     except DomainError as refusal:
         visit.refresh_from_db()

@@ -210,6 +210,8 @@ def lot_and_its_reason(hand: Hand, show: Path | None) -> None:
     reason = line.locator('input[name^="reason-"]')
     check(reason.is_visible(), "no field asks why there is no lot")
     hand.choose("nothing_changed", "yes")
+    if page.locator('textarea[name="standing_reason"]').count():
+        hand.type('textarea[name="standing_reason"]', "Asked at the chair: none of it.")
     hand.type('input[name="password"]', PASSWORD)
     hand.press(re.compile("^Sign session"))
     page.get_by_text(re.compile("choose its lot, or say why none is recorded")).first.wait_for()

@@ -20,6 +20,7 @@ from sessions.models import Appointment, Closure, Course, TreatmentSession
 from sessions.moving import Target, book_missing, move_appointment, suggestions, waiting_for, way_of, ways_of
 from sessions.wording import AlreadyTaken
 from tests.sessions import factories as make
+from tests.shown import as_typed
 
 
 def wall(course) -> list[str]:
@@ -460,3 +461,22 @@ def test_freed_time_is_not_proposed_to_who_was_treated_too_shortly_before(course
 
     freed.refresh_from_db()
     assert waiting_for(freed, user=cleo, now=timezone.now()) == []
+
+
+def test_page_from_before_a_move_cancels_nothing(course, cleo, sign_in) -> None:
+    visit = course.appointments.get(number=4)
+    client, page = sign_in(cleo), reverse("sessions:appointment", args=[visit.public_id])
+    opened = as_typed(client.get(page))
+    later = visit.starts_at + timedelta(days=1)
+    move_appointment(
+        appointment=visit, by=cleo, rest="keep", reason="asked by phone",
+        target=Target(starts_at=later, practitioner=visit.practitioner, room=visit.room),
+    )  # fmt: skip
+    url = reverse("sessions:appointment_cancel", args=[visit.public_id])
+    refused = client.post(url, {"sequence": opened["sequence"]})
+
+    visit.refresh_from_db()
+    assert (refused.status_code, visit.status) == (409, "booked")
+    assert "has changed since you opened the page" in refused.content.decode()
+    assert client.post(url, {"sequence": "x"}).status_code == 400
+    assert client.post(url, {"sequence": as_typed(refused)["sequence"]}).status_code == 302
