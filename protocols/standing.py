@@ -45,7 +45,7 @@ from patients.settled import SettledFact, settled_facts_of
 from patients.statements import open_statements_of
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import Vocabulary
-from protocols.asking import Unasked, not_asked_sentence, unasked_for, url_for_a_plan
+from protocols.asking import Unasked, not_asked_sentence, unasked_for, url_for_a_plan, values_not_asked
 from protocols.basis import case_from, newer_than
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.case import Case
@@ -407,6 +407,8 @@ class _World:
         judging = newest if newest is not None and held <= newest.ingredients.keys() else formulary
         waived = plan.case.get("waived", {}) if plan is not None else {}
         since = [fact for fact in judging.facts if fact not in formulary.facts and fact not in waived]
+        if not since and not values_not_asked(intake, judging):
+            return []
         try:
             case = parse_case(fit(whole, judging).case, judging)
         except CaseError:

@@ -59,7 +59,7 @@ from protocols.actions import (
 )
 from protocols.asking import url_for_a_plan, values_not_asked
 from protocols.catalogue import Catalogue, matching
-from protocols.computing import bare_edit
+from protocols.computing import bare_edit, formulary_of
 from protocols.difference import Part, differences, release_notes
 from protocols.documents import request_plan_pdf, session_dates
 from protocols.engine import ENGINE_VERSION
@@ -430,6 +430,13 @@ def plan_new(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     return redirect("protocols:plan", draft.public_id)
 
 
+def _ask_url(request: ClinicRequest, plan: Plan) -> str:
+    """Where the reader asks what the draft's intake was never asked; empty where there is nothing to ask."""
+    if not can_start_intake(plan.patient, by=request.user):
+        return ""
+    return url_for_a_plan(plan.patient) if values_not_asked(plan.intake, formulary_of(plan)) else ""
+
+
 def _draft_refused(
     request: ClinicRequest, patient: Patient, refusal: DomainError, *, amended: Plan | None = None
 ) -> HttpResponse:
@@ -501,6 +508,7 @@ def _plan_page(
         "edit_reasons": EditReason.choices,
         "dates": session_dates(plan) if plan.is_signed else [],
         "no_longer_stands": basis_obstacles(plan) if plan.is_draft else [],
+        "ask_url": _ask_url(request, plan) if plan.is_draft else "",
         "open_cautions": len(unacknowledged_rules(plan)) if plan.is_draft else 0,
         "open_questions": len(unsettled_facts(plan)) if plan.is_draft else 0,
         "open_reasons": len(unexplained_edits(plan)) if plan.is_draft else 0,

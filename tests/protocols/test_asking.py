@@ -100,13 +100,16 @@ def test_no_plan_rests_on_a_list_that_was_answered_before_its_values_came(
     assert not Plan.objects.exists()
 
 
-def test_draft_on_an_older_intake_is_not_signed(ada: User, formulary: FormularyVersion) -> None:
+def test_draft_on_an_older_intake_is_not_signed(sign_in: Any, ada: User, formulary: FormularyVersion) -> None:
     plan = settled(draft_plan(by=ada), by=ada)
     assert obstacles_to_signing(plan) == []
 
     asked_before(plan.intake)
 
     assert [sentence for sentence in obstacles_to_signing(plan) if "Sarcoidosis" in sentence]
+    page = sign_in(ada).get(reverse("protocols:plan", args=[plan.public_id])).content.decode()
+    ask = reverse("patients:day_check", args=[plan.patient.public_id])
+    assert f'href="{ask}?ask=blood_test_within_7_days&amp;ask=scalp_findings"' in page
 
 
 def test_sarcoidosis_asked_for_reaches_the_plan(
