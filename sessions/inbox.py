@@ -18,6 +18,7 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
+from mesoclinic.ui.templatetags.ui import ml
 from patients.queries import in_care, is_seen_by
 from sessions import letters, mails
 from sessions.answers import NOTICED
@@ -102,7 +103,7 @@ def row_of(answer: Answer, *, user: User, now: datetime, expected: tuple[str, ..
     doses: tuple[str, ...] = ()
     if session is not None and user.may(Permission.SESSION_READ):
         doses = tuple(
-            f"{row.ingredient.name} {row.volume_ml} mL" for row in session.administrations.all() if row.volume_ml
+            f"{_(row.ingredient.name)} {ml(row.volume_ml)}" for row in session.administrations.all() if row.volume_ml
         )
     waited = (answer.responded_at or now) - answer.received_at
     return Row(

@@ -24,11 +24,13 @@ from patients.models import Intake, IntakeStatus, Patient, PatientStatus
 from patients.permissions import can_start_intake
 from patients.queries import patients_seen_by
 from protocols.enums import PlanStatus
+from protocols.marks import PLAN_MARKS
 from protocols.models import Plan
 from protocols.permissions import can_draft_plan
 from protocols.wording import waiting_title
 from sessions import inbox
 from sessions.followup_models import AnswerState, purpose_words
+from sessions.marks import VISIT_MARKS
 from sessions.models import Appointment, AppointmentStatus
 from sessions.queries import visits_of
 from sessions.terms import cut_courses, terms_of, versions_before
@@ -280,16 +282,6 @@ def _intake_events(intakes: Iterable[Intake]) -> Iterable[Event]:
             )
 
 
-_PLAN_CHIPS = {
-    PlanStatus.DRAFT: "warn",
-    PlanStatus.SIGNED: "ok",
-    PlanStatus.ACTIVE: "ok",
-    PlanStatus.COMPLETED: "",
-    PlanStatus.STOPPED: "danger",
-    PlanStatus.SUPERSEDED: "",
-}
-
-
 def _waiting_words(plan: Plan) -> str:
     """Return what a plan that waits comes to: the day of its review, or how long after the signature that will be."""
     days = int(plan.review_days)  # type: ignore[attr-defined]
@@ -319,18 +311,9 @@ def _plan_events(plans: Iterable[Plan], *, user: User) -> Iterable[Event]:
             text=sentence(words),
             url=reverse("protocols:plan", args=[plan.public_id]) if user.may(Permission.PLAN_READ) else "",
             chip=plan.get_status_display(),
-            chip_kind=_PLAN_CHIPS.get(PlanStatus(plan.status), ""),
+            chip_kind=PLAN_MARKS[plan.status][0],
             holds=(plan.public_id,),
         )
-
-
-_VISIT_CHIPS = {
-    AppointmentStatus.BOOKED: "info",
-    AppointmentStatus.ARRIVED: "accent",
-    AppointmentStatus.DONE: "ok",
-    AppointmentStatus.NO_SHOW: "warn",
-    AppointmentStatus.CANCELLED: "",
-}
 
 
 def _visit_events(visits: Iterable[Appointment], *, user: User, now: datetime) -> Iterable[Event]:
@@ -355,7 +338,7 @@ def _visit_events(visits: Iterable[Appointment], *, user: User, now: datetime) -
             text=sentence(words),
             url=reverse("sessions:appointment", args=[visit.public_id]),
             chip=visit.get_status_display(),
-            chip_kind=_VISIT_CHIPS[AppointmentStatus(visit.status)],
+            chip_kind=VISIT_MARKS[visit.status][0],
             ahead=visit.starts_at > now and visit.status == AppointmentStatus.BOOKED,
             now=visit.status == AppointmentStatus.ARRIVED,
             holds=(visit.public_id,) if recorded is None else (visit.public_id, recorded.public_id),

@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from patients.words import SEVERITY_NAMES, severity_drawn
 from protocols.enums import PlanStatus
 from protocols.formulary import words
 from protocols.formulary.loader import load_documents
+from protocols.marks import PLAN_MARKS
+from sessions.marks import VISIT_MARKS
 from sessions.models import AppointmentStatus
 
 ROOT = Path(settings.BASE_DIR)
@@ -247,3 +250,17 @@ def test_every_key_of_a_formulary_has_its_word() -> None:
 )
 def test_line_of_an_estimate_has_one_wording(item: str, key: str, said: str) -> None:
     assert words.cost_line_words({"item": item, "key": key}) == said
+
+
+def test_every_state_has_one_look() -> None:
+    """The record showed a draft as a warning where its own page did not, and a stopped plan in another colour."""
+    assert set(PLAN_MARKS) == set(PlanStatus)
+    assert set(VISIT_MARKS) == set(AppointmentStatus)
+    kinds = {"ok", "warn", "danger", "info", "accent", "line", ""}
+    assert {kind for kind, _icon in (*PLAN_MARKS.values(), *VISIT_MARKS.values())} <= kinds
+    inline = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "templates").rglob("*.html")
+        if re.search(r"chip (visit|plan|row\.visit)\.get_status_display", path.read_text(encoding="utf-8"))
+    ]
+    assert inline == []

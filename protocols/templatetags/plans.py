@@ -11,6 +11,8 @@ from django import template
 from mesoclinic.ui.templatetags.ui import quantity
 from protocols.catalogue import Catalogue
 from protocols.formulary.words import SEVERITY_NAMES
+from protocols.marks import PLAN_MARKS
+from protocols.models import Plan
 
 register = template.Library()
 
@@ -25,6 +27,13 @@ def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
 def rule_severity(key: str) -> str:
     """``{% rule_severity "caution" as word %}``: how grave a rule is, as every page and print says it."""
     return str(SEVERITY_NAMES[key])
+
+
+@register.inclusion_tag("components/chip.html")
+def plan_state(plan: Plan) -> dict[str, Any]:
+    """``{% plan_state plan %}``: the state of a plan in its word, colour and icon."""
+    kind, icon = PLAN_MARKS[plan.status]
+    return {"text": plan.get_status_display(), "kind": kind, "icon": icon, "wrap": False}
 
 
 @register.filter

@@ -51,7 +51,7 @@ def test_row_carries_who_session_doses_expected_how_bad_and_the_timer(flagged, a
     for words in (
         "Teodor Brandvold",
         "Session 1",
-        "Biotin 0.50 mL",
+        "Biotin 0.50\N{NO-BREAK SPACE}mL",
         "Bruising: up to 7 days",
         "pus or a painful lump · since later · bothers · day 3",
         "1 h 30 min",
