@@ -294,6 +294,7 @@ STANDING_BAND = "sessions.standing_band.band_of"  # what the head of every page 
 STANDING_CHIPS = "sessions.standing_band.chips_of"  # the same for lists of patients: who may not be treated
 STANDING_ANSWERS = "protocols.standing.answers_of"  # the same for the API, of many at once
 STANDING_REASONS = ("sessions.red_flags.standing_reasons",)  # what else stops a treatment: patient ids -> reasons by id
+PAPER_MAIL = "sessions.papers.way_of"  # where a press mails a document to its patient: user, document -> url or why not
 PRINT_STATE_PROVIDER = "protocols.documents.print_state"  # whether a print of a subject is current
 PAPER = env.text("MESOCLINIC_PAPER", "A4")  # of printed documents: A4 or Letter
 if PAPER not in ("A4", "Letter"):

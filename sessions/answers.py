@@ -44,7 +44,7 @@ from sessions.queries import calendar_for
 from sessions.resuming import plan_anew
 from sessions.terms import terms_of
 
-VISIT, REPORT, CALLBACK = "visit", "report", "callback"
+VISIT, REPORT, CALLBACK, PAPER = "visit", "report", "callback", "paper"
 _REPORTS = ("aftercare", "checkin_48h", "checkin_7d", "reply")
 _VISITS = ("booking", "reminder_7d", "reminder_24h", "prepare")
 SLOTS = 6
@@ -79,7 +79,7 @@ class Subject:
     """What a link is about, read once."""
 
     link: AnswerLink
-    page: str  # visit | report | callback
+    page: str  # visit | report | callback | paper
     site: Site
     visits: tuple[Appointment, ...] = ()
     session: TreatmentSession | None = None
@@ -88,11 +88,15 @@ class Subject:
 def page_of(link: AnswerLink) -> str:
     if link.purpose in _REPORTS:
         return REPORT
+    if link.purpose == "paper":
+        return PAPER
     return VISIT if link.purpose in _VISITS else CALLBACK
 
 
 def subject_of(link: AnswerLink) -> Subject:
     page = page_of(link)
+    if page == PAPER:
+        return Subject(link=link, page=page, site=link.patient.site)
     rows = Appointment.objects.select_related("patient", "site", "practitioner", "room", "course__plan__patient")
     if page == VISIT:
         ours = rows.filter(patient__in=records_of(link.patient))

@@ -20,8 +20,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from mesoclinic.accounts.access import public
 from mesoclinic.accounts.models import Site
 from mesoclinic.counting import count, counted
+from mesoclinic.documents import storage
+from mesoclinic.documents.views import file_name, pdf_response
 from mesoclinic.errors import DomainError, InvalidTransition
-from sessions import answers, letters
+from sessions import answers, letters, papers
 from sessions.answers import Subject
 from sessions.followup_models import Answer, AnswerKind, AnswerLink, MailPreference, Urgency
 from sessions.links import id_in, is_open, token_of
@@ -138,9 +140,30 @@ def _as_shown(visits: Iterable[Appointment]) -> str:
 @with_link
 def opened(request: HttpRequest, subject: Subject) -> HttpResponse:
     """What the mail's button leads to: the visits, the questions, or the wish to be called."""
+    if subject.page == answers.PAPER:
+        return _paper(request, subject)
     if request.method == "POST":
         return _answer(request, subject)
     return _ask(request, subject)
+
+
+def _paper(request: HttpRequest, subject: Subject) -> HttpResponse:
+    """Ask for the birth date; then give the paper itself. A few wrong dates close the page for a while."""
+    link, context = subject.link, {"title": "paper_title", "site": subject.site, "error": ""}
+    if papers.paper_of(link) is None:
+        return _old(request, link)
+    if request.method != "POST":
+        return _render(request, link, "paper", context)
+    if papers.has_to_wait(link):
+        return _wait(request)
+    document = papers.open_paper(link, born=request.POST.get("born", ""))
+    if document is None:
+        context["error"] = letters.page_texts(link.patient.language)["paper_wrong"]
+        return _render(request, link, "paper", context, 422)
+    try:
+        return pdf_response(storage.read(document), name=file_name(document), kept=False)
+    except storage.FileLost:
+        return _old(request, link)
 
 
 def _ask(request: HttpRequest, subject: Subject, *, error: str = "", status: int = 200) -> HttpResponse:

@@ -41,6 +41,7 @@ KIND_LABELS: dict[str, Any] = {
     "maintenance_6m": _("Maintenance, after 6 months"),
     "maintenance_12m": _("Maintenance, after 12 months"),
     "reply": _("Reply to an answer"),
+    "paper": _("A paper to open by link"),
 }
 # A mail of these purposes is written with one of several of the letters above.
 PURPOSE_LABELS: dict[str, Any] = {"booking": _("Confirmation"), "booking_cancelled": _("Cancellation")}

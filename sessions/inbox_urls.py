@@ -12,6 +12,7 @@ urlpatterns = [
     path("inbox/<uuid:public_id>/close/", views.inbox_close, name="close"),
     path("patients/<uuid:public_id>/links/", links_views.patient_links, name="links"),
     path("patients/<uuid:public_id>/links/close/", links_views.patient_links_close, name="links_close"),
+    path("documents/<uuid:public_id>/mail/", views.paper_mail, name="paper_mail"),
     path("settings/mails/", views.wording_list, name="wordings"),
     path("settings/mails/test/", views.mail_test, name="mail_test"),
     path("settings/mails/<slug:kind>/<slug:language>/", views.wording_edit, name="wording"),

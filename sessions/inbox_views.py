@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
@@ -13,6 +14,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -25,16 +27,19 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.conflicts import Conflict
+from mesoclinic.documents.queries import document_visible_to
 from mesoclinic.errors import DomainError
 from mesoclinic.messaging.actions import queue_message
 from mesoclinic.messaging.compose import Composed
 from mesoclinic.messaging.models import Message
 from mesoclinic.messaging.views import letter_response, mail_leaves
 from mesoclinic.ui.merging import MergingForm
+from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from sessions import inbox, letters
 from sessions.followup_models import KIND_LABELS, Answer, AnswerKind, AnswerOutcome, AnswerState, MailWording
 from sessions.letters_example import example
+from sessions.papers import mail_paper
 from sessions.standing_band import chips_of
 
 PER_PAGE = 50
@@ -341,3 +346,16 @@ def mail_test(request: ClinicRequest) -> HttpResponse:
     else:
         notices.warning(request, _("No mail leaves this install, so the test stays in the outbox."))
     return redirect("inbox:wordings")
+
+
+@requires(Permission.MESSAGE_WRITE)
+@require_POST
+def paper_mail(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Mail a paper to its patient, from the page on which it stands."""
+    document = document_visible_to(request.user, public_id)
+    message = mail_paper(document=document, by=request.user)
+    told = _("The mail to %(address)s leaves in a few minutes. Its link asks the birth date.")
+    tell(request, told % {"address": message.to_address}, undo_url=reverse("messaging:undo", args=[message.public_id]))
+    back = request.POST.get("back", "")
+    page = reverse("documents:status", args=[document.public_id])
+    return redirect(f"{page}?{urlencode({'back': back})}" if back.startswith("/") else page)

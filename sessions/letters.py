@@ -55,6 +55,7 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "unbooked": _ANY,
     "maintenance": _ANY | {"day", "months"},
     "reply": _ANY | {"text"},
+    "paper": _ANY,
 }
 _BLOCKS = frozenset({"dates", "advice", "text"})  # only in the body: the first two as a paragraph of their own
 REQUIRED: Mapping[str, frozenset[str]] = {

@@ -46,6 +46,7 @@ CATEGORY: Mapping[str, str] = {
     REMINDER: "appointment",
     "missed": "appointment",
     "reply": "appointment",
+    "paper": "appointment",
     "reminder_7d": "reminders",
     "prepare": "reminders",
     "aftercare": "questions",
@@ -116,7 +117,7 @@ def unwanted(messages: Iterable[Message]) -> dict[int, str]:
 
 # These may leave in the evening or the night, as long as they are on time: they follow at once on what somebody did, or
 # keep the wall time of the visit. Whatever comes late, after an outage or a refusal, waits for the morning.
-_AT_ONCE = (BOOKING, CANCELLATION, "reply", "aftercare")
+_AT_ONCE = (BOOKING, CANCELLATION, "reply", "paper", "aftercare")
 LATE = timedelta(hours=1)
 
 

@@ -26,7 +26,7 @@ from sessions.followups import advice_for
 from sessions.mails import Desk, Letter, sources_of, write_letter
 from sessions.models import Appointment, TreatmentSession
 
-_FROM_HOME = ("unbooked", "waiting_review")  # about no visit: they name the patient's own site
+_FROM_HOME = ("unbooked", "waiting_review", "paper")  # about no visit: they name the patient's own site
 _ADVICE = {"prepare": True, "aftercare": False}  # kinds with advice of the formulary; whether it is for before
 
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.module_loading import import_string
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -141,7 +142,7 @@ def _status(request: ClinicRequest, document: Document) -> HttpResponse:
         "file_name": file_name(document),
         "person": document.context.get("person"),
         "back": back if ours else own_page,
-        "mail": None,
+        "mail": None if waiting else import_string(settings.PAPER_MAIL)(request.user, document),
         "query": urlencode({"back": back} if ours else {}),
     }
     return render(request, template, context)

@@ -108,7 +108,7 @@ ELSEWHERE: dict[str, str] = {
             "sessions:appointment_cancel", "sessions:appointment_call", "sessions:visits_cancel",
             "patients:merge_undo", "patients:intake_start",
             "patients:intake_reviewed", "protocols:plan_new", "protocols:plan_amend", "protocols:plan_document",
-            "inbox:reply", "inbox:hand_over", "inbox:close", "inbox:links_close", "api-appointment-cancel",
+            "inbox:reply", "inbox:paper_mail", "inbox:hand_over", "inbox:close", "inbox:links_close", "api-appointment-cancel",
             "api-plan-edits", "api-plan-undo-edit",
         ),
         ACTS,
