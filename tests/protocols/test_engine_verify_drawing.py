@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from protocols.engine import propose, verify
+from protocols.engine import fingerprint, propose, verify
 from protocols.engine.select import Problem
 from protocols.engine.verify import _plain_osmolality, _Second, _tenths
 from tests.protocols import references
@@ -137,6 +137,33 @@ def test_each_figure_of_a_syringe_of_today_is_checked() -> None:
     assert found(osmolality={"estimate": None, "unknown": ["a"]}) == ["s.osmolality differs"]
     assert found(drawn_as={"count": 2, "parts_ml": ["1", "1"]}) == ["s.drawn_as.count differs"]
     assert told(syringes(), {**syringe(a="1", b="1"), "ph_estimate": "1"}) == []
+
+
+@pytest.mark.parametrize("status", ["proposed", "blocked"])
+def test_what_is_checked_of_which_engine_s_answer(status: str) -> None:
+    def checked(version: str, **said: Any) -> list[str]:
+        empty: dict[str, Any] = {"syringes": [], "sessions": [], "alternatives": [], "course": None, "cost": None}
+        stands = {"formulary_fingerprint": fingerprint({}), "formulary_version": "x", "status": status}
+        made = second(documents={}, label="x", answer={**empty, **stands, "engine_version": version, **said})
+        seen: list[str] = []
+        for name in (*always, *PARTS_OF_A_PLAN, "_waiting", "_contributions"):
+            setattr(made, name, lambda name=name: seen.append(name))
+        made.run()
+        return [*seen, *(f"{row.path} {row.code}" for row in made.found)]
+
+    always = ["_concerns", "_screening", "_area", "_lines_and_left_out", "_fingerprint"]
+    plan = PARTS_OF_A_PLAN if status == "proposed" else []
+    assert checked("1.1") == [*always[:-1], *plan, "_fingerprint"]
+    words = ["_contributions"] if plan else []
+    assert checked("1.2") == [*always[:-1], "_waiting", *plan, *words, "_fingerprint"]
+    wrong = checked("1.1", formulary_version="y", formulary_fingerprint="z")
+    assert wrong[-2:] == ["formulary_fingerprint differs", "formulary_version differs"]
+    held = {"syringes": [1], "sessions": [1], "alternatives": [1], "course": 1, "cost": 1}
+    found = [] if plan else [f"{name} plan_without_permission" for name in held]
+    assert checked("1.1", **held)[len(always) + len(plan) :] == found
+
+
+PARTS_OF_A_PLAN = ["_mixture", "_requirements", "_value", "_course", "_cost"]
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
