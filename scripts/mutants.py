@@ -431,7 +431,7 @@ class Runner:
                 left += [mutant for mutant in before if mutant.name in EQUIVALENT]
                 left.sort(key=lambda mutant: (mutant.line, mutant.change))
             survivors += left
-            self._keep(results, module, mutants, left, made)
+            self._keep(results, module, mutants, left, made, earlier=bool(before))
             spent = time.monotonic() - began
             print(f"{module}: {made} mutants, {made - len(left)} noticed, {spent:.0f} s, {len(own)} tests", flush=True)
         if self.write:
@@ -445,16 +445,26 @@ class Runner:
         self.failed = bool(unexplained or (stale and not self.limit))
         return True
 
-    def _keep(self, results: dict[str, Any], module: str, mutants: list[Mutant], left: list[Mutant], made: int) -> None:
+    def _keep(
+        self,
+        results: dict[str, Any],
+        module: str,
+        mutants: list[Mutant],
+        left: list[Mutant],
+        made: int,
+        *,
+        earlier: bool,
+    ) -> None:
         """Note what was found of a module; with --only beside what is known of its other mutants."""
         rows = [[mutant.function, mutant.change, mutant.name] for mutant in left]
-        source, known = _source_digest(module), results.get(module)
+        source, known, since = _source_digest(module), results.get(module), self.since if earlier else ""
         if self.limit and known and known["source"] == source and not self.since:
             tried = {mutant.name for mutant in mutants}
             made, rows = known["made"], [row for row in known["left"] if row[2] not in tried] + rows
+            since = known.get("since", "")
         elif self.limit:
             return
-        results[module] = {"source": source, "made": made, "left": rows, "since": self.since}
+        results[module] = {"source": source, "made": made, "left": rows, "since": since}
         _write(RESULTS, results)
 
     def _meant(self, name: str) -> bool:
@@ -700,14 +710,15 @@ def _source_digest(module: str) -> str:
 
 def write_page(results: dict[str, Any]) -> None:
     """What was found of each module that has not changed since."""
-    rows, told, earlier = [], [], []
+    rows, told = [], []
+    earlier: dict[str, list[str]] = {}
     for module in MODULES:
         found = results.get(module, {"source": ""})
         if found["source"] != _source_digest(module):
             raise SystemExit(f"{module} has changed since its mutants were tried.")
         made, left = found["made"], found["left"]
         if found.get("since"):
-            earlier.append(f"Functions of `{module}.py` that read as they did at {found['since']} were tried then.\n")
+            earlier.setdefault(found["since"], []).append(f"`{module}.py`")
         rows.append(f"| {module} | {made} | {made - len(left)} | {len(left)} |")
         told += [
             f"- `{module}.py`, `{function}`: {change}. {EQUIVALENT.get(name, '**Unexplained.**')}"
@@ -721,8 +732,10 @@ def write_page(results: dict[str, Any]) -> None:
         "| module | mutants | noticed | cannot be noticed |\n|---|---|---|---|\n"
         + "\n".join(rows)
         + "\n\n"
-        + "".join(earlier)
-        + ("\n" if earlier else "")
+        + "".join(
+            f"Of {', '.join(modules)}: functions that read as they did at {commit} were tried then.\n\n"
+            for commit, modules in earlier.items()
+        )
         + "## Those that cannot be noticed\n\n"
         + "\n".join(told)
         + "\n",
