@@ -60,6 +60,13 @@ def test_row_carries_who_session_doses_expected_how_bad_and_the_timer(flagged, a
         assert words in page, words
 
 
+def test_doses_are_written_as_the_reader_reads_them(flagged, ada, sign_in) -> None:
+    ada.language = "fr"
+    ada.save(update_fields=["language"])
+    page = sign_in(ada).get(reverse("inbox:detail", args=[flagged.public_id])).content.decode()
+    assert "0,50\N{NO-BREAK SPACE}mL" in page
+
+
 def test_reception_sees_that_there_is_an_answer_and_not_what_it_says(flagged, cleo, sign_in) -> None:
     client = sign_in(cleo)
     for page in (client.get(reverse("inbox:list")), client.get(reverse("inbox:detail", args=[flagged.public_id]))):
