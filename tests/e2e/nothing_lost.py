@@ -231,6 +231,7 @@ def two_tabs(hand: Hand, show: Path | None) -> None:
     second = Hand(page.context.new_page(), hand.address)
     second.go(path)
     second.type('input[name="phone"]', "+33 1 00 00 00 01")
+    spoken = second.page.locator('select[name="language"]').input_value()
     second.page.locator('select[name="language"]').select_option("fr")
     second.press("Save")
     second.page.wait_for_url(re.compile(r"/patients/[0-9a-f-]+/$"))
@@ -249,6 +250,9 @@ def two_tabs(hand: Hand, show: Path | None) -> None:
     page.wait_for_url(re.compile(r"/patients/[0-9a-f-]+/$"))
     hand.go(path)
     check(page.locator('input[name="phone"]').input_value() == "+33 1 00 00 00 02", "the decision was not kept")
+    page.locator('select[name="language"]').select_option(spoken)  # as the other walks know the patient
+    hand.press("Save")
+    page.wait_for_url(re.compile(r"/patients/[0-9a-f-]+/$"))
 
 
 def new_patient(hand: Hand) -> str:
