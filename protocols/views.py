@@ -894,17 +894,16 @@ def plan_what_if(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 tell(request, _("Taken over into the draft."))
                 return _leave(request, reverse("protocols:plan", args=[public_id]))
             answered = what_if.ask(plan, change)
+        except StaleRevision as refusal:  # what it gives on the draft as it is now, before it can be taken over
+            form.add_error(None, str(refusal))
+            if plan.is_draft:
+                context |= _two_sides(request, reader, change, what_if.ask(plan, change))
         except DomainError as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
             details = {"facts": sorted(change.facts), "stock": sorted(change.stock), "policy": sorted(change.policy)}
             trail.record("plan.what_if_asked", by=request.user, target=plan, patient=plan.patient, details=details)
-            context |= {
-                "answered": answered,
-                "sides": [reader.in_brief(answered.old), reader.in_brief(answered.new)],
-                "may_take_over": can_change_plan(plan, by=request.user) and what_if.may_be_taken_over(plan, change),
-                "why_not": what_if.why_not_taken_over(plan, change),
-            }
+            context |= _two_sides(request, reader, change, answered)
     if form.errors:
         status = 400
     if request.method == "GET":
@@ -914,6 +913,18 @@ def plan_what_if(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     return render(
         request, "protocols/what_if.html", context | {"strip": strip(plan.patient, user=request.user)}, status=status
     )
+
+
+def _two_sides(
+    request: ClinicRequest, reader: Reader, change: what_if.Change, answered: what_if.Answered
+) -> dict[str, Any]:
+    plan = reader.plan
+    return {
+        "answered": answered,
+        "sides": [reader.in_brief(answered.old), reader.in_brief(answered.new)],
+        "may_take_over": can_change_plan(plan, by=request.user) and what_if.may_be_taken_over(plan, change),
+        "why_not": what_if.why_not_taken_over(plan, change),
+    }
 
 
 def _leave(request: ClinicRequest, url: str) -> HttpResponse:

@@ -7,12 +7,12 @@ was signed in keeps anything, and only the same person gets it back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 SENT = "sent_again"  # in the session
@@ -30,7 +30,7 @@ class SendAgainMiddleware(LoginRequiredMiddleware):
             sent = request.session.get(SENT)
             if sent and sent["path"] == request.get_full_path():
                 del request.session[SENT]  # it is on its way
-        response = self.get_response(request)
+        response = cast(HttpResponse, self.get_response(request))
         if request.user.is_authenticated:
             who = str(request.user.public_id)
             if request.get_signed_cookie(WAS_HERE, default="") != who:
@@ -41,13 +41,13 @@ class SendAgainMiddleware(LoginRequiredMiddleware):
             response.delete_cookie(WAS_HERE, samesite="Lax")
         return response
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Callable[..., Any]) -> HttpResponse:
+    def handle_no_permission(self, request: HttpRequest, view_func: Callable[..., Any]) -> HttpResponseRedirect:
         """Ask for a log-in, and keep the form that came without one, where it came from a page of ours."""
         who = request.get_signed_cookie(WAS_HERE, default="")
         is_form = request.method == "POST" and request.content_type != "application/json" and not request.FILES
         quietly = request.headers.get("X-Autosave") or request.headers.get("HX-Request")
         if not who or not is_form or quietly:
-            return super().handle_no_permission(request, view_func)  # type: ignore[no-any-return]
+            return super().handle_no_permission(request, view_func)
         fields = [
             [name, text.replace("\x00", "")]
             for name, texts in request.POST.lists()
@@ -55,6 +55,6 @@ class SendAgainMiddleware(LoginRequiredMiddleware):
             for text in texts
         ]
         if sum(len(name) + len(text) for name, text in fields) > MOST:
-            return super().handle_no_permission(request, view_func)  # type: ignore[no-any-return]
+            return super().handle_no_permission(request, view_func)
         request.session[SENT] = {"who": who, "path": request.get_full_path(), "fields": fields}
         return redirect_to_login(reverse("accounts:again"))

@@ -100,6 +100,7 @@ def main() -> int:
 
 
 def kept(page: Page) -> int:
+    page.wait_for_load_state()
     found: int = page.evaluate("Object.keys(sessionStorage).filter(key => key.startsWith('kept:')).length")
     return found
 
@@ -110,6 +111,7 @@ def details(hand: Hand, name: str = "Philippa") -> str:
 
 
 def both_widths(page: Page, show: Path | None, name: str) -> None:
+    page.wait_for_load_state()
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
         picture(page, show, f"{name}-{width}")
@@ -239,7 +241,8 @@ def two_tabs(hand: Hand, show: Path | None) -> None:
 
     hand.type('input[name="phone"]', "+33 1 00 00 00 02")
     for _press in range(2):
-        hand.press("Save")
+        with page.expect_navigation():
+            hand.press("Save")
         page.get_by_text("Nothing was overwritten.").first.wait_for()
         page.wait_for_load_state()
     check(page.locator('select[name="language"]').input_value() == "fr", "the other tab's language is undone")

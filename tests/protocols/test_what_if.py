@@ -206,6 +206,7 @@ def test_stock_is_not_taken_over(draft: Plan, ada: User, sign_in) -> None:
 def test_an_old_page_takes_nothing_over(draft: Plan, ada: User, sign_in) -> None:
     page = ask(sign_in(ada), draft, max_actives="2", take_over="1", revision="7")
     assert page.status_code == 409 or page.status_code == 400
+    assert page.context["answered"].new  # what it would give on the draft as it is now is shown first
     draft.refresh_from_db()
     assert draft.case["policy"] == {}
 
