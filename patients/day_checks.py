@@ -15,6 +15,7 @@ from django.utils.translation import gettext_noop
 
 from patients.groups import NEW, NONE, UNKNOWN
 from patients.intakes import (
+    FROM_THE_RECORD,
     YES_IS_FINE,
     aged,
     asked_facts,
@@ -25,7 +26,7 @@ from patients.intakes import (
 )
 from patients.medicines import classes_of, entries_of, read_medicines
 from patients.models import Intake, Patient, StatementKind
-from patients.vocabulary import load_vocabulary
+from patients.vocabulary import Fact, load_vocabulary
 
 REASKED = ("pregnancy_status", "lactating", "fever_or_acute_illness")
 # About the day of the intake that stands: no answer is taken over into one of another day.
@@ -69,6 +70,11 @@ def as_json(answers: Answers) -> dict[str, Any]:
 def reasked_facts(patient: Patient) -> list[str]:
     asked = {fact.key for fact in asked_facts(patient, load_vocabulary())}
     return [key for key in REASKED if key in asked]
+
+
+def can_be_asked(fact: Fact) -> bool:
+    """Whether a question can be asked by name before a session; one for a number is the whole intake's to ask."""
+    return fact.type in ("boolean", "enum", "list") and fact.key not in FROM_THE_RECORD
 
 
 def unanswered(previous: Intake, answers: Answers) -> list[str]:
@@ -120,7 +126,8 @@ def never_answered(previous: Intake, answers: Answers) -> list[str]:
         "conditions": bool(answers.new_conditions),
         "allergies": bool(answers.new_allergies),
     }
-    return [key for key, is_added in added.items() if is_added and not isinstance(previous.facts.get(key), list)]
+    now = {**previous.facts, **answers.facts}
+    return [key for key, is_added in added.items() if is_added and not isinstance(now.get(key), list)]
 
 
 def intake_after(previous: Intake, answers: Answers, *, on: date) -> Intake:

@@ -307,16 +307,13 @@ class DayCheckForm(forms.Form):
         )
 
     def _new_questions(self, *, also: Sequence[str]) -> list[Fact]:
-        """The questions that came since the intake and that it leaves open, and those of ``also``, asked for by name.
-
-        A question that is answered with a number is the whole intake's to ask.
-        """
+        """The questions that came since the intake and that it leaves open, and ``also``, asked for by name."""
         new = [fact.key for fact in intakes.new_questions(self.previous, self.vocabulary)]
         again = {fact.key for fact in self.reasked}
         return [
             fact
             for fact in intakes.asked_facts(self.patient, self.vocabulary)
-            if fact.key in (*new, *also) and fact.key not in again and fact.type in ("boolean", "enum", "list")
+            if fact.key in (*new, *also) and fact.key not in again and day_checks.can_be_asked(fact)
         ]
 
     def clean(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from mesoclinic.accounts.access import PERMISSIONS, Permission
 from mesoclinic.accounts.models import RoleGrant, User
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
-from patients.day_checks import LEFT_OUT
+from patients.day_checks import LEFT_OUT, can_be_asked
 from patients.intakes import (
     ASKED_AFRESH,
     FROM_THE_RECORD,
@@ -45,7 +45,14 @@ from patients.settled import SettledFact, settled_facts_of
 from patients.statements import open_statements_of
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import Vocabulary
-from protocols.asking import Unasked, not_asked_sentence, unasked_for, url_for_a_plan, values_not_asked
+from protocols.asking import (
+    Unasked,
+    not_asked_sentence,
+    unasked_for,
+    url_for_a_plan,
+    url_to_ask,
+    values_not_asked,
+)
 from protocols.basis import case_from, newer_than
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.case import Case
@@ -453,7 +460,10 @@ class _World:
                 continue  # not asked again, and not needed for a plan
             if fact in waived and now == before.get(fact):
                 continue  # a practitioner has settled it in the plan, and nothing else was said since
-            found.append(_unknown_reason(fact, hanging.get(fact, ()), asked=now == UNKNOWN, saying=saying))
+            reason = _unknown_reason(fact, hanging.get(fact, ()), asked=now == UNKNOWN, saying=saying)
+            if can_be_asked(self.vocabulary.facts[fact]):
+                reason = replace(reason, url=url_to_ask(intake.patient, [fact]))
+            found.append(reason)
         return found
 
     def _unconfirmed(self, plan: Plan, intake: Intake) -> list[Reason]:

@@ -13,7 +13,7 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
 from patients.models import Patient
 from protocols.models import Plan
-from protocols.standing import NOTHING_KNOWN, STATEMENT, Standing, plans_in_force, standings_now
+from protocols.standing import NOT_KNOWN, NOTHING_KNOWN, STATEMENT, Standing, plans_in_force, standings_now
 from sessions.models import Appointment, AppointmentStatus
 
 
@@ -101,8 +101,9 @@ def ways_on(
         back = reverse("sessions:appointment", args=[visit.public_id]) if visit is not None else ""
         asking = [reason.ask_url(back=back) for reason in found.for_asking if reason.url]
         ways += [Way(label=_("Ask what is new"), url=url, icon="list") for url in asking]
+        ways += _ask_again(found, back=back)
     if found.is_stop:
-        if reason := next((reason for reason in found.stops if reason.url), None):
+        if reason := next((reason for reason in found.stops if reason.url and reason.kind != NOT_KNOWN), None):
             reads_only = reason.kind == STATEMENT and not user.may(Permission.PLAN_SIGN)
             label = _("Read what was said") if reads_only else _("Settle it")
             ways.append(Way(label=label, url=reason.url, icon="note" if reads_only else "check"))
@@ -120,6 +121,15 @@ def ways_on(
         url = reverse("protocols:plan_cautions", args=[plan.public_id])
         ways.append(Way(label=_("Read and acknowledge"), url=url, icon="check"))
     return tuple(ways)
+
+
+def _ask_again(found: Standing, *, back: str) -> Sequence[Way]:
+    """One page for everything that is not known and can be asked before a session."""
+    first, *others = [reason for reason in found.stops if reason.kind == NOT_KNOWN and reason.url] or [None]
+    if first is None:
+        return []
+    also = "".join(f"&{reason.url.partition('?')[2]}" for reason in others if reason is not None)
+    return [Way(label=_("Ask again"), url=first.ask_url(back=back) + also, icon="list")]
 
 
 def _call(patient: Patient, visit: Appointment | None) -> Sequence[Way]:

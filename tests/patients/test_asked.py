@@ -277,4 +277,4 @@ def test_day_check_page_asks_what_is_new_once(sign_in: Any, patient: Patient, ad
     assert new.groups == {"conditions": {"new": "none"}, "medications": {"new": "unknown"}}
     again = client.get(url).content.decode()
     assert "Asked for the first time" not in again
-    assert "Asked for the first time" in client.get(url, {"ask": "rapid_weight_loss"}).content.decode()
+    assert "Ask this as well" in client.get(url, {"ask": "rapid_weight_loss"}).content.decode()

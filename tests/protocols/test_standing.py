@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidInput, NotAllowed
-from patients.actions import review_intake, update_patient
+from patients.actions import record_changes, review_intake, update_patient
+from patients.day_checks import Answers
 from patients.models import Patient
 from patients.statements import open_statements, settle_statement
 from protocols.models import Plan, StandingOverride
@@ -213,6 +215,20 @@ def test_patient_without_a_plan_is_screened_by_the_formulary_in_force(ada: User,
     submitted_intake(patient=patient, by=ada, facts={"medications": ["doac"]})
 
     assert [reason.rule for reason in standing_now(patient).stops] == ["anticoagulant"]
+
+
+def test_what_is_not_known_is_asked_again_from_the_band(plan: Plan, ada: User, sign_in) -> None:
+    unknown = {"unknown": True}
+    submitted_intake(patient=plan.patient, by=ada, facts={"allergies": unknown, "medications": unknown})
+    ask = reverse("patients:day_check", args=[plan.patient.public_id])
+
+    page = sign_in(ada).get(reverse("protocols:plan", args=[plan.public_id])).content.decode()
+
+    assert f'href="{ask}?ask=medications&amp;ask=allergies"' in page
+    nothing = {"new_medicines": "", "new_illness": "", "new_allergy": "", "asked_new": {}}
+    told = {"fever_or_acute_illness": False, "medications": [], "allergies": []}
+    record_changes(patient=plan.patient, answers=Answers(facts=told, **nothing), by=ada)
+    assert of(plan).state == "clear"
 
 
 @pytest.mark.parametrize(
