@@ -284,6 +284,7 @@ WHAT_HANGS_ON = "sessions.consequences.what_hangs_on"  # what a change of state 
 SEEN_ELSEWHERE = "sessions.queries.seen_elsewhere"  # people and plans with visits at a user's sites, by primary key
 LINK_CLOSER = "sessions.links.revoke_links"  # closes the links that have left in a person's mails
 MESSAGE_QUIET = "sessions.mails.put_off"  # which of some messages must not leave in the night, and until when
+MESSAGE_CAUSE = "sessions.left_undone.left_undone"  # what stays so when a held message is not sent, and how to undo it
 MESSAGE_HELD_BACK = "sessions.mails.held_back"  # which of some messages wait for a decision: until when, and why
 PERSON_PAGE = "sessions:patient"  # the page about a person, by public id
 PERSON_LINKS = "inbox:links"  # the links in a person's mails, by public id

@@ -32,6 +32,7 @@ from protocols.models import Ingredient, Plan
 from protocols.standing import Standing, check_may_treat, keep_override, standing
 from sessions import followups, mails
 from sessions.availability import availability_of
+from sessions.change_models import ChangeKind, SessionLeftOut
 from sessions.documents import prepare_dated_prints
 from sessions.gaps import check_course_length, check_gaps, check_intervals
 from sessions.locks import lock_time, with_one_retry
@@ -61,6 +62,7 @@ from sessions.proposing import Chosen, ProposalChanged, Series, propose_series, 
 from sessions.queries import rooms_of, turnover_for, usable_lots
 from sessions.terms import terms_of
 from sessions.transitions import BY_HAND, before
+from sessions.visit_changes import as_they_were, keep_change
 from sessions.wording import AlreadyTaken, day_words, not_open, overlap, plain
 
 Result = TypeVar("Result")
@@ -184,6 +186,7 @@ def _book_picked(
                 )
             )
         untold = _take_over(series, course=course, by=by)
+        _take_back_left_out(course, [visit.number for visit in wanted])
         for visit in wanted:
             visit.save(force_insert=True)
         told = sorted([*untold, *wanted], key=lambda visit: visit.starts_at)
@@ -315,6 +318,7 @@ def book_appointment(
         found = check_stands(current)
         visit, over = wish(current)
         visit.course = _course_of(current, by=by)
+        _take_back_left_out(visit.course, [number])
         wanted.append(visit)
         visit.save(force_insert=True)
         keep_override(
@@ -397,7 +401,9 @@ def cancel_appointment(*, appointment: Appointment, by: User) -> Appointment:
     @transaction.atomic
     def cancel() -> Appointment:
         check_can_cancel(appointment, by=by)
+        was = as_they_were([appointment])
         _cancel([appointment])
+        keep_change(ChangeKind.CANCELLED, was=was, now=[appointment], by=by)
         mails.take_back([appointment], course=appointment.course, by=by)
         followups.cancelled([appointment], by=by)
         trail.record("appointment.cancelled", by=by, target=appointment, patient=appointment.patient)
@@ -423,7 +429,9 @@ def cancel_course(*, course: Course, by: User, numbers: Iterable[int] | None = N
             raise InvalidTransition(_("No session of this course is left to cancel."))
         for visit in visits:
             check_can_cancel(visit, by=by)
+        was = as_they_were(visits)
         _cancel(visits)
+        keep_change(ChangeKind.CANCELLED, was=was, now=visits, by=by)
         mails.take_back(visits, course=course, by=by)
         followups.cancelled(visits, by=by)
         trail.record(
@@ -658,9 +666,35 @@ def _move_plan(plan: Plan, *, by: User) -> None:
     """The first recorded session begins the course, the last completes it."""
     if plan.status == PlanStatus.SIGNED:
         change_plan_status(plan=plan, to=PlanStatus.ACTIVE, by=by)
-    done = TreatmentSession.objects.filter(plan=plan, status=TreatmentSessionStatus.PERFORMED)
-    if done.count() == terms_of(plan).sessions:
+    if _is_complete(plan):
         change_plan_status(plan=plan, to=PlanStatus.COMPLETED, by=by)
+
+
+def _is_complete(plan: Plan) -> bool:
+    """Whether every session of the plan was done, or left out on purpose."""
+    done = TreatmentSession.objects.filter(plan=plan, status=TreatmentSessionStatus.PERFORMED)
+    left_out = SessionLeftOut.objects.filter(course__plan=plan)
+    return done.count() + left_out.count() == terms_of(plan).sessions
+
+
+def complete_plan_if_done(*, plan: Plan, by: User) -> None:
+    """After a session was left out: the course is complete where all the others are done, and what follows is owed."""
+    last = (
+        TreatmentSession.objects.filter(plan=plan, status=TreatmentSessionStatus.PERFORMED)
+        .select_related("appointment__patient", "appointment__site", "appointment__practitioner", "plan__formulary")
+        .order_by("-performed_at")
+        .first()
+    )
+    if last is None or plan.status not in PlanStatus.IN_FORCE or not _is_complete(plan):
+        return
+    change_plan_status(plan=plan, to=PlanStatus.COMPLETED, by=by)
+    last.plan.refresh_from_db(fields=["status"])
+    followups.course_finished(last, by=by)
+
+
+def _take_back_left_out(course: Course, numbers: Iterable[int]) -> None:
+    """A session that is booked after all is not left out any more; the trail keeps that it was."""
+    SessionLeftOut.objects.filter(course=course, number__in=list(numbers)).delete()
 
 
 def _check_lines(planned: Sequence[PlannedLine], done: Sequence[Injected]) -> None:

@@ -145,11 +145,16 @@ def ask_for_another_time(subject: Subject, *, visit: Appointment, starts_at: dat
     """A wish for the clinic to act on; the present time stays. ``starts_at`` is None for “please call me”."""
     if visit.status not in AppointmentStatus.OPEN_TO_A_WISH:
         raise InvalidTransition(_("This appointment has changed since the mail was written."))
-    if starts_at is not None and starts_at not in free_times(visit, now=timezone.now()):
+    offered = free_times(visit, now=timezone.now())
+    if starts_at is not None and starts_at not in offered:
         raise InvalidInput(_("This time has just been taken. Please choose another."), field="time")
-    said = {"wish": starts_at.isoformat() if starts_at else "call"}
+    said = {"wish": starts_at.isoformat() if starts_at else "call", "visit": str(visit.public_id)}
+    beside = {"was": visit.starts_at.isoformat(), "offered": [at.isoformat() for at in offered]}
     with transaction.atomic():
-        return _say(subject.link, AnswerKind.MOVE, {**said, "visit": str(visit.public_id)}, appointment=visit)[0]
+        answer, made = _say(subject.link, AnswerKind.MOVE, said, beside=beside, appointment=visit)
+        if made:
+            _replace_earlier(answer)
+        return answer
 
 
 def cancel(subject: Subject, *, visit: Appointment) -> Answer:
@@ -182,7 +187,7 @@ def report(subject: Subject, *, noticed: Sequence[str], since: str, bad: str, wo
     """How it went. What it means is decided at once, by the formulary's own red flags and usual durations.
 
     What is said in the patient's own ``words`` nobody can decide: somebody reads it, and it is settled before the next
-    session.
+    session. A newer report through the same link stands before the older ones, which stay as its history.
     """
     if unknown := set(noticed) - set(NOTICED):
         raise InvalidInput(_("“%(what)s” is no answer.") % {"what": sorted(unknown)[0]}, field="noticed")
@@ -208,6 +213,8 @@ def report(subject: Subject, *, noticed: Sequence[str], since: str, bad: str, wo
         state=AnswerState.CLOSED if quiet else AnswerState.NEW,
         outcome=AnswerOutcome.NOTHING_TO_DO if quiet else "",
     )
+    if made:
+        _replace_earlier(answer)
     if made and not says_nothing(words):
         record_statements(
             patient=subject.link.patient,
@@ -254,9 +261,15 @@ def stop_mails(link: AnswerLink) -> MailPreference:
     return choose_mails(link, **chosen)
 
 
-def _say(link: AnswerLink, kind: AnswerKind, said: dict[str, Any], **fields: Any) -> tuple[Answer, bool]:
-    """Keep an answer once: the same words through the same link are the same answer."""
-    content = json.dumps([kind, said], sort_keys=True)
+def _say(
+    link: AnswerLink, kind: AnswerKind, said: dict[str, Any], *, beside: dict[str, Any] | None = None, **fields: Any
+) -> tuple[Answer, bool]:
+    """Keep an answer once: the same words through the same link are the same answer, until somebody has closed it.
+
+    ``beside`` is kept with what was said and does not make it another answer.
+    """
+    closed_by_hand = Answer.objects.filter(link=link, kind=kind, closed_by__isnull=False).count()
+    content = json.dumps([kind, said, *([closed_by_hand] if closed_by_hand else [])], sort_keys=True)
     fingerprint = hashlib.sha256(content.encode()).hexdigest()
     if there := Answer.objects.filter(link=link, fingerprint=fingerprint).first():
         return there, False
@@ -268,7 +281,7 @@ def _say(link: AnswerLink, kind: AnswerKind, said: dict[str, Any], **fields: Any
                 link=link,
                 patient=person,
                 kind=kind,
-                said=said,
+                said=said | (beside or {}),
                 fingerprint=fingerprint,
                 received_at=now,
                 **closed,
@@ -284,6 +297,29 @@ def _say(link: AnswerLink, kind: AnswerKind, said: dict[str, Any], **fields: Any
         details={"kind": str(kind), "link": str(link.public_id), "alert": answer.urgency != Urgency.NONE},
     )
     return answer, True
+
+
+def _replace_earlier(newest: Answer) -> None:
+    """Make the earlier answers of the same kind about the same visit, through the same link, history of the newest.
+
+    An open one is closed with it only where nothing is lost: the newest has to be dealt with as well and is at least as
+    urgent. A red flag stays open until somebody closes it.
+    """
+    earlier = Answer.objects.filter(
+        link=newest.link, kind=newest.kind, appointment=newest.appointment, pk__lt=newest.pk
+    )
+    earlier.update(replaced_by=newest)
+    if newest.state == AnswerState.CLOSED:
+        return
+    for old in earlier.filter(state__in=AnswerState.OPEN).exclude(urgency__in=Urgency.RED_FLAGS):
+        if _RANK.index(Urgency(newest.urgency)) < _RANK.index(Urgency(old.urgency)):
+            continue
+        if old.handler_id is not None and newest.handler_id is None:
+            newest.handler_id = old.handler_id
+            Answer.objects.filter(pk=newest.pk).update(handler=old.handler_id)
+        Answer.objects.filter(pk=old.pk, state__in=AnswerState.OPEN).update(
+            state=AnswerState.CLOSED, outcome=AnswerOutcome.REPLACED, closed_at=newest.received_at
+        )
 
 
 # ------------------------------------------------------------------ what an answer means

@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
@@ -17,14 +18,17 @@ from rest_framework.response import Response
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput
+from mesoclinic.errors import InvalidInput, InvalidTransition
 from patients.models import Patient
 from patients.standing_field import StandingField
 from protocols.models import Plan
 from sessions.actions import book_appointment, cancel_appointment
 from sessions.models import Appointment, AppointmentStatus, OverbookReason, Room
+from sessions.moving import Target, move_appointment
 from sessions.overbooking import Overbook
 from sessions.queries import appointments_visible_to, bookable_plans_visible_to, practitioners_of
+from sessions.undoing import mail_words, undo_change
+from sessions.visit_changes import open_change
 
 
 def _standing_of(visit: Appointment) -> tuple[Patient, Plan, date]:
@@ -87,6 +91,39 @@ class AppointmentSerializer(serializers.ModelSerializer[Appointment]):
         return visit.ends_at.astimezone(visit.site.tz).isoformat()
 
 
+class UndoneSerializer(serializers.Serializer[Any]):
+    """What was put back, and what becomes of the mail about it, in words."""
+
+    appointments = AppointmentSerializer(many=True)
+    mail = serializers.CharField()
+
+
+class WithOffset(serializers.DateTimeField):
+    """An instant that says its offset: without one nobody can know whose nine o'clock it is."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if isinstance(value, str) and not (value.endswith(("Z", "z")) or _has_offset(value)):
+            raise serializers.ValidationError(_("Write the time with its offset from UTC."))
+        return super().to_internal_value(value)
+
+
+class MoveSerializer(serializers.Serializer[Any]):
+    """A new time for an appointment. Practitioner and room stay where they are not named."""
+
+    starts_at = WithOffset(help_text="With its offset, for example 2026-12-01T09:00:00+01:00")
+    sequence = serializers.IntegerField(min_value=0, max_value=32767, help_text="Of the appointment as you read it")
+    rest = serializers.ChoiceField(
+        [("keep", "keep"), ("shift", "shift"), ("plan", "plan")],
+        default="keep",
+        help_text="What becomes of the later sessions: they stay, move by as many days, or are planned again",
+    )
+    practitioner = serializers.UUIDField(required=False)
+    room = serializers.UUIDField(required=False)
+    reason = serializers.CharField(
+        required=False, allow_blank=True, max_length=300, help_text="Why it may leave the plan's window"
+    )
+
+
 class NewAppointmentSerializer(serializers.Serializer[Any]):
     """One session of a signed plan at one time. Its length comes from the plan."""
 
@@ -94,7 +131,7 @@ class NewAppointmentSerializer(serializers.Serializer[Any]):
     number = serializers.IntegerField(min_value=1, max_value=5, help_text="Session n of the course")
     practitioner = serializers.UUIDField()
     room = serializers.UUIDField()
-    starts_at = serializers.DateTimeField(help_text="With its offset, for example 2026-12-01T09:00:00+01:00")
+    starts_at = WithOffset(help_text="With its offset, for example 2026-12-01T09:00:00+01:00")
     overbook_reason = serializers.ChoiceField(
         OverbookReason.choices, required=False, help_text="Book it over a time that is taken; needs its own permission"
     )
@@ -105,13 +142,6 @@ class NewAppointmentSerializer(serializers.Serializer[Any]):
         max_length=500,
         help_text="Why somebody who signs plans books although the patient's standing is a stop",
     )
-
-    def validate_starts_at(self, value: datetime) -> datetime:
-        given = self.initial_data.get("starts_at")
-        # Without an offset nobody can know whose nine o'clock it is.
-        if isinstance(given, str) and not (given.endswith(("Z", "z")) or _has_offset(given)):
-            raise serializers.ValidationError(_("Write the time with its offset from UTC."))
-        return value
 
 
 def _has_offset(text: str) -> bool:
@@ -212,6 +242,51 @@ class AppointmentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, views
         """Cancel the appointment: its time is free again, and what was not mailed yet is stopped."""
         visit = cancel_appointment(appointment=self.get_object(), by=request.user)
         return Response(self.get_serializer(visit).data)
+
+    @extend_schema(request=None, responses={200: UndoneSerializer})
+    @action(detail=True, methods=["post"])
+    def undo(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Take back what last cancelled or moved the appointment, within half an hour, with all that it changed.
+
+        Refused with 409 where the time was given away since, the patient may not be treated, or it is too late.
+        """
+        visit = self.get_object()
+        change = open_change(visit, now=timezone.now())
+        if change is None:
+            raise InvalidTransition(_("There is nothing to undo: it is too late, or somebody has changed it since."))
+        undone = undo_change(change=change, by=request.user)
+        words = mail_words(undone)
+        return Response(
+            {"appointments": self.get_serializer(list(undone.visits), many=True).data, "mail": " ".join(words)}
+        )
+
+    @extend_schema(request=MoveSerializer, responses={200: AppointmentSerializer(many=True)})
+    @action(detail=True, methods=["post"])
+    def move(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Give the appointment a new time and treat the rest of its course as asked; every one that moved comes back.
+
+        Refused with 409 where the time is taken, or ``sequence`` is not that of the appointment as it is now.
+        """
+        visit = self.get_object()
+        typed = MoveSerializer(data=request.data)
+        typed.is_valid(raise_exception=True)
+        given = typed.validated_data
+        room = visit.room
+        if "room" in given:
+            found = Room.objects.filter(public_id=given["room"], site=visit.site, is_active=True).first()
+            if found is None:
+                raise InvalidInput(_("There is no room with this id at your sites."), field="room")
+            room = found
+        who = _practitioner(given["practitioner"], visit.site) if "practitioner" in given else visit.practitioner
+        visit.sequence = given["sequence"]
+        moved = move_appointment(
+            appointment=visit,
+            target=Target(starts_at=given["starts_at"], practitioner=who, room=room),
+            rest=given["rest"],
+            reason=given.get("reason", ""),
+            by=request.user,
+        )
+        return Response(self.get_serializer(moved, many=True).data)
 
 
 def _practitioner(public_id: Any, site: Site) -> User:

@@ -25,13 +25,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from mesoclinic import names
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.errors import InvalidInput
 from patients.models import Patient
-from patients.queries import in_care
 from protocols.models import Plan
 from protocols.standing import standings
-from sessions.abilities import demands_of, lacking, prescription_keys
-from sessions.availability import Availability, availability_of, turnover_of
+from sessions.availability import Availability, availability_of
 from sessions.calendar_grid import (
     Axis,
     Mark,
@@ -49,19 +46,16 @@ from sessions.calendar_grid import (
     without,
 )
 from sessions.day import of_sessions, session_words
-from sessions.gaps import check_days, paced
 from sessions.models import Appointment, AppointmentStatus, Closure, WorkingHours
-from sessions.planner import Hours, is_barred
+from sessions.planner import Hours
 from sessions.queries import (
     appointments_visible_to,
-    bookable_plans_visible_to,
-    live_appointments,
     practitioners_of,
     rooms_of,
 )
 from sessions.resource_models import Absence
 from sessions.standing_band import chip_of
-from sessions.terms import cut_courses, terms_of
+from sessions.terms import cut_courses
 
 VIEWS = {
     "day": gettext_lazy("Day"),
@@ -1005,75 +999,3 @@ def agenda(found: Read) -> Agenda:
             following = day + timedelta(days=1)
             break
     return Agenda(days=tuple(made), following=following, cut=cut)
-
-
-# ------------------------------------------------------------------ a free time
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanting:
-    """A plan whose next session fits a free time, and where that is booked."""
-
-    plan: Plan
-    number: int
-    url: str
-
-
-def who_fits(*, site: Site, practitioner: User, start: datetime, end: datetime, user: User) -> list[Wanting]:
-    """Whose next unbooked session this time would suit, the longest signed first."""
-    local = start.astimezone(site.tz)
-    minutes = (end - start).total_seconds() / 60
-    plans = (
-        bookable_plans_visible_to(user)
-        .filter(in_care("patient__"), patient__site=site)
-        .select_related("patient")
-        .prefetch_related("course__appointments")
-        .order_by("signed_at", "pk")[:PLANS_READ]
-    )
-    wants = []
-    around: dict[str, int] = {}  # minutes of preparation and clean-up, by technique
-    for plan in plans:
-        course = getattr(plan, "course", None)
-        days = {
-            visit.number: visit.starts_at.astimezone(site.tz).date()
-            for visit in (course.appointments.all() if course else ())
-            if visit.status not in AppointmentStatus.FREE_AGAIN
-        }
-        terms, number = terms_of(plan), len(days) + 1
-        technique = str(plan.result["course"].get("technique") or "")
-        if technique not in around:
-            turnover = turnover_of(site, technique)
-            around[technique] = turnover.prepare + turnover.cleanup
-        if number > terms.sessions or sorted(days) != list(range(1, number)):
-            continue
-        if terms.minutes + around[technique] > minutes:
-            continue
-        try:
-            check_days(terms, days | {number: local.date()}, around=number)
-        except InvalidInput:
-            continue
-        if not is_barred(paced(plan, terms, site=site)[number - 1], local.date()):
-            wants.append((plan, number))
-    keys = prescription_keys({plan.formulary_id for plan, _number in wants})
-    asked = {plan.pk: demands_of(plan, keys) for plan, _number in wants}
-    everything: frozenset[str] = frozenset().union(*asked.values())
-    short = set(lacking([practitioner], site=site, demands=everything)[practitioner.pk])
-    wishes = {
-        "practitioner": str(practitioner.public_id),
-        "earliest": f"{local:%Y-%m-%d}",
-        "not_before": f"{local:%H:%M}",
-    }
-    return [
-        Wanting(
-            plan=plan,
-            number=number,
-            url=f"{reverse('sessions:course_book', args=[plan.public_id])}?{urlencode(wishes)}",
-        )
-        for plan, number in wants
-        if not asked[plan.pk] & short
-    ]
-
-
-def is_free(*, practitioner: User, start: datetime, end: datetime) -> bool:
-    taken = live_appointments().filter(practitioner=practitioner, starts_at__lt=end, ends_at__gt=start)
-    return not taken.exists()

@@ -31,7 +31,10 @@ from sessions import calendar as calendars
 from sessions import feeds
 from sessions.calendar import Choice
 from sessions.feed_models import CalendarFeed
+from sessions.fitting import FreeTime, who_fits
+from sessions.free_time import is_free
 from sessions.models import AppointmentStatus
+from sessions.offers import offers_of
 from sessions.queries import practitioners_of
 
 POLL_SECONDS = {"day": 20, "week": 30, "agenda": 30, "month": 60}
@@ -210,12 +213,10 @@ def calendar_free(request: ClinicRequest) -> HttpResponse:
         raise Http404 from error
     practitioner = get_object_or_404(practitioners_of(site), public_id=wanted)
     with timezone.override(site.tz):
-        free = start >= timezone.now() and calendars.is_free(practitioner=practitioner, start=start, end=end)
-        fitting = (
-            calendars.who_fits(site=site, practitioner=practitioner, start=start, end=end, user=request.user)
-            if free
-            else []
-        )
+        now = timezone.now()
+        free = start >= now and is_free(start, end, practitioner=practitioner.pk)
+        time = FreeTime(site=site, practitioner=practitioner, starts_at=start)
+        fitting = who_fits(time, user=request.user, now=now) if free else []
         day: date = start.astimezone(site.tz).date()
         trail.record(
             "free_time.viewed",
@@ -232,7 +233,8 @@ def calendar_free(request: ClinicRequest) -> HttpResponse:
             "start": start,
             "end": end,
             "free": free,
-            "fitting": fitting,
+            "time": time,
+            "offers": offers_of(fitting, time=time),
             "back_url": calendars.choice_from(
                 {"day": day.isoformat()}, site=site, home=site == request.site, view="day", today=day
             ).url(),

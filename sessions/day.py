@@ -23,7 +23,7 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.messaging.models import MessageState
 from mesoclinic.messaging.queries import failed_messages_visible_to, messages_visible_to
 from patients.models import DayCheck, Intake, IntakeStatus, Statement
-from patients.queries import day_checks_on, in_care
+from patients.queries import day_checks_on, in_care, remaining_record
 from patients.statements import open_at, person_of
 from protocols.basis import intake_lasts
 from protocols.enums import PlanStatus
@@ -31,6 +31,7 @@ from protocols.models import Plan
 from protocols.queries import documents_by_hash
 from protocols.standing import Standing, standings
 from sessions import inbox, mails
+from sessions.holes import Hole, courses_with_holes
 from sessions.leaving import Away, people_away
 from sessions.models import Appointment, AppointmentStatus, Room
 from sessions.queries import appointments_visible_to, bookable_plans_visible_to, day_bounds, rooms_of, visits_on
@@ -499,6 +500,9 @@ def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
                     label=_("Open"),
                 )
             )
+        holes = courses_with_holes(user=user, site=site)
+        total += len(holes)
+        needs += [_need_of_hole(hole) for hole in holes[:WAITING_AT_MOST]]
         unbooked = unbooked_plans(user).filter(patient__site=site)
         total += unbooked.count()
         listed = list(_light(unbooked)[:WAITING_AT_MOST])
@@ -562,6 +566,28 @@ def _need_of_away(entry: Away, *, site: Site) -> Need:
         label=ngettext("Cancel the visit", "Cancel all", entry.visits),
         post=True,
     )
+
+
+def _need_of_hole(hole: Hole) -> Need:
+    """Sessions that were cancelled, missed or jumped over, until they are booked or left out with a reason."""
+    words = ngettext(
+        "%(name)s, session %(numbers)s is not booked",
+        "%(name)s, sessions %(numbers)s are not booked",
+        len(hole.numbers),
+    )
+    url = reverse("sessions:course_missing", args=[hole.course.public_id])
+    return Need(
+        kind="",
+        icon="cal",
+        title=_("Hole in a course"),
+        text=words % {"name": remaining_record(hole.course.plan.patient).name, "numbers": listed(hole.numbers)},
+        url=f"{url}?n={hole.number}",
+        label=_("Fill it"),
+    )
+
+
+def listed(numbers: Sequence[int]) -> str:
+    return ", ".join(str(number) for number in numbers)
 
 
 def _unsettled(site: Site) -> tuple[list[Need], int]:

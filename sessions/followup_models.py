@@ -177,6 +177,9 @@ class AnswerOutcome(models.TextChoices):
     SEEN = "seen", _("Seen in the clinic")
     REFERRED = "referred", _("Referred")
     NOT_REACHED = "not_reached", _("Not reached")
+    REPLACED = "replaced", _("Replaced by a newer answer")
+
+    BY_HAND = enum.nonmember(("nothing_to_do", "advised", "booked", "seen", "referred", "not_reached"))
 
 
 class Answer(models.Model):
@@ -188,6 +191,9 @@ class Answer(models.Model):
     kind = models.CharField(max_length=8, choices=AnswerKind.choices)
     appointment = models.ForeignKey(
         "treatment_sessions.Appointment", null=True, blank=True, on_delete=models.PROTECT, related_name="answers"
+    )
+    replaced_by = models.ForeignKey(  # the newest answer of this kind through the same link
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="earlier"
     )
     said = models.JSONField(default=dict)
     fingerprint = models.CharField(max_length=64)  # of what was said: sending the same twice is one answer

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site
 from mesoclinic.errors import DomainError, InvalidInput
-from patients.queries import records_of
 from protocols.models import Plan
 from protocols.queries import documents_of
 from sessions.models import Administration, Course, TreatmentSession, TreatmentSessionStatus
@@ -106,27 +107,46 @@ class Done:
 
 
 def done_to(plan: Plan, *, site: Site) -> Done:
-    documents = documents_of(plan.formulary)
+    """Return when the patient of this plan was treated and with what, in the days of the site's wall clock."""
+    return done_to_all([plan], site=site)[plan.pk]
+
+
+def done_to_all(plans: Sequence[Plan], *, site: Site) -> dict[int, Done]:
+    """Return the same for the patients of many plans, by plan: two queries, however many plans there are."""
+    person_of = {plan.pk: plan.patient.merged_into_id or plan.patient_id for plan in plans}
+    remains = set(person_of.values())
     done = TreatmentSession.objects.filter(
-        plan__patient__in=records_of(plan.patient), status=TreatmentSessionStatus.PERFORMED
+        Q(plan__patient__in=remains) | Q(plan__patient__merged_into__in=remains),
+        status=TreatmentSessionStatus.PERFORMED,
     )
-    given: dict[str, set[date]] = {}
-    rows = Administration.objects.filter(session__in=done, volume_ml__gt=0)
-    for key, at in rows.values_list("ingredient__key", "session__performed_at"):
-        given.setdefault(key, set()).add(at.astimezone(site.tz).date())
-    return Done(
-        shortest=int(documents["course"]["sessions"]["interval_limits"]["absolute_min"]["value"]),
-        own={
-            row["key"]: int(row["per_session"]["min_interval_days"]) for row in documents["ingredients"]["ingredients"]
-        },
-        treated=tuple(sorted(at.astimezone(site.tz).date() for at in done.values_list("performed_at", flat=True))),
-        given={key: frozenset(days) for key, days in given.items()},
-    )
+    treated: dict[int, list[date]] = {person: [] for person in remains}
+    given: dict[int, dict[str, set[date]]] = {person: {} for person in remains}
+    whose = Coalesce("plan__patient__merged_into", "plan__patient")
+    for person, at in done.annotate(person=whose).values_list("person", "performed_at"):
+        treated[person].append(at.astimezone(site.tz).date())
+    whose = Coalesce("session__plan__patient__merged_into", "session__plan__patient")
+    rows = Administration.objects.filter(session__in=done, volume_ml__gt=0).annotate(person=whose)
+    for person, key, at in rows.values_list("person", "ingredient__key", "session__performed_at"):
+        given[person].setdefault(key, set()).add(at.astimezone(site.tz).date())
+    found = {}
+    for plan in plans:
+        documents = documents_of(plan.formulary)
+        person = person_of[plan.pk]
+        found[plan.pk] = Done(
+            shortest=int(documents["course"]["sessions"]["interval_limits"]["absolute_min"]["value"]),
+            own={
+                row["key"]: int(row["per_session"]["min_interval_days"])
+                for row in documents["ingredients"]["ingredients"]
+            },
+            treated=tuple(sorted(treated[person])),
+            given={key: frozenset(days) for key, days in given[person].items()},
+        )
+    return found
 
 
-def paced(plan: Plan, terms: Terms, *, site: Site) -> tuple[Pacing, ...]:
+def paced(plan: Plan, terms: Terms, *, site: Site, done: Done | None = None) -> tuple[Pacing, ...]:
     """The plan's pacing with the days on which each session would be refused, so that none of them is offered."""
-    done = done_to(plan, site=site)
+    done = done or done_to(plan, site=site)
     found = []
     for number, pace in enumerate(terms.pacing, start=1):
         barred = [_around(day, done.shortest) for day in done.treated]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Case, IntegerField, Prefetch, Q, QuerySet, When
+from django.db.models import Case, Exists, IntegerField, OuterRef, Prefetch, Q, QuerySet, When
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -25,6 +25,7 @@ from sessions.answers import NOTICED
 from sessions.followup_models import Answer, AnswerKind, AnswerOutcome, AnswerState, Urgency
 from sessions.followups import course_document
 from sessions.models import Administration
+from sessions.wishes import wish_in_words
 
 REPLIES = ("reassure", "call", "visit")
 REPLY_LABELS = {
@@ -58,9 +59,20 @@ BAD_WORDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """An earlier answer through the same link that somebody still has to close."""
+
+    answer: Answer
+    flag: bool
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
     answer: Answer
     alert: bool
+    flag: bool  # a red flag is open, in this answer or in an earlier one
+    earlier: tuple[Earlier, ...]  # still open
     may_read: bool  # what was said of the body is for clinical staff
     words: str
     timer: str
@@ -79,9 +91,29 @@ def answers_visible_to(user: User) -> QuerySet[Answer]:
     return Answer.objects.filter(Q(patient__site_id__in=user.site_ids) | Q(appointment__site_id__in=user.site_ids))
 
 
+def newest_of(answers: QuerySet[Answer]) -> QuerySet[Answer]:
+    """Of several answers through one link the newest only; the earlier ones are its history."""
+    return answers.filter(replaced_by__isnull=True)
+
+
+def open_ones(answers: QuerySet[Answer]) -> QuerySet[Answer]:
+    """Those that somebody has to deal with: open themselves, or with an earlier one that still is."""
+    earlier = Answer.objects.filter(replaced_by=OuterRef("pk"), state__in=AnswerState.OPEN)
+    return newest_of(answers).filter(Q(state__in=AnswerState.OPEN) | Exists(earlier))
+
+
 def for_rows(answers: QuerySet[Answer]) -> QuerySet[Answer]:
-    """With all that a row shows, in a fixed number of queries; alerts first, then the newest."""
-    alert = Case(When(urgency__in=ALERTS, state__in=AnswerState.OPEN, then=0), default=1, output_field=IntegerField())
+    """With all that a row shows, in a fixed number of queries; red flags first, then other alerts, then the newest."""
+    earlier = Answer.objects.filter(replaced_by=OuterRef("pk"), state__in=AnswerState.OPEN)
+    alert = Case(
+        When(urgency__in=Urgency.RED_FLAGS, state__in=AnswerState.OPEN, then=0),
+        When(Exists(earlier.filter(urgency__in=Urgency.RED_FLAGS)), then=0),
+        When(urgency__in=ALERTS, state__in=AnswerState.OPEN, then=1),
+        When(Exists(earlier.filter(urgency__in=ALERTS)), then=1),
+        default=2,
+        output_field=IntegerField(),
+    )
+    still_open = Answer.objects.filter(state__in=AnswerState.OPEN).order_by("received_at", "pk")
     done = Administration.objects.select_related("ingredient")
     return (
         answers.select_related(
@@ -91,7 +123,10 @@ def for_rows(answers: QuerySet[Answer]) -> QuerySet[Answer]:
             "appointment__site",
             "appointment__treatment_session",
         )
-        .prefetch_related(Prefetch("appointment__treatment_session__administrations", queryset=done))
+        .prefetch_related(
+            Prefetch("appointment__treatment_session__administrations", queryset=done),
+            Prefetch("earlier", queryset=still_open, to_attr="earlier_open"),
+        )
         .order_by(alert, "-received_at", "-pk")
     )
 
@@ -106,9 +141,15 @@ def row_of(answer: Answer, *, user: User, now: datetime, expected: tuple[str, ..
             f"{_(row.ingredient.name)} {ml(row.volume_ml)}" for row in session.administrations.all() if row.volume_ml
         )
     waited = (answer.responded_at or now) - answer.received_at
+    earlier = tuple(
+        Earlier(answer=other, flag=other.urgency in Urgency.RED_FLAGS, words=words_of(other) if may_read else "")
+        for other in getattr(answer, "earlier_open", ())
+    )
     return Row(
         answer=answer,
         alert=answer.urgency in ALERTS and answer.state in AnswerState.OPEN,
+        flag=is_flag(answer) or any(other.flag for other in earlier),
+        earlier=earlier,
         may_read=may_read,
         words=words_of(answer) if may_read else _("For clinical staff"),
         timer=timer_words(waited),
@@ -117,6 +158,37 @@ def row_of(answer: Answer, *, user: User, now: datetime, expected: tuple[str, ..
         doses=doses,
         expected=expected,
     )
+
+
+def is_flag(answer: Answer) -> bool:
+    """Whether the answer is a red flag that nobody has closed."""
+    return answer.urgency in Urgency.RED_FLAGS and answer.state in AnswerState.OPEN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """Another answer through the same link, as the history of one shows it."""
+
+    answer: Answer
+    words: str
+    flag: bool
+    newer: bool
+
+
+def history_of(answer: Answer, *, user: User) -> list[Past]:
+    """The other answers of this kind through the same link, the newest first; one query."""
+    may_read = user.may(Permission.SESSION_READ) or answer.kind != AnswerKind.REPORT
+    head = answer.replaced_by_id or answer.pk
+    others = Answer.objects.filter(Q(pk=head) | Q(replaced_by=head)).exclude(pk=answer.pk)
+    return [
+        Past(
+            answer=other,
+            words=words_of(other) if may_read else _("For clinical staff"),
+            flag=is_flag(other) and may_read,
+            newer=other.received_at > answer.received_at,
+        )
+        for other in others.select_related("patient__site", "appointment__site").order_by("-received_at", "-pk")
+    ]
 
 
 def words_of(answer: Answer) -> str:
@@ -131,11 +203,7 @@ def words_of(answer: Answer) -> str:
             parts.append(f"“{said['words']}”")
         return " · ".join(parts)
     if answer.kind == AnswerKind.MOVE:
-        if said["wish"] == "call":
-            return _("Wants to be called about another time")
-        at = datetime.fromisoformat(said["wish"])
-        zone = (answer.appointment.site if answer.appointment else answer.patient.site).tz
-        return _("Would rather come on %(day)s") % {"day": f"{at.astimezone(zone):%Y-%m-%d %H:%M}"}
+        return wish_in_words(answer)
     if answer.kind == AnswerKind.CANCEL:
         return _("Has cancelled; the time is free")
     if answer.kind == AnswerKind.CALLBACK:
@@ -225,7 +293,7 @@ def reply(*, answer: Answer, text: str, by: User) -> Message:
 def close(*, answer: Answer, outcome: AnswerOutcome, note: str, by: User) -> Answer:
     """It is dealt with, and how."""
     check_can_handle(answer, by=by)
-    if outcome not in AnswerOutcome.values:
+    if outcome not in AnswerOutcome.BY_HAND:
         raise InvalidInput(_("Say how it ended."), field="outcome")
     if answer.urgency in ALERTS and outcome == AnswerOutcome.NOTHING_TO_DO and not note.strip():
         raise InvalidInput(_("This was an alert: write why there is nothing to do."), field="note")
@@ -261,13 +329,58 @@ def reply_texts(answer: Answer) -> dict[str, str]:
 
 
 def needs_of(*, user: User, site: Site, now: datetime, at_most: int) -> tuple[list[dict[str, str]], int]:
-    """Alerts first, then what else is open, for “Needs you”; and how many there are. Two queries."""
-    waiting = answers_visible_to(user).filter(in_care("patient__"), state__in=AnswerState.OPEN, patient__site=site)
+    """What is open, for “Needs you”, alerts first; and how many there are. Two queries.
+
+    Red flags that the reader may read stand above everything (``flags_of``), so they are not repeated here.
+    """
+    mine = answers_visible_to(user).filter(in_care("patient__"), patient__site=site)
+    waiting = newest_of(mine).filter(state__in=AnswerState.OPEN)
+    if user.may(Permission.SESSION_READ):
+        waiting = waiting.exclude(urgency__in=Urgency.RED_FLAGS)
     rows = []
     for answer in for_rows(waiting).prefetch_related(None)[:at_most]:
         row = row_of_light(answer, user=user, now=now)
         rows.append(row)
     return rows, waiting.count()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """An open red flag, as it stands above Today."""
+
+    answer: Answer
+    title: str
+    words: str
+    timer: str
+    url: str
+
+
+def flags_of(*, user: User, site: Site, now: datetime, at_most: int) -> list[Flag]:
+    """The open red flags of the site's patients, the most urgent first, for who may read them; one query."""
+    if not user.may(Permission.SESSION_READ):
+        return []
+    rank = Case(
+        When(urgency=Urgency.EMERGENCY, then=0),
+        When(urgency=Urgency.IMMEDIATELY, then=1),
+        default=2,
+        output_field=IntegerField(),
+    )
+    found = (
+        answers_visible_to(user)
+        .filter(in_care("patient__"), patient__site=site, urgency__in=Urgency.RED_FLAGS, state__in=AnswerState.OPEN)
+        .select_related("patient__site", "appointment__site")
+        .order_by(rank, "received_at", "pk")
+    )
+    return [
+        Flag(
+            answer=answer,
+            title=str(answer.get_urgency_display()),
+            words=words_of(answer),
+            timer=timer_words(now - answer.received_at),
+            url=reverse("inbox:detail", args=[answer.public_id]),
+        )
+        for answer in found[:at_most]
+    ]
 
 
 def row_of_light(answer: Answer, *, user: User, now: datetime) -> dict[str, str]:
@@ -277,7 +390,7 @@ def row_of_light(answer: Answer, *, user: User, now: datetime) -> dict[str, str]
     words = f": {words_of(answer)}" if may_read else ""
     waited = timer_words(now - answer.received_at)
     return {
-        "kind": "red" if alert else "",
+        "kind": "red" if is_flag(answer) and may_read else "",
         "icon": "flag" if alert else "mail",
         "title": title,
         "text": _("%(name)s%(words)s. Came %(waited)s ago")

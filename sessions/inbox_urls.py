@@ -8,6 +8,7 @@ urlpatterns = [
     path("inbox/", views.inbox_list, name="list"),
     path("inbox/<uuid:public_id>/", views.inbox_detail, name="detail"),
     path("inbox/<uuid:public_id>/reply/", views.inbox_reply, name="reply"),
+    path("inbox/<uuid:public_id>/move/", views.inbox_move, name="move"),
     path("inbox/<uuid:public_id>/hand-over/", views.inbox_hand_over, name="hand_over"),
     path("inbox/<uuid:public_id>/close/", views.inbox_close, name="close"),
     path("patients/<uuid:public_id>/links/", links_views.patient_links, name="links"),

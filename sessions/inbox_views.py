@@ -28,7 +28,7 @@ from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.conflicts import Conflict
 from mesoclinic.documents.queries import document_visible_to
-from mesoclinic.errors import DomainError
+from mesoclinic.errors import DomainError, InvalidTransition
 from mesoclinic.messaging.actions import queue_message
 from mesoclinic.messaging.compose import Composed
 from mesoclinic.messaging.models import Message
@@ -39,8 +39,14 @@ from patients.queries import strip
 from sessions import inbox, letters
 from sessions.followup_models import KIND_LABELS, Answer, AnswerKind, AnswerOutcome, AnswerState, MailWording
 from sessions.letters_example import example
+from sessions.mails import may_be_mailed
+from sessions.models import AppointmentStatus
+from sessions.moving_views import move_to
 from sessions.papers import mail_paper
 from sessions.standing_band import chips_of
+from sessions.undo_views import undo_url_of
+from sessions.wish_offers import offer_for
+from sessions.wording import when_words
 
 PER_PAGE = 50
 TYPED = "wording.typed"  # in the login session: the words that a director looks at and has not kept
@@ -71,9 +77,9 @@ def inbox_list(request: ClinicRequest) -> HttpResponse:
     shown = shown if shown in SHOWN else "open"
     found = inbox.answers_visible_to(request.user)
     if shown == "open":
-        found = found.filter(state__in=AnswerState.OPEN)
+        found = inbox.open_ones(found)
     elif shown == "closed":
-        found = found.filter(state=AnswerState.CLOSED).exclude(kind=AnswerKind.CONFIRM)
+        found = inbox.newest_of(found).filter(state=AnswerState.CLOSED).exclude(kind=AnswerKind.CONFIRM)
     page = Paginator(inbox.for_rows(found), PER_PAGE).get_page(request.GET.get("page"))
     now = timezone.now()
     rows = [inbox.row_of(answer, user=request.user, now=now) for answer in page.object_list]
@@ -97,8 +103,11 @@ class HandForm(forms.Form):
     )
 
 
+_OUTCOMES = [(value, label) for value, label in AnswerOutcome.choices if value in AnswerOutcome.BY_HAND]
+
+
 class CloseForm(forms.Form):
-    outcome = forms.ChoiceField(label=gettext_lazy("How it ended"), choices=AnswerOutcome.choices)
+    outcome = forms.ChoiceField(label=gettext_lazy("How it ended"), choices=_OUTCOMES)
     note = forms.CharField(label=gettext_lazy("Note"), max_length=500, required=False)
 
 
@@ -121,12 +130,14 @@ def _detail(
     reply_form: forms.Form | None = None,
     hand_form: forms.Form | None = None,
     close_form: forms.Form | None = None,
+    refusal: DomainError | None = None,
     status: int = 200,
 ) -> HttpResponse:
+    now = timezone.now()
     row = inbox.row_of(
         answer,
         user=request.user,
-        now=timezone.now(),
+        now=now,
         expected=inbox.expected_of(answer) if request.user.may(Permission.SESSION_READ) else (),
     )
     texts = inbox.reply_texts(answer)
@@ -136,8 +147,8 @@ def _detail(
     try:
         inbox.check_can_handle(answer, by=request.user)
         may_handle, why_not = True, ""
-    except DomainError as refusal:
-        may_handle, why_not = False, str(refusal)
+    except DomainError as error:
+        may_handle, why_not = False, str(error)
     context = {
         "row": row,
         "answer": answer,
@@ -149,8 +160,22 @@ def _detail(
         "close_form": close_form or CloseForm(),
         "may_handle": may_handle,
         "why_not": why_not,
+        "refusal": refusal,
+        "history": inbox.history_of(answer, user=request.user),
+        "wish": offer_for(answer, user=request.user, now=now) if may_handle else None,
+        "missed_url": _missed_url(answer, request) if may_handle else "",
     }
-    return render(request, "inbox/inbox_detail.html", context, status=status)
+    with timezone.override((answer.appointment.site if answer.appointment else answer.patient.site).tz):
+        return render(request, "inbox/inbox_detail.html", context, status=status)
+
+
+def _missed_url(answer: Answer, request: ClinicRequest) -> str:
+    """Where the session of a missed visit is booked anew, for who asked for another time."""
+    visit = answer.appointment
+    missed = visit is not None and visit.status in AppointmentStatus.FREE_AGAIN and answer.kind == AnswerKind.MOVE
+    if visit is None or not missed or not request.user.may(Permission.BOOKING_WRITE):
+        return ""
+    return f"{reverse('sessions:course_missing', args=[visit.course.public_id])}?n={visit.number}"
 
 
 def _people(answer: Answer) -> QuerySet[User]:
@@ -171,6 +196,28 @@ def inbox_reply(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             notices.success(request, _("Your reply leaves in a few minutes; until then it can be undone."))
             return redirect("inbox:detail", public_id=public_id)
     return _detail(request, answer, reply_form=form, status=400)
+
+
+@requires(Permission.MESSAGE_WRITE, Permission.BOOKING_WRITE)
+@require_POST
+def inbox_move(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Give the time that was wished, or another that the page offered: the visit moves and the patient is told."""
+    answer = _answer(request, public_id)
+    visit = answer.appointment
+    try:
+        inbox.check_can_handle(answer, by=request.user)
+        if visit is None or answer.kind != AnswerKind.MOVE:
+            raise InvalidTransition(_("This answer asks for no other time."))
+        moved = move_to(visit, request, wish=answer)
+    except DomainError as refusal:
+        answer.refresh_from_db()
+        return _detail(request, _answer(request, public_id), refusal=refusal, status=refusal.status)
+    names = {"n": moved.number, "name": moved.patient, "when": when_words(moved.starts_at, moved.site)}
+    told = _("Session %(n)s of %(name)s is moved to %(when)s.") % names
+    if may_be_mailed(moved.patient):
+        told += " " + _("The mail about it leaves in a few minutes.")
+    tell(request, told, undo_url=undo_url_of(moved))
+    return redirect("inbox:list")
 
 
 @requires(Permission.MESSAGE_WRITE)

@@ -284,19 +284,26 @@ def take_back(appointments: Sequence[Appointment], *, course: Course, by: User |
         queue_confirmation(
             [visit for visit in rest.order_by("starts_at") if not told_time(visit)], subject_id=course.public_id, by=by
         )
-    if told and may_be_mailed(told[0].patient):
-        subject_id = told[0].public_id if len(told) == 1 else course.public_id
-        _queue_visits(
-            CANCELLATION,
-            told,
-            subject_id=subject_id,
-            version=next_version(CANCELLATION, subject_id),
-            method=CANCEL,
-            due_at=timezone.now(),
-            useful_until=told[-1].starts_at,
-            hold=True,
-            by=by,
-        )
+    if told:
+        _tell_cancelled(told, course=course, by=by)
+
+
+def _tell_cancelled(visits: Sequence[Appointment], *, course: Course, by: User | None) -> None:
+    """One mail that takes these dates, which the patient was told, off their calendar."""
+    if not may_be_mailed(visits[0].patient):
+        return
+    subject_id = visits[0].public_id if len(visits) == 1 else course.public_id
+    _queue_visits(
+        CANCELLATION,
+        visits,
+        subject_id=subject_id,
+        version=next_version(CANCELLATION, subject_id),
+        method=CANCEL,
+        due_at=timezone.now(),
+        useful_until=visits[-1].starts_at,
+        hold=True,
+        by=by,
+    )
 
 
 def void_confirmation(course: Course, *, by: User | None) -> None:
@@ -304,8 +311,52 @@ def void_confirmation(course: Course, *, by: User | None) -> None:
     cancel_messages(subject_id=course.public_id, purposes=[BOOKING], by=by)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Retold:
+    """What became of the mail about a change that was taken back."""
+
+    withdrawn: int  # messages about it that had not left
+    left: datetime | None  # when the last one about it left, where one had
+    told: Message | None  # what tells what is so now, where that is needed
+    may_be_told: bool
+
+
+def tell_what_is_so(visits: Sequence[Appointment], *, course: Course, since: datetime, by: User | None) -> Retold:
+    """After these visits were put back: withdraw what had not left since, and tell those who know something else.
+
+    Nothing is told where the patient knows no other time than the one that holds again.
+    """
+    subjects = [*(visit.public_id for visit in visits), course.public_id]
+    about = Message.objects.filter(subject_id__in=subjects, purpose__in=[BOOKING, CANCELLATION])
+    gone = about.filter(created_at__gte=since, state__in=MessageState.GONE).order_by("-created_at").first()
+    withdrawn = sum(
+        cancel_messages(subject_id=subject, purposes=[BOOKING, CANCELLATION], by=by) for subject in subjects
+    )
+    rows = course.appointments.select_related("patient", "site", "practitioner", "room", "course__plan")
+    mine, now = {visit.pk for visit in visits}, timezone.now()
+    booked, off = [], []
+    for visit in rows.order_by("starts_at"):
+        if visit.pk in mine or (visit.status == AppointmentStatus.BOOKED and visit.starts_at > now):
+            booked.append(visit)
+        elif visit.status == AppointmentStatus.CANCELLED and told_time(visit):
+            off.append(visit)  # its cancellation was withdrawn with the others
+    was = {visit.pk: told_time(visit) for visit in booked}
+    news = [visit for visit in booked if was[visit.pk] != visit.starts_at]
+    before = {pk: at for pk, at in was.items() if at is not None and pk in {visit.pk for visit in news}}
+    told = queue_confirmation(news, subject_id=course.public_id, was=before, by=by)
+    if off and withdrawn:
+        _tell_cancelled(off, course=course, by=by)
+    return Retold(
+        withdrawn=withdrawn,
+        left=(gone.sent_at or gone.due_at) if gone is not None else None,
+        told=told,
+        may_be_told=may_be_mailed(visits[0].patient),
+    )
+
+
 def told_time(appointment: Appointment) -> datetime | None:
-    """The time that the patient was last told, or may have been; None where no confirmation of this visit has left.
+    """The time that the patient was last told, or may have been; None where they know of no visit: no confirmation has
+    left, or a cancellation has left after it.
 
     It is read from the calendar file that was sent, so it holds whatever happened to the visit since.
     """
@@ -313,12 +364,12 @@ def told_time(appointment: Appointment) -> datetime | None:
     about = Q(person_id=appointment.patient.public_id)
     about |= Q(subject_id__in=[appointment.public_id, appointment.course.public_id])
     left = Message.objects.filter(
-        about, purpose=BOOKING, state__in=MessageState.GONE, created_at__gte=appointment.created_at
+        about, purpose__in=[BOOKING, CANCELLATION], state__in=MessageState.GONE, created_at__gte=appointment.created_at
     )
-    for files in left.order_by("-created_at", "-pk").values_list("attachments", flat=True):
+    for purpose, files in left.order_by("-created_at", "-pk").values_list("purpose", "attachments"):
         for file in files:
             if at := start_in(file["text"], uid=uid):
-                return at
+                return None if purpose == CANCELLATION else at
     return None
 
 

@@ -273,6 +273,7 @@ class Administration(models.Model):
         return f"{self.ingredient} {self.volume_ml} mL"
 
 
-import sessions.feed_models  # noqa: E402 - their tables belong to this app as well
+import sessions.change_models  # noqa: E402 - their tables belong to this app as well
+import sessions.feed_models  # noqa: E402
 import sessions.followup_models  # noqa: E402
 import sessions.resource_models  # noqa: E402, F401

@@ -9,43 +9,43 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
-from mesoclinic.accounts.models import User
+from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
-from patients.queries import in_care, records_of
-from protocols.models import Plan
 from sessions import followups, mails
 from sessions.actions import book_appointment, check_in_reach, check_open, check_practitioner, in_words
 from sessions.availability import Turnover
+from sessions.change_models import ChangeKind
 from sessions.documents import prepare_dated_prints
+from sessions.fitting import Fit, FreeTime
+from sessions.followup_models import Answer
 from sessions.gaps import check_days, check_intervals, paced
-from sessions.locks import lock_time
-from sessions.models import Appointment, AppointmentStatus, Course, Room
+from sessions.holes import times_for
+from sessions.locks import lock_time, with_one_retry
+from sessions.models import Appointment, AppointmentStatus, Room
 from sessions.overbooking import Overbook, clashes_of, settle, told_over, twice_already
 from sessions.permissions import check_can_move, check_can_treat, check_room_serves
-from sessions.planner import Calendar, NoSeries, Slot, Usual, Wishes, alternatives, closest_slot, is_barred, plan_series
+from sessions.planner import Calendar, NoSeries, Slot, Usual, Wishes, alternatives, closest_slot, plan_series
 from sessions.proposing import usual_of_visit
 from sessions.queries import (
-    bookable_plans_visible_to,
     calendar_for,
     kept_appointments,
-    live_appointments,
     rooms_of,
     turnover_for,
 )
 from sessions.terms import Terms, terms_of
+from sessions.visit_changes import as_they_were, keep_change
+from sessions.wishes import fulfil_wish
 from sessions.wording import AlreadyTaken, day_words
 
 Rest = Literal["keep", "shift", "plan"]
 WAYS: tuple[Rest, ...] = ("keep", "shift", "plan")
 SUGGESTIONS = 6
-MISSING_REACH = 42  # days either side of the ideal one
-WAITING_READ = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,8 +149,10 @@ def suggestions(visit: Appointment, *, now: datetime) -> list[Slot]:
     """Other times for this visit that fit the plan while the rest stays."""
     course = kept_appointments(visit.course)
     numbers = [other.number for other in course]
-    if numbers != list(range(1, len(numbers) + 1)):
-        return []
+    if numbers != list(range(1, len(numbers) + 1)):  # with a hole, only the neighbours that are there count
+        return times_for(
+            visit.course, visit.number, now=now, near=visit, without=[visit], at_most=SUGGESTIONS, apart_from=visit
+        )
     tz, terms = visit.site.tz, terms_of(visit.course.plan)
     calendar = calendar_for(
         plan=visit.course.plan, practitioner=visit.practitioner, site=visit.site, since=now, without=[visit]
@@ -185,11 +187,13 @@ def move_appointment(
     by: User,
     reason: str = "",
     overbook: Overbook | None = None,
+    wish: Answer | None = None,
 ) -> list[Appointment]:
     """Give one visit a new time and treat the rest of the course as asked: all of it, or nothing.
 
     Outside the plan's windows only a practitioner may, with a reason, which is kept with the visit and in the audit.
-    With ``overbook`` the one visit is deliberately put over a time that is taken.
+    With ``overbook`` the one visit is deliberately put over a time that is taken. ``wish`` is the answer that asked for
+    another time; it is closed with “time found”. How the visits were is kept, so that it can be undone for a while.
     """
     wanted: list[Appointment] = []
 
@@ -212,6 +216,7 @@ def move_appointment(
         _refuse_early(visit, target, overbook=overbook, by=by)
         way = way_of(visit, target, rest=rest, now=timezone.now(), over=overbook is not None)
         turnover = turnover_for(visit.course.plan, visit.site)
+        was = as_they_were([change.visit for change in way.moves])
         over: list[Appointment] = []
         said = reason.strip()[:300]
         if way.outside:
@@ -222,6 +227,9 @@ def move_appointment(
             over += settle(place, overbook=overbook if own else None, by=by)
             wanted.append(_apply(place, reason=said if way.outside and own else ""))
         wanted.sort(key=lambda moved: moved.number)
+        keep_change(ChangeKind.MOVED, was=was, now=wanted, by=by, answer=wish)
+        if wish is not None:
+            fulfil_wish(wish, by=by)
         _write(wanted, by=by)
         prepare_dated_prints(visit.course.plan, by=by)
         trail.record(
@@ -409,134 +417,37 @@ def _write(visits: Sequence[Appointment], *, by: User) -> None:
     mails.queue_moved(visits, course=visits[0].course, by=by)
 
 
-# ------------------------------------------------------------------ a missing session, a freed time
+# ------------------------------------------------------------------ a free time
 
 
-def missing_numbers(course: Course) -> list[int]:
-    """Sessions before or between the booked ones that nothing is booked for."""
-    numbers = [visit.number for visit in kept_appointments(course)]
-    return [number for number in range(1, max(numbers, default=0)) if number not in numbers]
+def give_time(*, time: FreeTime, fit: Fit, by: User) -> Appointment:
+    """Give a free time to somebody whom it fits: their visit moves here, or their next session is booked, and they are
+    told.
 
-
-def book_missing(*, course: Course, by: User) -> Appointment:
-    """Book the first missing session of a course at the best time that its booked neighbours leave."""
-    kept = kept_appointments(course)
-    missing = missing_numbers(course)
-    if not missing:
-        raise DomainError(_("No session of this course is missing."))
-    number, now = missing[0], timezone.now()
-    near = min(kept, key=lambda visit: (abs(visit.number - number), visit.number))
-    site, tz, terms = near.site, near.site.tz, terms_of(course.plan)
-    calendar = calendar_for(plan=course.plan, practitioner=near.practitioner, site=site, since=now)
-    days = {visit.number: visit.starts_at.astimezone(tz).date() for visit in kept}
-    ideal = days[near.number] + timedelta(days=terms.offsets_days[number - 1] - terms.offsets_days[near.number - 1])
-    pace = paced(course.plan, terms, site=site)[number - 1]
-    reach = sorted(range(-MISSING_REACH, MISSING_REACH + 1), key=lambda shift: (abs(shift), shift))
-    for day in (ideal + timedelta(days=shift) for shift in reach):
-        try:
-            check_days(terms, days | {number: day}, around=number)
-        except InvalidInput:
-            continue
-        if is_barred(pace, day):
-            continue
-        slot = closest_slot(
-            number=number, day=day, usual=usual_of_visit(near), minutes=terms.minutes, calendar=calendar
-        )
-        if slot is not None:
-            return book_appointment(
-                plan=course.plan,
-                number=number,
-                site=site,
-                practitioner=near.practitioner,
-                room=Room.objects.get(pk=slot.room),
-                starts_at=slot.starts_at,
-                by=by,
-            )
-    raise AlreadyTaken(
-        _("Session %(n)s finds no free time between its booked neighbours. Move one of them first.") % {"n": number}
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """A plan whose next session would fit a time that has become free."""
-
-    plan: Plan
-    number: int
-
-
-def waiting_for(visit: Appointment, *, user: User, now: datetime, at_most: int = 5) -> list[Waiting]:
-    """Whose next unbooked session the time of a cancelled visit would suit, the longest signed first.
-
-    Nobody's where the time has been taken again.
+    Raise AlreadyTaken where somebody was faster; whoever asked for another time has an answer with it.
     """
-    if visit.status != AppointmentStatus.CANCELLED or visit.starts_at <= now or not user.may(Permission.BOOKING_WRITE):
-        return []
-    if _taken_again(visit):
-        return []
-    site, day = visit.site, visit.starts_at.astimezone(visit.site.tz).date()
-    length = (visit.ends_at - visit.starts_at).total_seconds() / 60
-    plans = (
-        bookable_plans_visible_to(user)
-        .filter(in_care("patient__"), patient__site=site)
-        .exclude(patient__in=records_of(visit.patient))
-        .select_related("patient", "formulary", "supersedes")
-        .prefetch_related("course__appointments")
-        .order_by("signed_at")[:WAITING_READ]
-    )
-    found: list[Waiting] = []
-    for plan in plans:
-        terms, number = terms_of(plan), _next_number(plan)
-        if number is None or number > terms.sessions or terms.minutes > length:
-            continue
-        days = {
-            other.number: other.starts_at.astimezone(site.tz).date()
-            for other in _kept_of(plan)
-            if other.number < number
-        }
-        try:
-            check_days(terms, days | {number: day}, around=number)
-        except InvalidInput:
-            continue
-        if is_barred(paced(plan, terms, site=site)[number - 1], day):
-            continue
-        found.append(Waiting(plan=plan, number=number))
-        if len(found) == at_most:
-            break
-    return found
+    target = Target(starts_at=time.starts_at, practitioner=time.practitioner, room=fit.room)
+    if fit.visit is not None:
+        return move_appointment(appointment=fit.visit, target=target, rest="keep", by=by, wish=fit.wish)[0]
+    return book_wished(fit=fit, target=target, site=time.site, by=by)
 
 
-def _taken_again(visit: Appointment) -> bool:
-    over = live_appointments().filter(starts_at__lt=visit.taken_until, ends_at__gt=visit.taken_from)
-    return over.filter(Q(practitioner=visit.practitioner_id) | Q(room=visit.room_id)).exists()
+def book_wished(*, fit: Fit, target: Target, site: Site, by: User) -> Appointment:
+    """Book the session that somebody waits for, and close the wish that it fulfils; both or neither."""
 
+    @transaction.atomic
+    def book() -> Appointment:
+        visit = book_appointment(
+            plan=fit.plan,
+            number=fit.number,
+            site=site,
+            practitioner=target.practitioner,
+            room=target.room,
+            starts_at=target.starts_at,
+            by=by,
+        )
+        if fit.wish is not None:
+            fulfil_wish(fit.wish, by=by)
+        return visit
 
-def _kept_of(plan: Plan) -> list[Appointment]:
-    course = getattr(plan, "course", None)
-    return (
-        [visit for visit in course.appointments.all() if visit.status not in AppointmentStatus.FREE_AGAIN]
-        if course
-        else []
-    )
-
-
-def _next_number(plan: Plan) -> int | None:
-    """The session that would be booked next; None where one before a booked one is missing."""
-    numbers = sorted(visit.number for visit in _kept_of(plan))
-    return len(numbers) + 1 if numbers == list(range(1, len(numbers) + 1)) else None
-
-
-def give_time(*, freed: Appointment, plan: Plan, by: User) -> Appointment:
-    """Book a waiting patient's next session into the time of a cancelled visit: same practitioner, same room."""
-    number = _next_number(plan)
-    if freed.status != AppointmentStatus.CANCELLED or number is None:
-        raise InvalidTransition(_("This time cannot be given away. Please look again."))
-    return book_appointment(
-        plan=plan,
-        number=number,
-        site=freed.site,
-        practitioner=freed.practitioner,
-        room=freed.room,
-        starts_at=freed.starts_at,
-        by=by,
-    )
+    return with_one_retry(book)

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -14,17 +14,22 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
+from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError, InvalidInput
-from mesoclinic.reading import whole_number
+from mesoclinic.reading import id_of, whole_number
 from mesoclinic.ui.toasts import tell
 from patients.queries import strip
+from sessions.fitting import FreeTime, who_fits
+from sessions.followup_models import Answer
 from sessions.forms import MoveForm
-from sessions.models import Appointment
-from sessions.moving import WAYS, Target, book_missing, give_time, move_appointment, suggestions, ways_of
+from sessions.given import chosen_time, instant_in
+from sessions.models import Appointment, Room
+from sessions.moving import WAYS, Target, give_time, move_appointment, suggestions, ways_of
 from sessions.permissions import check_can_move
-from sessions.queries import appointments_visible_to, bookable_plans_visible_to, courses_visible_to
-from sessions.wording import weekday_and_time
+from sessions.queries import appointments_visible_to, bookable_plans_visible_to
+from sessions.undo_views import booking_undo_url, undo_url_of
+from sessions.wording import AlreadyTaken, weekday_and_time, when_words
 
 
 @requires(Permission.BOOKING_WRITE)
@@ -83,6 +88,7 @@ def _move(request: ClinicRequest, visit: Appointment, target: Target, *, reason:
     tell(
         request,
         ngettext("%(n)s visit has a new time.", "%(n)s visits have new times.", len(moved)) % {"n": len(moved)},
+        undo_url=undo_url_of(moved[0]),
     )
     return redirect("sessions:appointment", public_id=visit.public_id)
 
@@ -127,20 +133,54 @@ def _suggested(visit: Appointment, now: Any) -> list[dict[str, str]]:
 
 @requires(Permission.BOOKING_WRITE)
 @require_POST
-def course_missing(request: ClinicRequest, public_id: UUID) -> HttpResponse:
-    course = get_object_or_404(courses_visible_to(request.user).select_related("plan__patient"), public_id=public_id)
-    visit = book_missing(course=course, by=request.user)
-    tell(request, _("Session %(n)s is booked.") % {"n": visit.number})
-    return redirect("sessions:appointment", public_id=visit.public_id)
+def appointment_to(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """Move one visit to a time that a page offered; the rest of the course stays, and the patient is told."""
+    visit = get_object_or_404(
+        appointments_visible_to(request.user).select_related("patient", "site", "course__plan__patient"),
+        public_id=public_id,
+    )
+    moved = move_to(visit, request, wish=None)
+    names = {"n": moved.number, "name": moved.patient, "when": when_words(moved.starts_at, moved.site)}
+    tell(request, _("Session %(n)s of %(name)s is moved to %(when)s.") % names, undo_url=undo_url_of(moved))
+    return redirect("sessions:appointment", public_id=moved.public_id)
+
+
+def move_to(visit: Appointment, request: ClinicRequest, *, wish: Answer | None) -> Appointment:
+    """Move the visit to the time in the form, if it is still as the page showed it; return it as it is then."""
+    starts_at, practitioner, room = chosen_time(request.POST.get("time", ""))
+    if "sequence" in request.POST:
+        visit.sequence = whole_number(request.POST["sequence"])  # as the page showed it
+    target = Target(starts_at=starts_at, practitioner=practitioner, room=room)
+    return move_appointment(appointment=visit, target=target, rest="keep", by=request.user, wish=wish)[0]
 
 
 @requires(Permission.BOOKING_WRITE)
 @require_POST
-def appointment_give(request: ClinicRequest, public_id: UUID, plan_id: UUID) -> HttpResponse:
-    """The time of a cancelled visit goes to a waiting patient."""
-    visible = appointments_visible_to(request.user).select_related("site", "practitioner", "room")
-    freed = get_object_or_404(visible, public_id=public_id)
+def time_give(request: ClinicRequest) -> HttpResponse:
+    """A free time goes to somebody whom it fits: their visit moves there, or their next session is booked there."""
+    site = next((site for site in request.user.sites.all() if str(site.public_id) == request.POST.get("site")), None)
+    starts_at = instant_in(request.POST.get("at", ""))
+    who = User.objects.filter(public_id=id_of(request.POST, "practitioner"), is_active=True).first()
+    plan_id, visit_id = id_of(request.POST, "plan"), id_of(request.POST, "visit")
+    if site is None or starts_at is None or who is None or plan_id is None:
+        raise Http404
     plan = get_object_or_404(bookable_plans_visible_to(request.user).select_related("patient"), public_id=plan_id)
-    visit = give_time(freed=freed, plan=plan, by=request.user)
-    tell(request, _("Session %(n)s of %(name)s is booked.") % {"n": visit.number, "name": plan.patient})
+    room = Room.objects.filter(public_id=id_of(request.POST, "room"), site=site).first()
+    time = FreeTime(site=site, practitioner=who, room=room, starts_at=starts_at)
+    fits = who_fits(time, user=request.user, now=timezone.now())
+    fit = next(
+        (fit for fit in fits if fit.plan.pk == plan.pk and getattr(fit.visit, "public_id", None) == visit_id), None
+    )
+    if fit is None:
+        raise AlreadyTaken(
+            _("This time cannot be given to %(name)s any more: somebody booked it, or it does not fit. Look again.")
+            % {"name": plan.patient}
+        )
+    visit = give_time(time=time, fit=fit, by=request.user)
+    names = {"n": visit.number, "name": visit.patient, "when": when_words(visit.starts_at, site)}
+    if fit.visit is not None:
+        tell(request, _("Session %(n)s of %(name)s is moved to %(when)s.") % names, undo_url=undo_url_of(visit))
+    else:
+        undo = booking_undo_url(visit.course, [visit.number])
+        tell(request, _("Session %(n)s of %(name)s is booked on %(when)s.") % names, undo_url=undo)
     return redirect("sessions:appointment", public_id=visit.public_id)

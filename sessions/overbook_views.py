@@ -22,6 +22,7 @@ from protocols.models import Plan
 from sessions.actions import book_appointment
 from sessions.models import Appointment, Course
 from sessions.moving import Target, move_appointment
+from sessions.next_session import next_session
 from sessions.overbooking import Overbook, clashes_of
 from sessions.permissions import check_can_move
 from sessions.queries import appointments_visible_to, bookable_plans_visible_to, kept_appointments, turnover_for
@@ -93,8 +94,9 @@ def _why(form: OverbookForm) -> Overbook:
 
 def _next_number(plan: Plan) -> int | None:
     course = Course.objects.filter(plan=plan).first()
-    booked = {visit.number for visit in kept_appointments(course)} if course else set()
-    return next((number for number in range(1, terms_of(plan).sessions + 1) if number not in booked), None)
+    kept = [visit.number for visit in kept_appointments(course)] if course else []
+    left_out = list(course.left_out.values_list("number", flat=True)) if course else []
+    return next_session(kept, sessions=terms_of(plan).sessions, left_out=left_out)
 
 
 def _page(

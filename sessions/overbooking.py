@@ -7,17 +7,14 @@ another overbooked one of either, and never over one of the same patient.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
-from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import User
 from mesoclinic.errors import InvalidInput
+from sessions.free_time import visits_in
 from sessions.models import Appointment, OverbookReason
 from sessions.permissions import check_can_overbook
-from sessions.queries import live_appointments
-from sessions.resource_models import MOST_MINUTES
 from sessions.wording import AlreadyTaken, taken
 
 
@@ -29,16 +26,8 @@ class Overbook:
 
 def clashes_of(visit: Appointment) -> list[Appointment]:
     """The live visits whose practitioner or room this one would share, preparation and clean-up included."""
-    most = timedelta(minutes=MOST_MINUTES)
-    near = (
-        live_appointments()
-        .filter(Q(practitioner_id=visit.practitioner_id) | Q(room_id=visit.room_id))
-        .filter(starts_at__lt=visit.taken_until + most, ends_at__gt=visit.taken_from - most)
-        .exclude(pk=visit.pk)
-        .select_related("practitioner", "room", "site")
-        .order_by("starts_at", "pk")
-    )
-    return [other for other in near if other.taken_from < visit.taken_until and visit.taken_from < other.taken_until]
+    there = visits_in(visit.taken_from, visit.taken_until, practitioner=visit.practitioner_id, room=visit.room_id)
+    return [other for other in there if other.pk != visit.pk]
 
 
 def settle(visit: Appointment, *, overbook: Overbook | None, by: User) -> list[Appointment]:

@@ -96,6 +96,13 @@ def check_can_move(appointment: Appointment, *, by: User) -> None:
 can_move = asks(check_can_move)
 
 
+def check_can_put_back(appointment: Appointment, *, by: User) -> None:
+    """Raise NotAllowed unless ``by`` may take back what was done to this visit."""
+    if not by.may(Permission.BOOKING_WRITE):
+        raise NotAllowed(_("Your role does not put appointments back."))
+    _check_sees(appointment.patient, by, at=appointment.site_id)
+
+
 can_cancel = asks(check_can_cancel)
 
 

@@ -14,6 +14,7 @@ from mesoclinic.errors import DomainError
 from protocols.models import Plan
 from sessions.gaps import check_days, check_sessions_left, paced
 from sessions.models import Appointment, AppointmentStatus, Course, Room
+from sessions.next_session import next_session
 from sessions.permissions import check_can_treat
 from sessions.planner import (
     Calendar,
@@ -96,7 +97,8 @@ def propose_series(
     course = Course.objects.filter(plan=plan).first()
     kept = kept_appointments(course) if course else []
     numbers = [visit.number for visit in kept]
-    if len(numbers) >= terms.sessions:
+    left_out = list(course.left_out.values_list("number", flat=True)) if course else []
+    if next_session(numbers, sessions=terms.sessions, left_out=left_out) is None:
         raise DomainError(_("Every session of this course is booked already."))
     if numbers != list(range(1, len(numbers) + 1)):
         raise DomainError(_("A session between two booked ones is missing. Book it from the page of a booked one."))

@@ -8,10 +8,11 @@ one done.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db.models import F
 
@@ -57,10 +58,11 @@ class Terms:
         return self.pacing[number - 1]
 
 
-def terms_of(plan: Plan) -> Terms:
+def terms_of(plan: Plan, *, before: Sequence[date] | None = None) -> Terms:
+    """Return what the plan says of its course. ``before``: see ``done_before_all``, where many plans are read."""
     course: Mapping[str, Any] = plan.result["course"]
     planned = tuple(int(day) for day in course["offsets_days"])
-    before = done_before(plan)
+    before = done_before(plan) if before is None else before
     offsets = planned[: max(most_sessions(plan) - len(before), 0)] if before else planned
     shortest = int(course["min_gap_days"])
     longest = int(course["max_gap_days"])
@@ -138,6 +140,22 @@ def amended_by(plan: Plan) -> list[int]:
     while older is not None:
         found.append(older.pk)
         older = older.supersedes
+    return found
+
+
+def done_before_all(plans: Sequence[Plan]) -> dict[int, list[date]]:
+    """The days of the sessions done before each of these plans was amended, by primary key; two queries at most."""
+    amended = [plan.pk for plan in plans if plan.supersedes_id is not None]
+    found: dict[int, list[date]] = {plan.pk: [] for plan in plans}
+    if not amended:
+        return found
+    older = dict(Plan.objects.filter(patient__plans__in=amended).values_list("pk", "supersedes_id"))
+    days: dict[int, list[date]] = {}
+    done = TreatmentSession.objects.filter(plan__in=older, status=TreatmentSessionStatus.PERFORMED)
+    for key, at, zone in done.values_list("plan_id", "performed_at", "appointment__site__time_zone"):
+        days.setdefault(key, []).append(at.astimezone(ZoneInfo(zone)).date())
+    for key in amended:
+        found[key] = sorted(day for version in versions_before(key, older) for day in days.get(version, ()))
     return found
 
 

@@ -29,9 +29,11 @@ from protocols.models import Plan
 from protocols.permissions import can_draft_plan
 from protocols.wording import waiting_title
 from sessions import inbox
+from sessions.change_models import SessionLeftOut
 from sessions.followup_models import AnswerState, purpose_words
 from sessions.marks import VISIT_MARKS
 from sessions.models import Appointment, AppointmentStatus
+from sessions.next_session import unbooked_sessions
 from sessions.queries import visits_of
 from sessions.terms import cut_courses, terms_of, versions_before
 
@@ -113,6 +115,7 @@ class Record:
     shown: Plan | None = None  # whose course is drawn: the one in force, else the last that was completed
     draft: Plan | None = None
     booked: dict[int, Appointment] = field(default_factory=dict)  # sessions of the plan in force, by number
+    left_out: list[SessionLeftOut] = field(default_factory=list)  # sessions of that plan that are not held, and why
     left_behind: list[Appointment] = field(default_factory=list)  # still booked under a version that was replaced
     merged: list[tuple[str, Record]] = field(default_factory=list)  # number and history of each record merged into it
 
@@ -139,6 +142,8 @@ def read(patient: Patient, *, user: User) -> Record:
             for visit in visits
             if visit.course.plan_id == record.shown.pk and visit.status not in AppointmentStatus.FREE_AGAIN
         }
+        left_out = SessionLeftOut.objects.filter(course__plan=record.shown).select_related("by", "course")
+        record.left_out = list(left_out.order_by("number"))
     if record.in_force is not None:
         older = set(versions_before(record.in_force.pk, {plan.pk: plan.supersedes_id for plan in plans}))
         record.left_behind = [
@@ -516,15 +521,7 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
             )
         )
     if bookable is not None and user.may(Permission.BOOKING_WRITE):
-        missing = terms_of(bookable).sessions - len(record.booked)
-        if missing > 0 and not record.left_behind:
-            steps.append(
-                Step(
-                    label=_("Book course") if not record.booked else _("Book the rest"),
-                    url=reverse("sessions:course_book", args=[bookable.public_id]),
-                    icon="cal",
-                )
-            )
+        steps += _booking_steps(record, bookable)
     if record.in_force is not None and record.in_force.waits and user.may(Permission.PLAN_READ):
         steps.append(
             Step(
@@ -555,6 +552,30 @@ def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> 
     if may_plan and record.in_force is not None:
         steps.append(replace(new_plan, optional=True))
     return steps
+
+
+def _booking_steps(record: Record, plan: Plan) -> list[Step]:
+    """Book the course, its rest, or the session that is missing between those that are booked."""
+    left_out = [row.number for row in record.left_out]
+    unbooked = unbooked_sessions(record.booked, sessions=terms_of(plan).sessions, left_out=left_out)
+    if not unbooked or record.left_behind:
+        return []
+    if record.booked and (left_out or unbooked[0] < max(record.booked)):
+        course = next(iter(record.booked.values())).course
+        return [
+            Step(
+                label=_("Book session %(n)s") % {"n": unbooked[0]},
+                url=f"{reverse('sessions:course_missing', args=[course.public_id])}?n={unbooked[0]}",
+                icon="cal",
+            )
+        ]
+    return [
+        Step(
+            label=_("Book course") if not record.booked else _("Book the rest"),
+            url=reverse("sessions:course_book", args=[plan.public_id]),
+            icon="cal",
+        )
+    ]
 
 
 def visits_to_cancel(record: Record, *, patient: Patient) -> list[Appointment]:

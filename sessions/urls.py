@@ -2,7 +2,7 @@ from datetime import date
 
 from django.urls import path, register_converter
 
-from sessions import calendar_views, moving_views, print_views, views
+from sessions import calendar_views, hole_views, moving_views, print_views, undo_views, views
 
 
 class DayConverter:
@@ -38,13 +38,15 @@ urlpatterns = [
     path("patients/<uuid:public_id>/visits/cancel/", views.visits_cancel, name="visits_cancel"),
     path("plans/<uuid:public_id>/book/", views.course_book, name="course_book"),
     path("courses/<uuid:public_id>/cancel/", views.course_cancel, name="course_cancel"),
-    path("courses/<uuid:public_id>/missing/", moving_views.course_missing, name="course_missing"),
+    path("courses/<uuid:public_id>/missing/", hole_views.course_missing, name="course_missing"),
     path("appointments/<uuid:public_id>/", views.appointment, name="appointment"),
     path("day/<day:day>/pack/", print_views.day_pack, name="day_pack"),
     path("appointments/<uuid:public_id>/document/", print_views.visit_document, name="visit_document"),
     path("appointments/<uuid:public_id>/dates/", print_views.visit_dates, name="visit_dates"),
     path("appointments/<uuid:public_id>/move/", moving_views.appointment_move, name="appointment_move"),
-    path("appointments/<uuid:public_id>/give/<uuid:plan_id>/", moving_views.appointment_give, name="appointment_give"),
+    path("times/give/", moving_views.time_give, name="time_give"),
+    path("changes/<uuid:public_id>/undo/", undo_views.change_undo, name="change_undo"),
+    path("appointments/<uuid:public_id>/to/", moving_views.appointment_to, name="appointment_to"),
     path("appointments/<uuid:public_id>/status/", views.appointment_status, name="appointment_status"),
     path("appointments/<uuid:public_id>/call/", views.appointment_call, name="appointment_call"),
     path("appointments/<uuid:public_id>/cancel/", views.appointment_cancel, name="appointment_cancel"),

@@ -29,7 +29,7 @@ from patients.queries import day_checks_on, patients_seen_by, strip
 from protocols.models import Plan
 from protocols.standing import check_may_treat, standing
 from sessions import day as days
-from sessions import timeline
+from sessions import inbox, timeline
 from sessions.actions import (
     book_course,
     cancel_appointment,
@@ -38,10 +38,11 @@ from sessions.actions import (
     set_appointment_status,
 )
 from sessions.forms import CallForm, DayForm, RecordForm, WishesForm
+from sessions.holes import holes_of
 from sessions.leaving import cancel_visits
 from sessions.mails import may_be_mailed
 from sessions.models import Appointment, AppointmentStatus, Course
-from sessions.moving import missing_numbers, waiting_for
+from sessions.offers import freed_times
 from sessions.permissions import can_cancel, can_move, can_record, check_can_book, check_can_record
 from sessions.planned import planned_syringes, planned_zones
 from sessions.proposing import Chosen, ProposalChanged, Series, propose_series, wishes_from
@@ -56,6 +57,9 @@ from sessions.queries import (
 from sessions.standing_band import ways_on
 from sessions.stopped_visits import call_words, note_call, overrides_of
 from sessions.terms import terms_of
+from sessions.undo_views import booking_undo_url, undo_url_of
+from sessions.undoing import can_undo
+from sessions.visit_changes import UNDO_WITHIN, open_change
 from sessions.wording import overbooked_words, proposal_rows
 
 # ------------------------------------------------------------------ Today and any other day
@@ -90,6 +94,7 @@ def _day(request: ClinicRequest, day: date | None) -> HttpResponse:
         room=request.GET.get("room", ""),
     )
     needs, needs_total = days.needs_of(user=request.user, site=site) if shown.is_today else ([], 0)
+    flags = inbox.flags_of(user=request.user, site=site, now=now, at_most=days.WAITING_AT_MOST)
     trail.record(
         "day.viewed",
         by=request.user,
@@ -101,6 +106,7 @@ def _day(request: ClinicRequest, day: date | None) -> HttpResponse:
     )
     context = {
         "page": shown,
+        "flags": flags,
         "needs": needs,
         "needs_total": needs_total,
         "mails": days.messages_of_day(day=shown.day, site=site, user=request.user),
@@ -274,7 +280,7 @@ def _book(request: ClinicRequest, plan: Plan, site: Site, form: WishesForm) -> H
         told += " " + _("The confirmation leaves in a few minutes.")
     else:
         told += " " + _("No e-mail: hand over the printed dates.")
-    tell(request, told, undo_url=_cancel_url(course, booked))
+    tell(request, told, undo_url=booking_undo_url(course, booked))
     return redirect("sessions:patient", public_id=plan.patient.public_id)
 
 
@@ -363,12 +369,14 @@ def course_cancel(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     course = get_object_or_404(courses_visible_to(request.user).select_related("plan__patient"), public_id=public_id)
     numbers = whole_numbers(request.GET, "n", least=1)
     visits = cancel_course(course=course, numbers=numbers, by=request.user)
-    tell(
-        request,
-        ngettext("%(n)s appointment is cancelled.", "%(n)s appointments are cancelled.", len(visits))
-        % {"n": len(visits)},
-    )
-    return redirect("sessions:patient", public_id=course.plan.patient.public_id)
+    told = ngettext("%(n)s appointment is cancelled.", "%(n)s appointments are cancelled.", len(visits)) % {
+        "n": len(visits)
+    }
+    if "undo" in request.GET:  # of a booking: nothing was freed that had been there before
+        tell(request, told)
+        return redirect("sessions:patient", public_id=course.plan.patient.public_id)
+    tell(request, told, undo_url=undo_url_of(visits[0]))
+    return redirect(visit_url(visits[0]))
 
 
 # ------------------------------------------------------------------ one appointment
@@ -436,6 +444,7 @@ def _appointment_page(
     call: CallForm | None = None,
 ) -> HttpResponse:
     user, now = request.user, timezone.now()
+    change = open_change(visit, now=now)
     recorded = getattr(visit, "treatment_session", None)
     later = visit.course.appointments.filter(status=AppointmentStatus.BOOKED, number__gt=visit.number)
     numbers = [visit.number, *later.order_by("number").values_list("number", flat=True)]
@@ -460,8 +469,11 @@ def _appointment_page(
             else [],
             "can_cancel": can_cancel(visit, by=user),
             "can_move": can_move(visit, by=user),
-            "missing": missing_numbers(visit.course)[:1] if user.may(Permission.BOOKING_WRITE) else [],
-            "waiting": waiting_for(visit, user=user, now=now),
+            "missing": holes_of(visit.course) if user.may(Permission.BOOKING_WRITE) else [],
+            "left_out": visit.course.left_out.select_related("by"),
+            "freed": freed_times(visit, change, user=user, now=now),
+            "change": change if change is not None and can_undo(change, by=user, now=now) else None,
+            "undo_until": change.at + UNDO_WITHIN if change is not None else None,
             "later_count": len(numbers) - 1 if visit.status == AppointmentStatus.BOOKED else 0,
             "cancel_rest_url": _cancel_url(visit.course, numbers),
             "can_record": can_record(visit, by=user),
@@ -529,8 +541,8 @@ def appointment_cancel(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     except DomainError as refusal:
         visit.refresh_from_db()
         return _appointment_page(request, visit, refusal=refusal)
-    tell(request, _("The appointment is cancelled."))
-    return redirect("sessions:patient", public_id=visit.patient.public_id)
+    tell(request, _("The appointment is cancelled."), undo_url=undo_url_of(visit))
+    return redirect(visit_url(visit))
 
 
 @requires(Permission.SESSION_WRITE)

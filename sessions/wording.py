@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from mesoclinic.errors import DomainError
 from mesoclinic.ui import days
 from sessions import planner
 from sessions.availability import Obstacle
+from sessions.free_time import visits_in
 from sessions.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
 from sessions.models import Appointment, OverbookReason
 from sessions.queries import live_appointments
@@ -304,18 +305,11 @@ def taken(visits: list[Appointment]) -> AlreadyTaken:
 
 def _clash(visit: Appointment, column: str) -> Appointment | None:
     """The first live visit that shares this with the wanted one; for all but the patient with the minutes around it."""
-    around = timedelta(0 if column == "patient" else 1)
-    near = (
-        live_appointments()
-        .filter(**{column: getattr(visit, column)})
-        .filter(starts_at__lt=visit.ends_at + around, ends_at__gt=visit.starts_at - around)
-        .exclude(pk=visit.pk)
-        .order_by("starts_at")
-    )
     if column == "patient":
-        return near.first()
-    shared = (other for other in near if other.taken_from < visit.taken_until and visit.taken_from < other.taken_until)
-    return next(shared, None)
+        theirs = live_appointments().filter(patient=visit.patient_id).exclude(pk=visit.pk)
+        return theirs.filter(starts_at__lt=visit.ends_at, ends_at__gt=visit.starts_at).order_by("starts_at").first()
+    there = visits_in(visit.taken_from, visit.taken_until, **{column: getattr(visit, f"{column}_id")})
+    return next((other for other in there if other.pk != visit.pk), None)
 
 
 # ------------------------------------------------------------------ what stands against a time

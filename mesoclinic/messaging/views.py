@@ -11,6 +11,7 @@ from django.contrib import messages as notices
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
@@ -24,6 +25,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError
 from mesoclinic.messaging import actions, bounces, providers, queries
+from mesoclinic.messaging.causes import left_undone
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.permissions import can_retry, can_undo
 
@@ -152,7 +154,7 @@ def message_undo(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     except DomainError as refusal:
         return _refused(request, message, refusal)
     notices.success(request, _("The message was cancelled. Nothing was sent."))
-    return redirect("messaging:detail", public_id=public_id)
+    return redirect(f"{reverse('messaging:detail', args=[public_id])}?undone=1")
 
 
 @requires(Permission.MESSAGE_WRITE)
@@ -182,11 +184,18 @@ def _detail(request: ClinicRequest, message: Message) -> dict[str, object]:
         "letter": _without_link(message.text),
         "kind": import_string(settings.MESSAGE_KINDS)().get(message.purpose, message.purpose),
         "can_undo": can_undo(message, by=request.user),
+        "rest": left_undone(message, user=request.user) if _not_sent(request, message) else None,
         "can_retry": can_retry(message, by=request.user),
         "mail_leaves": mail_leaves(request),
         "person_page": settings.PERSON_PAGE,
         "person_links": settings.PERSON_LINKS if message.person_id != request.user.public_id else "",
     }
+
+
+def _not_sent(request: ClinicRequest, message: Message) -> bool:
+    """It may still be undone, or the reader has just undone it."""
+    just_undone = message.state == MessageState.CANCELLED and "undone" in request.GET
+    return message.state == MessageState.HELD or just_undone
 
 
 def _refused(request: ClinicRequest, message: Message, refusal: DomainError) -> HttpResponse:

@@ -394,7 +394,7 @@ def course_axis(
     offsets = [int(day) for day in course["offsets_days"]]
     spans = _windows(course.get("windows_days"), len(offsets))
     known = {int(entry["number"]): entry for entry in (dates if dates is not None else course.get("dates") or ())}
-    start = _day_of(known[1]) if 1 in known else None
+    start = _start_of(known, offsets)
 
     sessions: list[dict[str, Any]] = []
     for number, offset in enumerate(offsets, start=1):
@@ -441,6 +441,12 @@ def course_axis(
         "window_text_x": _r(axis_x(movable[-1]["window"][1], weeks) + 12) if windows and movable else "",
         "today": _today(start, today, weeks),
     }
+
+
+def _start_of(known: Mapping[int, Mapping[str, Any]], offsets: Sequence[int]) -> date | None:
+    """The day of the first session; where that one is not booked, the day on which it would lie by the next that is."""
+    first = min((number for number in known if number <= len(offsets)), default=None)
+    return _day_of(known[first]) - timedelta(days=offsets[first - 1]) if first is not None else None
 
 
 def _day_of(entry: Mapping[str, Any]) -> date:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -14,8 +15,15 @@ from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
 from sessions import inbox
+from sessions.actions import book_appointment
+from sessions.answers import ask_for_another_time, free_times, report, subject_of
+from sessions.change_models import VisitChange
 from sessions.followup_models import Answer, AnswerLink
 from sessions.links import link_for
+from sessions.red_flags import standing_reasons
+from sessions.undoing import undo_change
+from sessions.wording import weekday_and_time
+from tests.sessions import factories as make
 from tests.sessions.test_answers import performed  # noqa: F401 - the fixture
 
 
@@ -142,7 +150,7 @@ def test_alerts_come_first_then_the_newest(course, ada) -> None:
     assert list(inbox.for_rows(inbox.answers_visible_to(ada))) == [old, new, older]
 
 
-INBOX_QUERIES = 22
+INBOX_QUERIES = 23
 
 
 @pytest.mark.parametrize("count", [3, 300])
@@ -157,3 +165,147 @@ def test_list_costs_the_same_at_3_and_at_300_answers(count, performed, ada, sign
     of_the_trail = ("audit_auditevent", "SAVEPOINT", "pg_advisory_xact_lock")
     own = [query for query in captured if not any(word in query["sql"] for word in of_the_trail)]
     assert len(own) == INBOX_QUERIES
+
+
+# ------------------------------------------------------------------ a wish for another time is answered by one press
+
+
+@pytest.fixture
+def wish(course) -> Answer:
+    """The patient of the second session would rather come at another time that they were offered."""
+    visit = course.appointments.get(number=2)
+    subject = subject_of(AnswerLink.objects.get(purpose="booking", subject_id=course.public_id))
+    mine = next(other for other in subject.visits if other.pk == visit.pk)
+    return ask_for_another_time(subject, visit=mine, starts_at=free_times(mine, now=timezone.now())[1])
+
+
+def test_wish_stands_in_words_with_the_visit_and_the_times_that_were_offered(wish, cleo, sign_in) -> None:
+    page = sign_in(cleo).get(reverse("inbox:list")).content.decode()
+    tz = wish.appointment.site.tz
+    assert f"than on {weekday_and_time(wish.appointment.starts_at.astimezone(tz))}" in page
+    assert "Was offered: " in page
+    assert len(wish.said["offered"]) == 6
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", page) is None
+
+
+def test_wished_time_is_given_in_two_clicks_from_the_inbox_and_the_patient_is_told(wish, cleo, sign_in) -> None:
+    client = sign_in(cleo)
+    listed = client.get(reverse("inbox:list")).content.decode()
+    detail = reverse("inbox:detail", args=[wish.public_id])
+    assert f'href="{detail}"' in listed  # one
+    offer = client.get(detail).context["wish"]
+
+    done = client.post(  # two
+        reverse("inbox:move", args=[wish.public_id]),
+        {"time": offer.wished.value, "sequence": offer.visit.sequence},
+        follow=True,
+    )
+
+    assert "is moved to" in done.content.decode() and "Undo" in done.content.decode()
+    visit = wish.appointment
+    visit.refresh_from_db()
+    wish.refresh_from_db()
+    assert visit.starts_at.isoformat() == wish.said["wish"]
+    assert (wish.state, wish.outcome, wish.closed_by) == ("closed", "booked", cleo)
+    assert Message.objects.filter(purpose="booking", state="held").exists()
+
+    undo_change(change=VisitChange.objects.get(), by=cleo)
+    wish.refresh_from_db()
+    assert (wish.state, wish.outcome, wish.closed_at) == ("taken", "", None)
+
+
+def test_wished_time_that_is_taken_says_so_and_offers_the_nearest(wish, cleo, ada, lyon, sign_in) -> None:
+    client = sign_in(cleo)
+    offer = client.get(reverse("inbox:detail", args=[wish.public_id])).context["wish"]
+    other = make.plan(patient=make.patient(by=cleo, given_name="Amelia"), by=ada)
+    at = datetime.fromisoformat(wish.said["wish"])
+    given = {"plan": other, "number": 1, "site": lyon, "practitioner": ada, "by": cleo}
+    book_appointment(**given, room=wish.appointment.room, starts_at=at)
+
+    sent = {"time": offer.wished.value, "sequence": "0"}
+    refused = client.post(reverse("inbox:move", args=[wish.public_id]), sent)
+    assert refused.status_code == 409
+    assert "is already taken at this time" in refused.content.decode()
+    after = refused.context["wish"]
+    assert after.wished is None and after.others
+    moved = client.post(reverse("inbox:move", args=[wish.public_id]), {"time": after.others[0].value, "sequence": "0"})
+    assert moved.status_code == 302
+
+
+def test_answer_that_wishes_nothing_moves_nothing(flagged, ada, sign_in) -> None:
+    refused = sign_in(ada).post(reverse("inbox:move", args=[flagged.public_id]), {"time": "x"})
+    assert (refused.status_code, "asks for no other time" in refused.content.decode()) == (409, True)
+
+
+# ------------------------------------------------------------------ reports through one link
+
+
+@pytest.fixture
+def told(performed):  # noqa: F811
+    """Report through the link of the check-in after 48 hours."""
+    link = link_for(
+        purpose="checkin_48h",
+        subject_id=performed.public_id,
+        version=1,
+        patient=performed.appointment.patient,
+        expires_at=timezone.now() + timedelta(days=3),
+    )
+    subject = subject_of(link)
+    return lambda *noticed, since="later", bad="bothers", words="": report(
+        subject, noticed=noticed, since=since, bad=bad, words=words
+    )
+
+
+def test_newer_report_takes_the_place_of_the_older_which_stays_as_history(told, ada, sign_in) -> None:
+    old = told("other", words="Itches at night")
+    new = told("other", words="Itches all day")
+    old.refresh_from_db()
+    assert (old.replaced_by, old.state, old.outcome) == (new, "closed", "replaced")
+
+    client = sign_in(ada)
+    page = client.get(reverse("inbox:list"))
+    assert [row.answer for row in page.context["rows"]] == [new]
+    history = client.get(reverse("inbox:detail", args=[new.public_id])).content.decode()
+    assert "Itches at night" in history and "Replaced by a newer answer" in history
+
+
+def test_red_flag_in_an_earlier_report_stays_until_somebody_closes_it(told, ada, sign_in) -> None:
+    flag = told("pus")
+    quiet = told("nothing", since="", bad="")
+    flag.refresh_from_db()
+    assert (quiet.state, flag.state, flag.replaced_by) == ("closed", "new", quiet)
+
+    client = sign_in(ada)
+    page = client.get(reverse("inbox:list"))
+    (row,) = page.context["rows"]
+    assert (row.answer, row.flag, [other.answer for other in row.earlier]) == (quiet, True, [flag])
+    assert "earlier: Red flag" in page.content.decode()
+    assert standing_reasons([flag.patient_id])
+    assert (
+        "an earlier answer is still open."
+        in client.get(reverse("inbox:detail", args=[quiet.public_id])).content.decode()
+    )
+    inbox.close(answer=flag, outcome="seen", note="", by=ada)
+    assert client.get(reverse("inbox:list")).context["rows"] == []
+
+
+def test_milder_report_does_not_close_a_stronger_one(told) -> None:
+    strong = told("bruise", since="same_day", bad="hard")
+    mild = told("other", since="same_day", bad="barely", words="a little")
+    strong.refresh_from_db()
+    assert (strong.urgency, strong.state, strong.replaced_by) == ("outside", "new", mild)
+
+
+def test_same_words_after_somebody_closed_them_are_a_new_answer(told, ada) -> None:
+    first = told("pus")
+    assert told("pus") == first
+    inbox.close(answer=first, outcome="advised", note="", by=ada)
+    assert told("pus").state == "new"
+    assert Answer.objects.count() == 2
+
+
+def test_red_flag_stands_above_today_for_who_may_read_it(flagged, ada, cleo, sign_in) -> None:
+    page = sign_in(ada).get(reverse("sessions:today")).content.decode()
+    assert page.index("flg") < page.index("mc-pagehead")
+    assert "Red flag, same day" in page
+    assert "Red flag" not in sign_in(cleo).get(reverse("sessions:today")).content.decode()

@@ -15,9 +15,10 @@ from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotA
 from mesoclinic.messaging.models import Message
 from sessions.actions import cancel_appointment
 from sessions.gaps import check_fits, fits
+from sessions.holes import times_for
 from sessions.mails import reminder_due_at
 from sessions.models import Appointment, Closure, Course, TreatmentSession
-from sessions.moving import Target, book_missing, move_appointment, suggestions, waiting_for, way_of, ways_of
+from sessions.moving import Target, move_appointment, suggestions, way_of, ways_of
 from sessions.wording import AlreadyTaken
 from tests.sessions import factories as make
 from tests.shown import as_typed
@@ -319,9 +320,9 @@ def test_missing_session_is_booked_clear_of_what_was_done_under_another_plan(cou
     cancel_appointment(appointment=course.appointments.get(number=2), by=cleo)
     treated_on(16)  # 28 is too soon after it; 30 is the first day that is not
 
-    visit = book_missing(course=course, by=cleo)
+    best = times_for(course, 2, now=timezone.now())[0]
 
-    assert (visit.starts_at.date() - make.monday()).days == 30
+    assert (best.day - make.monday()).days == 30
 
 
 # ------------------------------------------------------------------ the page
@@ -366,101 +367,8 @@ def test_visit_of_another_site_cannot_be_moved(course, dan, sign_in) -> None:
 # ------------------------------------------------------------------ a missing session, a freed time
 
 
-def test_missing_session_is_booked_by_one_button(course, cleo, sign_in) -> None:
-    client = sign_in(cleo)
-    cancel_appointment(appointment=course.appointments.get(number=2), by=cleo)
-    page = client.get(reverse("sessions:appointment", args=[third(course).public_id])).content.decode()
-    assert "Session 2 is not booked" in page
-
-    done = client.post(reverse("sessions:course_missing", args=[course.public_id]), follow=True)
-    assert "Session 2 is booked." in done.content.decode()
-    assert wall(course) == ["0 09:00", "28 09:00", "56 09:00", "84 09:00"]
-    assert client.post(reverse("sessions:course_missing", args=[course.public_id])).status_code == 409
-
-
 def test_missing_session_of_another_site_does_not_exist(course, dan, sign_in) -> None:
     assert sign_in(dan).post(reverse("sessions:course_missing", args=[course.public_id])).status_code == 404
-
-
-def test_freed_time_proposes_the_patients_whose_window_it_fits(course, cleo, ada, lyon, rooms, sign_in) -> None:
-    from sessions.actions import book_appointment
-
-    waiting_plan = make.plan(patient=make.patient(by=cleo, given_name="Amelia", family_name="Roy"), by=ada)
-    too_soon = make.plan(patient=make.patient(by=cleo, given_name="Noor", family_name="Ito"), by=ada)
-    freed = course.appointments.get(number=2)
-    book_appointment(
-        plan=too_soon,
-        number=1,
-        site=lyon,
-        practitioner=ada,
-        room=rooms[1],
-        starts_at=freed.starts_at - timedelta(days=7),
-        by=cleo,
-    )
-    cancel_appointment(appointment=freed, by=cleo)
-
-    page = sign_in(cleo).get(reverse("sessions:appointment", args=[freed.public_id]))
-    assert [(entry.plan, entry.number) for entry in page.context["waiting"]] == [(waiting_plan, 1)]
-    assert "This time is free again" in page.content.decode()
-
-
-def test_freed_time_is_given_to_a_waiting_patient_by_one_button(course, cleo, ada, sign_in) -> None:
-    waits = make.plan(patient=make.patient(by=cleo, given_name="Amelia", family_name="Roy"), by=ada)
-    freed = course.appointments.get(number=2)
-    cancel_appointment(appointment=freed, by=cleo)
-    client, url = sign_in(cleo), reverse("sessions:appointment_give", args=[freed.public_id, waits.public_id])
-    assert f'action="{url}"' in client.get(reverse("sessions:appointment", args=[freed.public_id])).content.decode()
-
-    done = client.post(url, follow=True)
-
-    visit = Appointment.objects.get(course__plan=waits)
-    assert (visit.number, visit.starts_at, visit.room_id) == (1, freed.starts_at, freed.room_id)
-    assert "Session 1 of Amelia Roy is booked." in done.content.decode()
-    again = client.get(reverse("sessions:appointment", args=[freed.public_id]))
-    assert again.context["waiting"] == []
-
-
-def test_time_of_a_booked_visit_is_not_given_away(course, cleo, ada, sign_in) -> None:
-    waits = make.plan(patient=make.patient(by=cleo, given_name="Amelia", family_name="Roy"), by=ada)
-    freed = course.appointments.get(number=2)
-    url = reverse("sessions:appointment_give", args=[freed.public_id, waits.public_id])
-
-    assert sign_in(cleo).post(url).status_code == 409
-    assert not Appointment.objects.filter(course__plan=waits).exists()
-
-
-def test_freed_time_of_another_site_does_not_exist(course, dan, cleo, sign_in) -> None:
-    freed = course.appointments.get(number=2)
-    cancel_appointment(appointment=freed, by=cleo)
-    url = reverse("sessions:appointment_give", args=[freed.public_id, course.plan.public_id])
-    assert sign_in(dan).post(url).status_code == 404
-
-
-def test_freed_time_is_not_proposed_to_who_was_treated_too_shortly_before(course, cleo, ada, lyon, rooms) -> None:
-    other = make.patient(by=cleo, given_name="Amelia", family_name="Roy")
-    freed = course.appointments.get(number=2)
-    earlier = make.plan(patient=other, by=ada, status="completed")
-    before = freed.starts_at - timedelta(days=5)
-    visit = Appointment.objects.create(
-        course=Course.objects.create(plan=earlier, booked_at=timezone.now(), booked_by=ada),
-        number=1,
-        patient=other,
-        practitioner=ada,
-        room=rooms[0],
-        site=lyon,
-        starts_at=before,
-        ends_at=before + timedelta(minutes=38),
-        status="done",
-        created_by=ada,
-    )
-    TreatmentSession.objects.create(
-        appointment=visit, plan=earlier, nothing_changed=True, performed_at=before, performed_by=ada
-    )
-    make.plan(patient=other, by=ada)
-    cancel_appointment(appointment=freed, by=cleo)
-
-    freed.refresh_from_db()
-    assert waiting_for(freed, user=cleo, now=timezone.now()) == []
 
 
 def test_page_from_before_a_move_cancels_nothing(course, cleo, sign_in) -> None:

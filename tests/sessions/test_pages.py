@@ -294,7 +294,7 @@ def queries(client, url: str) -> int:
     return counted(captured)
 
 
-TODAY_QUERIES = 55
+TODAY_QUERIES = 57
 
 
 @pytest.mark.parametrize("count", [3, 300])
@@ -307,7 +307,7 @@ def test_today_costs_the_same_at_3_and_at_300_visits(count, ada, cleo, lyon, roo
 
 # ------------------------------------------------------------------ the patient's page
 
-PATIENT_QUERIES = 33  # beside those of the strip, which the patients part counts itself
+PATIENT_QUERIES = 34  # beside those of the strip, which the patients part counts itself
 
 
 @pytest.mark.parametrize("more", [0, 45])

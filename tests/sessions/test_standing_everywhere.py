@@ -57,6 +57,7 @@ SHOWS: dict[str, tuple[str, ...]] = {
     "sessions:patient": ("patient",),
     "sessions:course_book": ("plan",),
     "sessions:appointment": ("visit",),
+    "sessions:course_missing": ("course",),
     "sessions:appointment_move": ("visit",),
     "sessions:session_record": ("visit",),
     "resources:plan_overbook": ("plan",),
@@ -103,11 +104,13 @@ ELSEWHERE: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "sessions:course_cancel", "sessions:course_missing", "sessions:day_pack", "sessions:visit_document",
-            "sessions:visit_dates", "sessions:appointment_give", "sessions:appointment_status",
+            "sessions:course_cancel", "sessions:change_undo", "sessions:time_give",
+            "sessions:day_pack", "sessions:visit_document",
+            "sessions:visit_dates", "sessions:appointment_to", "sessions:appointment_status",
             "sessions:appointment_cancel", "sessions:appointment_call", "sessions:visits_cancel",
             "patients:merge_undo", "patients:intake_start",
             "patients:intake_reviewed", "protocols:plan_new", "protocols:plan_amend", "protocols:plan_document",
+            "inbox:move", "api-appointment-move", "api-appointment-undo",
             "inbox:reply", "inbox:paper_mail", "inbox:hand_over", "inbox:close", "inbox:links_close",
             "api-appointment-cancel",
             "api-plan-edits", "api-plan-undo-edit",
@@ -164,6 +167,7 @@ def address(name: str, visit: Appointment) -> str:
         "patient": visit.patient.public_id,
         "plan": visit.course.plan.public_id,
         "visit": visit.public_id,
+        "course": visit.course.public_id,
         "intake": visit.patient.intakes.first().public_id,
     }
     return reverse(name, args=[rows[key] for key in SHOWS[name]])
