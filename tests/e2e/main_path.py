@@ -220,7 +220,7 @@ def download(hand: Hand) -> None:
         hand.press("Open the plan with its reasons")
     shown = what_the_plan_says(page)
     hand.press("PDF for the patient")
-    page.wait_for_url(re.compile(r"/documents/[0-9a-f-]+/$"))
+    page.wait_for_url(re.compile(r"/documents/[0-9a-f-]+/(\?|$)"))
     link = page.get_by_role("link", name="Download the PDF")
     alert = page.locator("#document-status").get_by_role("alert")
     link.or_(alert).first.wait_for(timeout=180_000)  # the sample's own documents may stand before it in the queue
