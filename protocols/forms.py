@@ -98,8 +98,12 @@ class StopForm(forms.Form):
         ],
         widget=forms.RadioSelect,
         initial="cancel",
-        required=False,
+        error_messages={"required": _("Choose what becomes of the visits ahead.")},
     )
+
+    def __init__(self, *args: Any, ahead: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["visits"].required = ahead  # nothing said is no “cancel”
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

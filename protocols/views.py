@@ -977,7 +977,9 @@ def plan_take_over(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 def plan_stop(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """Why the plan is not carried on, and what becomes of each visit ahead."""
     plan = _plan(request, public_id)
-    form = StopForm(request.POST if request.method == "POST" else None)
+    now = timezone.now()
+    ahead = [date for date in session_dates(plan) if date["starts_at"] > now]
+    form = StopForm(request.POST if request.method == "POST" else None, ahead=bool(ahead))
     if not can_stop_plan(plan, by=request.user):
         raise InvalidTransition(_("Only a signed plan that is not finished can be stopped."))
     if request.method == "POST" and form.is_valid():
@@ -987,7 +989,7 @@ def plan_stop(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 plan=plan,
                 reason_code=data["reason_code"],
                 note=data["note"],
-                cancel_visits=data["visits"] != "keep",
+                cancel_visits=data["visits"] == "cancel",
                 by=request.user,
             )
         except DomainError as refusal:
@@ -995,12 +997,11 @@ def plan_stop(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         else:
             tell(request, _("Plan %(number)s is stopped.") % {"number": plan.display_number})
             return redirect("protocols:plan", public_id)
-    now = timezone.now()
     context = {
         "plan": plan,
         "strip": strip(plan.patient, user=request.user),
         "form": form,
-        "ahead": [date for date in session_dates(plan) if date["starts_at"] > now],
+        "ahead": ahead,
         "amendment": plan.amendments.filter(status=PlanStatus.DRAFT).first(),
     }
     return render(request, "protocols/plan_stop.html", context, status=422 if form.errors else 200)

@@ -194,3 +194,13 @@ def test_pages_read_numbers_in_one_place() -> None:
                 if called.endswith(".isdigit()") or re.match(r"int\(.*(?:GET|POST|text|typed)", called):
                     found.append(f"{path.name}:{node.lineno} {called}")  # type: ignore[attr-defined]
     assert found == []
+
+
+@pytest.mark.parametrize("said", [{}, {"visits": ""}, {"visits": "all"}])
+def test_stopping_a_plan_without_a_word_on_its_visits_cancels_none(said, course, plan, ada, sign_in) -> None:
+    url = reverse("protocols:plan_stop", args=[plan.public_id])
+    answer = sign_in(ada).post(url, {"reason_code": "not_tolerated", "note": ""} | said)
+
+    plan.refresh_from_db()
+    assert (answer.status_code, plan.status) == (422, "signed")
+    assert Appointment.objects.filter(course=course, status="booked").count() == 4
