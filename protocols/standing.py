@@ -769,7 +769,7 @@ def _unanswered_reason() -> Reason:
         kind=UNANSWERED,
         severity=CAUTION,
         rule=UNANSWERED,
-        message=_("Nothing is answered yet: there is no intake."),
+        message=_("No intake is submitted yet."),
         short=_("no intake yet"),
         lifts=_("A submitted intake."),
         key=UNANSWERED,
