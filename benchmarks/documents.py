@@ -131,7 +131,7 @@ def pack_of(sheet: dict[str, Any], count: int) -> Any:
         title="Day pack",
         language="en",
         context={"parts": parts},
-        by=by,  # type: ignore[arg-type]
+        by=by,
     )
 
 

@@ -160,12 +160,13 @@ def time_give(request: ClinicRequest) -> HttpResponse:
     """A free time goes to somebody whom it fits: their visit moves there, or their next session is booked there."""
     site = next((site for site in request.user.sites.all() if str(site.public_id) == request.POST.get("site")), None)
     starts_at = instant_in(request.POST.get("at", ""))
-    who = User.objects.filter(public_id=id_of(request.POST, "practitioner"), is_active=True).first()
+    who_id, room_id = id_of(request.POST, "practitioner"), id_of(request.POST, "room")
     plan_id, visit_id = id_of(request.POST, "plan"), id_of(request.POST, "visit")
+    who = User.objects.filter(public_id=who_id, is_active=True).first() if who_id else None
     if site is None or starts_at is None or who is None or plan_id is None:
         raise Http404
     plan = get_object_or_404(bookable_plans_visible_to(request.user).select_related("patient"), public_id=plan_id)
-    room = Room.objects.filter(public_id=id_of(request.POST, "room"), site=site).first()
+    room = Room.objects.filter(public_id=room_id, site=site).first() if room_id else None
     time = FreeTime(site=site, practitioner=who, room=room, starts_at=starts_at)
     fits = who_fits(time, user=request.user, now=timezone.now())
     fit = next(

@@ -125,10 +125,11 @@ def ways_on(
 
 def _ask_again(found: Standing, *, back: str) -> Sequence[Way]:
     """One page for everything that is not known and can be asked before a session."""
-    first, *others = [reason for reason in found.stops if reason.kind == NOT_KNOWN and reason.url] or [None]
-    if first is None:
+    unknown = [reason for reason in found.stops if reason.kind == NOT_KNOWN and reason.url]
+    if not unknown:
         return []
-    also = "".join(f"&{reason.url.partition('?')[2]}" for reason in others if reason is not None)
+    first, *others = unknown
+    also = "".join(f"&{reason.url.partition('?')[2]}" for reason in others)
     return [Way(label=_("Ask again"), url=first.ask_url(back=back) + also, icon="list")]
 
 
