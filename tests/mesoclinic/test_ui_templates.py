@@ -121,3 +121,17 @@ def test_icons_are_drawn_with_lines_only() -> None:
 def test_unknown_icon_names_the_known_ones() -> None:
     with pytest.raises(LookupError, match=r"No icon is called “unicorn”\. There are: .*check"):
         icons.shape("unicorn")
+
+
+def test_form_is_not_included_where_its_token_is_left_behind() -> None:
+    """``include … only`` leaves out what the request brings: a form in it would be refused by every browser."""
+    with_form = {_name(path) for path in TEMPLATES if "{% csrf_token %}" in path.read_text(encoding="utf-8")}
+    wrong = [
+        f"{_name(path)}: {included}"
+        for path in TEMPLATES
+        for included, rest in re.findall(
+            r"{%\s*include\s+\"([^\"]+)\"([^%]*)\bonly\s*%}", path.read_text(encoding="utf-8")
+        )
+        if included in with_form and "csrf_token=csrf_token" not in rest
+    ]
+    assert wrong == []
