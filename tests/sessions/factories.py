@@ -13,13 +13,16 @@ from typing import Any
 from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
+from mesoclinic.documents import storage
+from mesoclinic.documents.actions import request_document
+from mesoclinic.documents.models import Document
 from patients.models import Intake, IntakeStatus, Patient
 from patients.vocabulary import asked_now
 from protocols.engine import canonical_json
 from protocols.enums import PlanStatus
 from protocols.formulary.loader import load_documents
 from protocols.models import FormularyVersion, Ingredient, Plan, Product
-from sessions.models import Lot, Room, WorkingHours
+from sessions.models import Course, Lot, Room, WorkingHours
 from tests.factories_protocols import FACTS, WOMAN
 
 _count = itertools.count(1)
@@ -256,3 +259,22 @@ def monday(*, weeks: int = 2) -> date:
 
 def utc(day: date, hour: int, minute: int = 0) -> datetime:
     return datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC)
+
+
+def paper(kind: str, course: Course, patient: Patient, *, by: User, **context: object) -> Document:
+    """A PDF that is ready: of ``kind``, about the course's plan."""
+    document = request_document(
+        kind=kind,
+        subject_id=course.plan.public_id,
+        person_id=patient.public_id,
+        title="Your sessions",
+        language="en",
+        context={"person": {"name": patient.name, "number": "P-1"}, **context},
+        by=by,
+    )
+    name, content_hash = storage.keep(b"%PDF-1.7 probe")
+    Document.objects.filter(pk=document.pk).update(
+        state="ready", file=name, content_hash=content_hash, size_bytes=14, pages=1, ready_at=timezone.now()
+    )
+    document.refresh_from_db()
+    return document

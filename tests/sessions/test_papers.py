@@ -13,14 +13,13 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.documents import storage
-from mesoclinic.documents.actions import request_document
 from mesoclinic.documents.models import Document
 from mesoclinic.errors import InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
 from patients.models import Patient
 from sessions.models import Course
 from sessions.papers import WRONG_DATES, mail_paper, way_of
+from tests.sessions import factories as make
 
 
 @pytest.fixture(autouse=True)
@@ -33,25 +32,7 @@ def _nobody_guessed() -> Iterator[None]:
 @pytest.fixture
 def paper(course: Course, teodor: Patient, ada: User, tmp_path, settings) -> Document:
     settings.MEDIA_ROOT = tmp_path
-    return paper_of_kind("course_schedule", course, teodor, by=ada)
-
-
-def paper_of_kind(kind: str, course: Course, patient: Patient, *, by: User, **context: object) -> Document:
-    document = request_document(
-        kind=kind,
-        subject_id=course.plan.public_id,
-        person_id=patient.public_id,
-        title="Your sessions",
-        language="en",
-        context={"person": {"name": patient.name, "number": "P-1"}, **context},
-        by=by,
-    )
-    name, content_hash = storage.keep(b"%PDF-1.7 probe")
-    Document.objects.filter(pk=document.pk).update(
-        state="ready", file=name, content_hash=content_hash, size_bytes=14, pages=1, ready_at=timezone.now()
-    )
-    document.refresh_from_db()
-    return document
+    return make.paper("course_schedule", course, teodor, by=ada)
 
 
 def link_in(message: Message) -> str:
@@ -115,8 +96,8 @@ def test_link_to_a_paper_that_is_no_longer_so_is_old(paper: Document, teodor: Pa
 def test_paper_that_may_not_leave_says_why(
     paper: Document, course: Course, teodor: Patient, ada: User, cleo: User, dan: User
 ) -> None:
-    draft = paper_of_kind("plan_patient", course, teodor, by=ada, draft=True)
-    sheet = paper_of_kind("preparation_sheet", course, teodor, by=ada)
+    draft = make.paper("plan_patient", course, teodor, by=ada, draft=True)
+    sheet = make.paper("preparation_sheet", course, teodor, by=ada)
     assert way_of(ada, draft) == {"url": "", "why_not": "A draft is not mailed: sign the plan first."}
     assert way_of(ada, sheet) is None
     assert way_of(dan, paper) is None
