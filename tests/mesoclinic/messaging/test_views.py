@@ -189,7 +189,7 @@ def test_undo_from_the_page(queue: Queue, cleo: User, sign_in: SignIn) -> None:
     assert "Undo, do not send" in client.get(page).content.decode()
     response = client.post(reverse("messaging:undo", args=[message.public_id]))
 
-    assert (response.status_code, response["Location"]) == (302, page)
+    assert (response.status_code, response["Location"]) == (302, f"{page}?undone=1")  # where it says what stays done
     assert Message.objects.get().state == "cancelled"
     assert "Undo, do not send" not in client.get(page).content.decode()
 
