@@ -59,11 +59,11 @@ def test_the_record_that_remains_shows_both_histories(
     fill(teodor, by=ada)
     client = sign_in(ada)
     page = client.get(reverse("sessions:patient", args=[teodor.public_id]))
-    assert [(event.title, event.under) for event in page.context["events"]] == [("Intake 1", "")]
+    assert [(event.title, event.under) for event in page.context["story"].behind] == [("Intake 1", "")]
 
     merge_patients(merged=twin, into=teodor, reason=WHY, by=ada)
     page = client.get(reverse("sessions:patient", args=[teodor.public_id]))
-    assert [(event.title, event.under) for event in page.context["events"]] == [
+    assert [(event.title, event.under) for event in page.context["story"].behind] == [
         ("Intake 1", ""),
         ("Intake 1", "P-00002"),
     ]
