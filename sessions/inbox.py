@@ -387,7 +387,8 @@ def row_of_light(answer: Answer, *, user: User, now: datetime) -> dict[str, str]
     may_read = user.may(Permission.SESSION_READ) or answer.kind != AnswerKind.REPORT
     alert = answer.urgency in ALERTS
     title = answer.get_urgency_display() if alert and may_read else answer.get_kind_display()
-    words = f": {words_of(answer)}" if may_read else ""
+    short = wish_in_words(answer, whole=False) if answer.kind == AnswerKind.MOVE else words_of(answer)
+    words = f": {short.rstrip('.')}" if may_read else ""
     waited = timer_words(now - answer.received_at)
     return {
         "kind": "red" if is_flag(answer) and may_read else "",

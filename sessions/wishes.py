@@ -21,8 +21,8 @@ def wished_time(wish: Answer) -> datetime | None:
     return None if said == "call" else datetime.fromisoformat(said)
 
 
-def wish_in_words(wish: Answer) -> str:
-    """Return the wish, the visit it is about and the times that were offered, in the site's time."""
+def wish_in_words(wish: Answer, *, whole: bool = True) -> str:
+    """Return the wish, the visit it is about and, as a ``whole``, the times that were offered, in the site's time."""
     visit = wish.appointment
     tz = (visit.site if visit is not None else wish.patient.site).tz
 
@@ -38,7 +38,7 @@ def wish_in_words(wish: Answer) -> str:
         said = _("Would rather come on %(day)s than on %(was)s") % {"day": when(at.isoformat()), "was": when(was)}
     else:
         said = _("Would rather come on %(day)s") % {"day": when(at.isoformat())}
-    if offered := wish.said.get("offered"):
+    if whole and (offered := wish.said.get("offered")):
         said += ". " + _("Was offered: %(times)s") % {"times": "; ".join(when(text) for text in offered)}
     if visit is not None and (since := _changed_since(visit, was=was)):
         said += ". " + since

@@ -3,8 +3,9 @@
     python tests/faults/booking_races.py [--threads 50] [--processes 50] [--rounds 1] [--crowd 24]
 
 On a scratch SQLite file, or with DATABASE_URL on a scratch database that is made on that server and dropped again.
-Every contest (same practitioner, same room, same slot, same patient, same course) runs with threads, then with
-processes; it fails unless each has exactly one booking, the rest clear refusals, and no overlap is left. Then a crowd
+Every contest (same practitioner, same room, same slot, same patient, same course, the same undo, an undo against
+bookings) runs with threads, then with processes; it fails unless each has exactly one booking, the rest clear refusals,
+and no overlap is left. Then a crowd
 books and moves at once over ten slots of three practitioners and two rooms, some of them on purpose over what is there:
 nobody may end without an answer, and no overlap may be left that the rules forbid. A deadlock or a locked database that
 reaches a user fails it as well.
@@ -64,17 +65,17 @@ def main(threads: int, processes: int, rounds: int, crowd: int) -> int:
         from django.core.management import call_command
         from django.db import connection, connections
 
-        from sessions import actions, moving
+        from sessions import actions, moving, undoing
         from tests.sessions import races
 
-        for module in (actions, moving):  # prints need a whole formulary
+        for module in (actions, moving, undoing):  # prints need a whole formulary
             module.prepare_dated_prints = lambda plan, by: None  # type: ignore[attr-defined]
         call_command("migrate", verbosity=0)
         house = races.clinic(people=max(threads, processes, crowd))
         print(f"{connection.vendor}: {threads} threads, {processes} processes, {rounds} round(s) of each contest")
         bad, number = 0, 0
         for kind, run, people in (("threads", races.in_threads, threads), ("processes", races.in_processes, processes)):
-            for contest, wanted in races.CONTESTS.items() if rounds else ():
+            for contest, wanted in (races.CONTESTS | races.UNDOS).items() if rounds else ():
                 booked, refused, failed = 0, Counter[str](), Counter[str]()
                 slowest, began = 0.0, time.monotonic()
                 for _round in range(rounds):

@@ -280,3 +280,41 @@ def overbooked() -> int:
     from sessions.queries import live_appointments
 
     return live_appointments().filter(overbooked=True).count()
+
+
+# ------------------------------------------------------------------ undo
+
+
+def undo_twice(house: Clinic, at: datetime) -> list[Booking]:
+    """Everybody presses Undo on the same cancelled visit."""
+    change = cancelled_visit(house, at)
+    return [_undo(change, house.reception) for _plan in house.plans]
+
+
+def undo_against_bookings(house: Clinic, at: datetime) -> list[Booking]:
+    """One person puts a cancelled visit back, all the others book its time for somebody else."""
+    change = cancelled_visit(house, at)
+    others = [_one(house, plan, house.practitioners[0], house.rooms[0], at) for plan in house.plans[1:]]
+    return [_undo(change, house.reception), *others]
+
+
+UNDOS: dict[str, Callable[[Clinic, datetime], list[Booking]]] = {
+    "undo": undo_twice,
+    "booking": undo_against_bookings,
+}
+
+
+def cancelled_visit(house: Clinic, at: datetime) -> Any:
+    """A visit that was booked at this time and cancelled; the change that can be undone."""
+    from sessions.actions import cancel_appointment
+    from sessions.change_models import VisitChange
+
+    visit = _one(house, house.plans[0], house.practitioners[0], house.rooms[0], at)()
+    cancel_appointment(appointment=visit, by=house.reception)
+    return VisitChange.objects.latest("pk")
+
+
+def _undo(change: Any, by: User) -> Booking:
+    from sessions.undoing import undo_change
+
+    return lambda: undo_change(change=change, by=by)

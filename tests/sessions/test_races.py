@@ -27,6 +27,18 @@ def test_many_threads_for_one_time_give_one_booking_on_postgresql(contest: str) 
     assert races.overlaps() == 0
 
 
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("contest", list(races.UNDOS))
+def test_visit_is_put_back_once_and_never_over_a_booking_on_postgresql(contest: str) -> None:
+    house = races.clinic(people=PEOPLE)
+
+    outcome = races.in_threads(races.UNDOS[contest](house, races.slot(house.site, 3)))
+
+    assert (outcome.booked, len(outcome.refused), outcome.failed) == (1, PEOPLE - 1, [])
+    assert races.overlaps() == 0
+
+
 @pytest.mark.sqlite
 def test_many_threads_and_processes_for_one_time_give_one_booking_on_a_sqlite_file() -> None:
     """In a process of its own: an in-memory database has no races."""
