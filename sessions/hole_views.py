@@ -18,6 +18,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.errors import DomainError
+from mesoclinic.reading import whole_number
 from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from sessions.given import chosen_time
@@ -76,9 +77,8 @@ def course_missing(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 
 def _number(request: ClinicRequest, course: Course) -> int | None:
-    asked = request.GET.get("n", "")
-    if asked.isascii() and asked.isdigit() and len(asked) < 3:
-        return int(asked)
+    if "n" in request.GET:
+        return whole_number(request.GET["n"], least=1)
     return next(iter(holes_of(course)), None)
 
 

@@ -31,7 +31,8 @@ class KeptFormMiddleware:
         self, request: HttpRequest, view: Callable[..., HttpResponse], args: object, kwargs: object
     ) -> HttpResponse | None:
         """Remember the form's name: a view is only reached by who may send to it."""
-        name = request.POST.get(COOKIE, "") if request.method == "POST" else ""
+        is_form = request.method == "POST" and not request.path.startswith("/api/")  # whose bodies are its own to read
+        name = request.POST.get(COOKIE, "") if is_form else ""
         if _NAME.fullmatch(name):
             request.kept_form = name  # type: ignore[attr-defined]
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -33,7 +34,7 @@ def check_agreement(answer: dict[str, Any], *, edited: bool) -> int:
         assert row["first_choice_of"] or row["decided_by"] not in ("first_choice", "stands_in")
         assert (row["limit"] is not None) or row["decided_by"] != "limit"
     for row in render(answer, starter())["contributions"]:
-        assert row["figures"].count("(") == 1 and row["figures"].rstrip(".").endswith(")"), "the rule is named"
+        assert re.search(r"\. Decided by [a-z][^.]+\.$", row["figures"]), "the rule is named"
         assert bool(row["text"]) is row["held"]
     return len(answer["contributions"])
 
