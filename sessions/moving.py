@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -39,7 +38,7 @@ from sessions.queries import (
     turnover_for,
 )
 from sessions.terms import Terms, terms_of
-from sessions.visit_changes import as_they_were, keep_change
+from sessions.visit_changes import as_they_were, keep_change, write_place
 from sessions.wishes import fulfil_wish
 from sessions.wording import AlreadyTaken, day_words
 
@@ -390,20 +389,8 @@ def _placed(change: Move, *, turnover: Turnover) -> Appointment:
 
 
 def _apply(visit: Appointment, *, reason: str) -> Appointment:
-    found = Appointment.objects.filter(pk=visit.pk, status=AppointmentStatus.BOOKED, sequence=visit.sequence)
-    if not found.update(
-        starts_at=visit.starts_at,
-        ends_at=visit.ends_at,
-        practitioner_id=visit.practitioner_id,
-        room_id=visit.room_id,
-        prepare_minutes=visit.prepare_minutes,
-        cleanup_minutes=visit.cleanup_minutes,
-        overbooked=visit.overbooked,
-        overbook_reason=visit.overbook_reason,
-        overbook_note=visit.overbook_note,
-        sequence=F("sequence") + 1,
-        window_reason=reason,
-    ):
+    visit.window_reason = reason
+    if not write_place(visit, was=AppointmentStatus.BOOKED, sequence=visit.sequence):
         raise InvalidTransition(_("Somebody has just changed this appointment. Please look at it again."))
     return Appointment.objects.select_related("patient", "site", "practitioner", "room", "course__plan").get(
         pk=visit.pk

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -42,7 +41,7 @@ from sessions.permissions import (
 )
 from sessions.queries import kept_appointments
 from sessions.terms import terms_of
-from sessions.visit_changes import UNDO_WITHIN, put_as_it_was
+from sessions.visit_changes import UNDO_WITHIN, put_as_it_was, write_place
 from sessions.wording import AlreadyTaken, taken, time_words, when_words
 
 
@@ -197,21 +196,7 @@ def _check_free(place: Appointment, *, moving: set[int]) -> None:
 
 
 def _write(place: Appointment, *, row: VisitBefore) -> Appointment:
-    found = Appointment.objects.filter(pk=place.pk, status=row.appointment.status, sequence=row.sequence)
-    if not found.update(
-        status=place.status,
-        starts_at=place.starts_at,
-        ends_at=place.ends_at,
-        practitioner_id=place.practitioner_id,
-        room_id=place.room_id,
-        prepare_minutes=place.prepare_minutes,
-        cleanup_minutes=place.cleanup_minutes,
-        window_reason=place.window_reason,
-        overbooked=place.overbooked,
-        overbook_reason=place.overbook_reason,
-        overbook_note=place.overbook_note,
-        sequence=F("sequence") + 1,
-    ):
+    if not write_place(place, was=row.appointment.status, sequence=row.sequence, status=place.status):
         raise InvalidTransition(_("Somebody has changed this appointment since. Please look at it again."))
     return Appointment.objects.select_related("patient", "site", "practitioner", "room", "course__plan__patient").get(
         pk=place.pk

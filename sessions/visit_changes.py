@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.db.models import F
 from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from sessions.change_models import ChangeKind, VisitBefore, VisitChange
 from sessions.followup_models import Answer
-from sessions.models import Appointment
+from sessions.models import Appointment, AppointmentStatus
 
 UNDO_WITHIN = timedelta(minutes=30)  # after that it is booked or moved anew
-_KEPT = (
-    "status",
+_PLACE = (
     "starts_at",
     "ends_at",
     "practitioner_id",
@@ -27,6 +28,7 @@ _KEPT = (
     "overbook_reason",
     "overbook_note",
 )
+_KEPT = ("status", *_PLACE)
 
 
 def as_they_were(visits: Sequence[Appointment]) -> list[Appointment]:
@@ -66,6 +68,16 @@ def put_as_it_was(visit: Appointment, row: VisitBefore) -> Appointment:
     for name in _KEPT:
         setattr(there, name, getattr(row, name))
     return there
+
+
+def write_place(visit: Appointment, *, was: AppointmentStatus | str, sequence: int, **more: Any) -> bool:
+    """Write where a visit is now, one sequence on; return whether it still had this status and this sequence.
+
+    ``more`` are further fields to write with it.
+    """
+    found = Appointment.objects.filter(pk=visit.pk, status=was, sequence=sequence)
+    place = {name: getattr(visit, name) for name in _PLACE}
+    return bool(found.update(**place, **more, sequence=F("sequence") + 1))
 
 
 def open_change(visit: Appointment, *, now: datetime) -> VisitChange | None:
