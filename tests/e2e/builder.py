@@ -14,6 +14,7 @@ import re
 import sys
 import time
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from decimal import Decimal
 from urllib.parse import urlsplit
 
@@ -93,9 +94,8 @@ def ready_for_a_plan(hand: Hand, *, concern: str = "androgenetic_alopecia", seve
     hand.press(re.compile("New patient"))
     hand.type('input[name="given_name"]', given)
     hand.type('input[name="family_name"]', family)
-    hand.type(
-        'input[name="birth_date"]', f"19{RANDOM.randrange(70, 95)}-0{RANDOM.randrange(1, 9)}-1{RANDOM.randrange(9)}"
-    )
+    born = datetime.now(UTC).year - RANDOM.randrange(26, 49)  # from 50 on there is one question more
+    hand.type('input[name="birth_date"]', f"{born}-0{RANDOM.randrange(1, 9)}-1{RANDOM.randrange(9)}")
     page.locator('input[name="sex_at_birth"][value="male"]').focus()
     page.keyboard.press("Space")
     hand.type('input[name="email"]', f"{family.lower()}@patients.example")

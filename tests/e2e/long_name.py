@@ -8,11 +8,8 @@ Starts `make run` with the sample clinic itself, unless it gets the address of a
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
 
-from playwright.sync_api import Page
-
-from tests.e2e.support import Hand, Watch, arguments, browser, check, picture, server, told_where
+from tests.e2e.support import Hand, arguments, at_a_desk, fits, picture
 
 GIVEN, FAMILY = "W" * 80, "Q" * 80
 WIDTHS = (1280, 390)
@@ -20,35 +17,24 @@ WIDTHS = (1280, 390)
 
 def main() -> int:
     options = arguments(__doc__)
-    with ExitStack() as stack:
-        address = options.address or stack.enter_context(server())
-        opened = stack.enter_context(browser())
-        context = opened.new_context(locale="en-GB", timezone_id="Europe/Paris")
-        context.set_default_timeout(20_000)
-        watch = Watch()
-        watch.follow(context, address)
-        page = context.new_page()
-        with told_where(page, watch, options.show):
-            hand = Hand(page, address)
-            hand.sign_in("lena@tilleuls.example")
-            record = _register(hand)
-            pages = {
-                "record": record,
-                "edit": f"{record}edit/",
-                "merge": f"{record}merge/",
-                "links": f"{record}links/",
-                "changed": f"{record}anything-changed/",
-                "list": f"/patients/?q={FAMILY[:40]}",
-                "messages": "/messages/",
-                "today": "/",
-            }
-            for name, path in pages.items():
-                for width in WIDTHS:
-                    page.set_viewport_size({"width": width, "height": 900})
-                    hand.go(path)
-                    _fits(page, f"{name} at {width} pixels")
-                    picture(page, options.show, f"long-{name}-{width}")
-        watch.check()
+    with at_a_desk(options, "lena@tilleuls.example") as hand:
+        record = _register(hand)
+        pages = {
+            "record": record,
+            "edit": f"{record}edit/",
+            "merge": f"{record}merge/",
+            "links": f"{record}links/",
+            "changed": f"{record}anything-changed/",
+            "list": f"/patients/?q={FAMILY[:40]}",
+            "messages": "/messages/",
+            "today": "/",
+        }
+        for name, path in pages.items():
+            for width in WIDTHS:
+                hand.page.set_viewport_size({"width": width, "height": 900})
+                hand.go(path)
+                fits(hand.page, f"{name} at {width} pixels")
+                picture(hand.page, options.show, f"long-{name}-{width}")
     print("A name of 160 letters pushes nothing off a page.")
     return 0
 
@@ -64,11 +50,6 @@ def _register(hand: Hand) -> str:
     hand.press("Save")
     page.wait_for_url("**/patients/*-*/")
     return page.url.removeprefix(hand.address)
-
-
-def _fits(page: Page, where: str) -> None:
-    wide, window = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-    check(wide <= window, f"{where}: something stands {wide - window} pixels off the page.")
 
 
 if __name__ == "__main__":

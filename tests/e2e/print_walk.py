@@ -9,55 +9,32 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 from playwright.sync_api import Page
 
-from tests.e2e.support import Hand, Watch, arguments, browser, check, picture, server, told_where
+from tests.e2e.support import Hand, arguments, at_a_desk, check, picture, visit_to_treat
 
 PATIENCE_SECONDS = 40  # with a cold worker
 
 
 def main() -> int:
     options = arguments(__doc__)
-    with ExitStack() as stack:
-        address = options.address or stack.enter_context(server())
-        opened = stack.enter_context(browser())
-        context = opened.new_context(
-            viewport={"width": 1280, "height": 900}, locale="en-GB", timezone_id="Europe/Paris"
-        )
-        context.set_default_timeout(20_000)
-        watch = Watch()
-        watch.follow(context, address)
-        page = context.new_page()
-        with told_where(page, watch, options.show):
-            hand = Hand(page, address)
-            hand.sign_in("lena@tilleuls.example")
-            visit = _visit(page, address)
-            places = {
-                "record": (f"/patients/{visit['patient']}/", "Preparation sheet"),
-                "dates": (f"/patients/{visit['patient']}/", "Print dates"),
-                "visit": (f"/appointments/{visit['id']}/", "Syringe labels"),
-                "plan": (f"/plans/{visit['plan']}/", "PDF for the patient"),
-                "day": (f"/day/{visit['starts_at'][:10]}/", "Day pack"),
-            }
-            for name, (path, button) in places.items():
-                _prints(hand, name, path, button, options.show)
-            _waits_without_script(page, address, path=places["plan"][0])
-        watch.check()
+    with at_a_desk(options, "lena@tilleuls.example") as hand:
+        visit = visit_to_treat(hand, "clear", "cautions", "unknown")
+        places = {
+            "record": (f"/patients/{visit['patient']}/", "Preparation sheet"),
+            "dates": (f"/patients/{visit['patient']}/", "Print dates"),
+            "visit": (f"/appointments/{visit['id']}/", "Syringe labels"),
+            "plan": (f"/plans/{visit['plan']}/", "PDF for the patient"),
+            "day": (f"/day/{visit['starts_at'][:10]}/", "Day pack"),
+        }
+        for name, (path, button) in places.items():
+            _prints(hand, name, path, button, options.show)
+        _waits_without_script(hand.page, hand.address, path=places["plan"][0])
     for name, clicks in hand.tally:
         print(f"{name}: {clicks} click")
     return 0
-
-
-def _visit(page: Page, address: str) -> dict[str, str]:
-    """A booked visit of a patient whom nothing stands against."""
-    rows = page.request.get(f"{address}/api/v1/appointments/?status=booked&limit=50").json()["results"]
-    clear = [row for row in rows if row["standing"]["state"] != "stop"]
-    check(clear, "The sample has no booked visit of somebody who may be treated.")
-    found: dict[str, str] = clear[0]
-    return found
 
 
 def _prints(hand: Hand, name: str, path: str, button: str, show: Path | None) -> None:

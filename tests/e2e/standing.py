@@ -8,46 +8,21 @@ Starts `make run` with the sample clinic itself, unless it gets the address of a
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
 
-from playwright.sync_api import Page
-
-from tests.e2e.support import Hand, Watch, arguments, browser, check, picture, server, told_where
+from tests.e2e.support import Hand, arguments, at_a_desk, check, picture, visit_to_treat
 
 BRAND = "Xarelto 20 mg"
 
 
 def main() -> int:
     options = arguments(__doc__)
-    with ExitStack() as stack:
-        address = options.address or stack.enter_context(server())
-        opened = stack.enter_context(browser())
-        context = opened.new_context(
-            viewport={"width": 1280, "height": 900}, locale="en-GB", timezone_id="Europe/Paris"
-        )
-        context.set_default_timeout(20_000)
-        watch = Watch()
-        watch.follow(context, address)
-        page = context.new_page()
-        with told_where(page, watch, options.show):
-            hand = Hand(page, address)
-            hand.sign_in("ben@tilleuls.example")
-            visit = _visit(page, address)
-            _say(hand, visit["patient"])
-            _seen_everywhere(hand, visit, options.show)
-            _two_presses(hand, visit)
-        watch.check()
+    with at_a_desk(options, "ben@tilleuls.example") as hand:
+        visit = visit_to_treat(hand, "clear")
+        _say(hand, visit["patient"])
+        _seen_everywhere(hand, visit, options.show)
+        _two_presses(hand, visit)
     print("A brand name at the day check stops the visit everywhere.")
     return 0
-
-
-def _visit(page: Page, address: str) -> dict[str, str]:
-    """A booked visit of a patient whom nothing stands against."""
-    rows = page.request.get(f"{address}/api/v1/appointments/?status=booked&limit=50").json()["results"]
-    clear = [row for row in rows if row["standing"]["state"] == "clear"]
-    check(clear, "The sample has no booked visit of somebody who may be treated.")
-    found: dict[str, str] = clear[0]
-    return found
 
 
 def _say(hand: Hand, patient: str) -> None:
@@ -59,10 +34,7 @@ def _say(hand: Hand, patient: str) -> None:
         page.locator(f'input[name="{name}"][value="{value}"]').check(force=True)
     page.locator('[name="new_medicines"]').last.fill(BRAND)
     page.locator("main form button[type=submit]").last.click()
-    page.wait_for_load_state()
-    check(
-        page.locator('[data-standing="stop"]').count() == 1, f"The result of the day check at {page.url} shows no stop."
-    )
+    page.locator('[data-standing="stop"]').wait_for()  # exactly one, on the result of the day check
 
 
 def _seen_everywhere(hand: Hand, visit: dict[str, str], show: object) -> None:

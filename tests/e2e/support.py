@@ -40,6 +40,11 @@ QUIET = [
 ]
 
 
+TOO_WIDE = """[...document.querySelectorAll('body *')]
+    .filter(each => each.getBoundingClientRect().right > innerWidth + 1)
+    .map(each => `${each.tagName}.${each.className} ${Math.round(each.getBoundingClientRect().right)}`).slice(0, 20)"""
+
+
 class Failed(Exception):
     """The product did something else than it should; the sentence says what."""
 
@@ -60,6 +65,24 @@ def picture(page: Page, folder: Path | None, name: str) -> None:
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=folder / f"{name}.png", full_page=True, caret="initial")
+
+
+def both_ways(page: Page, show: Path | None, name: str) -> None:
+    """No page is wider than its window; pictures at both widths, light and dark."""
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        for theme in ("light", "dark") if show else ():
+            page.emulate_media(color_scheme=theme)
+            picture(page, show, f"{name}-{width}-{theme}")
+        fits(page, f"{name} at {width} pixels")
+    page.emulate_media(color_scheme="light")
+
+
+def fits(page: Page, where: str) -> None:
+    """Nothing stands off the page; else what is too wide is named."""
+    wide, window = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    if wide > window:
+        raise Failed(f"{where}: something stands {wide - window} pixels off the page: {page.evaluate(TOO_WIDE)}")
 
 
 def check(holds: object, sentence: str) -> None:
@@ -219,6 +242,33 @@ class Hand:
 
 
 # ------------------------------------------------------------------ without a mouse
+
+
+@contextlib.contextmanager
+def at_a_desk(options: argparse.Namespace, person: str) -> Iterator[Hand]:
+    """Somebody of the sample, logged in at a wide window of Lyon; afterwards nothing may have gone wrong in a page."""
+    with contextlib.ExitStack() as stack:
+        address = options.address or stack.enter_context(server())
+        context = stack.enter_context(browser()).new_context(
+            viewport={"width": 1280, "height": 900}, locale="en-GB", timezone_id="Europe/Paris"
+        )
+        context.set_default_timeout(20_000)
+        watch = Watch()
+        watch.follow(context, address)
+        page = context.new_page()
+        with told_where(page, watch, options.show):
+            hand = Hand(page, address)
+            hand.sign_in(person)
+            yield hand
+        watch.check()
+
+
+def visit_to_treat(hand: Hand, *states: str) -> dict[str, str]:
+    """A booked visit of the sample whose patient's standing is one of these states."""
+    rows = hand.page.request.get(f"{hand.address}/api/v1/appointments/?status=booked&limit=50").json()["results"]
+    found: list[dict[str, str]] = [row for row in rows if row["standing"]["state"] in states]
+    check(found, "The sample has no booked visit of somebody who may be treated.")
+    return found[0]
 
 
 def tab_to(page: Page, selector: str) -> None:

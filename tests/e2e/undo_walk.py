@@ -16,10 +16,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from playwright.sync_api import Page
-
 from tests.e2e.phone_answers import PHONE, link_in_mail
-from tests.e2e.support import Hand, Watch, browser, check, picture, server, told_where
+from tests.e2e.support import Hand, Watch, both_ways, browser, check, server, told_where
 
 STAFF = "lena@tilleuls.example"
 MOST = {"cancel and undo": 2, "move from the inbox": 2}
@@ -53,18 +51,6 @@ def main() -> int:
             print(f"{name:<22} {clicks} clicks, at most {MOST[name]}")
             check(clicks <= MOST[name], f"{name} takes {clicks} clicks")
     return 0
-
-
-def both_ways(page: Page, show: Path | None, name: str) -> None:
-    """No page is wider than its window; pictures at both widths, light and dark."""
-    for width in (390, 1280):
-        page.set_viewport_size({"width": width, "height": 900})
-        for theme in ("light", "dark") if show else ():
-            page.emulate_media(color_scheme=theme)
-            picture(page, show, f"{name}-{width}-{theme}")
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        check(wide <= width, f"{name} is {wide} px wide in a window of {width}")
-    page.emulate_media(color_scheme="light")
 
 
 def visit_to_come(database: Path) -> str:

@@ -15,15 +15,11 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from playwright.sync_api import Page
-
 from tests.e2e.builder import new_draft, ready_for_a_plan, signed_in
 from tests.e2e.main_path import revision, wait_for_revision
-from tests.e2e.support import PASSWORD, Hand, Watch, arguments, browser, check, picture, server, told_where
+from tests.e2e.support import PASSWORD, Hand, Watch, arguments, both_ways, browser, check, server, told_where
 
 MOST_OPEN = 2
-WIDE = """[...document.querySelectorAll('body *')].filter(each => each.getBoundingClientRect().right > innerWidth + 1)
-    .map(each => `${each.tagName}.${each.className} ${Math.round(each.getBoundingClientRect().right)}`).slice(0, 20)"""
 
 
 def main() -> int:
@@ -49,21 +45,6 @@ def walk(hand: Hand, show: Path | None) -> None:
     few_questions(hand, draft)
     draft = new_draft(hand, ready_for_a_plan(hand, concern="telogen_effluvium", severity="mild"))
     wait(hand, draft, show)
-
-
-def both_ways(page: Page, show: Path | None, name: str) -> None:
-    """No page is wider than its window; pictures at both widths, light and dark."""
-    for width in (1280, 390):
-        page.set_viewport_size({"width": width, "height": 900})
-        for theme in ("light", "dark") if show else ():
-            page.emulate_media(color_scheme=theme)
-            picture(page, show, f"{name}-{width}-{theme}")
-        check(
-            page.evaluate("document.documentElement.scrollWidth <= innerWidth"),
-            f"{name} is wider than {width} px: {page.evaluate(WIDE)}",
-        )
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def words_first(hand: Hand, draft: str, show: Path | None) -> None:
