@@ -679,3 +679,15 @@ def test_agenda_of_a_day_that_is_too_full_says_so(lyon, cleo, sign_in, monkeypat
     assert "This day has more visits than the page shows." in text_of(page)
     assert page.content.decode().count('id="v-') == 20
     assert f"Go on from {(monday + timedelta(days=1)):%a} " in text_of(page)
+
+
+@pytest.mark.parametrize("view", ["day", "week"])
+def test_calendar_without_hours_leads_on_who_may_set_them(
+    view: str, lyon: Site, dora: User, cleo: User, sign_in
+) -> None:
+    director, reception = (sign_in(person).get(url(view)).content.decode() for person in (dora, cleo))
+    leads_on = f'<a class="btn btn-primary" href="{reverse("resources:people")}">Hours and absences</a>'
+    assert "Nobody works here yet" in director
+    assert "Nobody works here yet" in reception
+    assert leads_on in director
+    assert leads_on not in reception
