@@ -17,7 +17,7 @@ def main() -> None:
 
         from mesoclinic.accounts.models import User
         from protocols.models import Plan
-        from sessions.actions import book_course, cancel_course
+        from sessions.booking.actions import book_course, cancel_course
         from sessions.models import Appointment, Course
 
         lena = User.objects.get(given_name="Lena")

@@ -23,7 +23,7 @@ def main() -> None:
         from django.utils import timezone
 
         from mesoclinic.accounts.models import Site, User
-        from sessions.calendar_grid import midnight
+        from sessions.calendar.grid import midnight
         from sessions.models import Appointment
         from tests.sessions import crowd
 

@@ -52,7 +52,7 @@ def run(asked: argparse.Namespace) -> None:
     django.setup()
     plan, visit = clinic()
     from protocols.documents import plan_part
-    from sessions.documents import visit_part
+    from sessions.prints.documents import visit_part
 
     sheet = visit_part(visit, kind="preparation_sheet")
     if asked.only in (None, "speed"):
@@ -141,7 +141,7 @@ def clinic() -> tuple[Any, Any]:
 
     call_command("migrate", verbosity=0)
     call_command("createcachetable")
-    from sessions.actions import book_course
+    from sessions.booking.actions import book_course
     from sessions.models import Appointment
     from tests import factories
     from tests.factories_protocols import published_formulary, signed_plan

@@ -1,7 +1,7 @@
 """Tells the apps above that a row has changed which they have copied from: a mail's address, a print, what is owed.
 
 Whoever changes a patient, a site, a member of staff or the clinic announces it in the same transaction. What hangs on
-each field stands in one table (``sessions/copies.py``), and who renews it beside.
+each field stands in one table (``sessions/renewal/copies.py``), and who renews it beside.
 """
 
 from __future__ import annotations

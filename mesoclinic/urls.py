@@ -39,7 +39,7 @@ _log_in: list[URLPattern | URLResolver] = [
 _api: list[URLPattern | URLResolver] = [
     path("", include("patients.api_urls")),
     path("", include("protocols.api_urls")),
-    path("", include("sessions.api_urls")),
+    path("", include("sessions.booking.api_urls")),
     path("", include("mesoclinic.accounts.api_urls")),
 ]
 
@@ -53,8 +53,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("mesoclinic.audit.urls")),
     path("", include("patients.urls")),
     path("", include("protocols.urls")),
-    path("a/", include("sessions.answers_urls")),
-    path("", include("sessions.inbox_urls")),
-    path("", include("sessions.resource_urls")),
+    path("a/", include("sessions.inbox.urls_patient")),
+    path("", include("sessions.inbox.urls")),
+    path("", include("sessions.sites.urls")),
     path("", include("sessions.urls")),
 ]

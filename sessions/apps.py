@@ -8,4 +8,4 @@ class SessionsConfig(AppConfig):
     verbose_name = _("Sessions")
 
     def ready(self) -> None:
-        from sessions import guards  # noqa: F401  (registers what the database itself keeps)
+        from sessions.models import guards  # noqa: F401  (registers what the database itself keeps)

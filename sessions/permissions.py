@@ -17,10 +17,10 @@ from patients.queries import is_seen_by, remaining_record
 from protocols.enums import PlanStatus
 from protocols.models import Plan
 from protocols.standing import Standing, check_may_treat
-from sessions.abilities import demands_of, in_words, lacking, serves
+from sessions.course.abilities import demands_of, in_words, lacking, serves
 from sessions.models import Appointment, AppointmentStatus, Room
-from sessions.transitions import before
-from sessions.wording import day_words
+from sessions.models.transitions import before
+from sessions.words import day_words
 
 
 def _check_sees(patient: Patient, by: User, *, at: int | None = None) -> None:

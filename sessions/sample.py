@@ -31,13 +31,14 @@ from patients.vocabulary import load_vocabulary
 from protocols import actions as planning
 from protocols.formulary.loader import release_label
 from protocols.models import FormularyVersion, Ingredient, Plan, Product
-from sessions import actions as booking
-from sessions import resource_actions as resources
-from sessions.availability import Turnover, public_holidays
+from sessions.booking import actions as booking
+from sessions.course.planned import planned_lines
 from sessions.models import Appointment, AppointmentStatus, Course, Lot, Room, WorkingHours
-from sessions.planned import planned_lines
+from sessions.models.hours import AbsenceKind
 from sessions.planner import Hours
-from sessions.resource_models import AbsenceKind
+from sessions.sites import actions as resources
+from sessions.sites.availability import Turnover, public_holidays
+from sessions.treatment.actions import Injected, record_session
 
 FORMULARY_LABEL = f"{release_label()}-sample"
 
@@ -572,10 +573,10 @@ class Story:
         self._check_in(visit)
         with clock_at(visit.ends_at - timedelta(minutes=6)):
             lots = Lot.objects.filter(site=visit.site).order_by("expires_on")
-            booking.record_session(
+            record_session(
                 appointment=visit,
                 administrations=[
-                    booking.Injected(
+                    Injected(
                         syringe=line.syringe,
                         ingredient=line.ingredient,
                         volume_ml=line.volume_ml,

@@ -2,7 +2,12 @@ from datetime import date
 
 from django.urls import path, register_converter
 
-from sessions import calendar_views, hole_views, moving_views, print_views, undo_views, views
+from sessions.booking.views import appointment, course, holes, move, overbook, undo
+from sessions.calendar import views as calendar
+from sessions.pages import views as pages
+from sessions.prints import views as prints
+from sessions.renewal import views as renewal
+from sessions.treatment import views as treatment
 
 
 class DayConverter:
@@ -27,28 +32,30 @@ register_converter(DayConverter, "day")
 
 app_name = "sessions"
 urlpatterns = [
-    path("", views.today, name="today"),
-    path("day/<day:day>/", views.day, name="day"),
-    path("calendar/", calendar_views.calendar, name="calendar"),
-    path("calendar/free/", calendar_views.calendar_free, name="calendar_free"),
-    path("calendar/feed/", calendar_views.calendar_feed, name="calendar_feed"),
-    path("calendar/feed/<uuid:public_id>/revoke/", calendar_views.calendar_feed_revoke, name="calendar_feed_revoke"),
-    path("feeds/<str:secret>.ics", calendar_views.feed, name="feed"),
-    path("patients/<uuid:public_id>/", views.patient, name="patient"),
-    path("patients/<uuid:public_id>/visits/cancel/", views.visits_cancel, name="visits_cancel"),
-    path("plans/<uuid:public_id>/book/", views.course_book, name="course_book"),
-    path("courses/<uuid:public_id>/cancel/", views.course_cancel, name="course_cancel"),
-    path("courses/<uuid:public_id>/missing/", hole_views.course_missing, name="course_missing"),
-    path("appointments/<uuid:public_id>/", views.appointment, name="appointment"),
-    path("day/<day:day>/pack/", print_views.day_pack, name="day_pack"),
-    path("appointments/<uuid:public_id>/document/", print_views.visit_document, name="visit_document"),
-    path("appointments/<uuid:public_id>/dates/", print_views.visit_dates, name="visit_dates"),
-    path("appointments/<uuid:public_id>/move/", moving_views.appointment_move, name="appointment_move"),
-    path("times/give/", moving_views.time_give, name="time_give"),
-    path("changes/<uuid:public_id>/undo/", undo_views.change_undo, name="change_undo"),
-    path("appointments/<uuid:public_id>/to/", moving_views.appointment_to, name="appointment_to"),
-    path("appointments/<uuid:public_id>/status/", views.appointment_status, name="appointment_status"),
-    path("appointments/<uuid:public_id>/call/", views.appointment_call, name="appointment_call"),
-    path("appointments/<uuid:public_id>/cancel/", views.appointment_cancel, name="appointment_cancel"),
-    path("appointments/<uuid:public_id>/record/", views.session_record, name="session_record"),
+    path("", pages.today, name="today"),
+    path("day/<day:day>/", pages.day, name="day"),
+    path("calendar/", calendar.calendar, name="calendar"),
+    path("calendar/free/", calendar.calendar_free, name="calendar_free"),
+    path("calendar/feed/", calendar.calendar_feed, name="calendar_feed"),
+    path("calendar/feed/<uuid:public_id>/revoke/", calendar.calendar_feed_revoke, name="calendar_feed_revoke"),
+    path("feeds/<str:secret>.ics", calendar.feed, name="feed"),
+    path("patients/<uuid:public_id>/", pages.patient, name="patient"),
+    path("patients/<uuid:public_id>/visits/cancel/", renewal.visits_cancel, name="visits_cancel"),
+    path("plans/<uuid:public_id>/book/", course.course_book, name="course_book"),
+    path("courses/<uuid:public_id>/cancel/", course.course_cancel, name="course_cancel"),
+    path("courses/<uuid:public_id>/missing/", holes.course_missing, name="course_missing"),
+    path("appointments/<uuid:public_id>/", appointment.appointment, name="appointment"),
+    path("day/<day:day>/pack/", prints.day_pack, name="day_pack"),
+    path("appointments/<uuid:public_id>/document/", prints.visit_document, name="visit_document"),
+    path("appointments/<uuid:public_id>/dates/", prints.visit_dates, name="visit_dates"),
+    path("appointments/<uuid:public_id>/move/", move.appointment_move, name="appointment_move"),
+    path("times/give/", move.time_give, name="time_give"),
+    path("changes/<uuid:public_id>/undo/", undo.change_undo, name="change_undo"),
+    path("appointments/<uuid:public_id>/to/", move.appointment_to, name="appointment_to"),
+    path("appointments/<uuid:public_id>/status/", appointment.appointment_status, name="appointment_status"),
+    path("appointments/<uuid:public_id>/call/", appointment.appointment_call, name="appointment_call"),
+    path("appointments/<uuid:public_id>/cancel/", appointment.appointment_cancel, name="appointment_cancel"),
+    path("appointments/<uuid:public_id>/record/", treatment.session_record, name="session_record"),
+    path("plans/<uuid:public_id>/overbook/", overbook.plan_overbook, name="plan_overbook"),
+    path("appointments/<uuid:public_id>/overbook/", overbook.appointment_overbook, name="appointment_overbook"),
 ]

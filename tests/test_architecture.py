@@ -28,10 +28,11 @@ def sources(*packages: str) -> list[Path]:
 
 
 def modules_named(name: str) -> list[ModuleType]:
+    """Every module of this name, in whichever folder it stands."""
     return [
-        importlib.import_module(f"{config.name}.{name}")
-        for config in OURS
-        if (Path(config.path) / f"{name}.py").exists()
+        importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        for path in sources(*PACKAGES)
+        if path.name == f"{name}.py"
     ]
 
 
@@ -73,11 +74,11 @@ BY_NOBODY = {
     "mesoclinic.documents.actions.due_documents": "asked by the tick",
     "mesoclinic.documents.actions.packs_among": "asked by the tick",
     "mesoclinic.documents.actions.render_document": "done by the worker, for whoever asked",
-    "sessions.actions.check_in_reach": "refuses and changes nothing",
-    "sessions.actions.check_open": "refuses and changes nothing",
-    "sessions.actions.check_practitioner": "refuses and changes nothing",
-    "sessions.actions.in_words": "says an overlap in words; the change and its by are inside",
-    "sessions.actions.reread": "reads and changes nothing",
+    "sessions.booking.actions.check_in_reach": "refuses and changes nothing",
+    "sessions.booking.actions.check_open": "refuses and changes nothing",
+    "sessions.booking.actions.check_practitioner": "refuses and changes nothing",
+    "sessions.booking.actions.in_words": "says an overlap in words; the change and its by are inside",
+    "sessions.booking.actions.reread": "reads and changes nothing",
 }
 
 

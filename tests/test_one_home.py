@@ -22,8 +22,8 @@ from protocols.enums import PlanStatus
 from protocols.formulary import words
 from protocols.formulary.loader import load_documents
 from protocols.marks import PLAN_MARKS
-from sessions.marks import VISIT_MARKS
 from sessions.models import AppointmentStatus
+from sessions.models.marks import VISIT_MARKS
 
 ROOT = Path(settings.BASE_DIR)
 PACKAGES = ("mesoclinic", "patients", "protocols", "sessions")
@@ -48,9 +48,9 @@ def nodes(tree: ast.AST, *, named: str) -> Iterator[ast.AST]:
 def _state_enums() -> dict[str, type[TextChoices]]:
     found = {}
     for name in TREES:
-        if not name.endswith(("models.py", "enums.py")):
+        if not name.endswith(("models.py", "enums.py")) and "/models/" not in name:
             continue
-        module = importlib.import_module(name.removesuffix(".py").replace("/", "."))
+        module = importlib.import_module(name.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
         for key, value in vars(module).items():
             if inspect.isclass(value) and issubclass(value, TextChoices) and key.endswith(("Status", "State")):
                 found[key] = value
@@ -178,8 +178,11 @@ TABLES_ALIKE = {
     ("protocols/wording.py", "unknown_ingredient"): "a fault of a case, and a refusal of an edit",
     ("patients/words.py", "mild"): "alone, and after the name of a concern, whose gender it has to suit",
     ("protocols/standing.py", "absolute"): "what lifts each severity",
-    ("sessions/documents.py", "week"): "titles of packs, beside the views of the calendar",
-    ("sessions/followup_models.py", "booking"): "a mail by its purpose, beside the letters that it may be written with",
+    ("sessions/prints/documents.py", "week"): "titles of packs, beside the views of the calendar",
+    (
+        "sessions/models/followups.py",
+        "booking",
+    ): "a mail by its purpose, beside the letters that it may be written with",
 }
 
 

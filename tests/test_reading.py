@@ -12,7 +12,7 @@ from mesoclinic.accounts.models import User
 from patients.actions import start_intake
 from patients.models import Intake
 from protocols.models import FormularyVersion, Plan
-from sessions.actions import book_course
+from sessions.booking.actions import book_course
 from sessions.models import Appointment
 from tests import factories
 from tests.factories_protocols import draft_plan, published_formulary, signed_plan
@@ -72,8 +72,8 @@ def _unlinked() -> list[str]:
         "protocols:plan_cautions": signed.public_id,
         "protocols:version_changes": FormularyVersion.objects.get().public_id,
         "sessions:session_record": visit.public_id,
-        "resources:appointment_overbook": visit.public_id,
-        "resources:plan_overbook": signed.public_id,
+        "sessions:appointment_overbook": visit.public_id,
+        "sessions:plan_overbook": signed.public_id,
     }
     return [reverse(name, args=[public_id]) for name, public_id in named.items()] + [reverse("resources:misfits")]
 

@@ -118,7 +118,7 @@ def newer_intake(plan: Plan, by: User) -> None:
 
 def red_flag(plan: Plan, by: User) -> None:
     """A check-in by link that needs somebody the same day. Imported here: what protocols tests need not know."""
-    from sessions.followup_models import Answer, AnswerKind, AnswerLink, Urgency
+    from sessions.models.followups import Answer, AnswerKind, AnswerLink, Urgency
 
     now = timezone.now()
     link = AnswerLink.objects.create(

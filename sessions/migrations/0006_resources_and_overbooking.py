@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 from mesoclinic import guards
-from sessions.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
+from sessions.models.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
 
 
 def drop_overlap_guards(apps: Any, schema_editor: Any) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 from django.db import migrations
 
 from mesoclinic import guards
-from sessions.guards import SESSION_PERFORMED
+from sessions.models.guards import SESSION_PERFORMED
 
 
 def make_anew(apps: Any, schema_editor: Any) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from django import template
 
-from sessions.marks import VISIT_MARKS
 from sessions.models import Appointment
+from sessions.models.marks import VISIT_MARKS
 
 register = template.Library()
 

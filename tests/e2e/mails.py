@@ -74,8 +74,8 @@ def letters() -> Iterator[dict[tuple[str, str], str]]:
         from django.core.management import call_command
 
         from mesoclinic.accounts.models import Clinic
-        from sessions.letters import KINDS
-        from sessions.letters_example import example
+        from sessions.mail.example import example
+        from sessions.mail.letters import KINDS
         from tests import factories
 
         call_command("migrate", verbosity=0)

@@ -65,7 +65,9 @@ def main(threads: int, processes: int, rounds: int, crowd: int) -> int:
         from django.core.management import call_command
         from django.db import connection, connections
 
-        from sessions import actions, moving, undoing
+        from sessions.booking import actions
+        from sessions.booking import move as moving
+        from sessions.booking import undo as undoing
         from tests.sessions import races
 
         for module in (actions, moving, undoing):  # prints need a whole formulary

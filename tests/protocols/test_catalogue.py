@@ -236,7 +236,7 @@ def test_no_text_for_patients_holds_the_marketing_figure() -> None:
     letters = sorted((ROOT / "tests/sessions/letters").glob("*.txt"))
     prints = sorted((ROOT / "tests/protocols").rglob("*.txt"))
     pages = [path for kind in ("answers", "mail", "documents") for path in (ROOT / "templates" / kind).glob("*")]
-    words = sorted((ROOT / "sessions/texts").glob("*.yaml"))
+    words = sorted((ROOT / "sessions/mail/texts").glob("*.yaml"))
     assert len(letters) > 40 and len(prints) > 3 and len(pages) > 20 and len(words) > 2
     found = [path.name for path in (*letters, *prints, *pages, *words) if FIGURE.search(path.read_text("utf-8"))]
     assert found == []

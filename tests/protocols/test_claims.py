@@ -11,7 +11,7 @@ from django.urls import reverse
 from mesoclinic.accounts.models import User
 from protocols.models import Ingredient, Plan
 from protocols.wording import WEB_ARTICLE_ONLY
-from sessions.letters import PLACEHOLDERS, shipped
+from sessions.mail.letters import PLACEHOLDERS, shipped
 from tests.factories_protocols import draft_plan
 from tests.protocols.test_plan_api import CASE, post
 from tests.protocols.test_plan_documents import html_of

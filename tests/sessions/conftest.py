@@ -28,6 +28,6 @@ def plan(teodor: Patient, ada: User, rooms: list[Room]) -> Plan:
 
 @pytest.fixture
 def course(plan: Plan, lyon: Site, ada: User, cleo: User) -> Course:
-    from sessions.actions import book_course
+    from sessions.booking.actions import book_course
 
     return book_course(plan=plan, site=lyon, practitioner=ada, earliest=make.monday(), by=cleo)

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.errors import DomainError
-from sessions.locks import Busy
+from sessions.booking.locks import Busy
 
 Booking = Callable[[], object]
 WAIT = 120  # seconds until everybody stands at the start
@@ -174,7 +174,7 @@ def same_patient(house: Clinic, at: datetime) -> list[Booking]:
 
 def same_course(house: Clinic, at: datetime) -> list[Booking]:
     """Everybody presses "Book and notify" on the same plan."""
-    from sessions.actions import book_course
+    from sessions.booking.actions import book_course
 
     def book(who: User) -> Booking:
         return lambda: book_course(
@@ -189,11 +189,11 @@ def crowd(house: Clinic, at: datetime) -> list[Booking]:
 
     Two in seven do it on purpose over what is there. Each visit takes five minutes before and ten after it.
     """
-    from sessions.actions import book_appointment
+    from sessions.booking.actions import book_appointment
+    from sessions.booking.move import Target, move_appointment
+    from sessions.booking.overbook import Overbook
     from sessions.models import OverbookReason
-    from sessions.moving import Target, move_appointment
-    from sessions.overbooking import Overbook
-    from sessions.resource_models import SiteRules
+    from sessions.models.hours import SiteRules
 
     SiteRules.objects.update_or_create(site=house.site, defaults={"prepare_minutes": 5, "cleanup_minutes": 10})
     at += timedelta(hours=1)  # preparation has to lie in the day's hours
@@ -233,7 +233,7 @@ CONTESTS: dict[str, Callable[[Clinic, datetime], list[Booking]]] = {
 
 
 def _one(house: Clinic, plan: Any, practitioner: User, room: Any, at: datetime, *, overbook: Any = None) -> Booking:
-    from sessions.actions import book_appointment
+    from sessions.booking.actions import book_appointment
 
     return lambda: book_appointment(
         plan=plan,
@@ -306,8 +306,8 @@ UNDOS: dict[str, Callable[[Clinic, datetime], list[Booking]]] = {
 
 def cancelled_visit(house: Clinic, at: datetime) -> Any:
     """A visit that was booked at this time and cancelled; the change that can be undone."""
-    from sessions.actions import cancel_appointment
-    from sessions.change_models import VisitChange
+    from sessions.booking.actions import cancel_appointment
+    from sessions.models.changes import VisitChange
 
     visit = _one(house, house.plans[0], house.practitioners[0], house.rooms[0], at)()
     cancel_appointment(appointment=visit, by=house.reception)
@@ -315,6 +315,6 @@ def cancelled_visit(house: Clinic, at: datetime) -> Any:
 
 
 def _undo(change: Any, by: User) -> Booking:
-    from sessions.undoing import undo_change
+    from sessions.booking.undo import undo_change
 
     return lambda: undo_change(change=change, by=by)

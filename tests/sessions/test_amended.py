@@ -13,11 +13,11 @@ from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import DomainError, InvalidInput
 from mesoclinic.messaging.models import Message, MessageState
 from protocols.models import Plan
-from sessions.actions import book_appointment, book_course, cancel_appointment
-from sessions.calendar import Choice, read
-from sessions.day import day_of
+from sessions.booking.actions import book_appointment, book_course, cancel_appointment
+from sessions.calendar.calendar import Choice, read
+from sessions.course.terms import cut_courses, terms_of
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession
-from sessions.terms import cut_courses, terms_of
+from sessions.pages.today import day_of
 from tests.sessions import factories as make
 
 

@@ -20,14 +20,16 @@ from django.utils import timezone
 
 from mesoclinic.messaging.models import Message
 from patients.statements import open_statements
-from sessions import answers, letters
-from sessions.actions import Injected, cancel_appointment, record_session
-from sessions.answers_views import WRONG_PER_ADDRESS
-from sessions.followup_models import Answer, AnswerLink, MailPreference
-from sessions.links import id_in, link_for, revoke_links, token_of
-from sessions.mails import CATEGORY
+from sessions.booking.actions import cancel_appointment
+from sessions.booking.move import Target, move_appointment
+from sessions.inbox import answers
+from sessions.inbox.views_patient import WRONG_PER_ADDRESS
+from sessions.mail import letters
+from sessions.mail.links import id_in, link_for, revoke_links, token_of
+from sessions.mail.sending import CATEGORY
 from sessions.models import Appointment
-from sessions.moving import Target, move_appointment
+from sessions.models.followups import Answer, AnswerLink, MailPreference
+from sessions.treatment.actions import Injected, record_session
 from tests import factories
 from tests.sessions import factories as make
 
@@ -306,7 +308,7 @@ def test_choosing_mails_stops_what_waits(performed, strict, teodor) -> None:
 
 
 def test_one_click_unsubscribe_needs_no_page_and_no_cookie(course, cleo, teodor, strict) -> None:
-    from sessions.actions import cancel_course
+    from sessions.booking.actions import cancel_course
 
     cancel_course(course=course, by=cleo)
     message = Message.objects.get(purpose="unbooked")
@@ -365,7 +367,7 @@ def test_guessing_finds_nothing_and_is_then_refused(course) -> None:
 
 
 def test_guessing_from_everywhere_is_refused_and_right_links_still_open(course, monkeypatch) -> None:
-    monkeypatch.setattr("sessions.answers_views.WRONG_IN_ALL", 10)
+    monkeypatch.setattr("sessions.inbox.views_patient.WRONG_IN_ALL", 10)
     clients = [Client(REMOTE_ADDR=f"203.0.113.{n}") for n in range(15)]
     codes = [client.get(f"/a/{secrets.token_urlsafe(32)}/").status_code for client in clients]
 

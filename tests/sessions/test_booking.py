@@ -11,10 +11,16 @@ from django.utils import timezone
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from protocols.enums import PlanStatus
-from sessions.actions import ProposalChanged, book_appointment, book_course, cancel_course, set_appointment_status
+from sessions.booking.actions import (
+    ProposalChanged,
+    book_appointment,
+    book_course,
+    cancel_course,
+    set_appointment_status,
+)
+from sessions.course.queries import session_dates_for_plan
 from sessions.models import Appointment, AppointmentStatus, Closure, Course
-from sessions.queries import session_dates_for_plan
-from sessions.wording import AlreadyTaken, NoTimeFree
+from sessions.times.refusals import AlreadyTaken, NoTimeFree
 from tests.sessions import factories as make
 
 
@@ -185,7 +191,7 @@ def test_patient_overlap_is_refused_with_the_name(book_one, plan, ada, rooms, ly
 def test_touching_visits_are_fine_and_a_cancelled_one_frees_its_time(book_one, cleo, ada, lyon) -> None:
     first = book_one()
     touching = book_one(plan=other_plan(cleo, ada), starts_at=first.ends_at)
-    from sessions.actions import cancel_appointment
+    from sessions.booking.actions import cancel_appointment
 
     cancel_appointment(appointment=first, by=cleo)
     again = book_one(plan=other_plan(cleo, ada, "Noor"), starts_at=first.starts_at)
@@ -335,7 +341,7 @@ def test_two_people_change_a_visit_and_the_second_is_told(course, cleo) -> None:
 
 
 def test_database_refusal_of_another_kind_is_not_mistaken_for_an_overlap(course) -> None:
-    from sessions.wording import overlap
+    from sessions.times.refusals import overlap
 
     assert overlap(IntegrityError("something else"), list(course.appointments.all())) is None
     assert issubclass(AlreadyTaken, DomainError)

@@ -6,9 +6,9 @@ from unittest.mock import patch
 
 import pytest
 
-from sessions import actions
-from sessions.actions import book_appointment, book_course
-from sessions.proposing import ProposalChanged
+from sessions.booking import actions
+from sessions.booking.actions import book_appointment, book_course
+from sessions.times.propose import ProposalChanged
 from tests.sessions import factories as make
 
 

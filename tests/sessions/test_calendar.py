@@ -22,10 +22,10 @@ from django.utils import timezone
 from mesoclinic.accounts.access import PERMISSIONS, Permission, Role
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
-from sessions import calendar as calendars
-from sessions.calendar_grid import Axis, Span, hours_to_show, lanes, length_of, merged, path, place, wall, without
+from sessions.calendar import calendar as calendars
+from sessions.calendar.grid import Axis, Span, hours_to_show, lanes, length_of, merged, path, place, wall, without
 from sessions.models import Appointment, Closure, Course, Room, WorkingHours
-from sessions.resource_models import Absence, OpeningHours
+from sessions.models.hours import Absence, OpeningHours
 from tests import factories
 from tests.sessions import crowd
 from tests.sessions import factories as make

@@ -18,12 +18,12 @@ from mesoclinic.documents.models import Document
 from mesoclinic.messaging.models import Message, MessageState
 from patients.actions import merge_patients, undo_merge, update_patient
 from patients.models import Patient, PatientStatus
-from sessions.actions import cancel_course
-from sessions.copies import COPIES, Copy, copies_of
-from sessions.followup_models import AnswerLink
-from sessions.leaving import visits_of_people_away
+from sessions.booking.actions import cancel_course
 from sessions.models import Course
-from sessions.resource_queries import misfits
+from sessions.models.followups import AnswerLink
+from sessions.renewal.copies import COPIES, Copy, copies_of
+from sessions.renewal.leaving import visits_of_people_away
+from sessions.sites.queries import misfits
 from tests import factories
 from tests.sessions import factories as make
 

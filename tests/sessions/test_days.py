@@ -62,7 +62,7 @@ def test_no_page_falls_over_a_day_at_the_edge(course: Course, ada: User, dora: U
             *((client, "/calendar/", {"view": view, "day": day}) for view in ("week", "month")),
             (client, reverse("sessions:calendar_free"), {"at": f"{day}T09:00", "day": day}),
             (client, move, {"day": day, "time": "09:00"}),
-            (client, reverse("resources:appointment_overbook", args=[visit.public_id]), {"day": day, "time": "09:00"}),
+            (client, reverse("sessions:appointment_overbook", args=[visit.public_id]), {"day": day, "time": "09:00"}),
             (client, reverse("patients:list"), {"q": day}),
             (client, reverse("api-appointment-list"), {"from": day, "to": day}),
             (director, reverse("audit:list"), {"first_day": day, "last_day": day}),

@@ -23,10 +23,16 @@ from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
 from protocols.documents import request_plan_pdf
 from protocols.models import Ingredient, Plan, Product
-from sessions.actions import book_course, cancel_appointment
-from sessions.documents import pack_visible, prepare_next_prints, request_pack, request_visit_pdf, visit_pdf_visible
+from sessions.booking.actions import book_course, cancel_appointment
+from sessions.booking.move import Target, move_appointment
 from sessions.models import Administration, Appointment, Lot, TreatmentSession
-from sessions.moving import Target, move_appointment
+from sessions.prints.documents import (
+    pack_visible,
+    prepare_next_prints,
+    request_pack,
+    request_visit_pdf,
+    visit_pdf_visible,
+)
 from tests import factories
 from tests.factories_protocols import published_formulary, signed_plan
 from tests.instant import Clock

@@ -19,13 +19,13 @@ from icalendar import Calendar
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidTransition, NotAllowed
-from sessions import feeds
-from sessions.actions import cancel_appointment
-from sessions.calendar_views import WRONG_PER_ADDRESS
-from sessions.feed_models import CalendarFeed
-from sessions.invitations import uid_of
+from sessions.booking.actions import cancel_appointment
+from sessions.booking.move import Target, move_appointment
+from sessions.calendar import feed as feeds
+from sessions.calendar.views import WRONG_PER_ADDRESS
+from sessions.mail.invitations import uid_of
 from sessions.models import Appointment
-from sessions.moving import Target, move_appointment
+from sessions.models.feeds import CalendarFeed
 from tests import factories
 from tests.sessions import factories as make
 

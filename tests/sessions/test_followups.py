@@ -15,17 +15,12 @@ from mesoclinic.errors import InvalidTransition
 from mesoclinic.messaging import delivery
 from mesoclinic.messaging.models import Message, MessageState
 from patients.models import Patient
-from sessions import followups, mails
-from sessions.actions import (
-    Injected,
-    book_course,
-    cancel_appointment,
-    cancel_course,
-    record_session,
-    set_appointment_status,
-)
-from sessions.followup_models import FollowUp, MailPreference
+from sessions.booking.actions import book_course, cancel_appointment, cancel_course, set_appointment_status
+from sessions.mail import followups
+from sessions.mail import sending as mails
 from sessions.models import Appointment, TreatmentSession
+from sessions.models.followups import FollowUp, MailPreference
+from sessions.treatment.actions import Injected, record_session
 from tests import factories
 from tests.sessions import factories as make
 

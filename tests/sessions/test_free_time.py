@@ -10,15 +10,15 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from sessions.actions import book_appointment, cancel_appointment, set_appointment_status
-from sessions.answers import ask_for_another_time, subject_of
-from sessions.fitting import FreeTime, who_fits
-from sessions.followup_models import AnswerLink
-from sessions.free_time import is_free
-from sessions.holes import courses_with_holes, holes_of, leave_out
+from sessions.booking.actions import book_appointment, cancel_appointment, set_appointment_status
+from sessions.booking.holes import courses_with_holes, holes_of, leave_out
+from sessions.course.next_session import next_session, unbooked_sessions
+from sessions.inbox.answers import ask_for_another_time, subject_of
 from sessions.models import Appointment, AppointmentStatus, Course, TreatmentSession
-from sessions.next_session import next_session, unbooked_sessions
-from sessions.resource_models import Abilities, SiteRules
+from sessions.models.followups import AnswerLink
+from sessions.models.hours import Abilities, SiteRules
+from sessions.times.fitting import FreeTime, who_fits
+from sessions.times.free_time import is_free
 from tests.sessions import factories as make
 
 # ------------------------------------------------------------------ is it free

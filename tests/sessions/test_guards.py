@@ -10,8 +10,8 @@ from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone
 
 from mesoclinic import guards
-from sessions.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE, SESSION_PERFORMED
 from sessions.models import Appointment, TreatmentSession
+from sessions.models.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE, SESSION_PERFORMED
 from tests.sessions.test_booking import raw_overlap
 
 OVERLAP = {PRACTITIONER_FREE.name, ROOM_FREE.name, PATIENT_FREE.name}

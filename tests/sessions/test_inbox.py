@@ -14,15 +14,15 @@ from django.utils import timezone
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
-from sessions import inbox
-from sessions.actions import book_appointment
-from sessions.answers import ask_for_another_time, free_times, report, subject_of
-from sessions.change_models import VisitChange
-from sessions.followup_models import Answer, AnswerLink
-from sessions.links import link_for
-from sessions.red_flags import standing_reasons
-from sessions.undoing import undo_change
-from sessions.wording import weekday_and_time
+from sessions.booking.actions import book_appointment
+from sessions.booking.undo import undo_change
+from sessions.inbox import inbox
+from sessions.inbox.answers import ask_for_another_time, free_times, report, subject_of
+from sessions.inbox.red_flags import standing_reasons
+from sessions.mail.links import link_for
+from sessions.models.changes import VisitChange
+from sessions.models.followups import Answer, AnswerLink
+from sessions.times.words import weekday_and_time
 from tests.sessions import factories as make
 from tests.sessions.test_answers import performed  # noqa: F401 - the fixture
 

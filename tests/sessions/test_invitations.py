@@ -13,11 +13,11 @@ import vobject
 from django.utils import timezone
 
 from mesoclinic.messaging.models import Message
-from sessions.actions import book_course, cancel_appointment
-from sessions.invitations import CANCEL, REQUEST, calendar, start_in, uid_of
-from sessions.mails import reminder_due_at
+from sessions.booking.actions import book_course, cancel_appointment
+from sessions.booking.move import Target, move_appointment
+from sessions.mail.invitations import CANCEL, REQUEST, calendar, start_in, uid_of
+from sessions.mail.sending import reminder_due_at
 from sessions.models import Appointment
-from sessions.moving import Target, move_appointment
 from tests import factories
 from tests.sessions import factories as make
 

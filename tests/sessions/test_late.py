@@ -99,7 +99,7 @@ def test_visit_of_the_future_is_not_missed_by_a_forged_form(course, cleo, sign_i
     [("Europe/Paris", 3, time(2, 30)), ("America/New_York", 3, time(2, 30)), ("Australia/Lord_Howe", 10, time(2, 15))],
 )
 def test_form_refuses_a_time_that_the_clocks_skip(zone: str, month: int, skipped: time, ada, cleo) -> None:
-    from sessions.forms import MoveForm
+    from sessions.booking.forms import MoveForm
     from tests import factories
 
     site = factories.site(name=zone, time_zone=zone)
@@ -125,7 +125,7 @@ def test_form_refuses_a_time_that_the_clocks_skip(zone: str, month: int, skipped
     [("Europe/Paris", 10, time(2, 30)), ("America/New_York", 11, time(1, 30)), ("Australia/Lord_Howe", 4, time(1, 45))],
 )
 def test_form_takes_the_first_of_two_equal_times(zone: str, month: int, twice: time, ada) -> None:
-    from sessions.forms import MoveForm
+    from sessions.booking.forms import MoveForm
     from tests import factories
 
     site = factories.site(name=zone, time_zone=zone)

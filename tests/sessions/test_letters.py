@@ -18,10 +18,10 @@ from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import InvalidInput, NotAllowed
 from mesoclinic.messaging.models import Message
 from protocols.formulary.loader import load_documents
-from sessions import letters
-from sessions.followup_models import MailWording
-from sessions.followups import advice_for
-from sessions.letters_example import example
+from sessions.mail import letters
+from sessions.mail.example import example
+from sessions.mail.followups import advice_for
+from sessions.models.followups import MailWording
 from tests import factories
 from tests.shown import seen_on
 

@@ -10,10 +10,10 @@ from django.utils import timezone
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import NotAllowed
 from mesoclinic.messaging.models import Message
-from sessions.followup_models import KIND_LABELS, AnswerLink
-from sessions.letters import KINDS
-from sessions.links import revoke_links, token_of
-from sessions.mails import CATEGORY
+from sessions.mail.letters import KINDS
+from sessions.mail.links import revoke_links, token_of
+from sessions.mail.sending import CATEGORY
+from sessions.models.followups import KIND_LABELS, AnswerLink
 
 
 def send(message: Message) -> None:

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from sessions import locks
-from sessions.locks import Busy, lock_time, with_one_retry
+from sessions.booking import locks
+from sessions.booking.locks import Busy, lock_time, with_one_retry
 
 
 class Contested:

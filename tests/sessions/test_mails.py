@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from mesoclinic.messaging.models import Message, MessageState
 from patients.models import Patient
-from sessions.actions import book_appointment, book_course, cancel_appointment, cancel_course
-from sessions.invitations import calendar, uid_of, zone_rules
-from sessions.mails import reminder_due_at
+from sessions.booking.actions import book_appointment, book_course, cancel_appointment, cancel_course
+from sessions.mail.invitations import calendar, uid_of, zone_rules
+from sessions.mail.sending import reminder_due_at
 from sessions.models import Appointment
 from tests import factories
 from tests.sessions import factories as make

@@ -13,13 +13,13 @@ from django.utils import timezone
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
-from sessions.actions import cancel_appointment
-from sessions.gaps import check_fits, fits
-from sessions.holes import times_for
-from sessions.mails import reminder_due_at
+from sessions.booking.actions import cancel_appointment
+from sessions.booking.holes import times_for
+from sessions.booking.move import Target, move_appointment, suggestions, way_of, ways_of
+from sessions.course.gaps import check_fits, fits
+from sessions.mail.sending import reminder_due_at
 from sessions.models import Appointment, Closure, Course, TreatmentSession
-from sessions.moving import Target, move_appointment, suggestions, way_of, ways_of
-from sessions.wording import AlreadyTaken
+from sessions.times.refusals import AlreadyTaken
 from tests.sessions import factories as make
 from tests.shown import as_typed
 
@@ -101,7 +101,7 @@ def test_outside_the_window_a_practitioner_says_why_and_it_is_kept(course, targe
 @pytest.mark.parametrize("rest", ["keep", "shift"])
 def test_taken_time_moves_nothing(rest: str, course, target, cleo, ada, lyon, rooms) -> None:
     other = make.plan(patient=make.patient(by=cleo, given_name="Amelia"), by=ada)
-    from sessions.actions import book_appointment
+    from sessions.booking.actions import book_appointment
 
     goal = target(59)
     book_appointment(

@@ -16,11 +16,11 @@ from protocols.engine import canonical_json
 from protocols.formulary.loader import load_documents
 from protocols.models import FormularyVersion
 from protocols.queries import documents_by_hash
-from sessions.day import Row, day_of
-from sessions.gaps import done_to
+from sessions.course.gaps import done_to
+from sessions.course.planned import planned_zones
+from sessions.course.terms import most_sessions
 from sessions.models import Appointment, Course, Room
-from sessions.planned import planned_zones
-from sessions.terms import most_sessions
+from sessions.pages.today import Row, day_of
 from tests.sessions import factories as make
 
 IN_30_DAYS = timedelta(days=30)

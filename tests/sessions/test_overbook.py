@@ -18,11 +18,11 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
 from protocols.models import Plan
-from sessions.actions import book_appointment, cancel_appointment
-from sessions.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
+from sessions.booking.actions import book_appointment, cancel_appointment
+from sessions.booking.move import Target, move_appointment
+from sessions.booking.overbook import Overbook
 from sessions.models import Appointment, Course, Room
-from sessions.moving import Target, move_appointment
-from sessions.overbooking import Overbook
+from sessions.models.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
 from tests import factories
 from tests.sessions import factories as make
 from tests.sessions.test_api import post
@@ -327,7 +327,7 @@ def test_page_books_over_what_is_there_and_shows_it_everywhere(
     sign_in, taken: Appointment, others: list[Plan], ada: User, rooms: list[Room], ten: datetime
 ) -> None:
     client = sign_in(ada)
-    page = reverse("resources:plan_overbook", args=[others[0].public_id])
+    page = reverse("sessions:plan_overbook", args=[others[0].public_id])
     given = {
         "day": f"{ten:%Y-%m-%d}",
         "time": "10:00",
@@ -362,7 +362,7 @@ def test_visit_is_put_over_another_from_the_move_page(
 ) -> None:
     visit = over(others[0], ten + timedelta(hours=3), who=ada, room=rooms[0], by=cleo, why=None)
     move = reverse("sessions:appointment_move", args=[visit.public_id])
-    page = reverse("resources:appointment_overbook", args=[visit.public_id])
+    page = reverse("sessions:appointment_overbook", args=[visit.public_id])
     given = {
         "day": f"{ten:%Y-%m-%d}",
         "time": "10:00",
@@ -385,22 +385,22 @@ def test_page_is_for_who_may_and_sees_the_patient(
     sign_in, taken: Appointment, others: list[Plan], ada: User, cleo: User, dan: User
 ) -> None:
     for page in (
-        reverse("resources:plan_overbook", args=[others[0].public_id]),
-        reverse("resources:appointment_overbook", args=[taken.public_id]),
+        reverse("sessions:plan_overbook", args=[others[0].public_id]),
+        reverse("sessions:appointment_overbook", args=[taken.public_id]),
     ):
         assert [sign_in(who).get(page).status_code for who in (ada, cleo, dan)] == [200, 403, 404]
 
 
 def test_booking_page_leads_there_for_who_may(sign_in, plan: Plan, ada: User, cleo: User) -> None:
     page, booking = (
-        reverse(name, args=[plan.public_id]) for name in ("resources:plan_overbook", "sessions:course_book")
+        reverse(name, args=[plan.public_id]) for name in ("sessions:plan_overbook", "sessions:course_book")
     )
 
     assert [page in sign_in(who).get(booking).content.decode() for who in (ada, cleo)] == [True, False]
 
 
 def test_course_that_is_booked_whole_says_so(sign_in, course: Course, ada: User) -> None:
-    answer = sign_in(ada).get(reverse("resources:plan_overbook", args=[course.plan.public_id]))
+    answer = sign_in(ada).get(reverse("sessions:plan_overbook", args=[course.plan.public_id]))
 
     assert "Every session of this course is booked already." in answer.content.decode()
 

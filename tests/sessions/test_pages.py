@@ -23,7 +23,7 @@ from patients.day_checks import Answers
 from patients.models import Intake, Patient
 from patients.queries import strip
 from protocols.models import Plan
-from sessions.actions import set_appointment_status
+from sessions.booking.actions import set_appointment_status
 from sessions.models import Appointment, AppointmentStatus, Closure, Course, TreatmentSession
 from tests.factories import PASSWORD
 from tests.sessions import factories as make
@@ -197,7 +197,7 @@ def test_needs_you_names_unbooked_plans_drafts_and_failed_mail(plan, ada, cleo, 
         patient=make.patient(by=cleo, given_name="Noor", family_name="Castellanos"), by=ada, status="draft"
     )
     other = make.plan(patient=make.patient(by=cleo, given_name="Ilse", family_name="Fenn"), by=ada)
-    from sessions.actions import book_course
+    from sessions.booking.actions import book_course
 
     course = book_course(plan=other, site=lyon, practitioner=ada, earliest=make.monday(), by=cleo)
     Message.objects.filter(purpose="booking", subject_id=course.public_id).update(state=MessageState.FAILED)
@@ -355,7 +355,7 @@ def test_next_step_leads_from_intake_to_booked_course(ada, cleo, lyon, rooms, si
     plan = make.plan(patient=patient, by=ada)
     assert step(client, patient) == "Book course"
 
-    from sessions.actions import book_course
+    from sessions.booking.actions import book_course
 
     book_course(plan=plan, site=lyon, practitioner=ada, earliest=make.monday(), by=cleo)
     assert step(client, patient) == ""
@@ -454,7 +454,7 @@ def test_course_is_booked_in_two_clicks_and_undone_in_one(plan, teodor, cleo, si
 
 
 def test_undo_takes_back_only_what_was_just_booked(course, plan, cleo, sign_in) -> None:
-    from sessions.actions import cancel_course as cancel
+    from sessions.booking.actions import cancel_course as cancel
 
     cancel(course=course, numbers=[3, 4], by=cleo)
     client, url = sign_in(cleo), reverse("sessions:course_book", args=[plan.public_id])

@@ -18,7 +18,7 @@ from mesoclinic.errors import InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
 from patients.models import Patient
 from sessions.models import Course
-from sessions.papers import WRONG_DATES, mail_paper, way_of
+from sessions.prints.papers import WRONG_DATES, mail_paper, way_of
 from tests.sessions import factories as make
 
 

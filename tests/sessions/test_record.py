@@ -16,8 +16,8 @@ from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotA
 from mesoclinic.messaging.models import Message
 from protocols.enums import PlanStatus
 from protocols.models import Plan
-from sessions.actions import Injected, record_session
 from sessions.models import Administration, Appointment, AppointmentStatus, TreatmentSession
+from sessions.treatment.actions import Injected, record_session
 from tests.factories import PASSWORD
 from tests.sessions import factories as make
 

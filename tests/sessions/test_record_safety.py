@@ -19,11 +19,12 @@ from patients.models import Patient
 from patients.statements import open_statements
 from protocols.models import Plan, StandingOverride
 from protocols.standing import MayNotTreat
-from sessions.actions import Injected, book_appointment, book_course, record_session
+from sessions.booking.actions import book_appointment, book_course
+from sessions.course.planned import planned_lines
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession
-from sessions.planned import planned_lines
-from sessions.proposing import Chosen
-from sessions.wording import day_words
+from sessions.times.propose import Chosen
+from sessions.treatment.actions import Injected, record_session
+from sessions.words import day_words
 from tests.factories import PASSWORD
 from tests.factories_protocols import CONCERNS, FACTS, ZONES, signed_plan
 from tests.sessions import factories as make
@@ -287,7 +288,7 @@ def test_lot_has_to_hold_all_lines_together(visit, ada, lyon) -> None:
         {**plan.result["syringes"][0], "label": "B", "lines": plan.result["syringes"][0]["lines"][:1]},
     ]
     lot = make.lot(ingredient="biotin", site=lyon, received_ml="0.75")
-    with patch("sessions.planned.planned_syringes", lambda plan, number: _syringes(two)):
+    with patch("sessions.course.planned.planned_syringes", lambda plan, number: _syringes(two)):
         lines = [
             Injected(syringe=label, ingredient="biotin", volume_ml=Decimal("0.50"), lot=lot) for label in ("A", "B")
         ]
@@ -298,7 +299,7 @@ def test_lot_has_to_hold_all_lines_together(visit, ada, lyon) -> None:
 
 
 def _syringes(rows):
-    from sessions.planned import PlannedSyringe, _line
+    from sessions.course.planned import PlannedSyringe, _line
 
     return [
         PlannedSyringe(

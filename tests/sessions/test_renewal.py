@@ -19,12 +19,13 @@ from mesoclinic.messaging.actions import WITHDRAWN
 from mesoclinic.messaging.models import Message, MessageState
 from patients.actions import merge_patients, undo_merge, update_patient
 from patients.models import Patient, PatientStatus
-from sessions import answers, links, rewriting
-from sessions.actions import cancel_appointment
-from sessions.answers import choose_mails
-from sessions.copies import Copy
-from sessions.followup_models import AnswerLink, FollowUp, FollowUpState
+from sessions.booking.actions import cancel_appointment
+from sessions.inbox import answers
+from sessions.inbox.answers import choose_mails
+from sessions.mail import links, rewriting
 from sessions.models import Appointment, Course
+from sessions.models.followups import AnswerLink, FollowUp, FollowUpState
+from sessions.renewal.copies import Copy
 from tests.sessions import factories as make
 
 WHY = "Same identity card"
@@ -202,7 +203,7 @@ def test_what_booked_visits_owe_is_withdrawn_and_planned_anew(course: Course, te
 
 
 def test_reminders_are_planned_for_what_was_booked_without_an_address(plan, lyon, ada, cleo, teodor: Patient) -> None:
-    from sessions.actions import book_course
+    from sessions.booking.actions import book_course
 
     change(teodor, by=cleo, contact_allowed=False)
     book_course(plan=plan, site=lyon, practitioner=ada, earliest=make.monday(), by=cleo)
@@ -328,7 +329,7 @@ def test_site_that_changes_its_phone_says_so_in_every_waiting_mail(course: Cours
 
 
 def test_more_letters_than_one_waits_for_are_left_to_the_worker(course: Course, lyon, dora, monkeypatch) -> None:
-    from sessions import renewal
+    from sessions.renewal import renew as renewal
 
     monkeypatch.setattr(renewal, "AT_ONCE", 2)
     queued: list[str] = []

@@ -16,17 +16,17 @@ from mesoclinic.audit.models import AuditEvent
 from mesoclinic.changes import NeedsConfirmation
 from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan
-from sessions import resource_actions as actions
-from sessions.abilities import PRESCRIPTION_ONLY, demands_of, in_words, lacking, prescription_keys, serves
-from sessions.actions import book_appointment, book_course
-from sessions.availability import Turnover, availability_of, closed_days, turnover_of
+from sessions.booking.actions import book_appointment, book_course
+from sessions.booking.move import Target, move_appointment, suggestions
+from sessions.course.abilities import PRESCRIPTION_ONLY, demands_of, in_words, lacking, prescription_keys, serves
 from sessions.models import Appointment, Closure, Course, Room, WorkingHours
-from sessions.moving import Target, move_appointment, suggestions
+from sessions.models.hours import Absence, OpenedHoliday
 from sessions.planner import Hours
-from sessions.public_holidays import holidays_of
-from sessions.resource_models import Absence, OpenedHoliday
-from sessions.resource_queries import closures_from, misfit_count, misfits
-from sessions.wording import not_open
+from sessions.sites import actions
+from sessions.sites.availability import Turnover, availability_of, closed_days, turnover_of
+from sessions.sites.public_holidays import holidays_of
+from sessions.sites.queries import closures_from, misfit_count, misfits
+from sessions.sites.words import not_open
 from tests import factories
 from tests.sessions import crowd
 from tests.sessions import factories as make
@@ -146,7 +146,7 @@ def test_planner_goes_round_a_holiday(
 ) -> None:
     monday = make.monday()
     actions.set_holidays(site=lyon, country="FR", region="", by=dora)
-    monkeypatch.setattr("sessions.availability.holidays_of", lambda *given: {monday: "All Sorts’ Day"})
+    monkeypatch.setattr("sessions.sites.availability.holidays_of", lambda *given: {monday: "All Sorts’ Day"})
 
     visit = first_visit(plan, by=cleo, site=lyon, who=ada)
 
@@ -324,7 +324,7 @@ def test_prescription_only_is_for_who_may_sign_plans_unless_it_is_written_down(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     make.hours(practitioner=ben, site=lyon)
-    monkeypatch.setattr("sessions.abilities.prescription_keys", lambda keys: {key: {"biotin"} for key in keys})
+    monkeypatch.setattr("sessions.course.abilities.prescription_keys", lambda keys: {key: {"biotin"} for key in keys})
     monday = at(make.monday(), "14:00", lyon)
 
     with pytest.raises(InvalidInput, match="Ben Okafor does not do this at Lyon: Prescription-only ingredients"):

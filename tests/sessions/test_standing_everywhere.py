@@ -18,11 +18,12 @@ from mesoclinic.messaging.models import Message
 from protocols.actions import amend_plan
 from protocols.models import StandingOverride
 from protocols.standing import MayNotTreat
-from sessions.actions import Injected, book_appointment, book_course, record_session, set_appointment_status
-from sessions.documents import request_pack, request_visit_pdf, why_held
-from sessions.mails import held_back
+from sessions.booking.actions import book_appointment, book_course, set_appointment_status
+from sessions.course.planned import planned_lines
+from sessions.mail.sending import held_back
 from sessions.models import Appointment, AppointmentStatus
-from sessions.planned import planned_lines
+from sessions.prints.documents import request_pack, request_visit_pdf, why_held
+from sessions.treatment.actions import Injected, record_session
 from tests import ways_to_stop
 from tests.factories import PASSWORD
 from tests.factories_protocols import signed_plan
@@ -60,8 +61,8 @@ SHOWS: dict[str, tuple[str, ...]] = {
     "sessions:course_missing": ("course",),
     "sessions:appointment_move": ("visit",),
     "sessions:session_record": ("visit",),
-    "resources:plan_overbook": ("plan",),
-    "resources:appointment_overbook": ("visit",),
+    "sessions:plan_overbook": ("plan",),
+    "sessions:appointment_overbook": ("visit",),
     "patients:list": (),
     "patients:day_check": ("patient",),
     "patients:edit": ("patient",),

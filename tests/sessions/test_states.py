@@ -18,15 +18,16 @@ from patients.models import Patient, PatientStatus
 from patients.queries import find
 from protocols.models import Plan
 from protocols.queries import plans_visible_to
-from sessions import day as days
-from sessions.actions import book_appointment, book_course, set_appointment_status
-from sessions.documents import request_visit_pdf
-from sessions.leaving import cancel_visits
+from sessions.booking.actions import book_appointment, book_course, set_appointment_status
 from sessions.models import Appointment, AppointmentStatus, Course
+from sessions.pages import today as days
+from sessions.pages.needs import needs_of
 from sessions.permissions import can_record, check_can_move, check_can_record
+from sessions.prints.documents import request_visit_pdf
 from sessions.queries import appointments_visible_to
-from sessions.resource_actions import change_room, close_site
-from sessions.resource_queries import misfits
+from sessions.renewal.leaving import cancel_visits
+from sessions.sites.actions import change_room, close_site
+from sessions.sites.queries import misfits
 from tests import factories
 from tests.sessions import factories as make
 from tests.shown import seen_on
@@ -180,7 +181,7 @@ def test_visits_of_the_dead_stand_on_today_and_on_the_record_until_they_are_canc
     mark(teodor, PatientStatus.DECEASED, by=cleo)
     client, record = sign_in(cleo), reverse("sessions:patient", args=[teodor.public_id])
 
-    needs, total = days.needs_of(user=cleo, site=lyon)
+    needs, total = needs_of(user=cleo, site=lyon)
     assert (needs[0].title, needs[0].label, needs[0].post, total) == ("Deceased", "Cancel all", True, 1)
     assert needs[0].text.startswith("Teodor Brandvold: 4 visits are still booked, the first on")
     page = client.get(record).content.decode()
@@ -193,7 +194,7 @@ def test_visits_of_the_dead_stand_on_today_and_on_the_record_until_they_are_canc
     answer = client.post(needs[0].url)
     assert answer.status_code == 302
     assert set(course.appointments.values_list("status", flat=True)) == {"cancelled"}
-    assert days.needs_of(user=cleo, site=lyon) == ([], 0)
+    assert needs_of(user=cleo, site=lyon) == ([], 0)
     assert "still booked" not in client.get(record).content.decode()
     assert Message.objects.filter(state__in=MessageState.UNSENT).count() == 0
 
@@ -218,7 +219,7 @@ def test_nobody_is_told_to_phone_the_dead(course: Course, teodor: Patient, lyon:
 def test_today_asks_who_is_away_in_a_fixed_number_of_queries(
     course: Course, teodor: Patient, lyon: Site, cleo: User, ada: User, django_assert_max_num_queries
 ) -> None:
-    from sessions.leaving import people_away
+    from sessions.renewal.leaving import people_away
 
     mark(teodor, PatientStatus.DECEASED, by=cleo)
     for number in (1, 2):

@@ -10,8 +10,8 @@ from mesoclinic.messaging.models import Message, MessageState
 from protocols.actions import stop_plan
 from protocols.enums import PlanStatus
 from protocols.models import PlanStop
-from sessions.followup_models import FollowUp, FollowUpState
 from sessions.models import AppointmentStatus, Course
+from sessions.models.followups import FollowUp, FollowUpState
 
 
 def states(course: Course) -> set[str]:

@@ -11,14 +11,14 @@ from django.utils import timezone
 from mesoclinic.errors import DomainError, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
 from protocols.standing import MayNotTreat
-from sessions.actions import book_appointment, cancel_appointment, cancel_course, set_appointment_status
-from sessions.change_models import VisitChange
+from sessions.booking.actions import book_appointment, cancel_appointment, cancel_course, set_appointment_status
+from sessions.booking.changes import UNDO_WITHIN, open_change
+from sessions.booking.move import Target, move_appointment
+from sessions.booking.undo import undo_change, undone_words
 from sessions.models import Appointment, AppointmentStatus, Closure
-from sessions.moving import Target, move_appointment
-from sessions.resource_models import SiteRules
-from sessions.undoing import undo_change, undone_words
-from sessions.visit_changes import UNDO_WITHIN, open_change
-from sessions.wording import AlreadyTaken
+from sessions.models.changes import VisitChange
+from sessions.models.hours import SiteRules
+from sessions.times.refusals import AlreadyTaken
 from tests.sessions import factories as make
 
 

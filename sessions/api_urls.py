@@ -1,8 +1,0 @@
-from django.urls import include, path
-from rest_framework.routers import SimpleRouter
-
-from sessions.api import AppointmentViewSet
-
-router = SimpleRouter()
-router.register("appointments", AppointmentViewSet, basename="api-appointment")
-urlpatterns = [path("", include(router.urls))]

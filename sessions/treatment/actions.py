@@ -1,0 +1,348 @@
+"""Record what was injected at a visit: one transaction, the audit event inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from mesoclinic.accounts.models import Site, User
+from mesoclinic.accounts.reauthentication import confirm_password
+from mesoclinic.audit import trail
+from mesoclinic.errors import InvalidInput, InvalidTransition
+from mesoclinic.numbers import shown_number
+from patients.models import StatementSource
+from patients.queries import day_checks_on, newest_submitted_intake
+from patients.recording import words_of_note
+from patients.statements import record_statements
+from protocols.actions import change_plan_status
+from protocols.enums import PlanStatus, StandingStep
+from protocols.models import Ingredient, Plan
+from protocols.standing import Standing, check_may_treat, keep_override, standing
+from sessions.booking.completing import is_complete
+from sessions.course.gaps import check_course_length, check_intervals
+from sessions.course.planned import PlannedLine, planned_lines
+from sessions.mail import followups
+from sessions.models import (
+    Administration,
+    Appointment,
+    AppointmentStatus,
+    Lot,
+    TreatmentSession,
+    TreatmentSessionStatus,
+)
+from sessions.models.transitions import before
+from sessions.permissions import check_can_record
+from sessions.stock.queries import usable_lots
+from sessions.words import day_words, plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Injected:
+    """What was injected of one planned line."""
+
+    syringe: str
+    ingredient: str  # key
+    volume_ml: Decimal
+    lot: Lot | None = None
+    deviation_reason: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.syringe}-{self.ingredient}"
+
+
+def record_session(
+    *,
+    appointment: Appointment,
+    administrations: Sequence[Injected],
+    nothing_changed: bool,
+    tolerance: int | None,
+    note: str,
+    password: str,
+    by: User,
+    performed_on: date | None = None,
+    standing_reason: str = "",
+) -> TreatmentSession:
+    """Sign what was done at one visit. It happens once; the record never changes afterwards.
+
+    Where the patient's standing is a stop and anything was injected, only somebody who signs plans records it, with
+    ``standing_reason``. ``performed_on`` is the day it was done: the appointment's where it is not said.
+    """
+    check_can_record(appointment, by=by)
+    confirm_password(by, password)
+    return _record(
+        appointment=appointment,
+        administrations=administrations,
+        nothing_changed=nothing_changed,
+        tolerance=tolerance,
+        note=note,
+        by=by,
+        performed_on=performed_on,
+        standing_reason=standing_reason,
+    )
+
+
+@transaction.atomic
+def _record(
+    *,
+    appointment: Appointment,
+    administrations: Sequence[Injected],
+    nothing_changed: bool,
+    tolerance: int | None,
+    note: str,
+    by: User,
+    performed_on: date | None,
+    standing_reason: str,
+) -> TreatmentSession:
+    if tolerance is not None and not 1 <= tolerance <= 5:
+        raise InvalidInput(_("Tolerance goes from 1, very well, to 5, badly."), field="tolerance")
+    if not nothing_changed and not note.strip():
+        raise InvalidInput(_("Write what has changed since the last visit."), field="note")
+    plan = appointment.course.plan
+    planned = planned_lines(plan, appointment.number)
+    _check_lines(planned, administrations)
+    now = timezone.now()
+    performed_at = _performed_at(appointment, performed_on, now=now)
+    today = performed_at.astimezone(appointment.site.tz).date()
+    injected = {line.ingredient for line in administrations if line.volume_ml > 0}
+    if injected:
+        check_course_length(plan, [appointment.number])
+        check_intervals(
+            plan, {appointment.number: today}, site=appointment.site, field="performed_on", injected=injected
+        )
+    against = (
+        _check_stands(appointment, today, nothing_changed=nothing_changed, reason=standing_reason, by=by)
+        if injected
+        else None
+    )
+    known = {
+        lot.product.ingredient.key for lot in usable_lots(plan, appointment.number, site=appointment.site, today=today)
+    }
+    _check_lots_hold(planned, administrations)
+    ingredients = Ingredient.objects.in_bulk([line.ingredient for line in planned], field_name="key")
+    rows = []
+    for line, done in zip(planned, _in_order(planned, administrations), strict=True):
+        _check_volume(line, done)
+        if done.lot is not None:
+            _check_lot(line, done, site=appointment.site, today=today)
+        elif done.volume_ml > 0 and line.ingredient in known and not done.deviation_reason.strip():
+            raise InvalidInput(
+                _("%(name)s: choose its lot, or say why none is recorded.") % {"name": line.name},
+                field=f"lot-{line.key}",
+            )
+        rows.append(
+            Administration(
+                ingredient=ingredients[line.ingredient],
+                syringe=line.syringe,
+                planned_volume_ml=line.volume_ml,
+                volume_ml=done.volume_ml,
+                dose=line.dose_in(done.volume_ml),
+                dose_unit=line.dose_unit,
+                lot=done.lot,
+                deviation_reason=_reason_kept(
+                    line, done, against=against, reason=standing_reason, lot_known=line.ingredient in known
+                ),
+            )
+        )
+    open_ones = Appointment.objects.filter(pk=appointment.pk, status__in=before(AppointmentStatus.DONE))
+    if not open_ones.update(status=AppointmentStatus.DONE):
+        raise InvalidTransition(_("This session has been recorded already."))
+    session = TreatmentSession.objects.create(
+        appointment=appointment,
+        plan=plan,
+        nothing_changed=nothing_changed,
+        tolerance=tolerance,
+        note=note.strip(),
+        performed_at=performed_at,
+        performed_by=by,
+        recorded_at=now,
+    )
+    for row in rows:
+        row.session = session
+    Administration.objects.bulk_create(rows)
+    if not nothing_changed:  # what has changed is settled before the next session
+        record_statements(
+            patient=appointment.patient,
+            said=words_of_note(note),
+            source=StatementSource.NOTE,
+            source_id=session.public_id,
+            at=now,
+            by=by,
+        )
+    if against is not None:
+        keep_override(
+            against,
+            plan=plan,
+            step=StandingStep.RECORD,
+            subject_id=session.public_id,
+            reason=standing_reason,
+            by=by,
+        )
+    _move_plan(plan, by=by)
+    followups.performed(session, by=by)
+    appointment.refresh_from_db(fields=["status"])
+    trail.record(
+        "session.recorded",
+        by=by,
+        target=session,
+        patient=appointment.patient,
+        details={
+            "appointment": str(appointment.public_id),
+            "plan": str(plan.public_id),
+            "deviations": sum(1 for row in rows if row.deviation_reason),
+            "lots": [str(row.lot.public_id) for row in rows if row.lot],
+            "performed_on": today.isoformat(),
+            "against_screening": [
+                row.ingredient.key
+                for row in rows
+                if row.volume_ml > 0 and against is not None and against.why(row.ingredient.key)
+            ],
+        },
+    )
+    return session
+
+
+def _move_plan(plan: Plan, *, by: User) -> None:
+    """The first recorded session begins the course, the last completes it."""
+    if plan.status == PlanStatus.SIGNED:
+        change_plan_status(plan=plan, to=PlanStatus.ACTIVE, by=by)
+    if is_complete(plan):
+        change_plan_status(plan=plan, to=PlanStatus.COMPLETED, by=by)
+
+
+def _check_lines(planned: Sequence[PlannedLine], done: Sequence[Injected]) -> None:
+    if sorted(line.key for line in planned) != sorted(line.key for line in done):
+        raise InvalidInput(_("Say for each line of the plan what was injected, 0 mL where nothing was."))
+
+
+def _in_order(planned: Sequence[PlannedLine], done: Sequence[Injected]) -> list[Injected]:
+    by_key = {line.key: line for line in done}
+    return [by_key[line.key] for line in planned]
+
+
+def _check_volume(line: PlannedLine, done: Injected) -> None:
+    if done.volume_ml < 0:
+        raise InvalidInput(_("A volume cannot be below 0 mL."), field=f"volume-{line.key}")
+    if done.volume_ml > line.volume_ml:
+        raise InvalidInput(
+            _(
+                "%(name)s: the plan was signed for %(planned)s mL, so no more was prepared. "
+                "More needs an amended plan; write what happened in the note."
+            )
+            % {"name": line.name, "planned": shown_number(line.volume_ml)},
+            field=f"volume-{line.key}",
+        )
+    if done.volume_ml != line.volume_ml and not done.deviation_reason.strip():
+        raise InvalidInput(
+            _("%(name)s: %(done)s mL instead of %(planned)s mL. Say why.")
+            % {"name": line.name, "done": shown_number(done.volume_ml), "planned": shown_number(line.volume_ml)},
+            field=f"reason-{line.key}",
+        )
+
+
+def _performed_at(appointment: Appointment, day: date | None, *, now: datetime) -> datetime:
+    """When it was done: now if that was today, else the time of the appointment on the day that is named."""
+    tz = appointment.site.tz
+    booked = appointment.starts_at.astimezone(tz)
+    day = day or booked.date()
+    if day < booked.date():
+        raise InvalidInput(
+            _("The appointment is on %(day)s; the session cannot have been done before it.")
+            % {"day": day_words(booked.date())},
+            field="performed_on",
+        )
+    if day > now.astimezone(tz).date():
+        raise InvalidInput(_("This day has not come yet."), field="performed_on")
+    if day == now.astimezone(tz).date():
+        return now
+    return datetime.combine(day, booked.time(), tzinfo=tz)
+
+
+def _check_stands(appointment: Appointment, day: date, *, nothing_changed: bool, reason: str, by: User) -> Standing:
+    """What stands against injecting, once ``by`` may go on. What was answered since is not recorded as “unchanged”."""
+    plan = appointment.course.plan
+    found = standing(appointment.patient, plan, day)
+    if nothing_changed and (changed := _answered_change(appointment, found, day)):
+        raise InvalidInput(
+            _("Something has changed: %(why)s Say so and write a note.") % {"why": changed}, field="nothing_changed"
+        )
+    return check_may_treat(appointment.patient, plan, day, by=by, reason=reason, needle=True, field="standing_reason")
+
+
+def _answered_change(appointment: Appointment, found: Standing, day: date) -> str:
+    """What newer answers than the plan's say: a stop, or a change told at the day check of that day."""
+    newer = newest_submitted_intake(appointment.patient)
+    if newer is None or newer.pk == appointment.course.plan.intake_id:
+        return ""
+    if found.is_stop:
+        return found.stops[0].message
+    check = day_checks_on(day, patients=[appointment.patient_id], tz=appointment.site.tz).get(appointment.patient_id)
+    return _("The day check says so.") if check is not None and check.changed else ""
+
+
+def _reason_kept(line: PlannedLine, done: Injected, *, against: Standing | None, reason: str, lot_known: bool) -> str:
+    """A reason is kept where one is due: another volume, a lot not recorded, or what the standing forbids."""
+    given = done.volume_ml > 0
+    own = done.deviation_reason.strip()
+    if given and against is not None and against.why(line.ingredient):
+        return own or reason.strip()[:200]
+    due = done.volume_ml != line.volume_ml or (given and lot_known and done.lot is None)
+    return own if due else ""
+
+
+def _check_lots_hold(planned: Sequence[PlannedLine], done: Sequence[Injected]) -> None:
+    """A lot that several lines are drawn from has to hold all of them together."""
+    drawn: dict[int, Decimal] = {}
+    for line, given in zip(planned, _in_order(planned, done), strict=True):
+        if given.lot is None:
+            continue
+        drawn[given.lot.pk] = drawn.get(given.lot.pk, Decimal(0)) + given.volume_ml
+        lot = Lot.objects.select_for_update(of=("self",)).get(pk=given.lot.pk)
+        used = lot.administrations.exclude(session__status=TreatmentSessionStatus.ENTERED_IN_ERROR).aggregate(
+            used=Sum("volume_ml")
+        )["used"]
+        left = lot.received_ml - (used or Decimal(0))
+        if drawn[lot.pk] > left:
+            raise InvalidInput(
+                _("Lot %(lot)s has %(left)s mL left.") % {"lot": lot.number, "left": shown_number(left)},
+                field=f"lot-{line.key}",
+            )
+
+
+def _check_lot(line: PlannedLine, done: Injected, *, site: Site, today: date) -> None:
+    lot = Lot.objects.select_for_update(of=("self",)).select_related("product__ingredient").get(pk=done.lot.pk)  # type: ignore[union-attr]
+    field = f"lot-{line.key}"
+    names = {"lot": lot.number, "name": line.name}
+    if lot.site_id != site.pk:
+        raise InvalidInput(_("Lot %(lot)s belongs to another site.") % names, field=field)
+    if lot.product.ingredient.key != line.ingredient:
+        raise InvalidInput(_("Lot %(lot)s is not %(name)s.") % names, field=field)
+    if lot.expires_on < today:
+        raise InvalidInput(
+            _("Lot %(lot)s expired on %(day)s.") % {**names, "day": day_words(lot.expires_on)}, field=field
+        )
+    if lot.recalled_at is not None:
+        raise InvalidInput(_("Lot %(lot)s has been recalled.") % names, field=field)
+    strength = line.strength_per_ml
+    if strength is not None and not line.is_served_by(lot.product):
+        raise InvalidInput(
+            _(
+                "Lot %(lot)s has %(has)s %(unit)s; the plan was signed for %(wants)s %(wanted_unit)s. "
+                "Another strength needs an amended plan."
+            )
+            % {
+                **names,
+                "has": shown_number(plain(lot.product.concentration)),
+                "unit": lot.product.concentration_unit,
+                "wants": shown_number(plain(strength)),
+                "wanted_unit": f"{line.dose_unit}/mL",
+            },
+            field=field,
+        )
