@@ -279,23 +279,33 @@ AFTER_PLAN_SIGNED = "sessions.mail.followups.plan_signed"  # called in the trans
 AFTER_PLAN_STOPPED = "sessions.booking.stopping.plan_stopped"  # called in the transaction that stops a plan
 MESSAGE_GATE = "sessions.mail.sending.unwanted"  # which of some messages must not leave any more, and why
 MESSAGE_WRITER = "sessions.mail.rewriting.written_anew"  # what some messages would say if they were written now
-SOURCE_CHANGED = "sessions.renewal.renew.source_changed"  # called in the transaction that changes what others have copied
+SOURCE_CHANGED = (
+    "sessions.renewal.renew.source_changed"  # called in the transaction that changes what others have copied
+)
 WHAT_HANGS_ON = "sessions.renewal.consequences.what_hangs_on"  # what a change of state would leave behind, in sentences
 SEEN_ELSEWHERE = "sessions.queries.seen_elsewhere"  # people and plans with visits at a user's sites, by primary key
 LINK_CLOSER = "sessions.mail.links.revoke_links"  # closes the links that have left in a person's mails
 MESSAGE_QUIET = "sessions.mail.sending.put_off"  # which of some messages must not leave in the night, and until when
-MESSAGE_CAUSE = "sessions.inbox.left_undone.left_undone"  # what stays so when a held message is not sent, and how to undo it
+MESSAGE_CAUSE = (
+    "sessions.inbox.left_undone.left_undone"  # what stays so when a held message is not sent, and how to undo it
+)
 MESSAGE_HELD_BACK = "sessions.mail.sending.held_back"  # which of some messages wait for a decision: until when, and why
 PERSON_PAGE = "sessions:patient"  # the page about a person, by public id
 PERSON_LINKS = "inbox:links"  # the links in a person's mails, by public id
 PERSON_SEARCH = "patients.queries.person_ids_found"  # whom a user finds by words: user, text -> public ids or None
 MESSAGE_KINDS = "sessions.mail.sending.kind_words"  # the kinds of messages by purpose, in the reader's words
 PERSON_VISIBILITY = "patients.queries.visible_person_ids"  # whose messages a user may see: user -> public ids
-STANDING_BAND = "sessions.course.standing_band.band_of"  # what the head of every page about a patient says of their standing
+STANDING_BAND = (
+    "sessions.course.standing_band.band_of"  # what the head of every page about a patient says of their standing
+)
 STANDING_CHIPS = "sessions.course.standing_band.chips_of"  # the same for lists of patients: who may not be treated
 STANDING_ANSWERS = "protocols.standing.answers_of"  # the same for the API, of many at once
-STANDING_REASONS = ("sessions.inbox.red_flags.standing_reasons",)  # what else stops a treatment: patient ids -> reasons by id
-PAPER_MAIL = "sessions.prints.papers.way_of"  # where a press mails a document to its patient: user, document -> url or why not
+STANDING_REASONS = (
+    "sessions.inbox.red_flags.standing_reasons",
+)  # what else stops a treatment: patient ids -> reasons by id
+PAPER_MAIL = (
+    "sessions.prints.papers.way_of"  # where a press mails a document to its patient: user, document -> url or why not
+)
 PRINT_STATE_PROVIDER = "protocols.documents.print_state"  # whether a print of a subject is current
 PAPER = env.text("MESOCLINIC_PAPER", "A4")  # of printed documents: A4 or Letter
 if PAPER not in ("A4", "Letter"):
