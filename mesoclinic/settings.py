@@ -277,7 +277,7 @@ PLAN_DATES_PROVIDER = "sessions.course.queries.session_dates_for_plan"
 DAY_FACTS_DAYS = env.whole_number("MESOCLINIC_DAY_FACTS_DAYS", 30)  # so long may a plan rest on fever, pregnancy …
 AFTER_PLAN_SIGNED = "sessions.mail.followups.plan_signed"  # called in the transaction of the signature
 AFTER_PLAN_STOPPED = "sessions.booking.stopping.plan_stopped"  # called in the transaction that stops a plan
-MESSAGE_GATE = "sessions.mail.sending.unwanted"  # which of some messages must not leave any more, and why
+MESSAGE_GATE = "sessions.mail.waiting.unwanted"  # which of some messages must not leave any more, and why
 MESSAGE_WRITER = "sessions.mail.rewriting.written_anew"  # what some messages would say if they were written now
 SOURCE_CHANGED = (
     "sessions.renewal.renew.source_changed"  # called in the transaction that changes what others have copied
@@ -285,15 +285,15 @@ SOURCE_CHANGED = (
 WHAT_HANGS_ON = "sessions.renewal.consequences.what_hangs_on"  # what a change of state would leave behind, in sentences
 SEEN_ELSEWHERE = "sessions.queries.seen_elsewhere"  # people and plans with visits at a user's sites, by primary key
 LINK_CLOSER = "sessions.mail.links.revoke_links"  # closes the links that have left in a person's mails
-MESSAGE_QUIET = "sessions.mail.sending.put_off"  # which of some messages must not leave in the night, and until when
+MESSAGE_QUIET = "sessions.mail.waiting.put_off"  # which of some messages must not leave in the night, and until when
 MESSAGE_CAUSE = (
     "sessions.inbox.left_undone.left_undone"  # what stays so when a held message is not sent, and how to undo it
 )
-MESSAGE_HELD_BACK = "sessions.mail.sending.held_back"  # which of some messages wait for a decision: until when, and why
+MESSAGE_HELD_BACK = "sessions.mail.waiting.held_back"  # which of some messages wait for a decision: until when, and why
 PERSON_PAGE = "sessions:patient"  # the page about a person, by public id
 PERSON_LINKS = "inbox:links"  # the links in a person's mails, by public id
 PERSON_SEARCH = "patients.queries.person_ids_found"  # whom a user finds by words: user, text -> public ids or None
-MESSAGE_KINDS = "sessions.mail.sending.kind_words"  # the kinds of messages by purpose, in the reader's words
+MESSAGE_KINDS = "sessions.mail.kinds.kind_words"  # the kinds of messages by purpose, in the reader's words
 PERSON_VISIBILITY = "patients.queries.visible_person_ids"  # whose messages a user may see: user -> public ids
 STANDING_BAND = (
     "sessions.course.standing_band.band_of"  # what the head of every page about a patient says of their standing

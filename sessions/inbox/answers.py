@@ -31,6 +31,8 @@ from sessions.course.gaps import fits
 from sessions.course.terms import terms_of
 from sessions.mail import followups
 from sessions.mail import sending as mails
+from sessions.mail.kinds import CATEGORY
+from sessions.mail.waiting import may_be_mailed
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession
 from sessions.models.followups import (
     Answer,
@@ -246,7 +248,7 @@ def choose_mails(link: AnswerLink, *, reminders: bool, questions: bool, offers: 
     for category, wanted in chosen.items():
         if not wanted:
             followups.void_category(person, category, by=None)
-    if mails.may_be_mailed(person):
+    if may_be_mailed(person):
         plan_anew(person, by=None, reasons=(followups.NOT_WANTED,))
     trail.record("mails.chosen", by=None, patient=person, details=chosen)
     return choice
@@ -257,7 +259,7 @@ def stop_mails(link: AnswerLink) -> MailPreference:
     person = remaining_record(link.patient)
     old = MailPreference.objects.filter(patient=person).first() or MailPreference(patient=person)
     chosen = {name: getattr(old, name) for name in ("reminders", "questions", "offers")}
-    category = mails.CATEGORY[link.purpose]
+    category = CATEGORY[link.purpose]
     chosen[category if category in chosen else "offers"] = False
     return choose_mails(link, **chosen)
 

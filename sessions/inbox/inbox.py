@@ -25,6 +25,8 @@ from sessions.inbox.answers import NOTICED
 from sessions.mail import letters
 from sessions.mail import sending as mails
 from sessions.mail.followups import course_document
+from sessions.mail.waiting import may_be_mailed
+from sessions.mail.writing import Letter, queue_letter
 from sessions.models import Administration
 from sessions.models.followups import Answer, AnswerKind, AnswerOutcome, AnswerState, Urgency
 
@@ -267,13 +269,13 @@ def reply(*, answer: Answer, text: str, by: User) -> Message:
     check_can_handle(answer, by=by)
     if not text.strip():
         raise InvalidInput(_("Write what the patient should read."), field="text")
-    if not mails.may_be_mailed(answer.patient):
+    if not may_be_mailed(answer.patient):
         raise InvalidInput(_("This patient is not written to by mail. Please call."), field="text")
     now = timezone.now()
     visit = answer.appointment
     session = getattr(visit, "treatment_session", None) if visit is not None else None
     subject_id = session.public_id if session is not None else answer.public_id
-    letter = mails.Letter(
+    letter = Letter(
         purpose="reply",
         patient=answer.patient,
         site=visit.site if visit is not None else answer.patient.site,
@@ -283,7 +285,7 @@ def reply(*, answer: Answer, text: str, by: User) -> Message:
         link_until=now + timedelta(days=14),
         text=text.strip()[:2000],
     )
-    message = mails.queue_letter(letter, due_at=now, useful_until=now + timedelta(days=2), hold=True, by=by)
+    message = queue_letter(letter, due_at=now, useful_until=now + timedelta(days=2), hold=True, by=by)
     fields: dict[str, Any] = {"state": AnswerState.TAKEN, "handler": answer.handler or by}
     _update(answer, **fields, responded_at=answer.responded_at or now)
     trail.record("answer.replied", by=by, target=answer, patient=answer.patient)

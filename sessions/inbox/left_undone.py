@@ -14,7 +14,7 @@ from mesoclinic.messaging.models import Message
 from sessions.booking.changes import open_change
 from sessions.booking.undo import can_undo
 from sessions.booking.views.undo import booking_undo_url
-from sessions.mail import sending as mails
+from sessions.mail.kinds import BOOKING, CANCELLATION
 from sessions.models import Appointment, AppointmentStatus
 from sessions.models.changes import ChangeKind, VisitChange
 from sessions.models.followups import Answer
@@ -31,11 +31,11 @@ def left_undone(message: Message, *, user: User) -> LeftUndone | None:
     visits = list(rows)
     if not visits:
         return None
-    if message.purpose == mails.CANCELLATION:
+    if message.purpose == CANCELLATION:
         return _cancelled([visit for visit in visits if visit.status == AppointmentStatus.CANCELLED], user=user)
     if message.purpose == "missed" and visits[0].status == AppointmentStatus.NO_SHOW:
         return _missed(visits[0], user=user)
-    if message.purpose == mails.BOOKING:
+    if message.purpose == BOOKING:
         return _booked([visit for visit in visits if visit.status == AppointmentStatus.BOOKED], message, user=user)
     return None
 

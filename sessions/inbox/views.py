@@ -43,7 +43,7 @@ from sessions.inbox import inbox
 from sessions.inbox.wish_offers import offer_for
 from sessions.mail import letters
 from sessions.mail.example import example
-from sessions.mail.sending import may_be_mailed
+from sessions.mail.waiting import may_be_mailed
 from sessions.models import AppointmentStatus
 from sessions.models.followups import KIND_LABELS, Answer, AnswerKind, AnswerOutcome, AnswerState, MailWording
 from sessions.prints.papers import mail_paper

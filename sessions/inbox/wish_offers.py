@@ -14,7 +14,7 @@ from mesoclinic.errors import DomainError
 from sessions.booking.holes import times_for
 from sessions.booking.move import Target, way_of
 from sessions.booking.wishes import wished_time
-from sessions.mail.sending import may_be_mailed
+from sessions.mail.waiting import may_be_mailed
 from sessions.models import Appointment, AppointmentStatus, Room
 from sessions.models.followups import Answer, AnswerKind, AnswerState
 from sessions.permissions import can_move

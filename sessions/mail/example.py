@@ -10,8 +10,8 @@ from django.conf import settings
 from mesoclinic.accounts.models import Site
 from mesoclinic.messaging.compose import Composed
 from sessions.mail import letters
-from sessions.mail import sending as mails
 from sessions.mail.followups import advice_from, course_document
+from sessions.mail.kinds import CANCELLATION, CATEGORY, MAINTENANCE, reason_key
 
 NAME = "Ines Solberg"
 AT = datetime(2026, 10, 5, 7, 0, tzinfo=UTC)
@@ -21,7 +21,7 @@ TOKEN = "example"  # noqa: S105 - an address that leads to the kind page about o
 def purpose_of(kind: str) -> str:
     """The message's purpose behind a wording: one wording may serve several."""
     plain = kind.removesuffix("_one").replace("_moved", "")
-    return next(iter(mails.MAINTENANCE)) if plain == "maintenance" else plain
+    return next(iter(MAINTENANCE)) if plain == "maintenance" else plain
 
 
 def example(
@@ -35,7 +35,7 @@ def example(
 ) -> Composed:
     """``kind`` in ``language`` as this site would send it; with ``texts`` in place of what is kept."""
     purpose, tz = purpose_of(kind), site.tz
-    category = mails.CATEGORY[purpose]
+    category = CATEGORY[purpose]
     one = kind.endswith("_one") or purpose.startswith("reminder")
     first = AT.astimezone(tz)
     days = [first + timedelta(days=28 * number) for number in range(1 if one else 4)]  # the same wall time
@@ -58,7 +58,7 @@ def example(
         "time": f"{AT.astimezone(tz):%H:%M}",
         "was": letters.date_row(first - timedelta(days=2), tz, language),
     }
-    has_link = purpose != mails.CANCELLATION
+    has_link = purpose != CANCELLATION
     frame: dict[str, Any] = {
         "site": site,
         "link": f"{settings.SITE_URL}/a/{TOKEN}/" if has_link else "",
@@ -66,7 +66,7 @@ def example(
         "until": letters.day_of(days[-1], tz, language, year=True) if has_link else "",
         "emergency": settings.EMERGENCY_NUMBER,
         "urgent": category == "questions",
-        "reason": letters.shipped(language)["frame"][mails.reason_key(category)],
+        "reason": letters.shipped(language)["frame"][reason_key(category)],
     }
     advice = advice_from(course_document(None), before=purpose == "prepare", language=language)
     return letters.compose(

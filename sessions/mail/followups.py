@@ -2,7 +2,7 @@
 
 A follow-up and its message are made together. What hung on a visit that moved, was cancelled or was missed becomes
 void, and what follows from the new fact takes its place. Nobody is written to who has not agreed, has died, moved away
-or was merged into another record; that is asked here and once more just before sending (``mails.unwanted``).
+or was merged into another record; that is asked here and once more just before sending (``unwanted``).
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ from protocols.models import Plan
 from sessions.course.terms import terms_of
 from sessions.mail import letters
 from sessions.mail import sending as mails
+from sessions.mail.kinds import CATEGORY, MAINTENANCE, REMINDER
+from sessions.mail.waiting import in_hours, is_wanted, may_be_mailed
+from sessions.mail.writing import Letter, queue_letter
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession
 from sessions.models.followups import FollowUp, FollowUpState
 
-BEFORE_A_VISIT = ("reminder_7d", "prepare", mails.REMINDER)
-OFFERS = ("unbooked", *mails.MAINTENANCE)
+BEFORE_A_VISIT = ("reminder_7d", "prepare", REMINDER)
+OFFERS = ("unbooked", *MAINTENANCE)
 NOT_WRITTEN_TO, NOT_WANTED = "not_written_to", "not_wanted"  # reasons that may pass; see sessions/renewal/resuming.py
 LINK_DAYS = 30  # how long a link works that hangs on no appointment
 
@@ -91,7 +94,7 @@ def missed(visit: Appointment, *, by: User | None) -> None:
     _owe(
         "missed",
         visit,
-        due_at=mails.in_hours(now + settings.MESSAGE_HOLD, visit.site),
+        due_at=in_hours(now + settings.MESSAGE_HOLD, visit.site),
         until=now + timedelta(days=5),
         link_until=now + timedelta(days=LINK_DAYS),
         why="appointment.no_show",
@@ -121,9 +124,9 @@ def performed(session: TreatmentSession, *, by: User | None) -> None:
         advice=advice_for(session.plan, before=False, language=visit.patient.language),
         **about,
     )
-    soon = mails.in_hours(at + 48 * hours, site)
+    soon = in_hours(at + 48 * hours, site)
     _owe("checkin_48h", visit, due_at=soon, until=at + 96 * hours, link_until=at + 14 * days, **about)
-    week = mails.in_hours(at + 7 * days, site)
+    week = in_hours(at + 7 * days, site)
     _owe("checkin_7d", visit, due_at=week, until=at + 12 * days, link_until=at + 28 * days, **about)
     if session.plan.status == PlanStatus.COMPLETED:
         course_finished(session, by=by)
@@ -138,7 +141,7 @@ def course_finished(session: TreatmentSession, *, by: User | None) -> None:
         after = int(review["offset_days"]) - terms.offsets_days[-1]
         if after <= 0:
             continue  # it is held at a visit
-        due = mails.in_hours(at + max(after - 7, 1) * day, visit.site)
+        due = in_hours(at + max(after - 7, 1) * day, visit.site)
         _owe(
             "checkpoint",
             visit,
@@ -151,8 +154,8 @@ def course_finished(session: TreatmentSession, *, by: User | None) -> None:
             why="course.finished",
             by=by,
         )
-    for kind, months in mails.MAINTENANCE.items():
-        due = mails.in_hours(_months_after(at, months, visit.site), visit.site)
+    for kind, months in MAINTENANCE.items():
+        due = in_hours(_months_after(at, months, visit.site), visit.site)
         _owe(
             kind,
             visit,
@@ -183,7 +186,7 @@ def _owe_review(plan: Plan, *, by: User | None) -> None:
         return
     tz = plan.patient.site.tz
     noon = datetime.combine(day, time(12), tzinfo=tz)
-    due = mails.in_hours(max(noon - timedelta(days=7), timezone.now()), plan.patient.site)
+    due = in_hours(max(noon - timedelta(days=7), timezone.now()), plan.patient.site)
     _make(
         "waiting_review",
         patient=plan.patient,
@@ -203,7 +206,7 @@ def _owe_review(plan: Plan, *, by: User | None) -> None:
 def _owe_unbooked(plan: Plan, *, why: str, by: User | None) -> None:
     person = remaining_record(plan.patient)
     site = person.site
-    due = mails.in_hours(timezone.now() + timedelta(days=7), site)
+    due = in_hours(timezone.now() + timedelta(days=7), site)
     version = FollowUp.objects.filter(kind="unbooked", subject_id=plan.public_id).aggregate(n=Max("version"))["n"] or 0
     _make(
         "unbooked",
@@ -247,7 +250,7 @@ def _owe(
         practitioner=visit.practitioner,
         subject_id=subject_id or visit.public_id,
         version=version or (_version_of(kind, visit) if own else 1),
-        due_at=mails.in_hours(due_at, visit.site) if kind in ("reminder_7d", "prepare") else due_at,
+        due_at=in_hours(due_at, visit.site) if kind in ("reminder_7d", "prepare") else due_at,
         until=until,
         why=why,
         visits=[visit] if own else (),
@@ -281,9 +284,9 @@ def _make(
 ) -> FollowUp:
     now = timezone.now()
     reason = ""
-    if not mails.may_be_mailed(patient):
+    if not may_be_mailed(patient):
         reason = NOT_WRITTEN_TO
-    elif not mails.is_wanted(patient, kind):
+    elif not is_wanted(patient, kind):
         reason = NOT_WANTED
     elif until <= now or (kind in ("reminder_7d", "prepare") and due_at <= now):
         reason = "too_late"  # the confirmation has just told
@@ -301,8 +304,8 @@ def _make(
         },
     )
     if made and not reason:
-        letter = mails.Letter(purpose=kind, patient=patient, subject_id=subject_id, version=version, **about)
-        mails.queue_letter(letter, due_at=due_at, useful_until=until, hold=hold, by=by)
+        letter = Letter(purpose=kind, patient=patient, subject_id=subject_id, version=version, **about)
+        queue_letter(letter, due_at=due_at, useful_until=until, hold=hold, by=by)
     return follow_up
 
 
@@ -322,7 +325,7 @@ def _void_offers(patient: Patient, reason: str, *, by: User | None) -> None:
 
 def void_category(patient: Patient, category: str, *, by: User | None) -> None:
     """The patient wants no more mails of this category: what waits is not sent."""
-    kinds = [kind for kind, of in mails.CATEGORY.items() if of == category]
+    kinds = [kind for kind, of in CATEGORY.items() if of == category]
     waiting = FollowUp.objects.filter(patient=patient, kind__in=kinds, state=FollowUpState.PLANNED)
     subjects = waiting.values("subject_id")
     withdraw_messages(

@@ -22,7 +22,7 @@ from patients.models import Patient
 from patients.queries import remaining_record
 from protocols.models import Plan
 from sessions.mail.followups import advice_for
-from sessions.mail.sending import Desk, Letter, sources_of, write_letter
+from sessions.mail.writing import Desk, Letter, sources_of, write_letter
 from sessions.models import Appointment, TreatmentSession
 from sessions.models.followups import AnswerLink
 

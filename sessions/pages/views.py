@@ -14,7 +14,7 @@ from mesoclinic.audit import trail
 from patients.queries import patients_seen_by, strip
 from sessions.course.planned import planned_syringes
 from sessions.inbox import inbox
-from sessions.mail.sending import may_be_mailed
+from sessions.mail.waiting import may_be_mailed
 from sessions.pages import patient as timeline
 from sessions.pages import today as days
 from sessions.pages.forms import DayForm

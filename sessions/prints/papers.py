@@ -23,6 +23,8 @@ from mesoclinic.messaging.models import Message
 from patients.models import Patient
 from patients.queries import patients_seen_by
 from sessions.mail import sending as mails
+from sessions.mail.waiting import may_be_mailed
+from sessions.mail.writing import Letter, queue_letter
 from sessions.models.followups import AnswerLink
 
 PAPER = "paper"
@@ -54,7 +56,7 @@ def _why_not(document: Document, patient: Patient) -> str:
         return _("A draft is not mailed: sign the plan first.")
     if document.outdated_at is not None:
         return _("Outdated: print it anew, then mail it.")
-    if not mails.may_be_mailed(patient):
+    if not may_be_mailed(patient):
         return _("No e-mail: hand it over.") if not patient.email else _("Has not agreed to e-mails: hand it over.")
     return ""
 
@@ -69,7 +71,7 @@ def mail_paper(*, document: Document, by: User) -> Message:
     if why_not := _why_not(document, patient):
         raise InvalidTransition(why_not)
     now = timezone.now()
-    letter = mails.Letter(
+    letter = Letter(
         purpose=PAPER,
         subject_id=document.public_id,
         version=mails.next_version(PAPER, document.public_id),
@@ -78,7 +80,7 @@ def mail_paper(*, document: Document, by: User) -> Message:
         practitioner=by,
         link_until=now + OPEN_FOR,
     )
-    message = mails.queue_letter(letter, due_at=now, useful_until=now + OPEN_FOR, hold=True, by=by)
+    message = queue_letter(letter, due_at=now, useful_until=now + OPEN_FOR, hold=True, by=by)
     trail.record("document.mailed", by=by, target=document, patient=patient, details={"kind": document.kind})
     return message
 

@@ -22,6 +22,9 @@ from protocols.enums import PlanStatus
 from protocols.models import Plan
 from sessions.mail import sending as mails
 from sessions.mail.followups import LINK_DAYS, NOT_WANTED, NOT_WRITTEN_TO, OFFERS, advice_for
+from sessions.mail.kinds import BOOKING, CANCELLATION, CATEGORY, REMINDER
+from sessions.mail.waiting import is_wanted, may_be_mailed
+from sessions.mail.writing import Letter, queue_letter
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession, TreatmentSessionStatus
 from sessions.models.followups import FollowUp, FollowUpState
 
@@ -31,7 +34,7 @@ _DAYS_OF_LINK = {"aftercare": 14, "checkin_48h": 14, "checkin_7d": 28}
 
 def settle_what_is_owed(person: Patient, *, by: User | None) -> None:
     """Plan anew what is owed to ``person``, the record that remains; or withdraw it where nobody may be written to."""
-    if mails.may_be_mailed(person):
+    if may_be_mailed(person):
         plan_anew(person, by=by)
     else:
         withdraw(person, by=by)
@@ -46,7 +49,7 @@ def withdraw(person: Patient, *, by: User | None) -> None:
 def messages_of(person: Patient) -> QuerySet[Message]:
     """The mails to a person under every record of theirs."""
     mine = Message.objects.filter(person_id__in=records_of(person).values("public_id"))
-    return mine.filter(purpose__in=list(mails.CATEGORY))
+    return mine.filter(purpose__in=list(CATEGORY))
 
 
 def _note_withdrawn(person: Patient) -> None:
@@ -80,19 +83,19 @@ def plan_anew(person: Patient, *, by: User | None, reasons: tuple[str, ...] = (N
         letter = letter_again(owed, person=person)
         if letter is None:
             continue
-        if not mails.is_wanted(person, owed.kind):
+        if not is_wanted(person, owed.kind):
             FollowUp.objects.filter(pk=owed.pk).update(reason=NOT_WANTED)
             continue
         FollowUp.objects.filter(pk=owed.pk).update(state=FollowUpState.PLANNED, reason="")
-        mails.queue_letter(letter, due_at=owed.due_at, useful_until=owed.useful_until, by=by)
+        queue_letter(letter, due_at=owed.due_at, useful_until=owed.useful_until, by=by)
 
 
 def _still_true(message: Message) -> bool:
     """Whether a withdrawn mail that is no follow-up would still tell what is so."""
     states = {
-        mails.BOOKING: AppointmentStatus.COMING,
-        mails.REMINDER: AppointmentStatus.COMING,
-        mails.CANCELLATION: (AppointmentStatus.CANCELLED,),
+        BOOKING: AppointmentStatus.COMING,
+        REMINDER: AppointmentStatus.COMING,
+        CANCELLATION: (AppointmentStatus.CANCELLED,),
         "reply": None,
     }
     if message.purpose not in states:
@@ -101,7 +104,7 @@ def _still_true(message: Message) -> bool:
     if wanted is None:
         return True
     found = Appointment.objects.filter(pk__in=visits, status__in=wanted)
-    if message.purpose == mails.REMINDER:
+    if message.purpose == REMINDER:
         found = found.filter(sequence=message.version - 1)
     return bool(visits) and found.count() == len(visits)
 
@@ -109,7 +112,7 @@ def _still_true(message: Message) -> bool:
 # ------------------------------------------------------------------ one that is owed, written again
 
 
-def letter_again(owed: FollowUp, *, person: Patient) -> mails.Letter | None:
+def letter_again(owed: FollowUp, *, person: Patient) -> Letter | None:
     """Return the letter of a follow-up as it would be written now; None where what it hung on is no longer so."""
     if owed.kind in ("reminder_7d", "prepare", "missed"):
         return _about_a_visit(owed, person)
@@ -118,7 +121,7 @@ def letter_again(owed: FollowUp, *, person: Patient) -> mails.Letter | None:
     return _about_a_plan(owed, person)
 
 
-def _about_a_visit(owed: FollowUp, person: Patient) -> mails.Letter | None:
+def _about_a_visit(owed: FollowUp, person: Patient) -> Letter | None:
     rows = Appointment.objects.select_related("site", "practitioner", "room", "patient", "course__plan__formulary")
     visit = rows.filter(public_id=owed.subject_id).first()
     if visit is None:
@@ -128,7 +131,7 @@ def _about_a_visit(owed: FollowUp, person: Patient) -> mails.Letter | None:
             return None
     elif visit.status not in AppointmentStatus.COMING or owed.version != visit.sequence + 1:
         return None
-    return mails.Letter(
+    return Letter(
         purpose=owed.kind,
         subject_id=owed.subject_id,
         version=owed.version,
@@ -141,12 +144,12 @@ def _about_a_visit(owed: FollowUp, person: Patient) -> mails.Letter | None:
     )
 
 
-def _about_a_session(owed: FollowUp, person: Patient) -> mails.Letter | None:
+def _about_a_session(owed: FollowUp, person: Patient) -> Letter | None:
     rows = TreatmentSession.objects.select_related("appointment__site", "appointment__practitioner", "plan__formulary")
     session = rows.filter(public_id=owed.subject_id, status=TreatmentSessionStatus.PERFORMED).first()
     if session is None:
         return None
-    return mails.Letter(
+    return Letter(
         purpose=owed.kind,
         subject_id=owed.subject_id,
         version=owed.version,
@@ -159,7 +162,7 @@ def _about_a_session(owed: FollowUp, person: Patient) -> mails.Letter | None:
     )
 
 
-def _about_a_plan(owed: FollowUp, person: Patient) -> mails.Letter | None:
+def _about_a_plan(owed: FollowUp, person: Patient) -> Letter | None:
     """Not booked, review, maintenance: owed as long as the plan stands so and nothing is booked."""
     plan = (
         Plan.objects.select_related("signed_by", "created_by", "patient__site")
@@ -182,7 +185,7 @@ def _about_a_plan(owed: FollowUp, person: Patient) -> mails.Letter | None:
         if plan.status not in PlanStatus.IN_FORCE:
             return None
         day = owed.useful_until - timedelta(days=21) if owed.kind == "waiting_review" else None  # noon of the review
-        return mails.Letter(**about, site=person.site, practitioner=plan.signed_by or plan.created_by, day=day)
+        return Letter(**about, site=person.site, practitioner=plan.signed_by or plan.created_by, day=day)
     last = (
         TreatmentSession.objects.filter(plan=plan, status=TreatmentSessionStatus.PERFORMED)
         .select_related("appointment__site", "appointment__practitioner")
@@ -192,4 +195,4 @@ def _about_a_plan(owed: FollowUp, person: Patient) -> mails.Letter | None:
     if last is None or plan.status != PlanStatus.COMPLETED:
         return None
     visit = last.appointment
-    return mails.Letter(**about, site=visit.site, practitioner=visit.practitioner, day=last.performed_at)
+    return Letter(**about, site=visit.site, practitioner=visit.practitioner, day=last.performed_at)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site, User
-from sessions.mail.sending import may_be_mailed
+from sessions.mail.waiting import may_be_mailed
 from sessions.models import Appointment, AppointmentStatus
 from sessions.models.changes import ChangeKind, VisitBefore, VisitChange
 from sessions.times.fitting import Fit, FreeTime, who_fits

@@ -25,8 +25,8 @@ from sessions.booking.move import Target, move_appointment
 from sessions.inbox import answers
 from sessions.inbox.views_patient import WRONG_PER_ADDRESS
 from sessions.mail import letters
+from sessions.mail.kinds import CATEGORY
 from sessions.mail.links import id_in, link_for, revoke_links, token_of
-from sessions.mail.sending import CATEGORY
 from sessions.models import Appointment
 from sessions.models.followups import Answer, AnswerLink, MailPreference
 from sessions.treatment.actions import Injected, record_session

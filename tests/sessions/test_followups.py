@@ -18,6 +18,7 @@ from patients.models import Patient
 from sessions.booking.actions import book_course, cancel_appointment, cancel_course, set_appointment_status
 from sessions.mail import followups
 from sessions.mail import sending as mails
+from sessions.mail.waiting import in_hours
 from sessions.models import Appointment, TreatmentSession
 from sessions.models.followups import FollowUp, MailPreference
 from sessions.treatment.actions import Injected, record_session
@@ -175,7 +176,7 @@ def test_missed_visit_is_written_about_unless_it_was_a_wrong_click(course, cleo)
 def test_quiet_hours_are_those_of_the_wall(local: str, expected: str, lyon) -> None:
     at = datetime.fromisoformat(local).replace(tzinfo=lyon.tz)
 
-    assert mails.in_hours(at, lyon) == datetime.fromisoformat(expected).replace(tzinfo=lyon.tz)
+    assert in_hours(at, lyon) == datetime.fromisoformat(expected).replace(tzinfo=lyon.tz)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from django.utils import timezone
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.errors import NotAllowed
 from mesoclinic.messaging.models import Message
+from sessions.mail.kinds import CATEGORY
 from sessions.mail.letters import KINDS
 from sessions.mail.links import revoke_links, token_of
-from sessions.mail.sending import CATEGORY
 from sessions.models.followups import KIND_LABELS, AnswerLink
 
 

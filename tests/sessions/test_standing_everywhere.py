@@ -20,7 +20,7 @@ from protocols.models import StandingOverride
 from protocols.standing import MayNotTreat
 from sessions.booking.actions import book_appointment, book_course, set_appointment_status
 from sessions.course.planned import planned_lines
-from sessions.mail.sending import held_back
+from sessions.mail.waiting import held_back
 from sessions.models import Appointment, AppointmentStatus
 from sessions.prints.documents import request_pack, request_visit_pdf, why_held
 from sessions.treatment.actions import Injected, record_session

@@ -37,7 +37,7 @@ from sessions.course.asking import ask_url
 from sessions.course.standing_band import ways_on
 from sessions.course.terms import terms_of
 from sessions.course.words import session_words
-from sessions.mail.sending import may_be_mailed
+from sessions.mail.waiting import may_be_mailed
 from sessions.models import Appointment, AppointmentStatus, Course
 from sessions.permissions import can_cancel, can_move, can_record
 from sessions.queries import appointments_visible_to

@@ -30,7 +30,7 @@ from sessions.booking.forms import WishesForm
 from sessions.booking.views.appointment import visit_url
 from sessions.booking.views.undo import booking_undo_url, undo_url_of
 from sessions.course.terms import terms_of
-from sessions.mail.sending import may_be_mailed
+from sessions.mail.waiting import may_be_mailed
 from sessions.models import AppointmentStatus
 from sessions.permissions import check_can_book
 from sessions.queries import appointments_visible_to, bookable_plans_visible_to, courses_visible_to

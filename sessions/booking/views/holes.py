@@ -34,7 +34,7 @@ from sessions.booking.holes import (
 from sessions.booking.views.given import chosen_time
 from sessions.booking.views.undo import booking_undo_url
 from sessions.course.queries import kept_appointments
-from sessions.mail.sending import may_be_mailed
+from sessions.mail.waiting import may_be_mailed
 from sessions.models import Course, Room
 from sessions.planner import Slot
 from sessions.queries import courses_visible_to
