@@ -68,7 +68,7 @@ def main() -> None:
 
         from mesoclinic.accounts.models import Clinic
 
-        settings.EMAIL_BACKEND = "mesoclinic.messaging.backends.SmtpBackend"
+        settings.EMAIL_BACKEND = "mesoclinic.messaging.sending.backends.SmtpBackend"
         settings.MAIL_HOURS = (0, 24)  # it may be night
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
         Clinic.objects.update(is_sample=False)  # a sample sends nothing
@@ -128,7 +128,7 @@ def on_the_wire() -> list[bytes]:
 
     from mesoclinic.accounts.models import Clinic
     from mesoclinic.messaging.models import Message, MessageState
-    from mesoclinic.messaging.wire import to_email
+    from mesoclinic.messaging.sending.wire import to_email
 
     clinic, connection = Clinic.objects.get(), get_connection()
     due = Message.objects.filter(state=MessageState.QUEUED)
@@ -137,7 +137,7 @@ def on_the_wire() -> list[bytes]:
 
 def deliver() -> float:
     """Letters a second of one run."""
-    from mesoclinic.messaging import delivery
+    from mesoclinic.messaging.sending import delivery
 
     began = time.perf_counter()
     counts = delivery.deliver_due()
@@ -156,8 +156,8 @@ def send_bare(port: int, wire: list[bytes]) -> float:
 
 def growth(rows: int) -> None:
     """One run, which sends up to 2,000, of so many due rows; and a tick that finds nothing due among as many."""
-    from mesoclinic.messaging import delivery
     from mesoclinic.messaging.models import Message, MessageState
+    from mesoclinic.messaging.sending import delivery
 
     begin_anew(due=rows)
     rate = deliver()

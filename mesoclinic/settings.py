@@ -8,7 +8,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from mesoclinic import env
+from mesoclinic.core import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -85,7 +85,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "mesoclinic.accounts.again.SendAgainMiddleware",
+    "mesoclinic.login.again.SendAgainMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -93,7 +93,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "mesoclinic.accounts.middleware.ClinicMiddleware",
     "mesoclinic.accounts.middleware.SecondFactorMiddleware",
-    "mesoclinic.errors.DomainErrorMiddleware",
+    "mesoclinic.core.errors.DomainErrorMiddleware",
     "mesoclinic.ui.middleware.KeptFormMiddleware",
 ]
 ROOT_URLCONF = "mesoclinic.urls"
@@ -194,7 +194,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_ADAPTER = "mesoclinic.accounts.adapter.StaffAdapter"  # no one signs up by themselves
+ACCOUNT_ADAPTER = "mesoclinic.login.adapter.StaffAdapter"  # no one signs up by themselves
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGIN_BY_CODE_ENABLED = False
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
@@ -216,13 +216,13 @@ AUTH_PASSWORD_VALIDATORS = [
 # ------------------------------------------------------------------ API: closed unless a view opens it
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["mesoclinic.accounts.api.DeclaredPermission"],
+    "DEFAULT_PERMISSION_CLASSES": ["mesoclinic.api.views.DeclaredPermission"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "mesoclinic.errors.api_exception_handler",
+    "EXCEPTION_HANDLER": "mesoclinic.core.errors.api_exception_handler",
     "PAGE_SIZE": 50,
     "COERCE_DECIMAL_TO_STRING": True,
     "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
@@ -232,7 +232,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "mesoclinic API",
     "DESCRIPTION": "Patients, the ingredient catalogue, proposals, plans and appointments of one clinic.",
     "VERSION": "v1",
-    "SERVE_PERMISSIONS": ["mesoclinic.accounts.api.DeclaredPermission"],
+    "SERVE_PERMISSIONS": ["mesoclinic.api.views.DeclaredPermission"],
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {

@@ -40,14 +40,14 @@ _api: list[URLPattern | URLResolver] = [
     path("", include("patients.api_urls")),
     path("", include("protocols.api_urls")),
     path("", include("sessions.booking.api_urls")),
-    path("", include("mesoclinic.accounts.api_urls")),
+    path("", include("mesoclinic.api.urls")),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include(_log_in)),
     path("api/v1/", include(_api)),
-    path("", include("mesoclinic.accounts.urls")),
-    path("", include("mesoclinic.accounts.health_urls")),
+    path("", include("mesoclinic.staff.urls")),
+    path("", include("mesoclinic.health.urls")),
     path("", include("mesoclinic.messaging.urls")),
     path("", include("mesoclinic.documents.urls")),
     path("", include("mesoclinic.audit.urls")),

@@ -1,3 +1,5 @@
+"""The entry for a web server."""
+
 import os
 
 from django.core.wsgi import get_wsgi_application

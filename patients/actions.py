@@ -19,10 +19,10 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.accounts.naming import check_names
 from mesoclinic.audit import trail
-from mesoclinic.changes import announce_change, check_confirmed
-from mesoclinic.conflicts import last_change, mark_of, marks_of, merged
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
-from mesoclinic.names import tidy_line, tidy_name
+from mesoclinic.audit.changes import announce_change, check_confirmed
+from mesoclinic.audit.conflicts import last_change, mark_of, marks_of, merged
+from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition
+from mesoclinic.core.names import tidy_line, tidy_name
 from patients import day_checks
 from patients.intakes import (
     NOTE_LENGTH,

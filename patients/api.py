@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput
+from mesoclinic.core.errors import InvalidInput
 from patients.actions import register_patient, update_patient
 from patients.models import NoneOfThese, Patient, PatientStatus, SettlementOutcome, Statement, StatementKind
 from patients.queries import patients_seen_by, patients_visible_to, search

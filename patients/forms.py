@@ -20,11 +20,11 @@ from django.utils.translation import gettext_lazy
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.accounts.naming import check_typed_names
-from mesoclinic.conflicts import LEAVE, Conflict, mark_of, marks_in, marks_of
-from mesoclinic.errors import InvalidInput
-from mesoclinic.numbers import plain_number, shown_number, typed_number
-from mesoclinic.sorting import by_words
-from mesoclinic.ui.fields import AddressField, LineField, NameField
+from mesoclinic.audit.conflicts import LEAVE, Conflict, mark_of, marks_in, marks_of
+from mesoclinic.core.errors import InvalidInput
+from mesoclinic.core.fields import AddressField, LineField, NameField
+from mesoclinic.core.numbers import plain_number, shown_number, typed_number
+from mesoclinic.core.sorting import by_words
 from mesoclinic.ui.merging import Decision, MergingForm
 from patients import day_checks, groups, intakes, measures
 from patients.groups import NEW, Group, parts_of

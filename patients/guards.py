@@ -1,4 +1,4 @@
-from mesoclinic.guards import append_only, frozen, register
+from mesoclinic.core.guards import append_only, frozen, register
 
 INTAKE_IMMUTABLE = frozen(
     name="intake_immutable",

@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from mesoclinic.errors import InvalidInput
-from mesoclinic.numbers import plain_number, shown_number
+from mesoclinic.core.errors import InvalidInput
+from mesoclinic.core.numbers import plain_number, shown_number
 from patients.groups import GROUPS, NEW, REST, lists_in_parts, part_label, parts_of, unsettled
 from patients.groups import NONE as GROUP_NONE
 from patients.groups import UNKNOWN as GROUP_UNKNOWN

@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from mesoclinic.numbers import plain_number, shown_number
+from mesoclinic.core.numbers import plain_number, shown_number
 from patients.vocabulary import Fact, Unit
 
 FIELDS = frozenset({"value", "unit"})

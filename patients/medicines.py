@@ -19,7 +19,7 @@ from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from mesoclinic.sorting import by_words
+from mesoclinic.core.sorting import by_words
 from patients.vocabulary import DataFileError, load_vocabulary, read_yaml
 from patients.wording import (
     LINE_ENDS,

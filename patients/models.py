@@ -15,8 +15,8 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from mesoclinic import names
 from mesoclinic.accounts.models import Site, User
+from mesoclinic.core import names
 
 
 class SexAtBirth(models.TextChoices):

@@ -6,8 +6,8 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.errors import InvalidTransition, NotAllowed
-from mesoclinic.permissions import asks
+from mesoclinic.core.asking import asks
+from mesoclinic.core.errors import InvalidTransition, NotAllowed
 from patients.confirming import answers_to_confirm, treats
 from patients.models import Intake, IntakeStatus, Patient, PatientStatus
 from patients.queries import is_seen_by

@@ -13,7 +13,7 @@ from babel.dates import get_month_names
 from django.conf import settings
 from django.db.models import Case, IntegerField, Q, When
 
-from mesoclinic.names import is_east_asian, tidy_line
+from mesoclinic.core.names import is_east_asian, tidy_line
 
 KEY_LENGTH = 1000  # of Patient.search_key
 NAME_LENGTH = 200  # of a folded name: one sign can become many, and a row of an index holds 2,700 bytes

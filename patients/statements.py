@@ -22,8 +22,8 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
-from mesoclinic.permissions import asks
+from mesoclinic.core.asking import asks
+from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
 from patients.intakes import intake_vocabulary
 from patients.models import (
     NoneOfThese,

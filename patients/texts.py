@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import translation
 from django.utils.translation import gettext
 
-from mesoclinic.texts import in_words
+from mesoclinic.core.texts import in_words
 from patients.vocabulary import Vocabulary, load_vocabulary
 from patients.vocabulary.loading import build_vocabulary, vocabulary_documents
 

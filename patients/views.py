@@ -26,10 +26,10 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.changes import NeedsConfirmation, consequences_of
-from mesoclinic.conflicts import Conflict, marks_of
-from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
-from mesoclinic.reading import id_of, revision_of
+from mesoclinic.audit.changes import NeedsConfirmation, consequences_of
+from mesoclinic.audit.conflicts import Conflict, marks_of
+from mesoclinic.core.errors import DomainError, InvalidInput, NotAllowed
+from mesoclinic.core.reading import id_of, revision_of
 from mesoclinic.ui import days
 from mesoclinic.ui.toasts import tell
 from patients import intakes

@@ -18,9 +18,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from mesoclinic.accounts.models import User
-from mesoclinic.accounts.reauthentication import confirm_password
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition
+from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition
+from mesoclinic.login.reauthentication import confirm_password
 from patients.intakes import InvalidAnswers, checked_value, intake_vocabulary
 from patients.models import Patient, PatientStatus
 from patients.queries import latest_submitted_intake

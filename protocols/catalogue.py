@@ -12,8 +12,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from mesoclinic.numbers import shown_number
-from mesoclinic.sorting import by_words
+from mesoclinic.core.numbers import shown_number
+from mesoclinic.core.sorting import by_words
 from patients.search import fold
 from protocols.engine import Formulary
 from protocols.engine.canonical import plain

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Clinic
-from mesoclinic.numbers import plain_number
+from mesoclinic.core.numbers import plain_number
 from protocols import wording
 from protocols.engine import (
     ENGINE_VERSION,

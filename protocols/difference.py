@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from mesoclinic.numbers import shown_number
+from mesoclinic.core.numbers import shown_number
 from protocols.catalogue import Catalogue, Source
 from protocols.engine.formulary import Rule
 from protocols.formulary.reach import tests_of

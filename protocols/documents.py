@@ -18,10 +18,10 @@ from django.utils.translation import ngettext, pgettext
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Clinic, User
 from mesoclinic.audit.queries import events_matching
+from mesoclinic.core.errors import InvalidInput, NotAllowed
 from mesoclinic.documents.actions import request_document
 from mesoclinic.documents.checking import print_token
 from mesoclinic.documents.models import Document
-from mesoclinic.errors import InvalidInput, NotAllowed
 from mesoclinic.ui import days
 from mesoclinic.ui.templatetags.ui import NBSP, quantity
 from patients.queries import allergy_chips

@@ -14,8 +14,8 @@ from django.utils.functional import cached_property
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from mesoclinic.numbers import TypedDecimalField, read_two_ways, typed_number
-from mesoclinic.reading import revision_of
+from mesoclinic.core.numbers import TypedDecimalField, read_two_ways, typed_number
+from mesoclinic.core.reading import revision_of
 from patients.models import NoneOfThese, SettlementOutcome, Statement
 from patients.vocabulary import Vocabulary
 from protocols.computing import REASONING

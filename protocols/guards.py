@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import connections
 
-from mesoclinic.guards import Guard, drop, frozen, register
+from mesoclinic.core.guards import Guard, drop, frozen, register
 
 _UNSIGNED = "('draft', 'discarded')"
 PLAN_SIGNED = frozen(

@@ -6,8 +6,8 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import InvalidTransition, NotAllowed
-from mesoclinic.permissions import asks
+from mesoclinic.core.asking import asks
+from mesoclinic.core.errors import InvalidTransition, NotAllowed
 from patients.models import Patient
 from protocols.enums import FormularyStatus, PlanStatus
 from protocols.models import FormularyVersion, Plan

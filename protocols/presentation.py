@@ -12,8 +12,8 @@ from django.utils import formats
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from mesoclinic.numbers import shown_number
-from mesoclinic.sorting import by_words
+from mesoclinic.core.numbers import shown_number
+from mesoclinic.core.sorting import by_words
 from patients.intakes import (
     answered_unknown,
     intake_vocabulary,

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 from patients.confirming import answers_to_confirm
 from patients.intakes import question_of, short_label
 from patients.models import Intake, Patient, PatientStatus

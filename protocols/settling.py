@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from mesoclinic.sorting import by_words
+from mesoclinic.core.sorting import by_words
 from patients.intakes import YES_IS_FINE, case_of, intake_vocabulary, question_of, short_label
 from patients.medicines import read_medicines
 from patients.models import Intake, Patient, Statement, StatementKind

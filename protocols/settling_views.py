@@ -16,7 +16,7 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 from patients.groups import part_label
 from patients.intakes import intake_vocabulary, short_label
 from patients.models import Patient, Settlement, SettlementOutcome, Statement

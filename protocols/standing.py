@@ -27,7 +27,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import PERMISSIONS, Permission
 from mesoclinic.accounts.models import RoleGrant, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from patients.day_checks import LEFT_OUT, can_be_asked
 from patients.intakes import (
     ASKED_AFRESH,

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import translation
 from django.utils.translation import gettext
 
-from mesoclinic.texts import in_words
+from mesoclinic.core.texts import in_words
 from patients.texts import spoken_vocabulary_documents
 from protocols.models import FormularyVersion
 from protocols.queries import documents_of

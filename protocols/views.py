@@ -22,11 +22,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
+from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.numbers import read_two_ways
+from mesoclinic.core.reading import one_of, revision_of
+from mesoclinic.core.sorting import by_words
 from mesoclinic.documents.views import open_document
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
-from mesoclinic.numbers import read_two_ways
-from mesoclinic.reading import one_of, revision_of
-from mesoclinic.sorting import by_words
 from mesoclinic.ui.toasts import tell
 from patients.intakes import InvalidAnswers
 from patients.models import Patient

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import formats
 from django.utils.translation import gettext as _
 
-from mesoclinic.errors import InvalidInput
+from mesoclinic.core.errors import InvalidInput
 from patients.intakes import checked_value
 from patients.vocabulary import Vocabulary
 from protocols import wording

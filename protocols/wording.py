@@ -16,7 +16,7 @@ from django.utils import formats
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from mesoclinic.numbers import shown_number
+from mesoclinic.core.numbers import shown_number
 from protocols.engine import Fault, Formulary
 from protocols.engine.canonical import plain
 from protocols.engine.edits import Refusal

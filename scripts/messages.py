@@ -84,7 +84,7 @@ def collected() -> dict[str, set[Key]]:
     import django
 
     django.setup()
-    from mesoclinic.texts import texts_at
+    from mesoclinic.core.texts import texts_at
     from patients.texts import MEDICINE_TEXTS, VOCABULARY_TEXTS
     from patients.vocabulary import read_yaml
     from protocols.texts import FORMULARY_TEXTS

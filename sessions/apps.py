@@ -1,3 +1,5 @@
+"""The app of visits; its label is treatment_sessions, since Django has an app sessions."""
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 

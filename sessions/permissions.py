@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
-from mesoclinic.permissions import asks
+from mesoclinic.core.asking import asks
+from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
 from patients.models import Patient
 from patients.permissions import check_in_care
 from patients.queries import is_seen_by, remaining_record

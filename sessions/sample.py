@@ -19,11 +19,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from mesoclinic.accounts import sample as house
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.messaging import delivery
 from mesoclinic.messaging.models import Message, MessageState
+from mesoclinic.messaging.sending import delivery
+from mesoclinic.staff import sample as house
 from patients.actions import register_patient, save_intake, start_intake, submit_intake
 from patients.models import Patient
 from patients.statements import open_statements, settle_statement

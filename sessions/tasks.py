@@ -1,3 +1,5 @@
+"""What is done later about visits: prints ahead, letters written anew."""
+
 from celery import shared_task
 
 

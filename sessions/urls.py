@@ -1,3 +1,5 @@
+"""The addresses of the pages of visits."""
+
 from datetime import date
 
 from django.urls import path, register_converter

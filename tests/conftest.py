@@ -57,7 +57,7 @@ def _flush_past_the_guards() -> Iterator[None]:
     """Let transactional tests empty guarded tables: the triggers step aside for the flush and come back after it."""
     from django.db.backends.base.operations import BaseDatabaseOperations
 
-    from mesoclinic import guards
+    from mesoclinic.core import guards
 
     original = BaseDatabaseOperations.execute_sql_flush
 

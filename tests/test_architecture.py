@@ -67,7 +67,7 @@ def test_migration_is_named_by_what_it_does(config) -> None:
 
 
 BY_NOBODY = {
-    "mesoclinic.accounts.actions.make_password": "makes a value and changes nothing",
+    "mesoclinic.staff.actions.make_password": "makes a value and changes nothing",
     "mesoclinic.documents.actions.engine_version": "makes a value and changes nothing",
     "mesoclinic.documents.actions.input_hash": "makes a value and changes nothing",
     "mesoclinic.documents.actions.template_version": "makes a value and changes nothing",

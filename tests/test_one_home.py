@@ -160,7 +160,7 @@ def test_refusal_is_turned_into_no_in_one_place() -> None:
         and "DomainError" in ast.unparse(node.type)
         and [ast.unparse(line) for line in node.body] == ["return False"]
     ]
-    assert [place.partition(":")[0] for place in found] == ["mesoclinic/permissions.py"]
+    assert [place.partition(":")[0] for place in found] == ["mesoclinic/core/asking.py"]
 
 
 # ------------------------------------------------------------------ words

@@ -18,10 +18,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from mesoclinic.accounts.models import Clinic, User
-from mesoclinic.accounts.opening import open_clinic
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, InvalidTransition
+from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from mesoclinic.messaging.models import Message, MessageState
+from mesoclinic.staff.opening import open_clinic
 from patients.models import IntakeStatus, Patient
 from protocols.models import FormularyVersion, Plan
 from sessions import sample

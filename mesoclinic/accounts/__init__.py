@@ -1,0 +1,1 @@
+"""Who works where: clinic, sites, staff, roles, and what each may do."""

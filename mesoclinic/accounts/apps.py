@@ -1,3 +1,5 @@
+"""The app of clinic, sites and staff."""
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -8,7 +10,7 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
-        from mesoclinic import checks as _registered  # noqa: F401
-        from mesoclinic.accounts import log_in_events
+        from mesoclinic.core import checks as _registered  # noqa: F401
+        from mesoclinic.login import events as log_in_events
 
         log_in_events.connect()

@@ -14,8 +14,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from mesoclinic import names
 from mesoclinic.accounts.access import PERMISSIONS, Permission, Role
+from mesoclinic.core import names
 
 
 def validate_time_zone(name: str) -> None:

@@ -6,8 +6,8 @@ from django.core.exceptions import ValidationError
 from django.forms import BaseForm
 from django.utils.translation import gettext as _
 
-from mesoclinic.errors import InvalidInput
-from mesoclinic.names import holds_a_letter, is_showable
+from mesoclinic.core.errors import InvalidInput
+from mesoclinic.core.names import holds_a_letter, is_showable
 
 NAME_LENGTH = 80  # signs of each of the two
 

@@ -1,3 +1,5 @@
+"""Which staff and sites a user may see."""
+
 from __future__ import annotations
 
 from typing import Any

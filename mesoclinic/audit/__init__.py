@@ -1,0 +1,1 @@
+"""Who did what and when: one chain of events that nothing can change unseen."""

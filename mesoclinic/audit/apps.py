@@ -1,8 +1,10 @@
+"""The app of the audit trail."""
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
-from mesoclinic import guards
+from mesoclinic.core import guards
 
 
 class AuditConfig(AppConfig):

@@ -1,3 +1,5 @@
+"""What the page of events can be filtered by."""
+
 from __future__ import annotations
 
 from datetime import date
@@ -7,7 +9,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import User
-from mesoclinic.ui.fields import DayField
+from mesoclinic.core.fields import DayField
 
 
 class EventFilterForm(forms.Form):

@@ -1,3 +1,5 @@
+"""Which events a user may see, newest first."""
+
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta

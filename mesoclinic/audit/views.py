@@ -1,3 +1,5 @@
+"""The page of events, for whoever answers for the clinic."""
+
 from __future__ import annotations
 
 from django.core.paginator import Paginator

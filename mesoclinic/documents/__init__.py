@@ -1,0 +1,1 @@
+"""Prints: asked for once, made by a worker, kept by the hash of what went in."""

@@ -25,10 +25,11 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.documents import rendering, storage
+from mesoclinic.core.errors import InvalidTransition
+from mesoclinic.core.template_engine import MissingVariable
+from mesoclinic.documents import rendering
 from mesoclinic.documents.models import Document, DocumentState
-from mesoclinic.errors import InvalidTransition
-from mesoclinic.template_engine import MissingVariable
+from mesoclinic.files import storage
 
 log = logging.getLogger(__name__)
 

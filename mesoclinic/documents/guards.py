@@ -1,4 +1,6 @@
-from mesoclinic.guards import frozen, register
+"""What the database itself keeps of a print that was made."""
+
+from mesoclinic.core.guards import frozen, register
 
 # What a document shows never changes once it was made; its state may (a lost file is made again from the same input).
 DOCUMENT_MADE = frozen(

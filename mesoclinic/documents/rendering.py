@@ -28,10 +28,10 @@ from django.contrib.staticfiles import finders
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from mesoclinic import template_engine
+from mesoclinic.core import template_engine
+from mesoclinic.core.names import is_east_asian
 from mesoclinic.documents import binding
 from mesoclinic.documents.models import Document
-from mesoclinic.names import is_east_asian
 
 # Relative addresses in a template lead here: never asked for by network, it stands for our own static files.
 BASE_URL = "https://static.invalid/"

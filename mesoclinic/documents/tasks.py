@@ -1,3 +1,5 @@
+"""Makes a print later, and all that were left behind."""
+
 import logging
 
 from celery import shared_task

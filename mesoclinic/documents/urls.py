@@ -1,3 +1,5 @@
+"""The addresses of prints, and of the public page that checks one."""
+
 from django.urls import path
 
 from mesoclinic.documents import views

@@ -1,3 +1,5 @@
+"""The pages of a print: how far it is, its file, and whether a paper is still current."""
+
 from __future__ import annotations
 
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -19,11 +21,12 @@ from django.views.decorators.http import require_POST, require_safe
 from mesoclinic.accounts.access import public, signed_in
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
-from mesoclinic.counting import count
-from mesoclinic.documents import actions, storage
+from mesoclinic.core.counting import count
+from mesoclinic.documents import actions
 from mesoclinic.documents.checking import state_of
 from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.documents.queries import document_visible_to, why_held
+from mesoclinic.files import storage
 
 # A browser lays out a PDF with styles and parts of its own; only our own pages may frame it.
 PDF_POLICY = "default-src 'self'; object-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'"

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, InvalidTransition
+from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from mesoclinic.messaging.models import Message, MessageState, states_before
 from mesoclinic.messaging.permissions import check_can_retry, check_can_undo
 

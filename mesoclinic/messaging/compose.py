@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.utils import timezone, translation
 
-from mesoclinic import template_engine
 from mesoclinic.accounts.models import Clinic
+from mesoclinic.core import template_engine
 
 
 class Composed(NamedTuple):

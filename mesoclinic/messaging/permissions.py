@@ -1,3 +1,5 @@
+"""Who may hold, release or send a message again, and in which state."""
+
 from __future__ import annotations
 
 from django.utils import timezone
@@ -5,9 +7,9 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import InvalidTransition, NotAllowed
+from mesoclinic.core.asking import asks
+from mesoclinic.core.errors import InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message, MessageState
-from mesoclinic.permissions import asks
 
 
 def check_can_undo(message: Message, *, by: User) -> None:

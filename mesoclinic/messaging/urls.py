@@ -1,3 +1,5 @@
+"""The addresses of the outbox, and those at which returned mail is told."""
+
 from django.urls import path
 
 from mesoclinic.messaging import views

@@ -1,3 +1,5 @@
+"""The pages of the outbox, and what tells of returned mail."""
+
 from __future__ import annotations
 
 import re
@@ -23,11 +25,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from mesoclinic.accounts.access import Permission, public, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError
-from mesoclinic.messaging import actions, bounces, providers, queries
+from mesoclinic.core.errors import DomainError
+from mesoclinic.messaging import actions, queries
 from mesoclinic.messaging.causes import left_undone
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.permissions import can_retry, can_undo
+from mesoclinic.messaging.sending import bounces, providers
 
 PER_PAGE = 50
 _LINK = re.compile(re.escape(settings.SITE_URL) + r"/a/[\w-]{43}/(?:\w+/)?")

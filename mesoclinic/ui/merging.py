@@ -14,7 +14,7 @@ from django.http import QueryDict
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from mesoclinic.conflicts import Conflict, mark_of, marks_in, marks_of, merged
+from mesoclinic.audit.conflicts import Conflict, mark_of, marks_in, marks_of, merged
 from mesoclinic.ui import days
 
 

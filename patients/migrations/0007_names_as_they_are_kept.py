@@ -2,7 +2,7 @@ from typing import Any
 
 from django.db import migrations
 
-from mesoclinic.names import tidy_line, tidy_name
+from mesoclinic.core.names import tidy_line, tidy_name
 from patients.search import search_key_of
 
 ROWS_AT_ONCE = 500

@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-from mesoclinic import guards
+from mesoclinic.core import guards
 
 
 class Migration(migrations.Migration):

@@ -1,7 +1,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-from mesoclinic.guards import install_in_migration
+from mesoclinic.core.guards import install_in_migration
 
 
 class Migration(migrations.Migration):

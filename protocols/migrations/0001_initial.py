@@ -6,7 +6,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-from mesoclinic import guards
+from mesoclinic.core import guards
 
 
 class Migration(migrations.Migration):

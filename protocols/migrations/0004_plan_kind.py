@@ -3,7 +3,7 @@ from typing import Any
 from django.conf import settings
 from django.db import migrations, models
 
-from mesoclinic import guards
+from mesoclinic.core import guards
 from protocols.guards import OURS
 
 

@@ -1,0 +1,1 @@
+"""Book, move, overbook, cancel and take back: what changes visits."""

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, InvalidTransition
+from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from patients.queries import is_seen_by, remaining_record
 from protocols.enums import StandingStep
 from protocols.models import Plan

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, InvalidTransition
+from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from patients.models import Patient
 from patients.standing_field import StandingField
 from protocols.models import Plan

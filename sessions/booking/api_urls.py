@@ -1,3 +1,5 @@
+"""The addresses of visits in the API."""
+
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, NotAllowed
+from mesoclinic.core.errors import InvalidInput, NotAllowed
 from patients.queries import is_seen_by
 from protocols.models import StandingOverride
 from sessions.models import Appointment, CallNote

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.ui.fields import DayField
+from mesoclinic.core.fields import DayField
 from sessions.booking.actions import BOOKED_AHEAD_DAYS
 from sessions.models import OverbookReason, Room
 from sessions.planner import instant

@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
-from mesoclinic.permissions import asks
+from mesoclinic.core.asking import asks
+from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from patients.queries import in_care, is_seen_by, remaining_record
 from sessions.booking.actions import book_appointment
 from sessions.booking.completing import complete_plan_if_done

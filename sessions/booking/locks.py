@@ -19,7 +19,7 @@ from typing import TypeVar
 from django.db import OperationalError, connection
 from django.utils.translation import gettext as _
 
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 
 _PRACTITIONER, _ROOM, _PATIENT = 7_301, 7_302, 7_303
 Result = TypeVar("Result")

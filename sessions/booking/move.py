@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from sessions.booking.actions import book_appointment, check_in_reach, check_open, check_practitioner, in_words
 from sessions.booking.changes import as_they_were, keep_change, write_place
 from sessions.booking.holes import times_for

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import InvalidInput
+from mesoclinic.core.errors import InvalidInput
 from sessions.models import Appointment, OverbookReason
 from sessions.permissions import check_can_overbook
 from sessions.times.free_time import visits_in

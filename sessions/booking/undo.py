@@ -18,8 +18,8 @@ from django.utils.translation import ngettext
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidTransition
-from mesoclinic.permissions import asks
+from mesoclinic.core.asking import asks
+from mesoclinic.core.errors import InvalidTransition
 from patients.permissions import check_in_care
 from protocols.models import Plan
 from protocols.standing import check_may_treat

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidTransition
+from mesoclinic.core.errors import InvalidTransition
 from sessions.models import Appointment, AppointmentStatus
 from sessions.models.followups import Answer, AnswerOutcome, AnswerState
 from sessions.times.words import weekday_and_time

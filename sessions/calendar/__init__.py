@@ -1,0 +1,1 @@
+"""The calendar: what its address asks for, what is read, where it stands on the page."""

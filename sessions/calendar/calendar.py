@@ -22,9 +22,9 @@ from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from mesoclinic import names
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
+from mesoclinic.core import names
 from patients.models import Patient
 from protocols.models import Plan
 from protocols.standing import standings

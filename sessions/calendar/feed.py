@@ -21,7 +21,7 @@ from icalendar import Event
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Clinic, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidTransition, NotAllowed
+from mesoclinic.core.errors import InvalidTransition, NotAllowed
 from sessions.mail.invitations import frame, timed
 from sessions.models import Appointment, AppointmentStatus
 from sessions.models.feeds import CalendarFeed

@@ -1,3 +1,5 @@
+"""The calendar’s pages, and the address at which a phone reads it."""
+
 from __future__ import annotations
 
 import hashlib
@@ -25,8 +27,8 @@ from mesoclinic.accounts.access import Permission, public, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
-from mesoclinic.counting import count, counted
-from mesoclinic.errors import InvalidTransition
+from mesoclinic.core.counting import count, counted
+from mesoclinic.core.errors import InvalidTransition
 from sessions.calendar import calendar as calendars
 from sessions.calendar import feed as feeds
 from sessions.calendar.calendar import Choice

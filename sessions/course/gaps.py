@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site
-from mesoclinic.errors import DomainError, InvalidInput
+from mesoclinic.core.errors import DomainError, InvalidInput
 from protocols.models import Plan
 from protocols.queries import documents_of
 from sessions.course.planned import planned_lines

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, InvalidTransition
+from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from patients.models import StatementKind, StatementSource
 from patients.queries import records_of, remaining_record
 from patients.statements import Words, record_statements

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
 from mesoclinic.ui.templatetags.ui import ml
 from patients.queries import in_care, is_seen_by

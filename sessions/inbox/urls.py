@@ -1,3 +1,5 @@
+"""The addresses of the inbox, and of the wording of mails."""
+
 from django.urls import path
 
 from sessions.inbox import views

@@ -1,3 +1,5 @@
+"""The addresses behind the buttons in mails."""
+
 from django.urls import path
 
 from sessions.inbox import views_patient as views

@@ -26,9 +26,9 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.conflicts import Conflict
+from mesoclinic.audit.conflicts import Conflict
+from mesoclinic.core.errors import DomainError, InvalidTransition
 from mesoclinic.documents.queries import document_visible_to
-from mesoclinic.errors import DomainError, InvalidTransition
 from mesoclinic.messaging.actions import queue_message
 from mesoclinic.messaging.compose import Composed
 from mesoclinic.messaging.models import Message

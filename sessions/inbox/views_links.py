@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 from patients.models import Patient
 from patients.queries import patients_seen_by, strip
 from sessions.mail import links

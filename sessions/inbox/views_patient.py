@@ -19,10 +19,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from mesoclinic.accounts.access import public
 from mesoclinic.accounts.models import Site
-from mesoclinic.counting import count, counted
-from mesoclinic.documents import storage
+from mesoclinic.core.counting import count, counted
+from mesoclinic.core.errors import DomainError, InvalidTransition
 from mesoclinic.documents.views import file_name, pdf_response
-from mesoclinic.errors import DomainError, InvalidTransition
+from mesoclinic.files import storage
 from sessions.inbox import answers
 from sessions.inbox.answers import Subject
 from sessions.mail import letters

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 from sessions.booking.holes import times_for
 from sessions.booking.move import Target, way_of
 from sessions.booking.wishes import wished_time

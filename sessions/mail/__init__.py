@@ -1,0 +1,1 @@
+"""Mails to patients: their kinds, their words, when each is owed and may leave."""

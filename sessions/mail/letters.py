@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, NotAllowed
+from mesoclinic.core.errors import InvalidInput, NotAllowed
 from mesoclinic.messaging.compose import Composed, render
 from sessions.models.followups import MailWording
 

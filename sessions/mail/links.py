@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.errors import NotAllowed
+from mesoclinic.core.errors import NotAllowed
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.renewal import renew_messages
 from patients.models import Patient

@@ -5,7 +5,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-from mesoclinic import guards
+from mesoclinic.core import guards
 from sessions.models.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.db import migrations
 
-from mesoclinic import guards
+from mesoclinic.core import guards
 from sessions.models.guards import SESSION_PERFORMED
 
 

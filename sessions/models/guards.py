@@ -1,4 +1,6 @@
-from mesoclinic.guards import frozen, no_overlap, register
+"""What the database itself keeps of visits: no person and no room twice at a time."""
+
+from mesoclinic.core.guards import frozen, no_overlap, register
 
 _TABLE = "treatment_sessions_appointment"
 _LIVE = "{row}.status <> 'cancelled'"

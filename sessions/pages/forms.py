@@ -7,7 +7,7 @@ from datetime import date
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from mesoclinic.ui.fields import DayField
+from mesoclinic.core.fields import DayField
 
 
 class DayForm(forms.Form):

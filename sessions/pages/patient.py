@@ -15,10 +15,10 @@ from django.utils.translation import ngettext
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
+from mesoclinic.core.numbers import shown_number
 from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.queries import messages_about
-from mesoclinic.numbers import shown_number
 from mesoclinic.ui.days import written
 from patients.models import Intake, IntakeStatus, Patient, PatientStatus
 from patients.permissions import can_start_intake

@@ -1,3 +1,5 @@
+"""Today, any day, and the record of a patient."""
+
 from __future__ import annotations
 
 from datetime import date, timedelta

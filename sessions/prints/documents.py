@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
+from mesoclinic.core.errors import InvalidInput, NotAllowed
 from mesoclinic.documents.actions import request_document
 from mesoclinic.documents.models import Document
-from mesoclinic.errors import InvalidInput, NotAllowed
 from mesoclinic.ui import days
 from mesoclinic.ui.templatetags.ui import quantity
 from patients.permissions import check_in_care

@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.counting import count, counted
+from mesoclinic.core.counting import count, counted
+from mesoclinic.core.errors import InvalidTransition, NotAllowed
 from mesoclinic.documents.models import Document, DocumentState
-from mesoclinic.errors import InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
 from patients.models import Patient
 from patients.queries import patients_seen_by

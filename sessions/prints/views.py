@@ -12,8 +12,8 @@ from django.views.decorators.http import require_POST
 
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
+from mesoclinic.core.errors import InvalidInput
 from mesoclinic.documents.views import open_document
-from mesoclinic.errors import InvalidInput
 from protocols.documents import WITHOUT_CONTENT, request_plan_pdf
 from sessions.prints.documents import request_pack, request_visit_pdf
 from sessions.queries import appointments_visible_to

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidTransition
+from mesoclinic.core.errors import InvalidTransition
 from mesoclinic.messaging.models import Message, MessageState
 from patients.models import Patient
 from protocols.models import Plan

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidTransition
+from mesoclinic.core.errors import InvalidTransition
 from patients.models import Patient, PatientStatus
 from patients.queries import in_care
 from sessions.booking.actions import cancel_appointment

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.changes import check_confirmed
-from mesoclinic.errors import InvalidInput, NotAllowed
+from mesoclinic.audit.changes import check_confirmed
+from mesoclinic.core.errors import InvalidInput, NotAllowed
 from sessions.course.abilities import abilities, technique_code, techniques
 from sessions.models import Closure, Room, WorkingHours
 from sessions.models.hours import (

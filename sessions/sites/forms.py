@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.accounts.models import Paper, Site
-from mesoclinic.ui.fields import AddressField, DayField
+from mesoclinic.core.fields import AddressField, DayField
 from mesoclinic.ui.merging import MergingForm
 from sessions.course.abilities import abilities, technique_code, techniques
 from sessions.models import Room, Weekday

@@ -1,3 +1,5 @@
+"""The addresses of the director’s pages of sites and people."""
+
 from django.urls import path
 
 from sessions.sites import views

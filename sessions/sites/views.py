@@ -21,14 +21,14 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from mesoclinic.accounts.access import Permission, requires
-from mesoclinic.accounts.actions import SITE_FIELDS, rename_clinic, update_site
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
-from mesoclinic.changes import NeedsConfirmation
-from mesoclinic.conflicts import Conflict
-from mesoclinic.errors import DomainError, InvalidInput
-from mesoclinic.reading import one_of
+from mesoclinic.audit.changes import NeedsConfirmation
+from mesoclinic.audit.conflicts import Conflict
+from mesoclinic.core.errors import DomainError, InvalidInput
+from mesoclinic.core.reading import one_of
+from mesoclinic.staff.actions import SITE_FIELDS, rename_clinic, update_site
 from mesoclinic.ui.merging import MergingForm
 from mesoclinic.ui.toasts import tell
 from sessions.course.abilities import abilities, usual_codes

@@ -1,0 +1,1 @@
+"""Which times can be given, and to whom."""

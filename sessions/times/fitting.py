@@ -17,7 +17,7 @@ from django.db.models.functions import Cast
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.errors import InvalidInput
+from mesoclinic.core.errors import InvalidInput
 from patients.models import Patient
 from patients.queries import in_care, remaining_record
 from protocols.enums import PlanStatus

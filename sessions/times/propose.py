@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 from protocols.models import Plan
 from sessions.course.gaps import check_days, check_sessions_left, paced
 from sessions.course.next_session import next_session

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 from sessions import planner
 from sessions.models import Appointment
 from sessions.models.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE

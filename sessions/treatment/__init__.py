@@ -1,0 +1,1 @@
+"""The session itself: what was injected, recorded once."""

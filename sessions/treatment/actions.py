@@ -13,10 +13,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.accounts.reauthentication import confirm_password
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, InvalidTransition
-from mesoclinic.numbers import shown_number
+from mesoclinic.core.errors import InvalidInput, InvalidTransition
+from mesoclinic.core.numbers import shown_number
+from mesoclinic.login.reauthentication import confirm_password
 from patients.models import StatementSource
 from patients.queries import day_checks_on, newest_submitted_intake
 from patients.recording import words_of_note

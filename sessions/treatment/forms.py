@@ -9,9 +9,9 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from mesoclinic.numbers import TypedDecimalField
+from mesoclinic.core.fields import DayField
+from mesoclinic.core.numbers import TypedDecimalField
 from mesoclinic.ui import days
-from mesoclinic.ui.fields import DayField
 from sessions.course.planned import PlannedLine, PlannedSyringe
 from sessions.models import Lot
 from sessions.treatment.actions import Injected

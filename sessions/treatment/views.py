@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from sessions.booking.views.appointment import appointment_seen_by, asked_of, standing_of, visit_url

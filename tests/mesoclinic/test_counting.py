@@ -1,6 +1,6 @@
 from django.core.cache import cache
 
-from mesoclinic.counting import count, counted
+from mesoclinic.core.counting import count, counted
 
 
 def test_each_key_counts_by_itself() -> None:

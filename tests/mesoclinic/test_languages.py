@@ -12,9 +12,9 @@ from django import forms
 from django.utils import translation
 from django.utils.translation import gettext
 
-from mesoclinic import reviews
-from mesoclinic.numbers import TypedDecimalField, shown_number, typed_number
-from mesoclinic.texts import in_words, texts_at
+from mesoclinic.core import reviews
+from mesoclinic.core.numbers import TypedDecimalField, shown_number, typed_number
+from mesoclinic.core.texts import in_words, texts_at
 from mesoclinic.ui.templatetags import ui
 from scripts import messages
 

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from mesoclinic.names import full_name, initials, is_showable, listed_name, short_name, tidy_line, tidy_name
+from mesoclinic.core.names import full_name, initials, is_showable, listed_name, short_name, tidy_line, tidy_name
 
 PERSIAN = "علی\u200cرضا"
 SINHALA = "ශ්\u200dරී"

@@ -12,7 +12,7 @@ from django.urls import path, reverse
 
 from mesoclinic.accounts.access import public, signed_in
 from mesoclinic.accounts.models import Clinic, Site, User
-from mesoclinic.errors import InvalidTransition
+from mesoclinic.core.errors import InvalidTransition
 from mesoclinic.ui import toasts
 from mesoclinic.urls import urlpatterns as the_real_ones
 from tests import factories

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import connection
 
-from mesoclinic import guards
+from mesoclinic.core import guards
 from patients.guards import INTAKE_IMMUTABLE
 from patients.models import Intake
 

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import InvalidInput
+from mesoclinic.core.errors import InvalidInput
 from patients import day_checks, intakes
 from patients.actions import confirm_unchanged, record_changes, save_intake, start_intake, submit_intake
 from patients.day_checks import Answers

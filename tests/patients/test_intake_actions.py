@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
 from patients.actions import StaleRevision, save_intake, start_intake, submit_intake, update_patient
 from patients.guards import INTAKE_IMMUTABLE
 from patients.intakes import NEVER, UNKNOWN, InvalidAnswers, case_of, changes_since

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import translation
 
-from mesoclinic.numbers import typed_number
+from mesoclinic.core.numbers import typed_number
 from patients.intakes import checked_value, value_in_words
 from patients.measures import checked_measure, must_choose, unit_label
 from patients.vocabulary import DataFileError, Fact, build_vocabulary, load_vocabulary, vocabulary_documents

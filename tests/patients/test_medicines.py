@@ -9,8 +9,8 @@ from django.utils import translation
 from django.utils.translation import gettext
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import InvalidInput
-from mesoclinic.sorting import by_words
+from mesoclinic.core.errors import InvalidInput
+from mesoclinic.core.sorting import by_words
 from patients.actions import save_intake, start_intake, submit_intake
 from patients.groups import GROUPS
 from patients.intakes import UNKNOWN

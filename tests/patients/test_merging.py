@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
 from patients.actions import changed_since, merge_patients, start_intake, undo_merge, update_patient
 from patients.day_checks import Answers
 from patients.models import Patient, PatientStatus

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import InvalidInput
+from mesoclinic.core.errors import InvalidInput
 from patients.actions import register_patient, update_patient
 from patients.models import Patient
 from patients.queries import find, patients_visible_to, possible_duplicates, search

@@ -8,9 +8,9 @@ import pytest
 from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
+from mesoclinic.audit.conflicts import Clash, Conflict
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.conflicts import Clash, Conflict
-from mesoclinic.errors import InvalidInput, NotAllowed
+from mesoclinic.core.errors import InvalidInput, NotAllowed
 from patients.actions import RegisteredJustNow, register_patient, update_patient
 from patients.models import Patient
 from tests import factories

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
 from patients.actions import changed_since, confirm_unchanged, record_changes, review_intake, start_intake
 from patients.confirming import answers_to_confirm
 from patients.day_checks import Answers, intake_after

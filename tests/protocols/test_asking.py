@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import InvalidInput, InvalidTransition
+from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from patients.actions import record_changes
 from patients.day_checks import Answers
 from patients.models import Intake, Patient

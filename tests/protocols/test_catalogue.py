@@ -13,10 +13,10 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.html import escape
 
-from mesoclinic import reviews
 from mesoclinic.accounts.models import User
-from mesoclinic.sorting import by_words
-from mesoclinic.texts import texts_at
+from mesoclinic.core import reviews
+from mesoclinic.core.sorting import by_words
+from mesoclinic.core.texts import texts_at
 from protocols.catalogue import Catalogue, ingredient_choices, matching, short_source
 from protocols.documents import plan_part
 from protocols.enums import FormularyStatus

@@ -14,11 +14,11 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from mesoclinic.accounts.models import User
-from mesoclinic.documents import storage
+from mesoclinic.core.errors import InvalidInput, NotAllowed
 from mesoclinic.documents.actions import render_document
 from mesoclinic.documents.checking import state_of
 from mesoclinic.documents.models import Document, DocumentState
-from mesoclinic.errors import InvalidInput, NotAllowed
+from mesoclinic.files import storage
 from protocols.actions import amend_plan, sign_plan
 from protocols.archive import attached_data, verify_archive
 from protocols.documents import KINDS, plan_pdf_visible, request_plan_pdf

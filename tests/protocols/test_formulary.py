@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
 from protocols.actions import (
     UnconfirmedIngredients,
     confirm_entry,

@@ -9,9 +9,9 @@ import pytest
 from django.utils import timezone
 
 from mesoclinic.accounts.models import Clinic, User
-from mesoclinic.accounts.reauthentication import FAILURES_AT_MOST, TooManyAttempts
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.login.reauthentication import FAILURES_AT_MOST, TooManyAttempts
 from patients.models import PatientStatus
 from protocols.actions import (
     NotReadyToSign,

@@ -13,9 +13,9 @@ import pytest
 from django.urls import reverse
 
 from mesoclinic.accounts.models import User
+from mesoclinic.core.errors import InvalidInput, NotAllowed
 from mesoclinic.documents.actions import render_document
 from mesoclinic.documents.models import Document, DocumentState
-from mesoclinic.errors import InvalidInput, NotAllowed
 from protocols import documents
 from protocols.actions import amend_plan, edit_plan, sign_plan
 from protocols.documents import KINDS as EVERY_KIND
@@ -48,7 +48,7 @@ def html_of(document: Document) -> str:
     from django.conf import settings
     from django.utils import timezone, translation
 
-    from mesoclinic import template_engine
+    from mesoclinic.core import template_engine
 
     with translation.override(document.language), timezone.override(PARIS):
         return template_engine.render(

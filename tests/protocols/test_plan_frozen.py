@@ -10,8 +10,8 @@ from django.db import IntegrityError, connection, migrations, models, transactio
 from django.db.migrations.state import ProjectState
 from django.utils import timezone
 
-from mesoclinic import guards
 from mesoclinic.accounts.models import User
+from mesoclinic.core import guards
 from protocols.models import Acknowledgement, OpenAnswer, Plan
 from protocols.signing import signature_holds
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidTransition
+from mesoclinic.core.errors import InvalidTransition
 from protocols import presence, queries, views
 from protocols.actions import amend_plan, create_plan, edit_plan, sign_plan, stop_plan
 from protocols.enums import PlanStatus

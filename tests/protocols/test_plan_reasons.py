@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput
+from mesoclinic.core.errors import InvalidInput
 from protocols import queries
 from protocols.actions import (
     NotReadyToSign,

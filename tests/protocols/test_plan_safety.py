@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from mesoclinic.accounts.models import Clinic, User
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
 from patients.actions import merge_patients, save_intake, start_intake, submit_intake, undo_merge, update_patient
 from patients.intakes import InvalidAnswers
 from patients.models import Patient

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import InvalidInput
+from mesoclinic.core.errors import InvalidInput
 from protocols import actions, computing
 from protocols.actions import SecondCalculationDisagrees, StaleRevision, edit_plan, sign_plan, undo_edit
 from protocols.computing import verified

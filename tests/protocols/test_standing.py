@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput, NotAllowed
+from mesoclinic.core.errors import InvalidInput, NotAllowed
 from patients.actions import record_changes, review_intake, update_patient
 from patients.day_checks import Answers
 from patients.models import Patient

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import InvalidTransition
+from mesoclinic.core.errors import InvalidTransition
 from patients.actions import start_intake
 from patients.vocabulary import load_vocabulary
 from protocols.engine import build_formulary

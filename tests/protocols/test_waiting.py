@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput, InvalidTransition
+from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from mesoclinic.messaging.models import Message
 from protocols.actions import amend_plan, create_plan, edit_plan, insist_on_severity, sign_plan, stop_plan, undo_edit
 from protocols.computing import recompute, verified

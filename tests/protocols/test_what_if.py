@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput
+from mesoclinic.core.errors import InvalidInput
 from protocols.actions import take_over_what_if
 from protocols.computing import verified
 from protocols.engine import Policy, build_formulary

@@ -13,9 +13,9 @@ from typing import Any
 from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.documents import storage
 from mesoclinic.documents.actions import request_document
 from mesoclinic.documents.models import Document
+from mesoclinic.files import storage
 from patients.models import Intake, IntakeStatus, Patient
 from patients.vocabulary import asked_now
 from protocols.engine import canonical_json

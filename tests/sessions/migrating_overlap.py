@@ -19,7 +19,7 @@ BEFORE = [("treatment_sessions", "0005_calendar_feeds")]
 
 def old_rules(connection: Any) -> None:
     """As they were installed before there was an overbooked visit or a minute around one."""
-    from mesoclinic import guards
+    from mesoclinic.core import guards
     from sessions.models.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE
 
     for guard, column in ((PRACTITIONER_FREE, "practitioner_id"), (ROOM_FREE, "room_id"), (PATIENT_FREE, "patient_id")):
@@ -40,7 +40,7 @@ def main() -> None:
         from django.db import IntegrityError, connection, connections, transaction
         from django.db.migrations.executor import MigrationExecutor
 
-        from mesoclinic import guards
+        from mesoclinic.core import guards
         from sessions.models.guards import PRACTITIONER_FREE, ROOM_FREE
 
         executor = MigrationExecutor(connection)

@@ -16,7 +16,7 @@ from django.db import connections
 from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 from sessions.booking.locks import Busy
 
 Booking = Callable[[], object]

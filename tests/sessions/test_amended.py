@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import DomainError, InvalidInput
+from mesoclinic.core.errors import DomainError, InvalidInput
 from mesoclinic.messaging.models import Message, MessageState
 from protocols.models import Plan
 from sessions.booking.actions import book_appointment, book_course, cancel_appointment

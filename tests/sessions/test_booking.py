@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from protocols.enums import PlanStatus
 from sessions.booking.actions import (
     ProposalChanged,

@@ -11,11 +11,11 @@ import pytest
 from django.db.models import Model
 from django.utils import timezone
 
-from mesoclinic.accounts.actions import deactivate_person, rename_clinic, update_person, update_site
 from mesoclinic.accounts.models import Clinic, Site, User
 from mesoclinic.documents.actions import request_document
 from mesoclinic.documents.models import Document
 from mesoclinic.messaging.models import Message, MessageState
+from mesoclinic.staff.actions import deactivate_person, rename_clinic, update_person, update_site
 from patients.actions import merge_patients, undo_merge, update_patient
 from patients.models import Patient, PatientStatus
 from sessions.booking.actions import cancel_course

@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import reverse
 
 from mesoclinic.accounts.models import User
-from mesoclinic.ui.fields import DayField
+from mesoclinic.core.fields import DayField
 from patients.models import Patient
 from sessions.models import Course
 

@@ -17,10 +17,11 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.documents import actions, rendering, storage
+from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.documents import actions, rendering
 from mesoclinic.documents.checking import state_of
 from mesoclinic.documents.models import Document, DocumentState
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.files import storage
 from protocols.documents import request_plan_pdf
 from protocols.models import Ingredient, Plan, Product
 from sessions.booking.actions import book_course, cancel_appointment

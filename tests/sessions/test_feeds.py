@@ -18,7 +18,7 @@ from icalendar import Calendar
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidTransition, NotAllowed
+from mesoclinic.core.errors import InvalidTransition, NotAllowed
 from sessions.booking.actions import cancel_appointment
 from sessions.booking.move import Target, move_appointment
 from sessions.calendar import feed as feeds

@@ -11,9 +11,9 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
-from mesoclinic.errors import InvalidTransition
-from mesoclinic.messaging import delivery
+from mesoclinic.core.errors import InvalidTransition
 from mesoclinic.messaging.models import Message, MessageState
+from mesoclinic.messaging.sending import delivery
 from patients.models import Patient
 from sessions.booking.actions import book_course, cancel_appointment, cancel_course, set_appointment_status
 from sessions.mail import followups

@@ -9,7 +9,7 @@ from django.core.management.sql import emit_post_migrate_signal
 from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone
 
-from mesoclinic import guards
+from mesoclinic.core import guards
 from sessions.models import Appointment, TreatmentSession
 from sessions.models.guards import PATIENT_FREE, PRACTITIONER_FREE, ROOM_FREE, SESSION_PERFORMED
 from tests.sessions.test_booking import raw_overlap

@@ -22,8 +22,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from mesoclinic.errors import InvalidInput
-from mesoclinic.reading import one_of, revision_of, whole_number
+from mesoclinic.core.errors import InvalidInput
+from mesoclinic.core.reading import one_of, revision_of, whole_number
 from sessions.models import Appointment
 
 DEEP = bool(os.environ.get("MESOCLINIC_DEEP"))
@@ -185,7 +185,7 @@ def test_number_that_no_page_sends_is_refused(text) -> None:
 
 
 def test_pages_read_numbers_in_one_place() -> None:
-    """A view that reads digits by itself finds another way to fail: it asks mesoclinic/reading.py."""
+    """A view that reads digits by itself finds another way to fail: it asks mesoclinic/core/reading.py."""
     found = []
     for package in ("mesoclinic", "patients", "protocols", "sessions"):
         for path in (Path(settings.BASE_DIR) / package).rglob("*views.py"):

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
 from sessions.booking.actions import book_appointment
 from sessions.booking.undo import undo_change

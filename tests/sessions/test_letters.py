@@ -15,7 +15,7 @@ import pytest
 from django.urls import reverse
 
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput, NotAllowed
+from mesoclinic.core.errors import InvalidInput, NotAllowed
 from mesoclinic.messaging.models import Message
 from protocols.formulary.loader import load_documents
 from sessions.mail import letters

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import NotAllowed
+from mesoclinic.core.errors import NotAllowed
 from mesoclinic.messaging.models import Message
 from sessions.mail.kinds import CATEGORY
 from sessions.mail.letters import KINDS

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
 from sessions.booking.actions import cancel_appointment
 from sessions.booking.holes import times_for

@@ -13,10 +13,10 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 
-from mesoclinic import guards
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
+from mesoclinic.core import guards
+from mesoclinic.core.errors import DomainError, InvalidInput, NotAllowed
 from protocols.models import Plan
 from sessions.booking.actions import book_appointment, cancel_appointment
 from sessions.booking.move import Target, move_appointment

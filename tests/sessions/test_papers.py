@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
+from mesoclinic.core.errors import InvalidTransition, NotAllowed
 from mesoclinic.documents.models import Document
-from mesoclinic.errors import InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
 from patients.models import Patient
 from sessions.models import Course

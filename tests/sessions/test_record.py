@@ -12,7 +12,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone, translation
 
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
 from protocols.enums import PlanStatus
 from protocols.models import Plan

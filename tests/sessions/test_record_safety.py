@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput, InvalidTransition
+from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from patients.actions import save_intake, start_intake, submit_intake
 from patients.models import Patient
 from patients.statements import open_statements

@@ -10,13 +10,13 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
-from mesoclinic.accounts.actions import rename_clinic, update_person, update_site
 from mesoclinic.accounts.models import Clinic
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput, InvalidTransition
-from mesoclinic.messaging import delivery
+from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from mesoclinic.messaging.actions import WITHDRAWN
 from mesoclinic.messaging.models import Message, MessageState
+from mesoclinic.messaging.sending import delivery
+from mesoclinic.staff.actions import rename_clinic, update_person, update_site
 from patients.actions import merge_patients, undo_merge, update_patient
 from patients.models import Patient, PatientStatus
 from sessions.booking.actions import cancel_appointment

@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
+from mesoclinic.audit.changes import NeedsConfirmation
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.changes import NeedsConfirmation
-from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
+from mesoclinic.core.errors import DomainError, InvalidInput, NotAllowed
 from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan
 from sessions.booking.actions import book_appointment, book_course
 from sessions.booking.move import Target, move_appointment, suggestions

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.documents.models import Document
-from mesoclinic.messaging.delivery import deliver_due
 from mesoclinic.messaging.models import Message
+from mesoclinic.messaging.sending.delivery import deliver_due
 from protocols.actions import amend_plan
 from protocols.models import StandingOverride
 from protocols.standing import MayNotTreat

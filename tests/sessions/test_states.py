@@ -8,11 +8,11 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from mesoclinic.accounts.actions import activate_person, deactivate_person, update_person
 from mesoclinic.accounts.models import Site, User
-from mesoclinic.changes import NeedsConfirmation
-from mesoclinic.errors import InvalidInput, InvalidTransition
+from mesoclinic.audit.changes import NeedsConfirmation
+from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from mesoclinic.messaging.models import Message, MessageState
+from mesoclinic.staff.actions import activate_person, deactivate_person, update_person
 from patients.actions import merge_patients, update_patient
 from patients.models import Patient, PatientStatus
 from patients.queries import find

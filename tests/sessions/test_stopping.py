@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 from mesoclinic.messaging.models import Message, MessageState
 from protocols.actions import stop_plan
 from protocols.enums import PlanStatus

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from mesoclinic.errors import DomainError, InvalidTransition, NotAllowed
+from mesoclinic.core.errors import DomainError, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
 from protocols.standing import MayNotTreat
 from sessions.booking.actions import book_appointment, cancel_appointment, cancel_course, set_appointment_status

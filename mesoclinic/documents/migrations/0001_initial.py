@@ -4,7 +4,7 @@ import uuid
 
 from django.db import migrations, models
 
-from mesoclinic import guards
+from mesoclinic.core import guards
 
 
 class Migration(migrations.Migration):

@@ -21,8 +21,8 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
 
-from mesoclinic import reviews
-from mesoclinic.numbers import shown_number
+from mesoclinic.core import reviews
+from mesoclinic.core.numbers import shown_number
 from mesoclinic.ui import days, drawings, icons, toasts
 from mesoclinic.ui.merging import MergingForm
 

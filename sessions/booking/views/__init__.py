@@ -1,0 +1,1 @@
+"""The pages on which visits are booked, moved and cancelled."""

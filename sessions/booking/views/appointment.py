@@ -19,9 +19,9 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError, InvalidTransition
+from mesoclinic.core.errors import DomainError, InvalidTransition
+from mesoclinic.core.reading import whole_number
 from mesoclinic.messaging.queries import messages_about
-from mesoclinic.reading import whole_number
 from mesoclinic.ui.toasts import tell
 from patients.models import DayCheck
 from patients.queries import day_checks_on, strip

@@ -19,8 +19,8 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError, InvalidInput
-from mesoclinic.reading import whole_number, whole_numbers
+from mesoclinic.core.errors import DomainError, InvalidInput
+from mesoclinic.core.reading import whole_number, whole_numbers
 from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from protocols.models import Plan

@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import InvalidInput
-from mesoclinic.reading import whole_number
+from mesoclinic.core.errors import InvalidInput
+from mesoclinic.core.reading import whole_number
 from sessions.models import Room
 
 

@@ -17,8 +17,8 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError
-from mesoclinic.reading import whole_number
+from mesoclinic.core.errors import DomainError
+from mesoclinic.core.reading import whole_number
 from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from sessions.booking.holes import (

@@ -1,3 +1,5 @@
+"""The page on which a visit is moved, and the presses that move it or give its time to somebody."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -16,8 +18,8 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
-from mesoclinic.errors import DomainError, InvalidInput
-from mesoclinic.reading import id_of, whole_number
+from mesoclinic.core.errors import DomainError, InvalidInput
+from mesoclinic.core.reading import id_of, whole_number
 from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from sessions.booking.forms import MoveForm

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from sessions.booking.changes import open_change, put_as_it_was

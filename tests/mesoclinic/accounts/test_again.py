@@ -9,8 +9,8 @@ from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
-from mesoclinic.accounts.again import MOST, SENT
 from mesoclinic.accounts.models import User
+from mesoclinic.login.again import MOST, SENT
 from tests import factories
 from tests.shown import as_typed
 

@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from mesoclinic.accounts.models import User
-from mesoclinic.accounts.reauthentication import confirm_password
-from mesoclinic.errors import InvalidInput
+from mesoclinic.core.errors import InvalidInput
+from mesoclinic.login.reauthentication import confirm_password
 from tests import factories
 
 PASSWORD = "Élève-Ñandú-한국-8842"

@@ -9,9 +9,9 @@ from django.db import DatabaseError
 from django.test import Client
 from pytest_django import Settings
 
-from mesoclinic.accounts import health
 from mesoclinic.accounts.models import User
-from mesoclinic.checks import ready_for_real_patients
+from mesoclinic.core.checks import ready_for_real_patients
+from mesoclinic.health import views as health
 
 SignIn = Callable[[User], Client]
 
@@ -62,7 +62,7 @@ def test_checks_say_nothing_of_a_real_install(real: Settings) -> None:
     ("name", "value", "number"),
     [
         ("REDIS_URL", "", "W002"),
-        ("EMAIL_BACKEND", "mesoclinic.messaging.backends.OutboxOnlyBackend", "W003"),
+        ("EMAIL_BACKEND", "mesoclinic.messaging.sending.backends.OutboxOnlyBackend", "W003"),
         ("SITE_URL", "http://clinic.example", "W005"),
         ("DEBUG", True, "W006"),
     ],

@@ -9,10 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from mesoclinic.accounts import actions
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import DomainError, InvalidInput, NotAllowed
+from mesoclinic.core.errors import DomainError, InvalidInput, NotAllowed
+from mesoclinic.staff import actions
 from tests import factories
 from tests.shown import seen_on
 

@@ -11,10 +11,10 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from mesoclinic import guards
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.audit.models import AuditEvent
+from mesoclinic.core import guards
 from tests.mesoclinic.audit.races import EVENTS, THREADS, outcome
 
 

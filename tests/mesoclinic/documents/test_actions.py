@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.documents import actions, rendering, storage, tasks
+from mesoclinic.core.errors import InvalidTransition
+from mesoclinic.documents import actions, rendering, tasks
 from mesoclinic.documents.models import TRANSITIONS, Document, DocumentState
-from mesoclinic.errors import InvalidTransition
+from mesoclinic.files import storage
 
 Ask = Callable[..., Document]
 PDF = rendering.Pdf(data=b"%PDF-1.7 probe", pages=2)

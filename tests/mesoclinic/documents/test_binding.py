@@ -11,9 +11,10 @@ from typing import Any
 import pikepdf
 import pytest
 
-from mesoclinic.documents import actions, rendering, storage
+from mesoclinic.documents import actions, rendering
 from mesoclinic.documents.binding import CannotBind, Part, bind
 from mesoclinic.documents.models import Document
+from mesoclinic.files import storage
 from tests.mesoclinic.documents.conftest import context
 from tests.mesoclinic.documents.prints import check_places, check_tags, text_of
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 import pikepdf
 import pytest
 
-from mesoclinic.documents import actions, rendering, storage
+from mesoclinic.documents import actions, rendering
 from mesoclinic.documents.models import Document
+from mesoclinic.files import storage
 
 pytestmark = pytest.mark.prints
 

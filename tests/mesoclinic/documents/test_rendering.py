@@ -12,8 +12,9 @@ import pikepdf
 import pytest
 from pytest_django import Settings
 
-from mesoclinic.documents import actions, rendering, storage
+from mesoclinic.documents import actions, rendering
 from mesoclinic.documents.models import Document
+from mesoclinic.files import storage
 
 pytestmark = pytest.mark.prints
 

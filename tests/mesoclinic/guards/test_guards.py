@@ -12,10 +12,10 @@ from django.core import checks
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models.signals import post_migrate
 
-from mesoclinic import guards
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.audit.models import AuditEvent
+from mesoclinic.core import guards
 
 FROZEN = guards.frozen(
     name="probe_frozen",

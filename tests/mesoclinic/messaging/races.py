@@ -17,9 +17,9 @@ def deliver_at_once() -> tuple[list[str], int, int]:
     from django.db import connections
     from django.utils import timezone
 
-    from mesoclinic.messaging import delivery
     from mesoclinic.messaging.actions import queue_message
     from mesoclinic.messaging.models import Message
+    from mesoclinic.messaging.sending import delivery
 
     for number in range(MESSAGES):
         queue_message(

@@ -11,11 +11,11 @@ from pytest_django import Settings
 
 from mesoclinic.accounts.models import Clinic, User
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import InvalidInput, InvalidTransition, NotAllowed
-from mesoclinic.messaging import delivery
+from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.actions import cancel_messages, retry_message, undo_message
 from mesoclinic.messaging.models import TRANSITIONS, Message, MessageState
 from mesoclinic.messaging.renewal import readdress_sample
+from mesoclinic.messaging.sending import delivery
 from tests import factories
 
 Queue = Callable[..., Message]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-from mesoclinic.messaging.commits import not_waiting_for_the_disk
+from mesoclinic.messaging.sending.commits import not_waiting_for_the_disk
 
 
 def setting() -> str:

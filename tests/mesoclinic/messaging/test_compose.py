@@ -9,8 +9,8 @@ from django.conf import settings as django_settings
 from pytest_django import Settings
 
 from mesoclinic.accounts.models import Site
+from mesoclinic.core.template_engine import MissingVariable
 from mesoclinic.messaging import compose
-from mesoclinic.template_engine import MissingVariable
 
 SUBJECT = "{% load i18n %}Your appointment\non {{ at|date:'H:i' }}\n"
 TEXT = """{% extends "mail/base.txt" %}{% block content %}Dear {{ name }},

@@ -16,9 +16,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from mesoclinic.accounts.models import Clinic, User
-from mesoclinic.messaging import delivery, tasks
+from mesoclinic.messaging import tasks
 from mesoclinic.messaging.actions import cancel_messages
 from mesoclinic.messaging.models import Message
+from mesoclinic.messaging.sending import delivery
 
 Queue = Callable[..., Message]
 

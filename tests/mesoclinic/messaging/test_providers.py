@@ -16,10 +16,10 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from mesoclinic import env
 from mesoclinic.accounts.models import Clinic
-from mesoclinic.messaging import delivery
+from mesoclinic.core import env
 from mesoclinic.messaging.models import Message
+from mesoclinic.messaging.sending import delivery
 
 Queue = Callable[..., Message]
 SECRET = "known-to-both"

@@ -10,9 +10,9 @@ import pytest
 from django.core.mail import BadHeaderError, get_connection
 
 from mesoclinic.accounts.models import Clinic
-from mesoclinic.messaging.backends import DjangoSmtpBackend, SmtpBackend
 from mesoclinic.messaging.models import Message
-from mesoclinic.messaging.wire import Letter, to_email
+from mesoclinic.messaging.sending.backends import DjangoSmtpBackend, SmtpBackend
+from mesoclinic.messaging.sending.wire import Letter, to_email
 
 Queue = Callable[..., Message]
 INVITATION = {"name": "visit.ics", "type": "text/calendar; method=REQUEST", "text": "BEGIN:VCALENDAR\r\nÉ\r\n"}

@@ -9,8 +9,8 @@ from django.conf import settings
 from django.core.management import CommandParser
 from django.core.management.base import BaseCommand, CommandError
 
-from mesoclinic.accounts.opening import open_clinic
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
+from mesoclinic.staff.opening import open_clinic
 
 QUESTIONS = {
     "name": "The clinic's name",

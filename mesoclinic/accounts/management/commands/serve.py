@@ -29,8 +29,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from mesoclinic.accounts.models import Clinic, User
-from mesoclinic.accounts.sample import PASSWORD
 from mesoclinic.messaging.renewal import readdress_sample
+from mesoclinic.staff.sample import PASSWORD
 
 PATIENCE_SECONDS = 40  # a task that was begun is finished; longer than that is not waited for
 START_SECONDS = 60

@@ -93,12 +93,12 @@ def email(name: str) -> dict[str, Any]:
     """Django's ``EMAIL_*`` settings from a URL; without one, mail stays in the application's own outbox."""
     url = text(name)
     if not url:
-        return {"EMAIL_BACKEND": "mesoclinic.messaging.backends.OutboxOnlyBackend"}
+        return {"EMAIL_BACKEND": "mesoclinic.messaging.sending.backends.OutboxOnlyBackend"}
     _scheme(name, url, {"smtp", "smtps", "smtp+tls", "smtp+ssl", "anymail"})
     if url.startswith("anymail:"):
         return _provider(name, url)
     found = dict(environ.Env.email_url_config(url))
-    return {**found, "EMAIL_BACKEND": "mesoclinic.messaging.backends.SmtpBackend"}
+    return {**found, "EMAIL_BACKEND": "mesoclinic.messaging.sending.backends.SmtpBackend"}
 
 
 def mail_provider(name: str) -> str:

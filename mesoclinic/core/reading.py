@@ -12,7 +12,7 @@ from uuid import UUID
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from mesoclinic.errors import InvalidInput
+from mesoclinic.core.errors import InvalidInput
 
 MOST_DIGITS = 9
 SHOWN = 40  # characters of what could not be read

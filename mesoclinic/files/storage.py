@@ -1,4 +1,4 @@
-"""Keeps each PDF once, under the hash of its bytes."""
+"""Keep each file once, under the hash of its bytes; today PDFs, whoever asks for them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any, Protocol
 
 from django.core.files.storage import default_storage
 
-from mesoclinic.documents.models import Document
+
+class Kept(Protocol):
+    """A row that holds a file and the hash that its bytes must have."""
+
+    file: Any
+    content_hash: Any
 
 
 class FileLost(Exception):
@@ -17,7 +23,7 @@ class FileLost(Exception):
 
 
 def keep(data: bytes) -> tuple[str, str]:
-    """Write the bytes where their hash says; (name, hash). The file is there whole or not at all."""
+    """Write the bytes where their hash says and return (name, hash). The file is there whole or not at all."""
     content_hash = hashlib.sha256(data).hexdigest()
     name = f"pdf/{content_hash[:2]}/{content_hash}.pdf"
     path = Path(default_storage.path(name))
@@ -37,8 +43,8 @@ def keep(data: bytes) -> tuple[str, str]:
     return name, content_hash
 
 
-def read(document: Document) -> bytes:
-    """The bytes of a finished document, checked against its hash."""
+def read(document: Kept) -> bytes:
+    """Return the bytes of a finished document. Raise FileLost if they are gone or not those of its hash."""
     try:
         data = Path(document.file.path).read_bytes()
     except FileNotFoundError:

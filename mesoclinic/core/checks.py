@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, Warning, register
 
-from mesoclinic import env
+from mesoclinic.core import env
 
 
 @register(Tags.security, deploy=True)

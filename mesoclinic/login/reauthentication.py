@@ -6,8 +6,8 @@ from django.core.cache import cache
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import User
-from mesoclinic.counting import count, counted
-from mesoclinic.errors import DomainError, InvalidInput
+from mesoclinic.core.counting import count, counted
+from mesoclinic.core.errors import DomainError, InvalidInput
 
 FAILURES_AT_MOST = 5
 WITHIN_SECONDS = 300

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 
 P = ParamSpec("P")
 

@@ -1,3 +1,5 @@
+"""Mail back ends of our own for Django."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -5,7 +7,7 @@ from typing import Any
 from django.core.mail.backends.dummy import EmailBackend
 from django.core.mail.backends.smtp import EmailBackend as DjangoSmtpBackend
 
-from mesoclinic.messaging.wire import Letter
+from mesoclinic.messaging.sending.wire import Letter
 
 
 class OutboxOnlyBackend(EmailBackend):

@@ -1,3 +1,5 @@
+"""The pages of staff: list, details, password, end of access."""
+
 from __future__ import annotations
 
 from uuid import UUID
@@ -11,18 +13,18 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from mesoclinic.accounts import actions
 from mesoclinic.accounts.access import Permission, public, requires, signed_in
-from mesoclinic.accounts.again import SENT
-from mesoclinic.accounts.forms import NewPersonForm, PersonForm
 from mesoclinic.accounts.middleware import SITE_KEY, ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.accounts.queries import person_details
 from mesoclinic.accounts.queries import staff_list as staff
 from mesoclinic.audit import trail
-from mesoclinic.changes import NeedsConfirmation
-from mesoclinic.conflicts import Conflict
-from mesoclinic.errors import DomainError
+from mesoclinic.audit.changes import NeedsConfirmation
+from mesoclinic.audit.conflicts import Conflict
+from mesoclinic.core.errors import DomainError
+from mesoclinic.login.again import SENT
+from mesoclinic.staff import actions
+from mesoclinic.staff.forms import NewPersonForm, PersonForm
 
 
 @public("a page asks, before it sends a form, whether its reader is still signed in; it says nothing else")

@@ -1,3 +1,5 @@
+"""What is typed about a member of staff."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -9,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from mesoclinic.accounts.access import Role
 from mesoclinic.accounts.models import Site
 from mesoclinic.accounts.naming import check_typed_names
-from mesoclinic.ui.fields import AddressField, NameField
+from mesoclinic.core.fields import AddressField, NameField
 from mesoclinic.ui.merging import MergingForm
 
 

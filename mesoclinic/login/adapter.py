@@ -1,3 +1,5 @@
+"""Where django-allauth asks us: nobody signs up, and where one goes after a log-in."""
+
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter

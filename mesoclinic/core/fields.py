@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from mesoclinic.names import tidy_line, tidy_name
+from mesoclinic.core.names import tidy_line, tidy_name
 
 
 class NameField(forms.CharField):

@@ -9,7 +9,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
-from mesoclinic.messaging.bounces import Bounce
+from mesoclinic.messaging.sending.bounces import Bounce
 
 RETURNED = ("bounced", "rejected")
 # The clinic's set-up, a hurry or an outage; every other 4xx is about the message.

@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import User
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 
 
 def announce_change(row: Model, *, before: Mapping[str, Any], by: User | None) -> None:

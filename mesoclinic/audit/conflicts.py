@@ -21,7 +21,7 @@ from django.db.models import Model, QuerySet
 from django.utils.translation import gettext as _
 
 from mesoclinic.audit.models import AuditEvent
-from mesoclinic.errors import DomainError
+from mesoclinic.core.errors import DomainError
 
 MOST_SEEN = 20_000  # characters of the marks that a page may send back
 LEAVE = "theirs"  # in the place of a mark: the reader has seen theirs and leaves it

@@ -25,11 +25,11 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from mesoclinic.accounts.models import Clinic
-from mesoclinic.messaging import providers
-from mesoclinic.messaging.commits import not_waiting_for_the_disk
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.renewal import refresh_claimed
-from mesoclinic.messaging.wire import to_email
+from mesoclinic.messaging.sending import providers
+from mesoclinic.messaging.sending.commits import not_waiting_for_the_disk
+from mesoclinic.messaging.sending.wire import to_email
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ BACK_OFF = tuple(settings.MESSAGE_BACK_OFF * times for times in (1, 5, 30, 120, 
 MOST_FAILURES = len(BACK_OFF) + 1
 MOST_ATTEMPTS = 12  # a message during which the worker died so often is the reason why
 SERVER_DOWN_WAIT = settings.MESSAGE_BACK_OFF
-OUTBOX_ONLY = "mesoclinic.messaging.backends.OutboxOnlyBackend"
+OUTBOX_ONLY = "mesoclinic.messaging.sending.backends.OutboxOnlyBackend"
 
 _WAITING = Q(state__in=MessageState.TO_LEAVE)
 

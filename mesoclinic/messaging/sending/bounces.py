@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput
+from mesoclinic.core.errors import InvalidInput
 from mesoclinic.messaging.models import Message, MessageState, states_before
 
 

@@ -1,6 +1,8 @@
+"""The addresses of the pages of staff."""
+
 from django.urls import path
 
-from mesoclinic.accounts import views
+from mesoclinic.staff import views
 
 app_name = "accounts"
 urlpatterns = [

@@ -11,8 +11,8 @@ from mesoclinic.accounts.access import Role
 from mesoclinic.accounts.models import Clinic, RoleGrant, Site, User
 from mesoclinic.accounts.naming import check_names
 from mesoclinic.audit import trail
-from mesoclinic.errors import InvalidInput, InvalidTransition
-from mesoclinic.names import tidy_name
+from mesoclinic.core.errors import InvalidInput, InvalidTransition
+from mesoclinic.core.names import tidy_name
 
 
 @transaction.atomic

@@ -17,10 +17,10 @@ from mesoclinic.accounts.models import Clinic, RoleGrant, Site, User
 from mesoclinic.accounts.naming import check_names
 from mesoclinic.accounts.queries import person_details
 from mesoclinic.audit import trail
-from mesoclinic.changes import NeedsConfirmation, announce_change, check_confirmed
-from mesoclinic.conflicts import last_change, merged
-from mesoclinic.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
-from mesoclinic.names import tidy_name
+from mesoclinic.audit.changes import NeedsConfirmation, announce_change, check_confirmed
+from mesoclinic.audit.conflicts import last_change, merged
+from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
+from mesoclinic.core.names import tidy_name
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another when read aloud
 

@@ -1,0 +1,1 @@
+"""Files on disk, each under the hash of its bytes; used by prints."""

@@ -1,0 +1,1 @@
+"""Whether this process can do its work, asked by a load balancer."""
