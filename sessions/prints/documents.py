@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
@@ -64,6 +65,8 @@ def request_visit_pdf(*, appointment: Appointment, kind: str, by: User, standing
         raise InvalidInput(_("There is no such document of a visit."))
     if kind in PREPARING:
         check_in_care(appointment.patient)
+        if appointment.status in AppointmentStatus.FREE_AGAIN:
+            raise InvalidInput(_("This visit does not take place: nothing is to be drawn up for it."))
     part = visit_part(appointment, kind=kind)
     if kind in PREPARING:
         plan, day = appointment.course.plan, appointment.starts_at.astimezone(appointment.site.tz).date()
@@ -118,7 +121,7 @@ def prepare_next_prints(*, by: User | None) -> int:
     """
     now = timezone.now()
     begun = Document.objects.filter(subject_id=OuterRef("public_id"), kind__in=PREPARING, outdated_at__isnull=True)
-    visits = list(
+    coming = (
         Appointment.objects.filter(
             in_care("patient__"),
             ~Exists(begun),
@@ -131,14 +134,25 @@ def prepare_next_prints(*, by: User | None) -> int:
             *("patient__site", "site", "room", "practitioner", "course__plan__formulary", "course__plan__intake"),
             *("course__plan__patient__site", "course__plan__signed_by", "course__plan__responsible"),
         )
-        .order_by("starts_at", "pk")[:AHEAD_AT_ONCE]
+        .order_by("starts_at", "pk")
     )
-    asked = [(visit.patient, visit.course.plan, visit.starts_at.astimezone(visit.site.tz).date()) for visit in visits]
-    free = [visit for visit, found in zip(visits, standings(asked), strict=True) if not found.is_stop]
+    free = _not_stopped(coming, at_most=AHEAD_AT_ONCE)
     for visit in free:
         for kind in PREPARING:
             request_document(**visit_part(visit, kind=kind), by=by, ahead=True)
     return len(free)
+
+
+def _not_stopped(visits: QuerySet[Appointment], *, at_most: int) -> list[Appointment]:
+    """Return the first visits against which no stop stands; those that are stopped keep nobody else waiting."""
+    free: list[Appointment] = []
+    for start in count(0, at_most):
+        some = list(visits[start : start + at_most])
+        asked = [(visit.patient, visit.course.plan, visit.starts_at.astimezone(visit.site.tz).date()) for visit in some]
+        free += [visit for visit, found in zip(some, standings(asked), strict=True) if not found.is_stop]
+        if len(free) >= at_most or len(some) < at_most:
+            return free[:at_most]
+    return free
 
 
 @transaction.atomic

@@ -27,6 +27,7 @@ from protocols.models import Ingredient, Plan, Product
 from sessions.booking.actions import book_course, cancel_appointment
 from sessions.booking.move import Target, move_appointment
 from sessions.models import Administration, Appointment, Lot, TreatmentSession
+from sessions.prints import documents
 from sessions.prints.documents import (
     pack_visible,
     prepare_next_prints,
@@ -34,7 +35,7 @@ from sessions.prints.documents import (
     request_visit_pdf,
     visit_pdf_visible,
 )
-from tests import factories
+from tests import factories, ways_to_stop
 from tests.factories_protocols import published_formulary, signed_plan
 from tests.instant import Clock
 from tests.mesoclinic.documents.prints import check_places, check_tags, snapshot, text_of
@@ -411,6 +412,32 @@ def test_prints_of_the_next_day_are_begun_before_anybody_asks(
     )
     with django_assert_max_num_queries(5):
         assert prepare_next_prints(by=None) == 0
+
+
+def test_stopped_visits_keep_no_other_print_waiting(
+    two_visits: list[Appointment], ada: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = sorted(two_visits, key=lambda visit: (visit.starts_at, visit.pk))
+    ways_to_stop.brand(first.course.plan, ada)
+    monkeypatch.setattr(documents, "AHEAD_AT_ONCE", 1)
+    clock.move_to(first.starts_at - timedelta(hours=20))
+
+    assert prepare_next_prints(by=None) == 1
+
+    assert set(Document.objects.filter(kind="preparation_sheet").values_list("subject_id", flat=True)) == {
+        second.public_id
+    }
+
+
+@pytest.mark.parametrize("kind", ["preparation_sheet", "syringe_labels"])
+def test_nothing_is_prepared_for_a_visit_that_was_cancelled(
+    visit: Appointment, ada: User, cleo: User, kind: str
+) -> None:
+    cancel_appointment(appointment=visit, by=cleo)
+    visit.refresh_from_db()
+
+    with pytest.raises(InvalidInput, match="does not take place"):
+        request_visit_pdf(appointment=visit, kind=kind, by=ada)
 
 
 def test_print_that_was_begun_ahead_is_the_one_that_a_press_opens(visit: Appointment, ada: User, clock: Clock) -> None:
