@@ -36,16 +36,6 @@ def modules_named(name: str) -> list[ModuleType]:
     ]
 
 
-def public_functions(module: ModuleType) -> list[tuple[str, object]]:
-    return [
-        (f"{module.__name__}.{name}", function)
-        for name, function in vars(module).items()
-        if inspect.isfunction(inspect.unwrap(function) if callable(function) else None)
-        and inspect.unwrap(function).__module__ == module.__name__
-        and not name.startswith("_")
-    ]
-
-
 def test_apps_are_those_of_the_house() -> None:
     assert [config.label for config in OURS] == [
         "ui",
@@ -64,36 +54,6 @@ def test_migration_is_named_by_what_it_does(config) -> None:
     folder = Path(config.path) / "migrations"
     names = [path.stem for path in folder.glob("[0-9]*.py")] if folder.is_dir() else []
     assert [name for name in names if re.search(r"_auto_|_\d{8}_", name)] == []
-
-
-BY_NOBODY = {
-    "mesoclinic.staff.actions.make_password": "makes a value and changes nothing",
-    "mesoclinic.documents.actions.engine_version": "makes a value and changes nothing",
-    "mesoclinic.documents.actions.input_hash": "makes a value and changes nothing",
-    "mesoclinic.documents.actions.template_version": "makes a value and changes nothing",
-    "mesoclinic.documents.actions.due_documents": "asked by the tick",
-    "mesoclinic.documents.actions.packs_among": "asked by the tick",
-    "mesoclinic.documents.actions.render_document": "done by the worker, for whoever asked",
-    "sessions.booking.actions.check_in_reach": "refuses and changes nothing",
-    "sessions.booking.actions.check_open": "refuses and changes nothing",
-    "sessions.booking.actions.check_practitioner": "refuses and changes nothing",
-    "sessions.booking.actions.in_words": "says an overlap in words; the change and its by are inside",
-    "sessions.booking.actions.reread": "reads and changes nothing",
-}
-
-
-def test_actions_take_keywords_only_and_say_who() -> None:
-    wrong = []
-    for module in modules_named("actions"):
-        for name, function in public_functions(module):
-            if name in BY_NOBODY:
-                continue
-            parameters = inspect.signature(function).parameters.values()
-            if any(parameter.kind is not inspect.Parameter.KEYWORD_ONLY for parameter in parameters):
-                wrong.append(f"{name} takes positional arguments")
-            if "by" not in {parameter.name for parameter in parameters}:
-                wrong.append(f"{name} has no by")
-    assert wrong == []
 
 
 def test_tasks_take_nothing_but_ids() -> None:
