@@ -2,8 +2,8 @@
 
     make mutants                        all modules below
     make mutants ARGS="dose partition"  some of them
-    make mutants ARGS="verify --write"  and write docs/reference/engine-mutants.md
-    make mutants ARGS="verify --since COMMIT"  only the functions that read otherwise than at that commit
+    make mutants ARGS="verify --write"  the modules of a package; and write docs/reference/engine-mutants.md
+    make mutants ARGS="verify --since COMMIT"  only the functions that read otherwise than any at that commit
 
 The tests are collected once, and for each the lines of the engine that it runs are noted. A mutant is a forked child
 in which one function got other code. It runs the tests that reach its lines until one fails: first the one that
@@ -47,9 +47,16 @@ TESTS: dict[str, tuple[str, ...]] = {
     "drawing": ("test_engine_tables", "test_selection", "test_mixtures"),
     "waiting": ("test_engine_tables", "test_waiting"),
     "contribution": ("test_engine_tables", "test_contributions"),
-    "verify": (
-        "test_engine_verify", "test_engine_verify_drawing", "test_engine_tables", "test_engine_edges", "test_verify",
-        "test_faults", "test_mixtures", "test_waiting", "test_contributions",
+    **dict.fromkeys(
+        (
+            "verify/alternatives", "verify/context", "verify/contributions", "verify/cost", "verify/course",
+            "verify/drawing", "verify/facts", "verify/mixing", "verify/mixture", "verify/run", "verify/screening",
+            "verify/selection", "verify/volumes",
+        ),
+        (
+            "test_engine_verify", "test_engine_verify_drawing", "test_engine_tables", "test_engine_edges",
+            "test_verify", "test_faults", "test_mixtures", "test_waiting", "test_contributions",
+        ),
     ),
 }  # fmt: skip
 """What has to notice the mutants of each; of test_faults one change of each kind, each as a test of its own."""
@@ -125,24 +132,26 @@ EQUIVALENT: dict[str, str] = {
     "select:_Search._hopeless: `0` + 1": _LOOSE,
     "select:_Search._hopeless: `bound > short` with GtE": _VAIN,
     "select:_Search._hopeless: `bound == short and cost <= self.best.cost` without part 2": _VAIN,
-    "verify:_Second.tells_words: `0` + 1": "Neither of the engines in that list knew the words.",
-    "verify:_Second._mixture_cautions: `True` turned": _GUARD,
-    "verify:_Second._ways: `number < count and self._together(grown)` without part 1": _VAIN_WAYS,
-    "verify:_Second._ways: `number < count` with LtE": _VAIN_WAYS,
-    "verify:_Second._volumes: `whole > drawn` with GtE": "Where they are equal nothing is lowered, and nothing raised.",
-    "verify:_Second._volumes: `True` turned": _GUARD,
-    **{f"verify:_Second._volumes: `True` turned (no. {number})": _GUARD for number in range(2, 6)},
-    "verify:_Second._volumes: `sum(needs) <= poured` with Lt": "Shared out whole, each gets what it needs.",
-    "verify:_Second._shared_out: `amount <= 0` with Lt": "Of nothing, each share is nothing as well.",
-    "verify:_Second._none_without_need: `met([*chosen, *keys[place:]]) <= standard` with Lt": _VAIN,
-    "verify:_Second._none_without_need: `best or place == len(keys) or met([*chosen, *keys[place:]]) <= standard` "
-    "without part 3": _VAIN,
-    "verify:_Second._fewest: `len(groups) >= best` with Gt": _VAIN,
-    "verify:_Second._none_without_need: `1` + 1": "All counts are doubled alike.",
-    "verify:_Second._alternative: `True` turned": _GUARD,
-    "verify:_four_digits: `value / unit >= 10000` with Gt": "Ten thousand is the same number in either unit.",
-    "verify:_four_digits: `10000` - 1": "What is taken one step too far there is taken back in the next lines.",
-    "verify:_four_digits: `value / unit < 1000` with LtE": "A thousand is the same number in either unit.",
+    "verify/context:Context.tells_words: `0` + 1": "Neither of the engines in that list knew the words.",
+    "verify/mixture:check_mixture_cautions: `True` turned": _GUARD,
+    "verify/drawing:ways_of: `number < count and may_be_one(context, grown)` without part 1": _VAIN_WAYS,
+    "verify/drawing:ways_of: `number < count` with LtE": _VAIN_WAYS,
+    "verify/drawing:volumes_of: `whole > drawn` with GtE": (
+        "Where they are equal nothing is lowered, and nothing raised."
+    ),
+    "verify/drawing:volumes_of: `True` turned": _GUARD,
+    **{f"verify/drawing:volumes_of: `True` turned (no. {number})": _GUARD for number in range(2, 6)},
+    "verify/drawing:volumes_of: `sum(needs) <= poured` with Lt": "Shared out whole, each gets what it needs.",
+    "verify/drawing:shared_out: `amount <= 0` with Lt": "Of nothing, each share is nothing as well.",
+    "verify/selection:check_none_without_need: `met([*chosen, *keys[place:]]) <= standard` with Lt": _VAIN,
+    "verify/selection:check_none_without_need: `best or place == len(keys) or met([*chosen, *keys[place:]]) <= "
+    "standard` without part 3": _VAIN,
+    "verify/mixing:fewest_of: `len(groups) >= best` with Gt": _VAIN,
+    "verify/selection:check_none_without_need: `1` + 1": "All counts are doubled alike.",
+    "verify/alternatives:check_alternative: `True` turned": _GUARD,
+    "verify/context:four_digits: `value / unit >= 10000` with Gt": "Ten thousand is the same number in either unit.",
+    "verify/context:four_digits: `10000` - 1": "What is taken one step too far there is taken back in the next lines.",
+    "verify/context:four_digits: `value / unit < 1000` with LtE": "A thousand is the same number in either unit.",
 }
 
 
@@ -209,12 +218,21 @@ def _tree_of(module: str) -> ast.Module:
 
 
 def functions_changed_since(commit: str, module: str) -> set[str]:
-    """Return the functions of a module whose code differs from what it was at a commit."""
-    shown = subprocess.run(
-        ["git", "show", f"{commit}:protocols/engine/{module}.py"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    then = dict(_functions(ast.parse(shown.stdout)))  # none where there was no such module
-    return {name for name, code in _functions(_tree_of(module)) if then.get(name) != code}
+    """Return the functions of a module that no module had at a commit: one that moved has not changed."""
+    then = _functions_at(commit)
+    return {name for name, code in _functions(_tree_of(module)) if (name, code) not in then}
+
+
+@cache
+def _functions_at(commit: str) -> frozenset[tuple[str, str]]:
+    """Each function of the engine at a commit, whichever module it stood in."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    paths = git("ls-tree", "-r", "--name-only", commit, "protocols/engine").split()
+    sources = [git("show", f"{commit}:{path}") for path in paths if path.endswith(".py")]
+    return frozenset(each for source in sources for each in _functions(ast.parse(source)))
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -361,7 +379,7 @@ def put_in_place(mutant: Mutant) -> bool:
     tree = _tree_of(mutant.module)
     mutant.alter(_at(tree, mutant.way))
     _only(tree, mutant.way)
-    module = importlib.import_module(f"protocols.engine.{mutant.module}")
+    module = importlib.import_module(f"protocols.engine.{mutant.module.replace('/', '.')}")
     code = compile(ast.fix_missing_locations(tree), str(module.__file__), "exec")
     changed = False
     for function, new in _pairs(module.__dict__, code, module.__name__):
@@ -537,7 +555,7 @@ class Runner:
             if not isinstance(item, pytest.Function) or set(item._fixtureinfo.argnames) - set(params):
                 continue  # it needs a database, or the like
             tests.append(Timed(name=item.nodeid, file=item.path.stem, run=partial(item.obj, **params)))
-        if "verify" in self.modules:
+        if any(module.startswith("verify/") for module in self.modules):
             tests += _values_changed()
         kept = []
         reached: dict[str, Any] = _read(REACHED)
@@ -573,7 +591,7 @@ def _digest_for(file: str) -> str:
     """Of all that the lines which a test reaches depend on."""
     tests = ROOT / "tests" / "protocols"
     names = [f"{file}.py", "worked_cases.py", "references.py", "cases.yaml"]
-    files = [*(ROOT / "protocols" / "engine").glob("*.py"), *(ROOT / "protocols" / "formulary").glob("*.yaml")]
+    files = [*(ROOT / "protocols" / "engine").rglob("*.py"), *(ROOT / "protocols" / "formulary").glob("*.yaml")]
     files += [*(ROOT / "patients" / "vocabulary").glob("*.yaml"), tests / "golden" / "faults.json"]
     digest = hashlib.sha256()
     for path in [*sorted(files), *(tests / name for name in names)]:
@@ -635,9 +653,9 @@ def _values_changed() -> list[Timed]:
 
 def remember_documents() -> None:
     """The fingerprint of the same documents is worked out once: most of the time of a verification goes there."""
-    from protocols.engine import verify  # the function; its module is behind it
+    from protocols.engine.verify import run
 
-    module: Any = sys.modules[verify.__module__]
+    module: Any = run
     known: dict[int, tuple[Any, str]] = {}
     real = module.fingerprint
 
@@ -745,14 +763,18 @@ def write_page(results: dict[str, Any]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation testing of the protocol engine.")
-    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}; all without one")
+    known = sorted({*MODULES, *(module.partition("/")[0] for module in MODULES)})
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(known)}; all without one")
     parser.add_argument("--only", action="append", default=[], help="only mutants whose name holds this, or this, …")
     parser.add_argument("--since", default="", help="only functions that have changed since this commit")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     parser.add_argument("--hurry", action="store_true", help=f"try none for longer than {BUDGET_S} s: a first look")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     options = parser.parse_args()
-    runner = Runner(options.modules or list(MODULES), options)
+    for word in set(options.modules) - set(known):
+        parser.error(f"there is no module {word}; there are {', '.join(known)}")
+    wanted = [each for each in MODULES if each in options.modules or each.partition("/")[0] in options.modules]
+    runner = Runner(wanted or list(MODULES), options)
     names = {name for module in runner.modules for name in TESTS[module]}
     files = [ROOT / "tests" / "protocols" / f"{name}.py" for name in sorted(names)]
     pytest.main(

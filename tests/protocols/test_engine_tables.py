@@ -20,7 +20,8 @@ from protocols.engine.model import FactShape, MixtureLimits, Settling
 from protocols.engine.partition import Acidity, SyringeRules, clashes_of
 from protocols.engine.select import Problem, Requirement, _Search, _worth_drawing, halving_sum
 from protocols.engine.triggers import Every, Reason, Some, Test, build_trigger
-from protocols.engine.verify import _Second
+from protocols.engine.verify import Context, context_of
+from protocols.engine.verify.course import schedule_asked_for
 from protocols.formulary.loader import load_documents
 from tests.protocols.test_selection import UNIT, _required, small
 from tests.protocols.worked_cases import answer_of, by_id, man, starter
@@ -845,21 +846,16 @@ def test_second_calculation_finds_a_course_where_no_even_one_keeps_the_rule() ->
     band["alternative_schedules"] = []
     band["span"] = {**band["span"], "min": 500, "max": 600}
     second = _second(documents)
-    second.worst = "moderate"
-    assert second._schedule_asked_for(band) == ("even", answer_of(by_id("C03"))["course"]["offsets_days"])
+    vars(second)["severity"] = {"androgenetic_alopecia": "moderate"}
+    assert schedule_asked_for(second, band) == ("even", answer_of(by_id("C03"))["course"]["offsets_days"])
 
 
-def _second(documents: dict[str, Any]) -> _Second:
+def _second(documents: dict[str, Any]) -> Context:
     from protocols.engine import Policy, parse_case
 
     formulary = build_formulary(documents)
-    return _Second(
-        answer=answer_of(by_id("C03")),
-        case=parse_case(by_id("C03"), formulary),
-        formulary=formulary,
-        policy=Policy.default(formulary),
-        stock=None,
-    )
+    case = parse_case(by_id("C03"), formulary)
+    return context_of(answer_of(by_id("C03")), case, formulary, Policy.default(formulary), None)
 
 
 def test_alternative_that_leaves_an_ingredient_out_too_early_is_found() -> None:

@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from protocols.engine.verify import Discrepancy, _cents, _four_digits, _fraction, _said, _Second
+from protocols.engine.verify import Context, Discrepancy, alternatives, course
+from protocols.engine.verify.alternatives import check_alternative, check_amounts, check_value
+from protocols.engine.verify.context import cents, four_digits, fraction, plainly, planned_lines
+from protocols.engine.verify.cost import check_cost, price_of
+from protocols.engine.verify.course import (
+    check_checkpoints,
+    check_course,
+    check_method,
+    check_own_intervals,
+    check_windows,
+    schedule_asked_for,
+)
+from protocols.engine.verify.facts import (
+    check_concerns,
+    deciding_facts,
+    is_met,
+    is_true,
+    may_apply,
+    may_be_met,
+    severity_of,
+)
+from protocols.engine.verify.mixing import fewest_of, is_side, may_be_one, pairs_of
+from protocols.engine.verify.mixture import (
+    check_edit,
+    check_low_volume,
+    check_mixture,
+    check_scaling,
+    check_session,
+    check_syringe,
+)
+from protocols.engine.verify.screening import aim_of, check_screening, exclusions_of, required_facts
+from protocols.engine.verify.selection import (
+    before_edits,
+    benefit_of,
+    broken_limits,
+    can_be_had,
+    check_left_out,
+    check_none_without_need,
+    first_choices,
+    reserve_order,
+    worth_of,
+)
+from protocols.engine.verify.volumes import area_of, bounds_of, check_area, points_of, range_of, target_of, usual_of
 
 STEP = Fraction(1, 20)
 NOBODY = SimpleNamespace(
@@ -21,16 +64,27 @@ NOBODY = SimpleNamespace(
 )  # fmt: skip
 
 
-def second(**own: Any) -> _Second:
+def second(**own: Any) -> Context:
     """The second calculation with only what a part of it reads."""
-    made = _Second.__new__(_Second)
-    made.found, made.limits, made.in_steps = [], None, False
-    for name, value in own.items():
-        setattr(made, name, value)
+    made = Context.__new__(Context)
+    return put(made, **{"found": [], "limits": None, "in_steps": False, **own})
+
+
+def put(made: Context, **own: Any) -> Context:
+    vars(made).update(own)
     return made
 
 
-def codes(made: _Second) -> list[str]:
+@contextmanager
+def instead(module: ModuleType, **parts: Callable[..., Any]) -> Iterator[None]:
+    """Parts that a module of the calculation calls, answered by these for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, part in parts.items():
+            patch.setattr(module, name, part)
+        yield
+
+
+def codes(made: Context) -> list[str]:
     return [row.code for row in made.found]
 
 
@@ -79,14 +133,14 @@ def test_a_difference_is_named_and_agreement_is_silent() -> None:
     ],
 )  # fmt: skip
 def test_a_discrepancy_shows_plain_values(value: Any, said: Any) -> None:
-    assert _said(value) == said
+    assert plainly(value) == said
 
 
 @pytest.mark.parametrize("bad", [True, False, 1.0, 0.5])
 def test_a_number_that_is_not_exact_is_refused(bad: Any) -> None:
     with pytest.raises(TypeError, match="no exact number"):
-        _fraction(bad)
-    assert [_fraction(good) for good in ("0.05", 3, Decimal("1.5"))] == [Fraction(1, 20), 3, Fraction(3, 2)]
+        fraction(bad)
+    assert [fraction(good) for good in ("0.05", 3, Decimal("1.5"))] == [Fraction(1, 20), 3, Fraction(3, 2)]
 
 
 @pytest.mark.parametrize(
@@ -100,15 +154,15 @@ def test_a_number_that_is_not_exact_is_refused(bad: Any) -> None:
     ],
 )  # fmt: skip
 def test_four_significant_digits_halves_up(value: str, rounded: str) -> None:
-    assert _four_digits(Fraction(value)) == Fraction(rounded)
+    assert four_digits(Fraction(value)) == Fraction(rounded)
 
 
 @pytest.mark.parametrize(
-    ("value", "cents"),
+    ("value", "rounded"),
     [("0", "0"), ("1.004", "1"), ("1.005", "1.01"), ("1.0149", "1.01"), ("2", "2"), ("0.01", "0.01")],
 )
-def test_cents_halves_up(value: str, cents: str) -> None:
-    assert _cents(Fraction(value)) == Fraction(cents)
+def test_cents_halves_up(value: str, rounded: str) -> None:
+    assert cents(Fraction(value)) == Fraction(rounded)
 
 
 # ---------------------------------------------------------------------- facts and rules
@@ -139,7 +193,7 @@ def test_a_number_against_each_test(op: str, value: Any, below: bool, at: bool, 
     for fact in ("age", "inr"):
         test = {"fact": fact, "op": op, "value": value}
         facts: list[dict[str, Any]] = [{fact: 4}, {fact: 5}, {fact: 6}, {}]
-        assert [second(facts=each, shapes=SHAPES)._leaf(test) for each in facts] == [below, at, above, unanswered]
+        assert [is_met(second(facts=each, shapes=SHAPES), test) for each in facts] == [below, at, above, unanswered]
 
 
 @pytest.mark.parametrize(
@@ -160,12 +214,12 @@ def test_a_number_against_each_test(op: str, value: Any, below: bool, at: bool, 
 def test_an_answer_against_each_test(fact: str, op: str, value: Any, answers: list[Any], verdicts: list[bool]) -> None:
     test = {"fact": fact, "op": op, "value": value}
     facts = [{} if answer is None else {fact: answer} for answer in answers]
-    assert [second(facts=each, shapes=SHAPES)._leaf(test) for each in facts] == verdicts
+    assert [is_met(second(facts=each, shapes=SHAPES), test) for each in facts] == verdicts
 
 
 def test_parts_of_a_trigger_are_joined() -> None:
     def true(trigger: dict[str, Any]) -> bool:
-        return second()._true(trigger, lambda leaf: bool(leaf["is"]))
+        return is_true(trigger, lambda leaf: bool(leaf["is"]))
 
     yes, no = {"is": 1}, {"is": 0}
     assert (true(yes), true(no)) == (True, False)
@@ -179,9 +233,9 @@ def test_parts_of_a_trigger_are_joined() -> None:
 def test_a_fact_that_cannot_apply_decides_nothing(facts: dict[str, Any], applies: bool) -> None:
     made = second(facts=facts, shapes=SHAPES)
     test = {"fact": "lactating", "op": "is", "value": True}
-    assert (made._applies("lactating"), made._possible_leaf(test)) == (applies, applies)
-    assert made._deciding(test) == ({"lactating"} if applies else set())
-    assert made._applies("age")
+    assert (may_apply(made, "lactating"), may_be_met(made, test)) == (applies, applies)
+    assert deciding_facts(made, test) == ({"lactating"} if applies else set())
+    assert may_apply(made, "age")
 
 
 def test_only_what_could_still_come_true_is_asked() -> None:
@@ -200,7 +254,7 @@ def test_only_what_could_still_come_true_is_asked() -> None:
         ({"any": [has, {"all": [old, smokes]}]}, {"age": 20}, {"has"}),
         ({"any": [has, {"all": [old, smokes]}]}, {"has": ("a",)}, {"age", "smoker"}),
     ):
-        assert second(facts=facts, shapes=SHAPES)._deciding(trigger) == asked, (trigger, facts)
+        assert deciding_facts(second(facts=facts, shapes=SHAPES), trigger) == asked, (trigger, facts)
 
 
 def test_a_rule_is_aimed_by_its_scope() -> None:
@@ -212,7 +266,7 @@ def test_a_rule_is_aimed_by_its_scope() -> None:
     made = second(things=all_things, facts={"allergy_ingredients": ("c", "a")})
 
     def aim(**scope: Any) -> set[str] | None:
-        return made._aim({"applies_to": scope})
+        return aim_of(made, {"applies_to": scope})
 
     assert aim(scope="plan") is None
     assert aim(scope="ingredients", keys=["a", "c"]) == {"a", "c"}
@@ -235,7 +289,7 @@ def rule(severity: str, *keys: str, answer: str = "now", refer: str = "") -> dic
     }
 
 
-def screened(rules: dict[str, Any], held: str = "a", **said: Any) -> tuple[dict[str, Any], _Second]:
+def screened(rules: dict[str, Any], held: str = "a", **said: Any) -> tuple[dict[str, Any], Context]:
     """What the second calculation expects of an answer that says what none can, and the calculation itself."""
     answer = {
         "concerns": [{"concern": "x"}], "sessions": [],
@@ -255,7 +309,7 @@ def screened(rules: dict[str, Any], held: str = "a", **said: Any) -> tuple[dict[
     made = second(
         answer=answer, rules=rules, documents=documents, shapes=SHAPES, things=things(*map(thing, "abc")), **own
     )
-    made._screening()
+    check_screening(made)
     return {row.path: row.expected for row in made.found}, made
 
 
@@ -276,7 +330,7 @@ def test_each_rule_that_fires_is_told_where_it_belongs() -> None:
         "referrals": [["doctor", "stop"], ["ear", "warn_a2"], ["lab", "all_out"], ["lab", "out"], ["skin", "warn_all"]],
         "missing": [], "status": "blocked",
     }  # fmt: skip
-    assert made.excluded == {"b", "c"}
+    assert exclusions_of(made) == {("out", "b"), ("out", "c")}
 
 
 @pytest.mark.parametrize(
@@ -318,7 +372,7 @@ def test_missing_facts_by_sex(facts: dict[str, Any], needed: dict[str, Any], mis
     expected, made = screened({"stop": rule("absolute")}, facts=facts, needed=needed)
     assert expected["missing"] == missing
     assert expected["status"] == ("incomplete" if missing else "blocked" if facts == {"smoker": True} else "proposed")
-    assert made.required == {*missing, *facts}
+    assert required_facts(made) == {*missing, *facts}
 
 
 def test_questions_that_could_still_matter() -> None:
@@ -395,7 +449,7 @@ def test_a_stage_sets_the_severity(facts: dict[str, Any], recorded: str, severit
         facts=facts,
         answer={"concerns": [], "severity": "?"},
     )
-    made._concerns()
+    check_concerns(put(made, severity=severity_of(made)))
     assert made.severity == {"x": severity, "y": "mild"}
     assert made.worst == severity
     assert [row.path for row in made.found] == ["concerns", "severity"]
@@ -405,10 +459,10 @@ def test_a_stage_sets_the_severity(facts: dict[str, Any], recorded: str, severit
 def test_bounds_of_an_ingredient() -> None:
     all_things = things(thing("a"), thing("b", stock={"concentration": "5"}))
     whole = second(things=all_things, stock=None, step=STEP)
-    assert (whole._bounds("a"), whole._bounds("b")) == ((Fraction(1, 2), Fraction(3, 2)), (Fraction(1, 2), 2))
+    assert (bounds_of(whole, "a"), bounds_of(whole, "b")) == ((Fraction(1, 2), Fraction(3, 2)), (Fraction(1, 2), 2))
     short = second(things=all_things, stock={"a": "0.99"}, step=STEP)
-    assert (short._bounds("a"), short._bounds("b")) == ((Fraction(1, 2), Fraction(99, 100)), (Fraction(1, 2), 0))
-    assert short._range("a") == {
+    assert (bounds_of(short, "a"), bounds_of(short, "b")) == ((Fraction(1, 2), Fraction(99, 100)), (Fraction(1, 2), 0))
+    assert range_of(short, "a") == {
         "volume_min_ml": Fraction(1, 2), "volume_usual_ml": Fraction(19, 20), "volume_max_ml": Fraction(19, 20),
     }  # fmt: skip
 
@@ -434,8 +488,8 @@ def test_usual_volume_is_drawable_and_inside_every_limit(
     made = second(
         things=things(thing("a", per_session=session)), stock=None if stock is None else {"a": stock}, step=STEP
     )
-    assert made._usual("a") == Fraction(usual)
-    assert made._range("a") == {
+    assert usual_of(made, "a") == Fraction(usual)
+    assert range_of(made, "a") == {
         "volume_min_ml": Fraction(least), "volume_usual_ml": Fraction(usual), "volume_max_ml": Fraction(most),
     }  # fmt: skip
 
@@ -451,7 +505,7 @@ def test_a_pair_names_its_sides_in_five_ways() -> None:
     )
 
     def sides(side: Any) -> list[str]:
-        return [key for key in ("a", "b", "water") if made._side(side, key)]
+        return [key for key in ("a", "b", "water") if is_side(made, side, key)]
 
     assert sides("a") == ["a"]
     assert sides({"any_active": True}) == ["a", "b"]
@@ -460,7 +514,7 @@ def test_a_pair_names_its_sides_in_five_ways() -> None:
     assert sides({"solvent": "oil"}) == ["b"]
 
 
-def paired(*pairs: tuple[Any, Any, str], **own: Any) -> _Second:
+def paired(*pairs: tuple[Any, Any, str], **own: Any) -> Context:
     rows = [
         {"key": f"p{number}", "a": a, "b": b, "severity": severity, "scope": "syringe"}
         for number, (a, b, severity) in enumerate(pairs)
@@ -473,11 +527,11 @@ def paired(*pairs: tuple[Any, Any, str], **own: Any) -> _Second:
 
 def test_a_pair_holds_in_either_order_and_of_both_sides() -> None:
     made = paired(("a", "b", "never_mix"), ("c", {"any_active": True}, "never_mix"))
-    assert [pair["key"] for pair in made._pairs("a", "b")] == ["p0"]
-    assert [pair["key"] for pair in made._pairs("b", "a")] == ["p0"]
-    assert [pair["key"] for pair in made._pairs("a", "c")] == ["p1"]
-    assert [pair["key"] for pair in made._pairs("c", "a")] == ["p1"]
-    assert list(made._pairs("a", "d")) == list(made._pairs("d", "b")) == []
+    assert [pair["key"] for pair in pairs_of(made, "a", "b")] == ["p0"]
+    assert [pair["key"] for pair in pairs_of(made, "b", "a")] == ["p0"]
+    assert [pair["key"] for pair in pairs_of(made, "a", "c")] == ["p1"]
+    assert [pair["key"] for pair in pairs_of(made, "c", "a")] == ["p1"]
+    assert list(pairs_of(made, "a", "d")) == list(pairs_of(made, "d", "b")) == []
 
 
 def test_which_ingredients_may_be_one_mixture() -> None:
@@ -486,7 +540,9 @@ def test_which_ingredients_may_be_one_mixture() -> None:
         ("d", "e", "separate_syringe"), ("d", "f", "use_immediately"),
         things=things(*(thing(k, solution={"ph_min": low, "ph_max": high}) for k, (low, high) in solutions.items())),
     )  # fmt: skip
-    verdicts = {keys: made._together(list(keys)) for keys in ("a", "ab", "bc", "ac", "de", "df", "bdf", "abdf", "bcef")}
+    verdicts = {
+        keys: may_be_one(made, list(keys)) for keys in ("a", "ab", "bc", "ac", "de", "df", "bdf", "abdf", "bcef")
+    }
     assert verdicts == {
         "a": True, "ab": True, "bc": True, "ac": False, "de": False, "df": True, "bdf": True, "abdf": False,
         "bcef": False,
@@ -512,7 +568,7 @@ def test_which_ingredients_may_be_one_mixture() -> None:
 )
 def test_fewest_mixtures_by_every_way_there_is(pairs: tuple[str, ...], keys: str, fewest: int) -> None:
     made = paired(*((pair[0], pair[1], "never_mix") for pair in pairs))
-    assert made._fewest(list(keys)) == fewest
+    assert fewest_of(made, list(keys)) == fewest
 
 
 # ---------------------------------------------------------------------- worth
@@ -543,12 +599,16 @@ def test_worth_of_a_set_by_hand() -> None:
                      "applies_to": {"scope": "ingredients", "keys": ["a"]}},
         },
     )  # fmt: skip
-    assert (made._benefit("a", "x"), made._benefit("a", "y"), made._benefit("a", "z")) == (3, Fraction(1, 2), 0)
-    assert made._worth([]) == 0
-    assert made._worth(["b"]) == Fraction("5.5")  # 3 × 2 - 0.5
-    assert made._worth(["a"]) == Fraction("8.75")  # 3 × 3 + 0.5 - 0.5 - 0.25
-    assert made._worth(["c", "a"]) == 9  # 9 + 1 + 0.25 - 1 - 0.25
-    assert made._worth(["a", "b"]) == Fraction("9.25")  # 9 + 3 + 0.5 - 1 - 0.25 - 2
+    assert (benefit_of(made, "a", "x"), benefit_of(made, "a", "y"), benefit_of(made, "a", "z")) == (
+        3,
+        Fraction(1, 2),
+        0,
+    )
+    assert worth_of(made, []) == 0
+    assert worth_of(made, ["b"]) == Fraction("5.5")  # 3 × 2 - 0.5
+    assert worth_of(made, ["a"]) == Fraction("8.75")  # 3 × 3 + 0.5 - 0.5 - 0.25
+    assert worth_of(made, ["c", "a"]) == 9  # 9 + 1 + 0.25 - 1 - 0.25
+    assert worth_of(made, ["a", "b"]) == Fraction("9.25")  # 9 + 3 + 0.5 - 1 - 0.25 - 2
 
 
 # ---------------------------------------------------------------------- course
@@ -558,7 +618,7 @@ def windows(
     """What the second calculation expects, found by saying nothing, and whether the days are inside."""
     rows = [{"from_session": a, "to_session": b, "min_days": least} for a, b, least in spacings]
     made = second(answer={"course": {"spacings": rows, "windows_days": []}})
-    made._windows(days, floor, widest, {"min": span[0], "max": span[1]})
+    check_windows(made, days, floor, widest, {"min": span[0], "max": span[1]})
     (first, *rest) = made.found
     assert [row["ideal"] for row in first.expected] == list(days)
     assert [row["session"] for row in first.expected] == list(range(1, len(days) + 1))
@@ -618,7 +678,7 @@ def spaced(
         },
         things=things(thing("a", **slow), thing("b"), thing("w", role="diluent", **slow)),
     )
-    made._own_intervals(days, floor)
+    check_own_intervals(made, days, floor)
     return [(row.path, row.code) for row in made.found]
 
 
@@ -662,7 +722,7 @@ def asked_for(band: dict[str, Any] | None = None, *edits: dict[str, Any], **poli
     for name, value in policy.items():
         object.__setattr__(own, name, value)
     made = second(policy=own, answer={"edits": list(edits), "course": {"offsets_days": [0, 1]}})
-    return made._schedule_asked_for({**BAND, **(band or {})})
+    return schedule_asked_for(made, {**BAND, **(band or {})})
 
 
 def test_schedule_that_is_asked_for() -> None:
@@ -704,8 +764,8 @@ def test_checkpoints_follow_the_sessions_there_are() -> None:
     ]  # fmt: skip
 
     def expected(worst: str, days: list[int]) -> Any:
-        made = second(worst=worst, course={"checkpoints": rows})
-        made._checkpoints({"checkpoints": []}, days)
+        made = second(severity={"x": worst}, course={"checkpoints": rows})
+        check_checkpoints(made, {"checkpoints": []}, days)
         return made.found[0].expected
 
     assert expected("mild", [0, 20, 41]) == {"second": 20, "third": 41, "end": 125}
@@ -721,7 +781,7 @@ def scaled(target: str, *lines: tuple[str, str, str, str], budget: Any = None) -
         for n, (role, volume, usual, most) in enumerate(lines)
     ]
     made = second(target=Fraction(target), step=STEP, policy=SimpleNamespace(ingredient_budget=budget))
-    made._scaling("syringes", [{"lines": rows}] if rows else [])
+    check_scaling(made, "syringes", [{"lines": rows}] if rows else [])
     return codes(made)
 
 
@@ -749,7 +809,7 @@ def test_an_edit_is_carried_out() -> None:
     def edited(held: dict[str, str], edits: list[dict[str, Any]], place: int = 0) -> list[str]:
         lines = [{"ingredient": key, "volume_ml": volume} for key, volume in held.items()]
         made = second(answer={"edits": edits, "syringes": [{"lines": lines}]})
-        made._edit(edits[place])
+        check_edit(made, edits[place])
         return codes(made)
 
     late = ["edit_not_carried_out"]
@@ -778,7 +838,7 @@ def test_edits_are_undone_from_the_last_to_the_first() -> None:
             {"op": op, "ingredient": went, **({"with": came} if came else {})} for op, went, came in edits
         ]
         made = second(answer={"edits": rows})
-        return "".join(sorted(made._before_edits(held))), codes(made)
+        return "".join(sorted(before_edits(made, held))), codes(made)
 
     assert before("ab") == ("ab", [])
     assert before("ab", ("add", "a", "")) == ("b", [])
@@ -791,7 +851,7 @@ def test_edits_are_undone_from_the_last_to_the_first() -> None:
 
 
 # ---------------------------------------------------------------------- which could be had, and which must be
-def choosing(**changes: Any) -> _Second:
+def choosing(**changes: Any) -> Context:
     """Four ingredients for one severe and one mild concern."""
     policy = SimpleNamespace(**{**vars(NOBODY), **changes.pop("policy", {})})
     own: dict[str, Any] = {
@@ -817,7 +877,7 @@ def choosing(**changes: Any) -> _Second:
 
 def to_be_had(**changes: Any) -> str:
     made = choosing(**changes)
-    return "".join(key for key in made.things if made._to_be_had(key))
+    return "".join(key for key in made.things if can_be_had(made, key))
 
 
 def test_what_could_be_in_this_plan_at_all() -> None:
@@ -840,13 +900,17 @@ def test_what_could_be_in_this_plan_at_all() -> None:
 
 
 def test_first_choices_and_who_stands_in() -> None:
-    assert choosing()._wanted() == [("x", "a", "a", False), ("x", "b", "b", False), ("y", "d", "c", True)]
-    assert choosing(excluded={"a"})._wanted() == [("x", "a", "b", True), ("x", "b", "b", False), ("y", "d", "c", True)]
-    assert choosing(excluded={"b"})._wanted()[1] == ("x", "b", "a", True)  # the best benefit
-    assert choosing(excluded={"a", "b"})._wanted()[:2] == [("x", "a", "c", True), ("x", "b", None, False)]
+    assert first_choices(choosing()) == [("x", "a", "a", False), ("x", "b", "b", False), ("y", "d", "c", True)]
+    assert first_choices(choosing(excluded={"a"})) == [
+        ("x", "a", "b", True),
+        ("x", "b", "b", False),
+        ("y", "d", "c", True),
+    ]
+    assert first_choices(choosing(excluded={"b"}))[1] == ("x", "b", "a", True)  # the best benefit
+    assert first_choices(choosing(excluded={"a", "b"}))[:2] == [("x", "a", "c", True), ("x", "b", None, False)]
     made = choosing()
-    assert sorted("abc", key=lambda key: made._in_reserve(key, "x")) == ["a", "b", "c"]  # equal: the cheaper
-    assert made._in_reserve("b", "x") == (-2, 2, "b")
+    assert sorted("abc", key=lambda key: reserve_order(made, key, "x")) == ["a", "b", "c"]  # equal: the cheaper
+    assert reserve_order(made, "b", "x") == (-2, 2, "b")
 
 
 @pytest.mark.parametrize(
@@ -864,16 +928,16 @@ def test_first_choices_and_who_stands_in() -> None:
     ],
 )
 def test_limits_that_a_set_breaks(keys: str, changes: dict[str, Any], broken: set[str]) -> None:
-    assert choosing(**changes)._broken(list(keys)) == broken
+    assert broken_limits(choosing(**changes), list(keys)) == broken
 
 
 def test_families_and_pairs_that_a_set_breaks() -> None:
     families = [{"ingredients": ["a", "b"], "max": 1}, {"classes": ["drug"], "max": 1}]
     made = choosing(mixing={"max_active_ingredients_per_syringe": 5, "same_family_limit": families})
-    assert (made._broken(["a", "b"]), made._broken(["a", "c"])) == ({"family"}, set())
+    assert (broken_limits(made, ["a", "b"]), broken_limits(made, ["a", "c"])) == ({"family"}, set())
     for key in "cd":
         made.things[key]["class"] = "drug"
-    assert (made._broken(["c", "d"]), made._broken(["a", "d"])) == ({"family"}, set())
+    assert (broken_limits(made, ["c", "d"]), broken_limits(made, ["a", "d"])) == ({"family"}, set())
     for severity, scope, broken in (
         ("never_mix", "session", {"pair"}), ("separate_syringe", "session", {"pair"}),
         ("use_immediately", "session", set()), ("never_mix", "syringe", set()),
@@ -881,15 +945,15 @@ def test_families_and_pairs_that_a_set_breaks() -> None:
         made.documents["screening"]["incompatibilities"] = [
             {"key": "p", "a": "a", "b": "c", "severity": severity, "scope": scope}
         ]
-        assert made._broken(["a", "c"]) == broken
-        assert made._broken(["a", "d"]) == set()
+        assert broken_limits(made, ["a", "c"]) == broken
+        assert broken_limits(made, ["a", "d"]) == set()
 
 
 def test_no_first_choice_is_left_out_without_need() -> None:
     def left_out(own: str, wanted: Sequence[tuple[str, str | None]], **changes: Any) -> Any:
         made = choosing(**changes)
         rows: list[tuple[str, str, str | None, bool]] = [(concern, "-", key, False) for concern, key in wanted]
-        made._none_without_need(rows, set(own))
+        check_none_without_need(made, rows, set(own))
         return made.found[0].expected if made.found else None
 
     families = {"max_active_ingredients_per_syringe": 5, "same_family_limit": [{"ingredients": ["a", "b"], "max": 1}]}
@@ -930,7 +994,7 @@ COST: dict[str, Any] = {
 }  # fmt: skip
 
 
-def priced(points: int, *sessions: str) -> _Second:
+def priced(points: int, *sessions: str) -> Context:
     rows = [
         {"number": number, "syringes": [{"lines": [{"ingredient": "a", "volume_ml": volume}]}] if volume else []}
         for number, volume in enumerate(sessions, start=1)
@@ -957,7 +1021,7 @@ def priced(points: int, *sessions: str) -> _Second:
 )
 def test_price_of_a_course(points: int, sessions: tuple[str, ...], each: list[Any], total: Any) -> None:
     made = priced(points, *sessions)
-    assert made._price_of(made._planned()) == ([Fraction(one) for one in each], Fraction(total))
+    assert price_of(made, planned_lines(made)) == ([Fraction(one) for one in each], Fraction(total))
 
 
 def test_price_says_how_it_is_made_up() -> None:
@@ -971,12 +1035,10 @@ def test_price_says_how_it_is_made_up() -> None:
     }  # fmt: skip
     for points in (101, 201):  # the last band has no end
         made = priced(points, "1", "0.5")
-        made.answer = {**made.answer, "cost": said}
-        made._cost()
+        check_cost(put(made, answer={**made.answer, "cost": said}))
         assert made.found == []
     wrong = {**said, "high": "723.46", "low": "566.18", "sessions": ["353.5"], "per_session": "345.5"}
-    made.answer = {**made.answer, "cost": wrong}
-    made._cost()
+    check_cost(put(made, answer={**made.answer, "cost": wrong}))
     assert [row.path for row in made.found] == ["cost.per_session", "cost.sessions", "cost.low", "cost.high"]
 
 
@@ -1015,11 +1077,10 @@ def test_area_target_and_points(zones: list[tuple[str, bool]], area: str, target
             "zones": [{"zone": "top", "area_cm2": size} for size, _ in zones],
         },
     )  # fmt: skip
-    made._area()
+    put(made, area=area_of(made))
+    check_area(put(made, target=target_of(made)))
     assert made.found == []
-    assert (made.area, made.target, made.points, made.step) == (
-        Fraction(area), Fraction(target), Fraction(points), STEP,
-    )  # fmt: skip
+    assert (made.area, made.target, points_of(made)) == (Fraction(area), Fraction(target), Fraction(points))
 
 
 def test_sessions_with_too_little_or_nothing_are_said() -> None:
@@ -1036,7 +1097,7 @@ def test_sessions_with_too_little_or_nothing_are_said() -> None:
                 "cautions": [{"rule": rule, "params": {"sessions": said}} for rule, said in rows if said],
             },
         )  # fmt: skip
-        made._low_volume()
+        check_low_volume(made)
         return [row.path for row in made.found]
 
     assert found(["1", "1"], {}, [], []) == []
@@ -1061,7 +1122,7 @@ def amounts(*lines: tuple[str, str, str], target: str = "4", budget: Any = None)
         mixing={"top_up_diluents": ["w"], "max_diluent_share_of_syringe": "0.75"},
         course={"cost_model": {"ingredient_unit_value": 4}},
     )  # fmt: skip
-    made._amounts("s", rows)
+    check_amounts(made, "s", rows)
     return codes(made)
 
 
@@ -1089,7 +1150,7 @@ SALINE = thing(
 )  # fmt: skip
 
 
-def syringes(**own: Any) -> _Second:
+def syringes(**own: Any) -> Context:
     """Ingredients a to f and the diluent w; a and b serve the concern x."""
     claims = {"a": [{"concern": "x", **TRIAL}, {"concern": "y", **TRIAL}], "b": [{"concern": "x", **WEB}]}
     policy = SimpleNamespace(
@@ -1129,7 +1190,7 @@ def syringe(label: str = "A", **volumes: str) -> dict[str, Any]:
                 "concentration_unit": "mg/mL", "prescription_only": False, "volume_ml": volume,
                 "stock_concentration": str(strength), "dose": decimal(strength * Fraction(volume)),
                 "max_dose": "81" if water else "15",
-                "final_concentration": decimal(_four_digits(strength * Fraction(volume) / total)),
+                "final_concentration": decimal(four_digits(strength * Fraction(volume) / total)),
                 "volume_min_ml": "0" if water else "0.5", "volume_usual_ml": "1",
                 "volume_max_ml": "9" if water else "1.5", "marginal_value": None, "set_by_hand": False,
                 "addresses": [] if water else [{**claim, "sources": claim["source_ids"]}],
@@ -1138,20 +1199,20 @@ def syringe(label: str = "A", **volumes: str) -> dict[str, Any]:
     count = max(1, -(-total // Fraction(5, 2)))
     return {
         "label": label, "lines": lines, "volume_ml": decimal(total), "ph_min": "5", "ph_max": "7",
-        "diluent_share": decimal(_four_digits(Fraction(volumes.get("w", "0")) / total)), "use_immediately": [],
+        "diluent_share": decimal(four_digits(Fraction(volumes.get("w", "0")) / total)), "use_immediately": [],
         "drawn_as": {"count": int(count), "each_ml": decimal(total / count)},
     }  # fmt: skip
 
 
-def told(made: _Second, row: dict[str, Any]) -> list[str]:
-    made._syringe("s", row)
+def told(made: Context, row: dict[str, Any]) -> list[str]:
+    check_syringe(made, "s", row)
     return [f"{each.path} {each.code}" for each in made.found]
 
 
 def test_a_right_syringe_is_right() -> None:
     for volumes in ({"a": "1"}, {"a": "0.5", "b": "1.5"}, {"a": "1", "w": "3"}, {"a": "1", "b": "1", "c": "0.5"}):
         made = syringes()
-        assert (made._syringe("s", syringe(**volumes)), made.found) == (sum(map(Fraction, volumes.values())), [])
+        assert (check_syringe(made, "s", syringe(**volumes)), made.found) == (sum(map(Fraction, volumes.values())), [])
 
 
 @pytest.mark.parametrize(
@@ -1277,7 +1338,7 @@ def test_a_diluent_has_no_value_of_its_own_and_a_prescription_needs_leave() -> N
 # ---------------------------------------------------------------------- a session
 def session(*rows: dict[str, str], **own: Any) -> list[str]:
     made = syringes(**own)
-    made._session("s", [syringe("ABCD"[place], **volumes) for place, volumes in enumerate(rows)])
+    check_session(made, "s", [syringe("ABCD"[place], **volumes) for place, volumes in enumerate(rows)])
     return codes(made)
 
 
@@ -1309,7 +1370,7 @@ def test_limits_of_a_session() -> None:
 
 def test_what_was_found_of_a_diluent_is_told() -> None:
     made = syringes(stock={"w": "3.05", "a": "9"})
-    made._session("s", [syringe("A", a="1", w="3.5")])
+    check_session(made, "s", [syringe("A", a="1", w="3.5")])
     assert [(row.code, row.expected, row.found) for row in made.found if row.code.startswith(("dil", "too"))] == [
         ("diluted_too_far", "3/4", "7/9"), ("too_much_diluent", "61/20", "7/2"),
     ]  # fmt: skip
@@ -1317,7 +1378,7 @@ def test_what_was_found_of_a_diluent_is_told() -> None:
 
 def test_labels_of_a_session() -> None:
     made = syringes(pairs=[("a", "b", "never_mix")])
-    made._session("s", [syringe("B", a="1"), syringe("A", b="1")])
+    check_session(made, "s", [syringe("B", a="1"), syringe("A", b="1")])
     assert [row.path for row in made.found] == ["s.labels"]
 
 
@@ -1332,7 +1393,7 @@ def test_pairs_families_and_the_budget_of_a_session() -> None:
         ]
         made = syringes()
         made.documents["screening"]["incompatibilities"] = rows
-        made._session("s", [syringe("A", a="1"), syringe("B", b="1")])
+        check_session(made, "s", [syringe("A", a="1"), syringe("B", b="1")])
         assert codes(made) == found
     together = {"a": "1", "b": "1"}
 
@@ -1355,8 +1416,8 @@ def whole(first: dict[str, str], edits: list[dict[str, Any]], **said: Any) -> li
         "course": {"sessions": 2}, **said,
     }  # fmt: skip
     made = syringes(answer=answer, points=Fraction(50), target=Fraction(2))
-    made.needle["volume_per_point"] = {"min": "0.02"}
-    made._mixture()
+    put(made, needle={**made.needle, "volume_per_point": {"min": "0.02"}})
+    check_mixture(made)
     return [f"{row.path} {row.code}" for row in made.found]
 
 
@@ -1383,7 +1444,7 @@ def test_why_each_is_left_out_and_at_what_it_could_be_drawn() -> None:
                 "engine_version": version, "syringes": [{"lines": [{"ingredient": "a"}]}], "sessions": [],
             },
         )  # fmt: skip
-        made._lines_and_left_out()
+        check_left_out(made)
         return [f"{each.path} {each.code}" for each in made.found]
 
     drawn = {"volume_min_ml": "0.5", "volume_usual_ml": "1", "volume_max_ml": "1.50"}
@@ -1410,10 +1471,10 @@ def test_values_are_worked_out_again() -> None:
             "syringes": [{"lines": rows}], "sessions": [{"number": 2, "syringes": [{"lines": rows[:1]}]}],
             "value": figures["value"], "value_cost": figures["cost"], "alternatives": [row], "engine_version": version,
         }  # fmt: skip
-        made = choosing(answer=answer, rules={}, own=set("a"))
+        made = choosing(answer=answer, rules={})
         seen: list[str] = []
-        made._alternative = lambda path, row: seen.append(path)  # type: ignore[method-assign]
-        made._value()
+        with instead(alternatives, check_alternative=lambda context, path, row: seen.append(path)):
+            check_value(made, set("a"))
         assert seen == ([] if version == "1.0" else ["alternatives[0]"])
         return [f"{each.path} {each.code}" for each in made.found]
 
@@ -1439,7 +1500,7 @@ def coursed(days: Sequence[int], **said: Any) -> list[str]:
 def course_of(days: Sequence[int], area: int = 250, volume: str = "6", **said: Any) -> list[Discrepancy]:
     """What is found about a course of three sessions; what is not said otherwise is right."""
     made = second(
-        worst="mild", area=Fraction(area), points=Fraction(200), needle={"volume_per_point": {"max": "0.05"}},
+        severity={"x": "mild"}, area=Fraction(area), points=Fraction(200), needle={"volume_per_point": {"max": "0.05"}},
         course={
             "sessions": {
                 "absolute_max_sessions_per_course": 4,
@@ -1462,13 +1523,12 @@ def course_of(days: Sequence[int], area: int = 250, volume: str = "6", **said: A
         "appointment_minutes_extra": 20, "points": 200, "volume_per_point_ml": "0.03",
     }  # fmt: skip
     asked = said.pop("asked", list(days))
-    made.answer = {"course": {**right, **said}, "total_volume_ml": volume}
-    asked_of = []
-    for name in ("_own_intervals", "_windows", "_method", "_checkpoints"):
-        setattr(made, name, lambda *rest, name=name: asked_of.append(name))
-    made._schedule_asked_for = lambda band: ("slow", asked)  # type: ignore[method-assign]
-    made._course()
-    assert asked_of == ["_own_intervals", "_windows", "_method", "_checkpoints"]
+    put(made, answer={"course": {**right, **said}, "total_volume_ml": volume})
+    names, asked_of = ["check_own_intervals", "check_windows", "check_method", "check_checkpoints"], list[str]()
+    parts = {name: lambda *rest, name=name: asked_of.append(name) for name in names}
+    with instead(course, schedule_asked_for=lambda context, band: ("slow", asked), **parts):
+        check_course(made)
+    assert asked_of == names
     return made.found
 
 
@@ -1542,7 +1602,7 @@ def test_technique_by_concern_or_ingredient() -> None:
         made = second(needle={"methods": methods}, severity={concern: "mild"}, answer=answer)
         usual = {"min": "2", "max": "4"} if said == "usual" else {"min": "1", "max": "2"}
         angle = {"min": 30, "max": 90 if said == "usual" else 60}
-        made._method({"technique": said, "depth_mm": {**usual, **depth}, "angle_degrees": angle})
+        check_method(made, {"technique": said, "depth_mm": {**usual, **depth}, "angle_degrees": angle})
         return [row.path.removeprefix("course.") for row in made.found]
 
     flat = ["technique", "depth_mm.min", "depth_mm.max", "angle_degrees.max"]
@@ -1567,10 +1627,13 @@ def alternative(keys: str, *sessions: str, days: Sequence[int] = (0, 14, 28), **
         things=things(thing("a", per_session=quick), thing("b", per_session=slow), thing("w", role="diluent")),
         answer={"course": {"offsets_days": list(days)}},
     )
-    made._amounts = lambda path, lines: None  # type: ignore[method-assign]
-    made._planned = lambda: [["planned"]]  # type: ignore[list-item,method-assign]
-    made._price_of = lambda course: ([], Fraction(90 if course == [["planned"]] else 100))  # type: ignore[method-assign]
-    made._alternative("x", row)
+    with instead(
+        alternatives,
+        check_amounts=lambda context, path, lines: None,
+        planned_lines=lambda context: [["planned"]],
+        price_of=lambda context, lines: ([], Fraction(90 if lines == [["planned"]] else 100)),
+    ):
+        check_alternative(made, "x", row)
     return [f"{each.path.removeprefix('x.')} {each.code}" for each in made.found]
 
 

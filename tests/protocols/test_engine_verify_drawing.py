@@ -14,7 +14,34 @@ import pytest
 
 from protocols.engine import fingerprint, propose, verify
 from protocols.engine.select import Problem
-from protocols.engine.verify import _plain_osmolality, _Second, _tenths
+from protocols.engine.verify import Context, alternatives, drawing, run, selection
+from protocols.engine.verify.alternatives import check_value, check_waiting, looked_at_again
+from protocols.engine.verify.context import osmolality_said, tenths
+from protocols.engine.verify.contributions import check_contributions, decided_by, own_price
+from protocols.engine.verify.drawing import (
+    is_worth_drawing,
+    most_diluent,
+    needed_diluent,
+    raise_volumes,
+    room_for,
+    shared_out,
+    topping_up,
+    volumes_of,
+    ways_of,
+)
+from protocols.engine.verify.facts import check_concerns, severity_of
+from protocols.engine.verify.mixing import (
+    acidity_suits,
+    fewest_of,
+    is_well_inside,
+    may_be_one,
+    osmolality_of,
+    osmolality_supplied,
+    window_of,
+)
+from protocols.engine.verify.mixture import check_drawn_as, check_mixture_cautions
+from protocols.engine.verify.screening import aim_of, check_questions, has_fired
+from protocols.engine.verify.selection import check_none_without_need, check_requirements, served_by, warned_of
 from tests.protocols import references
 from tests.protocols.test_engine_verify import (
     COST,
@@ -23,7 +50,9 @@ from tests.protocols.test_engine_verify import (
     STEP,
     choosing,
     codes,
+    instead,
     paired,
+    put,
     rule,
     screened,
     second,
@@ -52,14 +81,14 @@ WINDOWS = {
 }  # fmt: skip
 
 
-def acids(**own: Any) -> _Second:
+def acids(**own: Any) -> Context:
     rows = [thing(key, solution=solution(*window)) for key, window in WINDOWS.items()]
     return paired(things=things(*rows, thing("w", solution=solution("1", "2", unbuffered=True))), **own)
 
 
 def test_what_is_unbuffered_takes_any_ph() -> None:
     made = acids()
-    windows = [made._window(keys.split()) for keys in ("a b", "w a", "w", "")]
+    windows = [window_of(made, keys.split()) for keys in ("a b", "w a", "w", "")]
     assert windows == [(Fraction("6.5"), 7), (5, 7), (0, 14), (0, 14)]
 
 
@@ -71,8 +100,8 @@ def test_what_is_unbuffered_takes_any_ph() -> None:
     ],
 )  # fmt: skip
 def test_enough_of_a_window_lies_where_it_should(low: str, high: str, inside: bool) -> None:
-    assert second(limits=LIMITS)._well_inside(Fraction(low), Fraction(high)) is inside
-    assert second()._well_inside(Fraction(low), Fraction(high)) is True
+    assert is_well_inside(second(limits=LIMITS), Fraction(low), Fraction(high)) is inside
+    assert is_well_inside(second(), Fraction(low), Fraction(high)) is True
 
 
 @pytest.mark.parametrize(
@@ -90,15 +119,15 @@ def test_enough_of_a_window_lies_where_it_should(low: str, high: str, inside: bo
     ],
 )  # fmt: skip
 def test_acidity_that_suits_a_mixture(keys: str, suits: bool, without_limits: bool) -> None:
-    assert acids(limits=LIMITS)._acidity_suits(keys.split()) is suits
-    assert acids()._acidity_suits(keys.split()) is without_limits
+    assert acidity_suits(acids(limits=LIMITS), keys.split()) is suits
+    assert acidity_suits(acids(), keys.split()) is without_limits
 
 
 def test_what_may_be_one_mixture_by_its_acidity() -> None:
     made = acids(limits=LIMITS)
-    assert [made._together(keys.split()) for keys in ("a b", "a c", "acid wide")] == [True, False, False]
-    assert made._fewest(["a", "b", "c"]) == 2
-    assert acids()._fewest(["a", "b", "c"]) == 1
+    assert [may_be_one(made, keys.split()) for keys in ("a b", "a c", "acid wide")] == [True, False, False]
+    assert fewest_of(made, ["a", "b", "c"]) == 2
+    assert fewest_of(acids(), ["a", "b", "c"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -146,16 +175,17 @@ def test_what_is_checked_of_which_engine_s_answer(status: str) -> None:
         stands = {"formulary_fingerprint": fingerprint({}), "formulary_version": "x", "status": status}
         made = second(documents={}, label="x", answer={**empty, **stands, "engine_version": version, **said})
         seen: list[str] = []
-        for name in (*always, *PARTS_OF_A_PLAN, "_waiting", "_contributions"):
-            setattr(made, name, lambda name=name: seen.append(name))
-        made.run()
+        names = (*always, *PARTS_OF_A_PLAN, "check_waiting", "check_contributions")
+        parts = {name: lambda *rest, name=name: seen.append(name) for name in names}
+        with instead(run, **parts):
+            run.run(made)
         return [*seen, *(f"{row.path} {row.code}" for row in made.found)]
 
-    always = ["_concerns", "_screening", "_area", "_lines_and_left_out", "_fingerprint"]
+    always = ["check_concerns", "check_screening", "check_area", "check_left_out", "check_fingerprint"]
     plan = PARTS_OF_A_PLAN if status == "proposed" else []
-    assert checked("1.1") == [*always[:-1], *plan, "_fingerprint"]
-    words = ["_contributions"] if plan else []
-    assert checked("1.2") == [*always[:-1], "_waiting", *plan, *words, "_fingerprint"]
+    assert checked("1.1") == [*always[:-1], *plan, "check_fingerprint"]
+    words = ["check_contributions"] if plan else []
+    assert checked("1.2") == [*always[:-1], "check_waiting", *plan, *words, "check_fingerprint"]
     wrong = checked("1.1", formulary_version="y", formulary_fingerprint="z")
     assert wrong[-2:] == ["formulary_fingerprint differs", "formulary_version differs"]
     held = {"syringes": [1], "sessions": [1], "alternatives": [1], "course": 1, "cost": 1}
@@ -163,7 +193,7 @@ def test_what_is_checked_of_which_engine_s_answer(status: str) -> None:
     assert checked("1.1", **held)[len(always) + len(plan) :] == found
 
 
-PARTS_OF_A_PLAN = ["_mixture", "_requirements", "_value", "_course", "_cost"]
+PARTS_OF_A_PLAN = ["check_mixture", "check_requirements", "check_value", "check_course", "check_cost"]
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
@@ -175,14 +205,14 @@ def test_answers_of_earlier_engines_are_found_right(version: str) -> None:
 
 @pytest.mark.parametrize(("value", "said"), [("6.25", "6.3"), ("6.24", "6.2"), ("2.9", "2.9"), ("0", "0")])
 def test_tenths_halves_up(value: str, said: str) -> None:
-    assert _tenths(Fraction(value)) == Fraction(said)
+    assert tenths(Fraction(value)) == Fraction(said)
 
 
 # ---------------------------------------------------------------------- osmolality and parts
 STRONG = {"a": 1200, "b": 290, "e": 600, "w": 300, "n": None}
 
 
-def poured(**own: Any) -> _Second:
+def poured(**own: Any) -> Context:
     """Ingredients of an osmolality, one of none that is known, and one of which the documents say nothing."""
     rows = [thing(key, solution=solution("5", "7", osmolality={"value": value})) for key, value in STRONG.items()]
     return paired(things=things(*rows, thing("u")), step=STEP, limits=LIMITS, **own)
@@ -203,13 +233,13 @@ def lines(**volumes: str) -> list[dict[str, Any]]:
     ],
 )
 def test_osmolality_by_volume_in_tens(volumes: dict[str, str], estimate: int | None, unknown: list[str]) -> None:
-    assert poured()._osmolality(lines(**volumes)) == (estimate, unknown)
+    assert osmolality_of(poured(), lines(**volumes)) == (estimate, unknown)
 
 
 def test_osmolality_as_said_and_as_supplied() -> None:
-    assert _plain_osmolality({"estimate": None, "unknown": ["b", "a"]}) == (None, ["a", "b"])
-    assert _plain_osmolality({"estimate": "610.0", "unknown": []}) == (610, [])
-    assert [poured()._strength(key) for key in "abnu"] == [1200, 290, None, None]
+    assert osmolality_said({"estimate": None, "unknown": ["b", "a"]}) == (None, ["a", "b"])
+    assert osmolality_said({"estimate": "610.0", "unknown": []}) == (610, [])
+    assert [osmolality_supplied(poured(), key) for key in "abnu"] == [1200, 290, None, None]
 
 
 @pytest.mark.parametrize(
@@ -229,18 +259,18 @@ def test_osmolality_as_said_and_as_supplied() -> None:
 )
 def test_parts_that_can_be_drawn(total: str, parts: list[str], found: list[str]) -> None:
     made = second(needle={"syringe": {"volumes": ["1", "2.52"]}}, step=STEP, in_steps=True)
-    made._drawn_as("s", {"count": len(parts), "parts_ml": parts}, Fraction(total))
+    check_drawn_as(made, "s", {"count": len(parts), "parts_ml": parts}, Fraction(total))
     assert [f"{row.path.removeprefix('s.')} {row.code}" for row in made.found] == found
 
 
 def test_as_many_parts_as_are_counted() -> None:
     made = second(needle={"syringe": {"volumes": ["1"]}}, step=STEP, in_steps=True)
-    made._drawn_as("s", {"count": 1, "parts_ml": []}, Fraction(1))
+    check_drawn_as(made, "s", {"count": 1, "parts_ml": []}, Fraction(1))
     assert codes(made) == ["differs", "parts_do_not_add_up"]
 
 
 # ---------------------------------------------------------------------- what is short of the limits is said
-def warned(*sessions: Sequence[dict[str, str]], **own: Any) -> _Second:
+def warned(*sessions: Sequence[dict[str, str]], **own: Any) -> Context:
     """The cautions that are due for the mixtures of each session; one session stands for all."""
     rows = [
         {"number": n, "syringes": [{"label": "AB"[i], "lines": lines(**held)} for i, held in enumerate(syringes)]}
@@ -252,9 +282,8 @@ def warned(*sessions: Sequence[dict[str, str]], **own: Any) -> _Second:
     ]
     answer = {"syringes": rows[0]["syringes"], "sessions": rows if len(rows) > 1 else [], "cautions": said}
     made = poured(answer=answer)
-    made.things["acid"] = thing("acid", solution=solution("2", "3.8", osmolality={"value": 290}))
-    made.limits = own.get("limits", LIMITS)
-    made._mixture_cautions()
+    put(made, things={**made.things, "acid": thing("acid", solution=solution("2", "3.8", osmolality={"value": 290}))})
+    check_mixture_cautions(put(made, limits=own.get("limits", LIMITS)))
     return made
 
 
@@ -288,7 +317,7 @@ def test_the_first_session_has_no_syringe_that_is_too_small() -> None:
 
 
 # ---------------------------------------------------------------------- the diluent
-def thinning(**own: Any) -> _Second:
+def thinning(**own: Any) -> Context:
     """Two ingredients and two diluents, v before w, of which 9 mL may be given."""
     per_session = {
         "volume": {"min": "0", "usual": "1", "max": "9"},
@@ -311,27 +340,27 @@ def thinning(**own: Any) -> _Second:
 
 
 def test_the_diluent_is_the_first_that_can_be_had() -> None:
-    assert thinning()._thinner() == "v"
-    assert thinning(excluded={"v"})._thinner() == thinning(active=set("abw"))._thinner() == "w"
-    assert thinning(policy={"avoid": ("v",)})._thinner() == "w"
-    assert thinning(active=set("ab"))._thinner() is None
+    assert topping_up(thinning()) == "v"
+    assert topping_up(thinning(excluded={"v"})) == topping_up(thinning(active=set("abw"))) == "w"
+    assert topping_up(thinning(policy={"avoid": ("v",)})) == "w"
+    assert topping_up(thinning(active=set("ab"))) is None
     for stock, first in (({"v": "0.05"}, "v"), ({"v": "0.04", "w": "9"}, "w"), ({}, None)):
-        assert thinning(stock=stock)._thinner() == first
+        assert topping_up(thinning(stock=stock)) == first
     for leave, first in ((True, "v"), (False, "w")):
         made = thinning(policy={"allow_prescription": leave})
         made.things["v"]["regulatory"] = {"prescription_only": True}
-        assert made._thinner() == first
+        assert topping_up(made) == first
     for least, have, first in (("4", "9", "v"), ("4.05", "9", "w"), ("2", "2", "v"), ("2", "1.95", "w")):
         made = thinning(stock={"v": have, "w": "9"})
         made.things["v"]["per_session"]["volume"] = {"min": least, "usual": least, "max": "9"}
-        assert made._thinner() == first
+        assert topping_up(made) == first
 
 
 def test_room_for_the_diluent_in_a_mixture() -> None:
     volume = {"a": Fraction(1), "b": Fraction("0.5")}
 
     def room(group: str, thinner: str | None = "w", **own: Any) -> Fraction:
-        return thinning(**own)._room_for(thinner, list(group), volume)
+        return room_for(thinning(**own), thinner, list(group), volume)
 
     assert (room("a"), room("b"), room("ab"), room("a", None)) == (3, Fraction("1.5"), Fraction("4.5"), 0)
     assert room("a", share="0.7") == Fraction("2.3")  # 7 / 3, in whole steps
@@ -341,14 +370,14 @@ def test_room_for_the_diluent_in_a_mixture() -> None:
     for window, expected in (("8", 0), ("6.5", 3)):
         made = thinning()
         made.things["w"]["solution"] = solution(window, "9")
-        assert made._room_for("w", ["a"], volume) == expected
+        assert room_for(made, "w", ["a"], volume) == expected
 
 
 def test_the_most_diluent_of_a_session() -> None:
     room = [Fraction(5), Fraction("4.5")]
-    assert (thinning()._most_diluent("w", room), thinning()._most_diluent("w", room[1:])) == (9, Fraction("4.5"))
-    assert thinning()._most_diluent(None, room) == 0
-    assert thinning(stock={"w": "2.53"})._most_diluent("w", room) == Fraction("2.5")
+    assert (most_diluent(thinning(), "w", room), most_diluent(thinning(), "w", room[1:])) == (9, Fraction("4.5"))
+    assert most_diluent(thinning(), None, room) == 0
+    assert most_diluent(thinning(stock={"w": "2.53"}), "w", room) == Fraction("2.5")
 
 
 @pytest.mark.parametrize(
@@ -374,10 +403,10 @@ def test_diluent_that_a_mixture_needs(
     for key, value in changes.items():
         made.things[key]["solution"]["osmolality"]["value"] = value
     volume = {key: Fraction(amount) for key, amount in volumes.items()}
-    assert made._needed("w", list(volumes), volume, Fraction(total)) == Fraction(needed)
-    assert made._needed(None, list(volumes), volume, Fraction(total)) == 0
-    made.limits = None
-    assert made._needed("w", list(volumes), volume, Fraction(total)) == 0
+    assert needed_diluent(made, "w", list(volumes), volume, Fraction(total)) == Fraction(needed)
+    assert needed_diluent(made, None, list(volumes), volume, Fraction(total)) == 0
+    put(made, limits=None)
+    assert needed_diluent(made, "w", list(volumes), volume, Fraction(total)) == 0
 
 
 @pytest.mark.parametrize(
@@ -389,7 +418,7 @@ def test_diluent_that_a_mixture_needs(
     ],
 )  # fmt: skip
 def test_diluent_is_shared_out_in_steps(amount: int, rooms: list[int], given: list[int]) -> None:
-    shared = second(step=STEP)._shared_out(amount * STEP, [room * STEP for room in rooms])
+    shared = shared_out(second(step=STEP), amount * STEP, [room * STEP for room in rooms])
     assert shared == [each * STEP for each in given]
 
 
@@ -407,8 +436,8 @@ def filled(steps: tuple[int, int], target: int, most: int, strong: str = "a") ->
         for key, volume in (("a", (steps[0],) * 3), ("b", (steps[1],) * 3), ("w", (0, 1, most)))
     ]  # fmt: skip
     made = thinning(things=things(*rows), pairs=[("a", "b", "never_mix")], target=target * STEP, course=COURSE)
-    made.mixing["top_up_diluents"] = ["w"]
-    return [int(volume / STEP) for volume in made._volumes(["a", "b"])]
+    put(made, mixing={**made.mixing, "top_up_diluents": ["w"]})
+    return [int(volume / STEP) for volume in volumes_of(made, ["a", "b"])]
 
 
 STEP_ML, COURSE = Decimal("0.05"), {"cost_model": {"ingredient_unit_value": 4}}
@@ -445,9 +474,9 @@ def test_volumes_are_raised_within_the_budget(target: int, budget: int | None, v
     session = {"volume": {"min": "0.05", "usual": "0.2", "max": "0.4"}, "max_dose": {"value": "999"}}
     rows = [thing(key, per_session=session, relative_cost_per_ml=str(cost)) for key, cost in (("a", 5), ("b", 10))]
     made = thinning(things=things(*rows), policy={"ingredient_budget": budget}, course=COURSE)
-    made.mixing["top_up_diluents"] = []
+    put(made, mixing={**made.mixing, "top_up_diluents": []})
     volume = dict.fromkeys("ab", 4 * STEP)
-    made._raise(volume, ["ab"], target * STEP)
+    raise_volumes(made, volume, ["ab"], target * STEP)
     assert {key: int(amount / STEP) for key, amount in volume.items()} == volumes
 
 
@@ -465,8 +494,8 @@ def test_volumes_are_lowered_to_what_can_be_drawn(target: str, volumes: dict[str
         for key, least in (("a", "0"), ("b", "0.15"))
     ]  # fmt: skip
     made = thinning(things=things(*rows), target=Fraction(target), course=COURSE)
-    made.mixing["top_up_diluents"] = []
-    assert made._volumes(["a", "b"]) == [volumes[key] * STEP for key in "ab"]
+    put(made, mixing={**made.mixing, "top_up_diluents": []})
+    assert volumes_of(made, ["a", "b"]) == [volumes[key] * STEP for key in "ab"]
 
 
 # ---------------------------------------------------------------------- whether each syringe is worth drawing
@@ -474,13 +503,13 @@ def test_every_way_with_so_many_mixtures() -> None:
     made = paired(("a", "b", "never_mix"))
 
     def ways(keys: str, count: int) -> list[str]:
-        return [" ".join("".join(group) for group in way) for way in made._ways(list(keys), [], count)]
+        return [" ".join("".join(group) for group in way) for way in ways_of(made, list(keys), [], count)]
 
     assert (ways("", 0), ways("a", 1), ways("ab", 1)) == ([""], ["a"], [])
     assert (ways("abc", 1), ways("abc", 2), ways("abc", 3)) == ([], ["ac b", "a bc"], ["a b c"])
 
 
-def of_problem(problem: Problem) -> _Second:
+def of_problem(problem: Problem) -> Context:
     """The second calculation of the same ingredients, from documents."""
     drawing, rules = problem.drawing, problem.syringes
     assert drawing is not None and drawing.wanted is not None
@@ -541,13 +570,13 @@ def test_second_calculation_draws_as_the_references_do(block: int) -> None:
             if all(references.one_mixture(problem, group) for group in way)
         ]
         least = min(map(len, ways))
-        assert made._fewest(keys) == least
-        told = [[[int(name[1:]) for name in group] for group in way] for way in made._ways(keys, [], least)]
+        assert fewest_of(made, keys) == least
+        told = [[[int(name[1:]) for name in group] for group in way] for way in ways_of(made, keys, [], least)]
         assert sorted(told) == sorted(way for way in ways if len(way) == least)
         for way in ways:
-            volumes = made._volumes([[key(i) for i in group] for group in way])
+            volumes = volumes_of(made, [[key(i) for i in group] for group in way])
             assert volumes == [steps * STEP for steps in references.volumes(problem, way)]
-        assert made._worth_drawing(keys) is references.worth_drawing(problem, members)
+        assert is_worth_drawing(made, keys) is references.worth_drawing(problem, members)
 
 
 def test_a_set_is_worth_drawing_where_nothing_is_asked_of_it() -> None:
@@ -555,20 +584,20 @@ def test_a_set_is_worth_drawing_where_nothing_is_asked_of_it() -> None:
         random.Random(1), references.random_problem(random.Random(1), ingredients=2, concerns=1)
     )
     made = of_problem(replace(problem, budget=None))
-    made._volumes = lambda groups: [Fraction(1), Fraction(99)]  # type: ignore[method-assign]
-    assert made._worth_drawing([]) is made._worth_drawing(["i0"]) is True
-    assert made._worth_drawing(["i0", "i1"]) is False
-    made.limits = None
-    assert made._worth_drawing(["i0", "i1"]) is True
+    with instead(drawing, volumes_of=lambda context, groups: [Fraction(1), Fraction(99)]):
+        assert is_worth_drawing(made, []) is is_worth_drawing(made, ["i0"]) is True
+        assert is_worth_drawing(made, ["i0", "i1"]) is False
+    put(made, limits=None)
+    assert is_worth_drawing(made, ["i0", "i1"]) is True
 
 
 def test_a_first_choice_that_only_a_small_syringe_could_hold_is_no_fault() -> None:
     made = choosing()
     rows: list[tuple[str, str, str | None, bool]] = [("x", "-", "a", False), ("x", "-", "b", False)]
-    made._worth_drawing = lambda keys: len(keys) < 2  # type: ignore[method-assign]
-    made._none_without_need(rows, set("a"))
-    assert made.found == []
-    made._none_without_need(rows, set())
+    with instead(selection, is_worth_drawing=lambda context, keys: len(keys) < 2):
+        check_none_without_need(made, rows, set("a"))
+        assert made.found == []
+        check_none_without_need(made, rows, set())
     assert [row.expected for row in made.found] == [["b"]]
 
 
@@ -600,8 +629,8 @@ def test_why_a_first_choice_gave_way(most: int, useful: bool, state: str, limit:
             "syringes": [{"lines": held}],
         },
     )  # fmt: skip
-    made._worth_drawing = lambda keys: useful  # type: ignore[method-assign]
-    made._requirements()
+    with instead(selection, is_worth_drawing=lambda context, keys: useful):
+        assert check_requirements(made) == {"a", "c"}
     assert [f"{row.path.removeprefix('requirements').lstrip('.')} {row.code}" for row in made.found] == found
 
 
@@ -609,9 +638,9 @@ def test_an_alternative_has_no_syringe_that_is_too_small() -> None:
     def found(keys: str, value: str, useful: bool) -> list[str]:
         row = {"ingredients": list(keys), "value": value, "value_difference": value}
         answer = {"syringes": [], "sessions": [], "value": "0", "value_cost": "0", "engine_version": "1.0"}
-        made = choosing(answer={**answer, "alternatives": [{"kind": "waiting"}, row]}, rules={}, own=set())
-        made._worth_drawing = lambda keys: useful  # type: ignore[method-assign]
-        made._value()
+        made = choosing(answer={**answer, "alternatives": [{"kind": "waiting"}, row]}, rules={})
+        with instead(alternatives, is_worth_drawing=lambda context, keys: useful):
+            check_value(made, set())
         return [f"{each.path} {each.code}" for each in made.found]
 
     assert (found("ac", "12", True), found("ac", "12", False)) == ([], ["alternatives[1] syringe_too_small"])
@@ -640,8 +669,8 @@ def test_a_stage_is_told_and_may_be_insisted_against(insisted: str, staged: Any,
         )  # fmt: skip
         stands = severity if facts else "mild"
         concern = {"concern": "x", "severity": stands, **dict(zip(names, row, strict=True))}
-        made.answer = {"engine_version": version, "concerns": [concern], "severity": stands}
-        made._concerns()
+        put(made, answer={"engine_version": version, "concerns": [concern], "severity": stands})
+        check_concerns(put(made, severity=severity_of(made)))
         return [each.path for each in made.found], made.worst
 
     assert found("1.2", staged, {"stage": "II"}) == ([], severity)
@@ -660,17 +689,17 @@ def test_a_rule_on_zones_speaks_of_those_to_be_treated(facts: dict[str, Any], fi
         facts={"smoker": True, **facts}, shapes=SHAPES, case=SimpleNamespace(zones=[SimpleNamespace(zone="top")])
     )
     on_zones = {**rule("absolute"), "applies_to": {"scope": "zones", "fact": "barred"}}
-    assert made._fires(on_zones) is fires
-    assert made._fires({**on_zones, "trigger": {"fact": "smoker", "op": "is", "value": False}}) is False
-    assert made._fires(rule("absolute")) is True
-    assert made._fires(rule("absolute", answer="never")) is False
+    assert has_fired(made, on_zones) is fires
+    assert has_fired(made, {**on_zones, "trigger": {"fact": "smoker", "op": "is", "value": False}}) is False
+    assert has_fired(made, rule("absolute")) is True
+    assert has_fired(made, rule("absolute", answer="never")) is False
     for listed in (("side",), ("top",)):  # whether it has fired or not, it is known, and nothing is left to ask
         either = {"any": [on_zones["trigger"], {"fact": "age", "op": "gt", "value": 9}]}
         case = SimpleNamespace(zones=[SimpleNamespace(zone="top")], waived={})
         rules = {"z": {**on_zones, "trigger": either}}
         expected, _ = screened(rules, facts={"smoker": True, "barred": listed}, case=case)
         assert expected.get("open_questions") is None
-    assert made._aim(on_zones) is None
+    assert aim_of(made, on_zones) is None
 
 
 def test_what_has_no_cause_is_not_asked_and_who_waits_is_asked_nothing() -> None:
@@ -680,8 +709,8 @@ def test_what_has_no_cause_is_not_asked_and_who_waits_is_asked_nothing() -> None
     def asked(inr: int, **answer: Any) -> Any:
         made = screened({"r": old}, facts={"smoker": True, "inr": inr}, answer=answer)[1]
         made.documents["screening"]["asked_with_cause"] = [{"fact": "age", "cause": cause}]
-        made.found = []
-        made._questions(set("a"))
+        made.found.clear()
+        check_questions(made, set("a"))
         return next((row.expected for row in made.found), None)
 
     assert (asked(3), asked(2), asked(3, status="waiting")) == ({"age": ["r"]}, None, None)
@@ -694,7 +723,7 @@ def test_what_has_no_cause_is_not_asked_and_who_waits_is_asked_nothing() -> None
 # ---------------------------------------------------------------------- waiting
 def waiting(
     *concerns: str, answer: Mapping[str, Any] | None = None, course: Mapping[str, Any] | None = None
-) -> _Second:
+) -> Context:
     entries = [
         {"key": "x", "settles_by_itself": {"review": {"value": 12}}}, {"key": "y"},
         {"key": "v", "settles_by_itself": None}, {"key": "z", "settles_by_itself": {"review": {"value": 8}}},
@@ -710,13 +739,13 @@ def test_when_somebody_who_waits_is_looked_at_again() -> None:
         return {f"concerns.{key}.settles_by_itself" for key in keys}
 
     checkpoints = {"checkpoints": [{"when": {"after_session": 2}}, {"when": {"days_after_last_session": 49}}]}
-    assert waiting("x")._looked_at_again() == (84, {"x"}, own("x"))
-    assert waiting("x", "z")._looked_at_again() == (56, {"x", "z"}, own("x", "z"))
-    assert waiting("x", "y")._looked_at_again() == (70, {"x"}, {"course.waiting"})
-    assert waiting("v")._looked_at_again() == (70, set(), {"course.waiting"})
-    assert waiting("x", "v", course=checkpoints)._looked_at_again() == (49, {"x"}, {"course.checkpoints"})
+    assert looked_at_again(waiting("x")) == (84, {"x"}, own("x"))
+    assert looked_at_again(waiting("x", "z")) == (56, {"x", "z"}, own("x", "z"))
+    assert looked_at_again(waiting("x", "y")) == (70, {"x"}, {"course.waiting"})
+    assert looked_at_again(waiting("v")) == (70, set(), {"course.waiting"})
+    assert looked_at_again(waiting("x", "v", course=checkpoints)) == (49, {"x"}, {"course.checkpoints"})
     none = {"checkpoints": checkpoints["checkpoints"][:1]}
-    assert waiting("y", course=none)._looked_at_again() == (0, set(), {"course.checkpoints"})
+    assert looked_at_again(waiting("y", course=none)) == (0, set(), {"course.checkpoints"})
 
 
 MIXED = {"kind": "mixture", "review": None}
@@ -742,7 +771,7 @@ def waits(
         "alternatives": [row, MIXED] if first else [MIXED, row], **said,
     }  # fmt: skip
     made = waiting(*concerns, answer=answer)
-    made._waiting()
+    check_waiting(made)
     return [f"{each.path} {each.code}" for each in made.found]
 
 
@@ -808,8 +837,8 @@ def test_a_plan_that_waits_says_until_when() -> None:
 # ---------------------------------------------------------------------- contributions
 def test_how_well_a_set_serves_one_concern() -> None:
     made = choosing()
-    assert [made._serving(keys, "x") for keys in ("", "a", "ab", "abc")] == [0, 9, 12, Fraction("13.5")]
-    assert made._serving("abc", "y") == 1
+    assert [served_by(made, keys, "x") for keys in ("", "a", "ab", "abc")] == [0, 9, 12, Fraction("13.5")]
+    assert served_by(made, "abc", "y") == 1
 
 
 def test_cautions_aimed_at_a_set() -> None:
@@ -818,19 +847,19 @@ def test_cautions_aimed_at_a_set() -> None:
         "info": rule("info", "a"), "never": rule("caution", "a", answer="never"),
     }  # fmt: skip
     made = choosing(rules=rules, facts={"smoker": True}, shapes=SHAPES)
-    assert [made._warned(keys) for keys in ("a", "b", "c", "abc", "")] == [2, 1, 0, 2, 0]
+    assert [warned_of(made, keys) for keys in ("a", "b", "c", "abc", "")] == [2, 1, 0, 2, 0]
 
 
 def test_the_rule_that_decided() -> None:
-    made = choosing(own=set("ac"))
+    own = set("ac")
     wanted = [("x", "a", "a", False), ("y", "a", "a", True), ("y", "d", "c", True), ("y", "e", None, False)]
     out = {"displaced": "limit", "removed_by_hand": "by_hand", "not_chosen": "by_hand", "adds_too_little": "value"}
-    assert {reason: made._decided_by("b", False, reason, True, wanted) for reason in out} == out
-    assert made._decided_by("b", True, "", True, wanted) == "by_hand"
-    assert made._decided_by("a", True, "", False, wanted) == "first_choice"
-    assert made._decided_by("c", True, "", False, wanted) == "stands_in"
-    assert made._decided_by("c", True, "", True, wanted[:2]) == "value"
-    assert made._decided_by("c", True, "", False, wanted[:2]) == "kept"
+    assert {reason: decided_by(own, "b", False, reason, True, wanted) for reason in out} == out
+    assert decided_by(own, "b", True, "", True, wanted) == "by_hand"
+    assert decided_by(own, "a", True, "", False, wanted) == "first_choice"
+    assert decided_by(own, "c", True, "", False, wanted) == "stands_in"
+    assert decided_by(own, "c", True, "", True, wanted[:2]) == "value"
+    assert decided_by(own, "c", True, "", False, wanted[:2]) == "kept"
 
 
 def test_price_of_one_ingredient_in_the_course() -> None:
@@ -838,11 +867,11 @@ def test_price_of_one_ingredient_in_the_course() -> None:
         rows = [
             {"number": n, "syringes": [{"lines": lines(a=volume, b="1")}]} for n, volume in enumerate(sessions, start=1)
         ]
-        return second(
+        return own_price(second(
             course={"cost_model": COST}, things=things(thing("a"), thing("b")),
             policy=SimpleNamespace(price_per_unit=Decimal(2)),
             answer={"course": {"sessions": len(sessions)}, "sessions": rows, "syringes": []},
-        )._own_price("a", held)  # fmt: skip
+        ), "a", held)  # fmt: skip
 
     assert price("1") == 16  # 1 × 2 × 4 × 2
     assert price("1", "0.5") == Fraction("21.6")  # less a tenth for two sessions
@@ -882,10 +911,10 @@ def weighed(key: str, reason: str = "adds_too_little", **own: Any) -> list[str]:
         "selection_weights": {"simplicity_per_active": own.pop("simplicity", "0.5")},
     }  # fmt: skip
     made = choosing(
-        answer=answer, own=set("ac"), rules=own.pop("rules", {}), policy=policy, mixing=mixing,
+        answer=answer, rules=own.pop("rules", {}), policy=policy, mixing=mixing,
         course={"cost_model": COST}, facts={"smoker": True}, shapes=SHAPES, **own,
     )  # fmt: skip
-    made._contributions()
+    check_contributions(made, set("ac"))
     return [f"{row.path.removeprefix('contributions')} {row.code}" for row in made.found]
 
 

@@ -46,13 +46,17 @@ def test_second_calculation_takes_policy_and_stock_as_proposed() -> None:
 
 
 def test_second_calculation_shares_no_arithmetic_with_the_first() -> None:
-    tree = ast.parse((ENGINE / "verify.py").read_text(encoding="utf-8"))
-    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ENGINE / "verify").glob("*.py")]
+    imported = {node.module for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    plain = {node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Import)}
 
-    assert {name for name in imported if name and name.startswith("protocols")} == {
+    assert plain == set()
+    assert {name for name in imported if name and name.startswith("protocols") and not name.startswith(SECOND)} == {
         f"protocols.engine.{name}" for name in ("canonical", "case", "codes", "formulary", "model", "policy")
     }
-    assert "from protocols.engine.setting" not in (ENGINE / "verify.py").read_text(encoding="utf-8")
+
+
+SECOND = "protocols.engine.verify."
 
 
 # ---------------------------------------------------------------------- planted faults
@@ -332,10 +336,10 @@ def test_second_calculation_reads_no_floats() -> None:
 def test_four_digits_of_any_size() -> None:
     from fractions import Fraction
 
-    from protocols.engine.verify import _four_digits
+    from protocols.engine.verify.context import four_digits
 
     for text, expected in (("123456", 123500), ("0.000123456", "0.0001235"), ("12.345", "12.35"), ("0", 0)):
-        assert _four_digits(Fraction(text)) == Fraction(expected)
+        assert four_digits(Fraction(text)) == Fraction(expected)
 
 
 def test_second_calculation_finds_a_changed_formulary() -> None:
