@@ -51,7 +51,7 @@ def run(asked: argparse.Namespace) -> None:
 
     django.setup()
     plan, visit = clinic()
-    from protocols.documents import plan_part
+    from protocols.prints.documents import plan_part
     from sessions.prints.documents import visit_part
 
     sheet = visit_part(visit, kind="preparation_sheet")

@@ -238,8 +238,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "PatientStatusEnum": "patients.models.PatientStatus.choices",
         "StatementKindEnum": "patients.models.StatementKind.choices",
-        "PlanKindEnum": "protocols.enums.PlanKind.choices",
-        "PlanStatusEnum": "protocols.enums.PlanStatus.choices",
+        "PlanKindEnum": "protocols.models.enums.PlanKind.choices",
+        "PlanStatusEnum": "protocols.models.enums.PlanStatus.choices",
         "AppointmentStatusEnum": "sessions.models.AppointmentStatus.choices",
     },
 }
@@ -272,7 +272,7 @@ STORAGES = {
 }
 
 # ------------------------------------------------------------------ What a lower app asks of a higher one, by name
-INGREDIENT_CHOICES_PROVIDER = "protocols.catalogue.ingredient_choices"
+INGREDIENT_CHOICES_PROVIDER = "protocols.formulary.catalogue.ingredient_choices"
 PLAN_DATES_PROVIDER = "sessions.course.queries.session_dates_for_plan"
 DAY_FACTS_DAYS = env.whole_number("MESOCLINIC_DAY_FACTS_DAYS", 30)  # so long may a plan rest on fever, pregnancy …
 AFTER_PLAN_SIGNED = "sessions.mail.followups.plan_signed"  # called in the transaction of the signature
@@ -299,18 +299,18 @@ STANDING_BAND = (
     "sessions.course.standing_band.band_of"  # what the head of every page about a patient says of their standing
 )
 STANDING_CHIPS = "sessions.course.standing_band.chips_of"  # the same for lists of patients: who may not be treated
-STANDING_ANSWERS = "protocols.standing.answers_of"  # the same for the API, of many at once
+STANDING_ANSWERS = "protocols.standing.standing.answers_of"  # the same for the API, of many at once
 STANDING_REASONS = (
     "sessions.inbox.red_flags.standing_reasons",
 )  # what else stops a treatment: patient ids -> reasons by id
 PAPER_MAIL = (
     "sessions.prints.papers.way_of"  # where a press mails a document to its patient: user, document -> url or why not
 )
-PRINT_STATE_PROVIDER = "protocols.documents.print_state"  # whether a print of a subject is current
+PRINT_STATE_PROVIDER = "protocols.prints.documents.print_state"  # whether a print of a subject is current
 PAPER = env.text("MESOCLINIC_PAPER", "A4")  # of printed documents: A4 or Letter
 if PAPER not in ("A4", "Letter"):
     raise ImproperlyConfigured("MESOCLINIC_PAPER is A4 or Letter.")
-_OF_A_PLAN = {"visible": "protocols.documents.plan_pdf_visible", "page": "protocols:plan"}
+_OF_A_PLAN = {"visible": "protocols.prints.documents.plan_pdf_visible", "page": "protocols:plan"}
 _OF_A_VISIT = {"visible": "sessions.prints.documents.visit_pdf_visible", "page": "sessions:appointment"}
 _TO_PREPARE = {"held": "sessions.prints.documents.why_held"}
 # "held": why a file must not be taken out now, in a sentence; asked each time.

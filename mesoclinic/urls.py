@@ -38,7 +38,7 @@ _log_in: list[URLPattern | URLResolver] = [
 
 _api: list[URLPattern | URLResolver] = [
     path("", include("patients.api_urls")),
-    path("", include("protocols.api_urls")),
+    path("", include("protocols.api.urls")),
     path("", include("sessions.booking.api_urls")),
     path("", include("mesoclinic.api.urls")),
 ]

@@ -1,0 +1,1 @@
+"""What may be done: the formulary, the engine’s proposals, the plans that practitioners sign."""

@@ -9,10 +9,10 @@ from mesoclinic.accounts.models import User
 from mesoclinic.core.asking import asks
 from mesoclinic.core.errors import InvalidTransition, NotAllowed
 from patients.models import Patient
-from protocols.enums import FormularyStatus, PlanStatus
 from protocols.models import FormularyVersion, Plan
-from protocols.queries import is_plan_seen_by
-from protocols.transitions import may_become
+from protocols.models.enums import FormularyStatus, PlanStatus
+from protocols.models.transitions import may_become
+from protocols.plans.queries import is_plan_seen_by
 
 # ------------------------------------------------------------------ formulary
 

@@ -87,7 +87,7 @@ def collected() -> dict[str, set[Key]]:
     from mesoclinic.core.texts import texts_at
     from patients.texts import MEDICINE_TEXTS, VOCABULARY_TEXTS
     from patients.vocabulary import read_yaml
-    from protocols.texts import FORMULARY_TEXTS
+    from protocols.formulary.texts import FORMULARY_TEXTS
 
     found: dict[str, set[Key]] = {"interface": set(), "clinical": set()}
     for package in PACKAGES:

@@ -14,9 +14,10 @@ from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
 from patients.models import Patient
 from patients.permissions import check_in_care
 from patients.queries import is_seen_by, remaining_record
-from protocols.enums import PlanStatus
 from protocols.models import Plan
-from protocols.standing import Standing, check_may_treat
+from protocols.models.enums import PlanStatus
+from protocols.standing.going_on import check_may_treat
+from protocols.standing.reasons import Standing
 from sessions.course.abilities import demands_of, in_words, lacking, serves
 from sessions.models import Appointment, AppointmentStatus, Room
 from sessions.models.transitions import before

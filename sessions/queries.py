@@ -11,9 +11,9 @@ from django.utils import timezone
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from patients.models import Patient
-from protocols.enums import PlanKind, PlanStatus
 from protocols.models import Plan
-from protocols.queries import plans_seen_by
+from protocols.models.enums import PlanKind, PlanStatus
+from protocols.plans.queries import plans_seen_by
 from sessions.models import (
     Appointment,
     AppointmentStatus,

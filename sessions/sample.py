@@ -28,7 +28,10 @@ from patients.actions import register_patient, save_intake, start_intake, submit
 from patients.models import Patient
 from patients.statements import open_statements, settle_statement
 from patients.vocabulary import load_vocabulary
-from protocols import actions as planning
+from protocols.actions import drafts as planning
+from protocols.actions.answers import acknowledge, answer_open_question
+from protocols.actions.formulary import confirm_entry, load_formulary_draft, publish_formulary
+from protocols.actions.signing import sign_plan
 from protocols.formulary.loader import release_label
 from protocols.models import FormularyVersion, Ingredient, Plan, Product
 from sessions.booking import actions as booking
@@ -431,10 +434,10 @@ class Story:
     def _formulary(self) -> None:
         """As in a real clinic: the director confirms what is flagged, one by one, then publishes."""
         director = self.staff["dora"]
-        version = planning.load_formulary_draft(label=FORMULARY_LABEL, is_sample=True, by=director)
+        version = load_formulary_draft(label=FORMULARY_LABEL, is_sample=True, by=director)
         for entry in version.entries.filter(is_active=True, confirmation_required=True).order_by("ingredient__key"):
-            planning.confirm_entry(entry=entry, by=director)
-        self.formulary: FormularyVersion = planning.publish_formulary(version=version, by=director)
+            confirm_entry(entry=entry, by=director)
+        self.formulary: FormularyVersion = publish_formulary(version=version, by=director)
 
     def _stock(self) -> None:
         active = set(self.formulary.entries.filter(is_active=True).values_list("ingredient__key", flat=True))
@@ -523,7 +526,7 @@ class Story:
         by = self._practitioner(self.people[key].site)
         plan = self._draft(key)
         for question in plan.result["open_questions"]:
-            planning.answer_open_question(
+            answer_open_question(
                 plan=plan,
                 revision=plan.revision,
                 fact=question["fact"],
@@ -534,11 +537,11 @@ class Story:
             )
             plan.refresh_from_db()
         for caution in plan.result["cautions"]:
-            planning.acknowledge(
+            acknowledge(
                 plan=plan, revision=plan.revision, rule=caution["rule"], reason_code="explained", note="", by=by
             )
         plan.refresh_from_db()
-        return planning.sign_plan(plan=plan, revision=plan.revision, password=house.PASSWORD, by=by)
+        return sign_plan(plan=plan, revision=plan.revision, password=house.PASSWORD, by=by)
 
     def _book(self, plan: Plan, *, first_day: int, not_before: time | None = None) -> Course:
         site: Site = plan.patient.site

@@ -13,17 +13,14 @@ from django.utils import timezone
 from mesoclinic.accounts.models import User
 from patients.actions import save_intake, start_intake, submit_intake
 from patients.models import Intake, Patient
-from protocols.actions import (
-    acknowledge,
-    answer_open_questions,
-    confirm_entry,
-    create_plan,
-    load_formulary_draft,
-    publish_formulary,
-    sign_plan,
-)
-from protocols.models import FormularyEntry, FormularyStatus, FormularyVersion, Ingredient, Plan
-from protocols.queries import formulary_in_force, unacknowledged_rules, unsettled_facts
+from protocols.actions.answers import acknowledge, answer_open_questions
+from protocols.actions.drafts import create_plan
+from protocols.actions.formulary import confirm_entry, load_formulary_draft, publish_formulary
+from protocols.actions.signing import sign_plan
+from protocols.formulary.queries import formulary_in_force
+from protocols.models import FormularyEntry, FormularyVersion, Ingredient, Plan
+from protocols.models.enums import FormularyStatus
+from protocols.plans.queries import unacknowledged_rules, unsettled_facts
 from tests import factories
 
 # A healthy man of 39 with moderate pattern loss (Norwood IV) and mildly poor circulation: four actives.

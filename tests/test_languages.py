@@ -22,8 +22,8 @@ from patients.vocabulary import load_vocabulary
 from protocols.engine import canonical_json
 from protocols.engine.codes import without_sentences
 from protocols.models import Plan
-from protocols.proposing import answer
-from protocols.signing import signature, signed_content
+from protocols.plans.proposing import answer
+from protocols.plans.signature import signature, signed_content
 from scripts import messages
 from tests import factories
 from tests.factories_protocols import draft_plan, published_formulary, signed_plan

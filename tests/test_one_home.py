@@ -18,10 +18,10 @@ from django.db.models import TextChoices
 from mesoclinic.messaging.models import MessageState
 from patients.vocabulary import SEVERITIES
 from patients.words import SEVERITY_NAMES, severity_drawn
-from protocols.enums import PlanStatus
 from protocols.formulary import words
 from protocols.formulary.loader import load_documents
-from protocols.marks import PLAN_MARKS
+from protocols.models.enums import PlanStatus
+from protocols.models.marks import PLAN_MARKS
 from sessions.models import AppointmentStatus
 from sessions.models.marks import VISIT_MARKS
 
@@ -170,14 +170,15 @@ TRANSLATORS = {
 }  # fmt: skip
 TABLES_ALIKE = {
     # Each says another thing of the same keys.
-    ("protocols/wording.py", "much"): "adds, would add, and serves less: three sentences for each amount",
-    ("protocols/presentation.py", "screened"): "the short reason in a list, where wording has the sentence",
-    ("protocols/presentation.py", "adds_too_little"): "the short reason and its heading",
-    ("protocols/wording.py", "no_plan"): "why it is left out, and why an edit is refused",
-    ("protocols/wording.py", "budget"): "the limit by name, and the refusal that it makes",
-    ("protocols/wording.py", "unknown_ingredient"): "a fault of a case, and a refusal of an edit",
+    ("protocols/words/contributions.py", "much"): "adds, would add, and serves less: three sentences for each amount",
+    ("protocols/pages/plan.py", "screened"): "the short reason in a list, where wording has the sentence",
+    ("protocols/pages/plan.py", "adds_too_little"): "the short reason and its heading",
+    ("protocols/words/answers.py", "no_plan"): "why it is left out, as a short reason and as a sentence",
+    ("protocols/words/faults.py", "no_plan"): "why it is left out, and why an edit is refused",
+    ("protocols/words/faults.py", "budget"): "the limit by name, and the refusal that it makes",
+    ("protocols/words/faults.py", "unknown_ingredient"): "a fault of a case, and a refusal of an edit",
     ("patients/words.py", "mild"): "alone, and after the name of a concern, whose gender it has to suit",
-    ("protocols/standing.py", "absolute"): "what lifts each severity",
+    ("protocols/standing/standing.py", "absolute"): "what lifts each severity",
     ("sessions/prints/documents.py", "week"): "titles of packs, beside the views of the calendar",
     (
         "sessions/models/followups.py",

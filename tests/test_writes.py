@@ -160,7 +160,8 @@ BY_PATIENTS = {
 }
 # Parts of an action, called inside its transaction; the next test holds them to that.
 PARTS = {
-    "protocols.standing.keep_override",
+    "protocols.actions.keeping.keep_computed",
+    "protocols.standing.going_on.keep_override",
     "sessions.booking.changes.keep_change",
     "sessions.booking.changes.write_place",
     "sessions.booking.wishes.fulfil_wish",

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 from mesoclinic.core import guards
-from protocols.guards import OURS
+from protocols.models.guards import OURS
 
 
 def step_aside(apps: Any, schema_editor: Any) -> None:

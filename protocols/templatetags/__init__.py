@@ -1,0 +1,1 @@
+"""Tags for plans and ingredients."""

@@ -9,10 +9,10 @@ from typing import Any
 from django import template
 
 from mesoclinic.ui.templatetags.ui import quantity
-from protocols.catalogue import Catalogue
+from protocols.formulary.catalogue import Catalogue
 from protocols.formulary.words import SEVERITY_NAMES
-from protocols.marks import PLAN_MARKS
 from protocols.models import Plan
+from protocols.models.marks import PLAN_MARKS
 
 register = template.Library()
 

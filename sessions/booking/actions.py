@@ -19,9 +19,10 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from patients.queries import is_seen_by, remaining_record
-from protocols.enums import StandingStep
 from protocols.models import Plan
-from protocols.standing import Standing, check_may_treat, keep_override
+from protocols.models.enums import StandingStep
+from protocols.standing.going_on import check_may_treat, keep_override
+from protocols.standing.reasons import Standing
 from sessions.booking.changes import as_they_were, keep_change
 from sessions.booking.locks import lock_time, with_one_retry
 from sessions.booking.overbook import Overbook, check_not_taken, settle, told_over

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mesoclinic.accounts.models import User
-from protocols.actions import change_plan_status
-from protocols.enums import PlanStatus
+from protocols.actions.status import change_plan_status
 from protocols.models import Plan
+from protocols.models.enums import PlanStatus
 from sessions.course.terms import terms_of
 from sessions.mail import followups
 from sessions.models import TreatmentSession, TreatmentSessionStatus

@@ -22,7 +22,7 @@ from mesoclinic.core.asking import asks
 from mesoclinic.core.errors import InvalidTransition
 from patients.permissions import check_in_care
 from protocols.models import Plan
-from protocols.standing import check_may_treat
+from protocols.standing.going_on import check_may_treat
 from sessions.booking.actions import check_open, check_practitioner, in_words, reread
 from sessions.booking.changes import UNDO_WITHIN, put_as_it_was, write_place
 from sessions.booking.locks import lock_time

@@ -27,7 +27,7 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.core import names
 from patients.models import Patient
 from protocols.models import Plan
-from protocols.standing import standings
+from protocols.standing.standing import standings
 from sessions.calendar.grid import (
     Axis,
     Mark,

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from protocols.formulary.loader import load_documents
+from protocols.formulary.queries import documents_of, formulary_in_force
 from protocols.models import FormularyEntry, Plan
-from protocols.queries import documents_of, formulary_in_force
 from sessions.course.planned import planned_lines
 from sessions.models import Room
 from sessions.models.hours import Abilities

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.models import Site
 from mesoclinic.core.errors import DomainError, InvalidInput
+from protocols.formulary.queries import documents_of
 from protocols.models import Plan
-from protocols.queries import documents_of
 from sessions.course.planned import planned_lines
 from sessions.course.queries import kept_appointments
 from sessions.course.terms import Terms, most_sessions, terms_of

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from protocols.models import Plan, Product
-from protocols.zones import zone_shares
+from protocols.plans.zones import zone_shares
 
 DOSE_STEP = Decimal("0.000001")
 STRENGTH_STEP = Decimal("0.0001")

@@ -13,7 +13,8 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
 from patients.models import Patient
 from protocols.models import Plan
-from protocols.standing import NOT_KNOWN, NOTHING_KNOWN, STATEMENT, Standing, plans_in_force, standings_now
+from protocols.standing.reasons import NOT_KNOWN, NOTHING_KNOWN, STATEMENT, Standing
+from protocols.standing.standing import plans_in_force, standings_now
 from sessions.models import Appointment, AppointmentStatus
 
 

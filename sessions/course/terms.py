@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import F
 
+from protocols.formulary.queries import documents_of
 from protocols.models import Plan
-from protocols.queries import documents_of
 from sessions.models import TreatmentSession, TreatmentSessionStatus
 from sessions.planner import Pacing
 

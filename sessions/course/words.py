@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from protocols.enums import PlanStatus
+from protocols.models.enums import PlanStatus
 
 
 def of_sessions(plan: int, planned: Any, status: str, cut: Mapping[int, int]) -> Any:

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import Permission
-from protocols.standing import RED_FLAG, Reason
+from protocols.standing.reasons import RED_FLAG, Reason
 from sessions.inbox.inbox import words_of
 from sessions.models.followups import Answer, AnswerState, Urgency
 

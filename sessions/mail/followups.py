@@ -23,9 +23,9 @@ from mesoclinic.messaging.models import Message
 from mesoclinic.messaging.renewal import withdraw_messages
 from patients.models import Patient
 from patients.queries import remaining_record
-from protocols.enums import PlanStatus
 from protocols.formulary.loader import load_documents
 from protocols.models import Plan
+from protocols.models.enums import PlanStatus
 from sessions.course.terms import terms_of
 from sessions.mail import letters
 from sessions.mail import sending as mails

@@ -12,9 +12,9 @@ from mesoclinic.accounts.models import Site
 from mesoclinic.messaging.actions import UNWANTED, WITHDRAWN
 from mesoclinic.messaging.models import Message
 from patients.models import Patient, PatientStatus
-from protocols.enums import StandingStep
 from protocols.models import StandingOverride
-from protocols.standing import standings_now
+from protocols.models.enums import StandingStep
+from protocols.standing.standing import standings_now
 from sessions.mail.kinds import BOOKING, CANCELLATION, CATEGORY, MAINTENANCE, REMINDER
 from sessions.models.followups import MailPreference
 

@@ -19,9 +19,9 @@ from mesoclinic.messaging.queries import failed_messages_visible_to, messages_vi
 from patients.models import Statement
 from patients.queries import in_care, remaining_record
 from patients.statements import open_at, person_of
-from protocols.enums import PlanStatus
 from protocols.models import Plan
-from protocols.standing import standings
+from protocols.models.enums import PlanStatus
+from protocols.standing.standing import standings
 from sessions.booking.holes import Hole, courses_with_holes
 from sessions.course.standing_band import chip_of
 from sessions.course.terms import cut_courses

@@ -23,11 +23,11 @@ from mesoclinic.ui.days import written
 from patients.models import Intake, IntakeStatus, Patient, PatientStatus
 from patients.permissions import can_start_intake
 from patients.queries import patients_seen_by
-from protocols.enums import PlanStatus
-from protocols.marks import PLAN_MARKS
 from protocols.models import Plan
+from protocols.models.enums import PlanStatus
+from protocols.models.marks import PLAN_MARKS
 from protocols.permissions import can_draft_plan
-from protocols.wording import waiting_title
+from protocols.words.answers import waiting_title
 from sessions.course.next_session import unbooked_sessions
 from sessions.course.terms import cut_courses, terms_of, versions_before
 from sessions.inbox import inbox

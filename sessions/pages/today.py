@@ -22,10 +22,11 @@ from mesoclinic.messaging.models import MessageState
 from mesoclinic.messaging.queries import messages_visible_to
 from patients.models import DayCheck, Intake, IntakeStatus
 from patients.queries import day_checks_on
-from protocols.basis import intake_lasts
+from protocols.formulary.queries import documents_by_hash
 from protocols.models import Plan
-from protocols.queries import documents_by_hash
-from protocols.standing import Standing, standings
+from protocols.plans.basis import intake_lasts
+from protocols.standing.reasons import Standing
+from protocols.standing.standing import standings
 from sessions.booking.calls import last_calls
 from sessions.course.asking import ask_url
 from sessions.course.standing_band import Way, ways_on

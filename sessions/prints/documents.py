@@ -23,12 +23,14 @@ from mesoclinic.ui import days
 from mesoclinic.ui.templatetags.ui import quantity
 from patients.permissions import check_in_care
 from patients.queries import in_care, is_seen_by
-from protocols.documents import mixture_data, plan_context, plan_part, prepare_prints
-from protocols.enums import PlanKind, PlanStatus, StandingStep
 from protocols.models import Plan
-from protocols.presentation import Reader
-from protocols.standing import Standing, check_may_treat, keep_override, passed_before, standing, standings
-from protocols.zones import zone_shares
+from protocols.models.enums import PlanKind, PlanStatus, StandingStep
+from protocols.pages.plan import Reader
+from protocols.plans.zones import zone_shares
+from protocols.prints.documents import mixture_data, plan_context, plan_part, prepare_prints
+from protocols.standing.going_on import check_may_treat, keep_override, passed_before
+from protocols.standing.reasons import Standing
+from protocols.standing.standing import standing, standings
 from sessions.course.terms import terms_of
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession, TreatmentSessionStatus
 from sessions.queries import appointments_visible_to, visits_on

@@ -19,8 +19,8 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.messaging.models import MessageState
 from patients.models import Patient
 from patients.queries import records_of
-from protocols.enums import PlanStatus
 from protocols.models import Plan
+from protocols.models.enums import PlanStatus
 from sessions.models import Appointment, AppointmentStatus, Room
 from sessions.queries import day_bounds
 from sessions.renewal.resuming import messages_of

@@ -18,8 +18,8 @@ from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.renewal import bring_back, withdraw_messages
 from patients.models import Patient
 from patients.queries import records_of
-from protocols.enums import PlanStatus
 from protocols.models import Plan
+from protocols.models.enums import PlanStatus
 from sessions.mail import sending as mails
 from sessions.mail.followups import LINK_DAYS, NOT_WANTED, NOT_WRITTEN_TO, OFFERS, advice_for
 from sessions.mail.kinds import BOOKING, CANCELLATION, CATEGORY, REMINDER

@@ -20,9 +20,9 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.core.errors import InvalidInput
 from patients.models import Patient
 from patients.queries import in_care, remaining_record
-from protocols.enums import PlanStatus
 from protocols.models import FormularyVersion, Plan
-from protocols.standing import standings
+from protocols.models.enums import PlanStatus
+from protocols.standing.standing import standings
 from sessions.course.abilities import demands_of, lacking, prescription_keys, serves
 from sessions.course.gaps import check_days, done_to_all, paced
 from sessions.course.next_session import next_session

@@ -21,10 +21,12 @@ from patients.models import StatementSource
 from patients.queries import day_checks_on, newest_submitted_intake
 from patients.recording import words_of_note
 from patients.statements import record_statements
-from protocols.actions import change_plan_status
-from protocols.enums import PlanStatus, StandingStep
+from protocols.actions.status import change_plan_status
 from protocols.models import Ingredient, Plan
-from protocols.standing import Standing, check_may_treat, keep_override, standing
+from protocols.models.enums import PlanStatus, StandingStep
+from protocols.standing.going_on import check_may_treat, keep_override
+from protocols.standing.reasons import Standing
+from protocols.standing.standing import standing
 from sessions.booking.completing import is_complete
 from sessions.course.gaps import check_course_length, check_intervals
 from sessions.course.planned import PlannedLine, planned_lines

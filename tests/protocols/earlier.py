@@ -7,7 +7,8 @@ import json
 from django.utils import timezone
 
 from mesoclinic.accounts.models import User
-from protocols.models import FormularyStatus, FormularyVersion
+from protocols.models import FormularyVersion
+from protocols.models.enums import FormularyStatus
 from tests.factories_protocols import draft_formulary
 from tests.protocols.worked_cases import HERE
 

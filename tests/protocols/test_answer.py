@@ -30,8 +30,9 @@ from protocols.engine.canonical import plain
 from protocols.engine.codes import without_sentences
 from protocols.engine.compare import compare
 from protocols.engine.schema import ANSWER_SCHEMA
-from protocols.proposing import answer, what_if
-from protocols.wording import FAULTS, REFUSALS, explain_change, explain_refusal
+from protocols.plans.proposing import answer, what_if
+from protocols.words.changes import explain_change
+from protocols.words.faults import FAULTS, REFUSALS, explain_refusal
 from tests.protocols.patients_at_random import random_patient, random_policy
 from tests.protocols.worked_cases import actives, answer_of, by_id, count, man, starter, woman, worked_cases
 

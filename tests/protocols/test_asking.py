@@ -14,10 +14,12 @@ from patients.actions import record_changes
 from patients.day_checks import Answers
 from patients.models import Intake, Patient
 from patients.vocabulary import facts_since, load_vocabulary, values_since
-from protocols.actions import amend_plan, create_plan, sign_plan
+from protocols.actions.drafts import amend_plan, create_plan
+from protocols.actions.signing import sign_plan
 from protocols.models import FormularyVersion, Plan
-from protocols.queries import obstacles_to_signing
-from protocols.standing import MayNotTreat, acknowledge_caution, check_may_treat, standing, standing_now
+from protocols.plans.queries import obstacles_to_signing
+from protocols.standing.going_on import MayNotTreat, acknowledge_caution, check_may_treat
+from protocols.standing.standing import standing, standing_now
 from tests import factories
 from tests.factories_protocols import draft_plan, published_formulary, settled, signed_plan, submitted_intake
 from tests.patients.earlier import asked_before

@@ -17,13 +17,13 @@ from mesoclinic.accounts.models import User
 from mesoclinic.core import reviews
 from mesoclinic.core.sorting import by_words
 from mesoclinic.core.texts import texts_at
-from protocols.catalogue import Catalogue, ingredient_choices, matching, short_source
-from protocols.documents import plan_part
-from protocols.enums import FormularyStatus
+from protocols.formulary.catalogue import Catalogue, ingredient_choices, matching, short_source
 from protocols.formulary.loader import load_documents
+from protocols.formulary.queries import documents_of, formulary_in_force, unconfirmed_entries
+from protocols.formulary.texts import FORMULARY_TEXTS
 from protocols.models import FormularyVersion, Ingredient, Product
-from protocols.queries import documents_of, formulary_in_force, unconfirmed_entries
-from protocols.texts import FORMULARY_TEXTS
+from protocols.models.enums import FormularyStatus
+from protocols.prints.documents import plan_part
 from scripts import messages
 from tests.factories_protocols import draft_formulary, published_formulary, signed_plan
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from mesoclinic.accounts.models import User
 from protocols.models import Ingredient, Plan
-from protocols.wording import WEB_ARTICLE_ONLY
+from protocols.words.answers import WEB_ARTICLE_ONLY
 from sessions.mail.letters import PLACEHOLDERS, shipped
 from tests.factories_protocols import draft_plan
 from tests.protocols.test_plan_api import CASE, post
@@ -64,7 +64,7 @@ def test_the_plans_page_says_so(plan: Plan, ada: User, sign_in) -> None:
 
 @pytest.mark.parametrize("kind", ["plan_patient", "plan_record"])
 def test_the_prints_say_so(plan: Plan, ada: User, kind: str) -> None:
-    from protocols.documents import request_plan_pdf
+    from protocols.prints.documents import request_plan_pdf
 
     text = html_of(request_plan_pdf(plan=plan, kind=kind, by=ada))
     assert text.count(WEB_ARTICLE_ONLY) == 1

@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils import translation
 
 from mesoclinic.accounts.models import User
-from protocols.actions import load_formulary_draft
-from protocols.catalogue import Catalogue
-from protocols.difference import differences, release_notes
+from protocols.actions.formulary import load_formulary_draft
 from protocols.engine import canonical_json
+from protocols.formulary.catalogue import Catalogue
+from protocols.formulary.difference import differences, release_notes
 from protocols.formulary.loader import load_documents, release_label
 from protocols.models import FormularyVersion
 from tests.factories_protocols import published_formulary

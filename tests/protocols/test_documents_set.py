@@ -19,10 +19,11 @@ from mesoclinic.documents.actions import render_document
 from mesoclinic.documents.checking import state_of
 from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.files import storage
-from protocols.actions import amend_plan, sign_plan
-from protocols.archive import attached_data, verify_archive
-from protocols.documents import KINDS, plan_pdf_visible, request_plan_pdf
+from protocols.actions.drafts import amend_plan
+from protocols.actions.signing import sign_plan
 from protocols.models import Plan
+from protocols.prints.archive import attached_data, verify_archive
+from protocols.prints.documents import KINDS, plan_pdf_visible, request_plan_pdf
 from tests import factories
 from tests.factories_protocols import draft_plan, settled, signed_plan
 from tests.mesoclinic.documents.prints import check_places, check_tags, snapshot, text_of

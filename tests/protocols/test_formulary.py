@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
-from protocols.actions import (
+from protocols.actions.formulary import (
     UnconfirmedIngredients,
     confirm_entry,
     load_formulary_draft,
@@ -18,9 +18,9 @@ from protocols.actions import (
     set_entry_active,
 )
 from protocols.engine import canonical_json
-from protocols.enums import FormularyStatus
+from protocols.formulary.queries import built_formulary, documents_of, formulary_in_force, unconfirmed_entries
 from protocols.models import FormularyVersion, Ingredient
-from protocols.queries import built_formulary, documents_of, formulary_in_force, unconfirmed_entries
+from protocols.models.enums import FormularyStatus
 from tests.factories_protocols import draft_formulary, published_formulary
 
 

@@ -18,7 +18,7 @@ from mesoclinic.accounts.models import User
 from protocols.engine import CaseError, apply_edits, parse_case, propose
 from protocols.engine.schema import ANSWER_SCHEMA
 from protocols.models import FormularyVersion
-from protocols.proposing import COMPARISON_SCHEMA, answer, explain_fault
+from protocols.plans.proposing import COMPARISON_SCHEMA, answer, explain_fault
 from tests.protocols.patients_at_random import JUNK, damaged, random_patient
 from tests.protocols.worked_cases import by_id, count, man, starter
 

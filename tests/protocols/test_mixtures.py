@@ -16,8 +16,8 @@ from protocols.engine.explain import _parts
 from protocols.engine.partition import Acidity, clashes_of
 from protocols.formulary.checking import check_documents
 from protocols.formulary.loader import load_documents
-from protocols.proposing import answer as full_answer
-from protocols.wording import explain_refusal
+from protocols.plans.proposing import answer as full_answer
+from protocols.words.faults import explain_refusal
 from tests.protocols.patients_at_random import random_patient
 from tests.protocols.worked_cases import answer_of, count, earlier_cases, earlier_formulary, line_of, man, starter
 

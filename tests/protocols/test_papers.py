@@ -9,10 +9,10 @@ import pytest
 
 from mesoclinic.accounts.models import User
 from patients.models import Patient
-from protocols.actions import edit_plan
-from protocols.documents import KINDS, OF_A_WAIT, plan_part
+from protocols.actions.drafts import edit_plan
 from protocols.formulary.loader import load_documents
 from protocols.models import FormularyVersion, Plan
+from protocols.prints.documents import KINDS, OF_A_WAIT, plan_part
 from tests import factories
 from tests.factories_protocols import draft_plan
 

@@ -13,33 +13,22 @@ from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.login.reauthentication import FAILURES_AT_MOST, TooManyAttempts
 from patients.models import PatientStatus
-from protocols.actions import (
-    NotReadyToSign,
-    RefusedEdits,
-    StaleRevision,
-    acknowledge,
-    amend_plan,
-    answer_open_question,
-    answer_open_questions,
-    change_plan_status,
-    create_plan,
-    discard_plan,
-    edit_plan,
-    sign_plan,
-    take_over_plan,
-    undo_edit,
-)
-from protocols.enums import PlanStatus
+from protocols.actions.answers import acknowledge, answer_open_question, answer_open_questions
+from protocols.actions.drafts import amend_plan, create_plan, edit_plan, undo_edit
+from protocols.actions.refusals import NotReadyToSign, RefusedEdits, StaleRevision
+from protocols.actions.signing import sign_plan
+from protocols.actions.status import change_plan_status, discard_plan, take_over_plan
 from protocols.models import FormularyVersion, Plan
+from protocols.models.enums import PlanStatus
 from protocols.permissions import can_stop_plan, check_can_stop_plan
-from protocols.queries import (
+from protocols.plans.queries import (
     live_acknowledgements,
     obstacles_to_signing,
     plans_visible_to,
     unacknowledged_rules,
     unsettled_facts,
 )
-from protocols.signing import signature_holds
+from protocols.plans.signature import signature_holds
 from tests import factories
 from tests.factories_protocols import draft_plan, published_formulary, settled, signed_plan, submitted_intake
 
@@ -488,7 +477,7 @@ def test_a_draft_of_a_retired_formulary_cannot_be_signed(ready: Plan, ada: User,
 
 
 def test_a_real_install_signs_nothing_before_its_director_has_confirmed(ada: User, dora: User) -> None:
-    from protocols.actions import load_formulary_draft, publish_formulary
+    from protocols.actions.formulary import load_formulary_draft, publish_formulary
 
     version = load_formulary_draft(label="2026.1", is_sample=False, by=dora)
     with pytest.raises(DomainError, match="confirmed or switched off"):

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from patients.models import Intake
-from protocols.enums import PlanStatus
 from protocols.models import FormularyVersion, Ingredient, Plan
+from protocols.models.enums import PlanStatus
 from tests import factories
 from tests.factories_protocols import CONCERNS, FACTS, submitted_intake
 

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from mesoclinic.accounts.models import User
-from protocols import transitions
-from protocols.actions import discard_plan, edit_plan
+from protocols.actions.drafts import edit_plan
+from protocols.actions.status import discard_plan
 from protocols.management.commands.plan_states import PAGE
-from protocols.models import Plan
+from protocols.models import Plan, transitions
 from tests.factories_protocols import draft_plan
 
 

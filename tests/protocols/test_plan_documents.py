@@ -16,11 +16,12 @@ from mesoclinic.accounts.models import User
 from mesoclinic.core.errors import InvalidInput, NotAllowed
 from mesoclinic.documents.actions import render_document
 from mesoclinic.documents.models import Document, DocumentState
-from protocols import documents
-from protocols.actions import amend_plan, edit_plan, sign_plan
-from protocols.documents import KINDS as EVERY_KIND
-from protocols.documents import plan_context, plan_pdf_visible, request_plan_pdf
+from protocols.actions.drafts import amend_plan, edit_plan
+from protocols.actions.signing import sign_plan
 from protocols.models import FormularyVersion, Plan
+from protocols.prints import documents
+from protocols.prints.documents import KINDS as EVERY_KIND
+from protocols.prints.documents import plan_context, plan_pdf_visible, request_plan_pdf
 from tests import factories
 from tests.factories_protocols import draft_plan, settled, signed_plan
 

@@ -8,10 +8,13 @@ import pytest
 from django.urls import reverse
 
 from mesoclinic.accounts.models import User
-from protocols.actions import NotReadyToSign, edit_plan, sign_plan
+from protocols.actions.drafts import edit_plan
+from protocols.actions.refusals import NotReadyToSign
+from protocols.actions.signing import sign_plan
+from protocols.formulary.queries import documents_of
 from protocols.models import FormularyVersion, Plan
-from protocols.presentation import Reader, rule_sources
-from protocols.queries import documents_of, obstacles_to_signing, unsettled_facts
+from protocols.pages.plan import Reader, rule_sources
+from protocols.plans.queries import obstacles_to_signing, unsettled_facts
 from tests import factories
 from tests.factories_protocols import draft_plan
 

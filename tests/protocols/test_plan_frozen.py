@@ -13,7 +13,7 @@ from django.utils import timezone
 from mesoclinic.accounts.models import User
 from mesoclinic.core import guards
 from protocols.models import Acknowledgement, OpenAnswer, Plan
-from protocols.signing import signature_holds
+from protocols.plans.signature import signature_holds
 
 COLUMNS = {
     "result": "'{}'",

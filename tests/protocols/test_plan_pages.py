@@ -15,11 +15,15 @@ from django.utils import timezone
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import InvalidTransition
-from protocols import presence, queries, views
-from protocols.actions import amend_plan, create_plan, edit_plan, sign_plan, stop_plan
-from protocols.enums import PlanStatus
+from protocols.actions.drafts import amend_plan, create_plan, edit_plan
+from protocols.actions.signing import sign_plan
+from protocols.actions.status import stop_plan
+from protocols.formulary.queries import _built, _documents
 from protocols.models import FormularyVersion, Plan, PlanStop
-from protocols.queries import unacknowledged_rules, unsettled_facts
+from protocols.models.enums import PlanStatus
+from protocols.plans import presence
+from protocols.plans.queries import unacknowledged_rules, unsettled_facts
+from protocols.views import plan as views
 from tests import factories
 from tests.factories_protocols import draft_plan, settled, submitted_intake
 
@@ -579,8 +583,8 @@ def test_a_restarted_server_and_a_closed_tab_lose_no_edit(draft: Plan, ada: User
     )
     before.post(url(draft, "plan_answer"), {"revision": 1, "value-bp_systolic": "128"})
     cache.clear()
-    queries._built.clear()
-    queries._documents.clear()
+    _built.clear()
+    _documents.clear()
 
     after = Client()
     after.cookies = before.cookies

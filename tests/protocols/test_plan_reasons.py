@@ -13,22 +13,17 @@ from django.urls import reverse
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import InvalidInput
-from protocols import queries
-from protocols.actions import (
-    NotReadyToSign,
-    StaleRevision,
-    amend_plan,
-    discard_plan,
-    edit_plan,
-    explain_edit,
-    sign_plan,
-)
-from protocols.computing import merged, recompute, verified
-from protocols.documents import request_plan_pdf
+from protocols.actions.drafts import amend_plan, edit_plan, explain_edit
+from protocols.actions.refusals import NotReadyToSign, StaleRevision
+from protocols.actions.signing import sign_plan
+from protocols.actions.status import discard_plan
 from protocols.models import Plan
-from protocols.presentation import Reader
-from protocols.queries import obstacles_to_signing, unexplained_edits
-from protocols.signing import signature_holds
+from protocols.pages.plan import Reader
+from protocols.plans import queries
+from protocols.plans.computing import merged, recompute, verified
+from protocols.plans.queries import obstacles_to_signing, unexplained_edits
+from protocols.plans.signature import signature_holds
+from protocols.prints.documents import request_plan_pdf
 from tests import factories
 from tests.factories_protocols import settled
 

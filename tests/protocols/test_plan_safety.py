@@ -17,22 +17,15 @@ from patients.intakes import InvalidAnswers
 from patients.models import Patient
 from patients.queries import standing_merges
 from patients.statements import open_statements, settle_statement
-from protocols.actions import (
-    NotReadyToSign,
-    StaleRevision,
-    acknowledge,
-    amend_plan,
-    answer_open_question,
-    answer_open_questions,
-    create_plan,
-    discard_plan,
-    edit_plan,
-    sign_plan,
-)
-from protocols.computing import verified
-from protocols.enums import PlanStatus
+from protocols.actions.answers import acknowledge, answer_open_question, answer_open_questions
+from protocols.actions.drafts import amend_plan, create_plan, edit_plan
+from protocols.actions.refusals import NotReadyToSign, StaleRevision
+from protocols.actions.signing import sign_plan
+from protocols.actions.status import discard_plan
 from protocols.models import FormularyVersion, Plan
-from protocols.queries import obstacles_to_signing, unacknowledged_rules
+from protocols.models.enums import PlanStatus
+from protocols.plans.computing import verified
+from protocols.plans.queries import obstacles_to_signing, unacknowledged_rules
 from tests import factories
 from tests.factories_protocols import CONCERNS, FACTS, ZONES, draft_plan, published_formulary, settled, submitted_intake
 

@@ -15,7 +15,7 @@ import yaml
 from django.core.management import call_command
 
 from protocols.engine import CaseError, parse_case
-from protocols.proposing import answer
+from protocols.plans.proposing import answer
 from tests.protocols.worked_cases import by_id, man, starter, worked_cases
 
 ROOT = Path(__file__).resolve().parents[2]

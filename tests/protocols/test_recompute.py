@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,16 @@ from django.core.management import call_command
 from django.utils import translation
 
 from mesoclinic.accounts.models import User
-from protocols import wording
-from protocols.actions import acknowledge, edit_plan
-from protocols.computing import bare_edits, formulary_of, shown, verified
+from protocols.actions.answers import acknowledge
+from protocols.actions.drafts import edit_plan
 from protocols.engine import Policy, apply_edits, canonical_json, propose, verify
 from protocols.engine.codes import without_sentences
 from protocols.management.commands.recompute import Command, differences
 from protocols.models import FormularyVersion, Plan
-from protocols.queries import live_acknowledgements, obstacles_to_signing
-from protocols.signing import signature, signature_holds, signed_content
+from protocols.plans.computing import bare_edits, formulary_of, shown, verified
+from protocols.plans.queries import live_acknowledgements, obstacles_to_signing
+from protocols.plans.signature import signature, signature_holds, signed_content
+from protocols.words import answers, contributions, terms
 from tests.protocols.worked_cases import earlier_cases, earlier_formulary, man, starter
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
@@ -35,8 +36,13 @@ def run(*args: str) -> str:
 
 def reworded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another release says everything in other words."""
-    real = wording._
-    monkeypatch.setattr(wording, "_", lambda text: f"» {real(text)}")
+    real = answers._
+    in_words(monkeypatch, lambda text: f"» {real(text)}")
+
+
+def in_words(monkeypatch: pytest.MonkeyPatch, said: Callable[[str], str]) -> None:
+    for module in (answers, contributions, terms):
+        monkeypatch.setattr(module, "_", said)
 
 
 def test_a_changed_translation_leaves_plan_and_signature_as_they_were(
@@ -65,7 +71,7 @@ def test_a_changed_translation_takes_no_acknowledgement_back(
 
 def test_the_answer_is_shown_in_the_readers_language(signed: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     assert signed.language == "en"
-    monkeypatch.setattr(wording, "_", lambda text: f"{translation.get_language()}: {text}")
+    in_words(monkeypatch, lambda text: f"{translation.get_language()}: {text}")
     with translation.override("fr"):
         said = shown(signed)
     assert said["cautions"][0]["message"].startswith("fr: ")

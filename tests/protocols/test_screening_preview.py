@@ -8,8 +8,8 @@ from django.urls import reverse
 from mesoclinic.accounts.models import User
 from patients.actions import start_intake
 from patients.models import Intake
-from protocols.proposing import starter_formulary
-from protocols.screening_preview import findings_of
+from protocols.plans.proposing import starter_formulary
+from protocols.views.screening_preview import findings_of
 from tests import factories
 
 NOBODY_ASKED: dict[str, Any] = {"facts": {"age_years": 39, "sex_at_birth": "male"}, "concerns": [], "zones": []}

@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 
 from mesoclinic.accounts.models import User
 from mesoclinic.core.errors import InvalidInput
-from protocols import actions, computing
-from protocols.actions import SecondCalculationDisagrees, StaleRevision, edit_plan, sign_plan, undo_edit
-from protocols.computing import verified
-from protocols.disagreements import in_sentences
+from protocols.actions.drafts import edit_plan, undo_edit
+from protocols.actions.refusals import EditCannotBeSigned, SecondCalculationDisagrees, StaleRevision
+from protocols.actions.signing import sign_plan
 from protocols.engine.verify import Discrepancy
-from protocols.forms import edit_from
 from protocols.models import Plan
+from protocols.pages.disagreements import in_sentences
+from protocols.plans import computing
+from protocols.plans.computing import verified
+from protocols.views.forms import edit_from
 from tests import factories
 from tests.protocols.worked_cases import count
 
@@ -116,7 +118,7 @@ def test_every_edit_that_is_taken_can_be_signed(way: str, ready: Plan, ada: User
                 edit = as_the_page_sends(edit, ready.revision)
             try:
                 edit_plan(plan=ready, revision=ready.revision, edits=[edit], by=ada)
-            except actions.EditCannotBeSigned as refusal:
+            except EditCannotBeSigned as refusal:
                 raise AssertionError(f"{edit} was taken by the engine and not by the second calculation") from refusal
             except InvalidInput:
                 continue

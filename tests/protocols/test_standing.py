@@ -16,16 +16,14 @@ from patients.day_checks import Answers
 from patients.models import Patient
 from patients.statements import open_statements, settle_statement
 from protocols.models import Plan, StandingOverride
-from protocols.standing import (
+from protocols.standing.going_on import (
     MayNotTreat,
     acknowledge_caution,
     check_may_treat,
     keep_override,
     passed_before,
-    standing,
-    standing_now,
-    standings,
 )
+from protocols.standing.standing import standing, standing_now, standings
 from tests import factories, ways_to_stop
 from tests.factories_protocols import published_formulary, signed_plan, submitted_intake
 from tests.ways_to_stop import WAYS

@@ -13,11 +13,12 @@ from mesoclinic.core.errors import InvalidTransition
 from patients.actions import start_intake
 from patients.vocabulary import load_vocabulary
 from protocols.engine import build_formulary
-from protocols.fitting import Unheard, fit
 from protocols.formulary.loader import load_documents
-from protocols.models import FormularyStatus, FormularyVersion, Plan
-from protocols.queries import obstacles_to_signing
-from protocols.standing import standing, standing_now
+from protocols.models import FormularyVersion, Plan
+from protocols.models.enums import FormularyStatus
+from protocols.plans.fitting import Unheard, fit
+from protocols.plans.queries import obstacles_to_signing
+from protocols.standing.standing import standing, standing_now
 from tests import factories
 from tests.factories_protocols import (
     draft_plan,

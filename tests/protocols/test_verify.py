@@ -13,7 +13,7 @@ import pytest
 
 from protocols.engine import Policy, apply_edits, build_formulary, fingerprint, parse_case, propose, verify
 from protocols.formulary.loader import load_documents
-from protocols.proposing import answer as full_answer
+from protocols.plans.proposing import answer as full_answer
 from tests.protocols.worked_cases import answer_of, by_id, man, starter, woman, worked_cases
 
 ENGINE = Path(__file__).resolve().parents[2] / "protocols" / "engine"

@@ -16,14 +16,16 @@ from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from mesoclinic.messaging.models import Message
-from protocols.actions import amend_plan, create_plan, edit_plan, insist_on_severity, sign_plan, stop_plan, undo_edit
-from protocols.computing import recompute, verified
-from protocols.documents import plan_part
+from protocols.actions.drafts import amend_plan, create_plan, edit_plan, insist_on_severity, undo_edit
+from protocols.actions.signing import sign_plan
+from protocols.actions.status import stop_plan
 from protocols.engine import apply_edits, propose, verify
-from protocols.enums import PlanKind, PlanStatus
 from protocols.models import FormularyVersion, Plan
-from protocols.queries import obstacles_to_signing
-from protocols.signing import signature_holds
+from protocols.models.enums import PlanKind, PlanStatus
+from protocols.plans.computing import recompute, verified
+from protocols.plans.queries import obstacles_to_signing
+from protocols.plans.signature import signature_holds
+from protocols.prints.documents import plan_part
 from sessions.permissions import check_in_force
 from sessions.queries import bookable_plans_visible_to
 from tests import factories

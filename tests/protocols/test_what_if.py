@@ -15,15 +15,15 @@ from django.urls import reverse
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import InvalidInput
-from protocols.actions import take_over_what_if
-from protocols.computing import verified
+from protocols.actions.answers import take_over_what_if
 from protocols.engine import Policy, build_formulary
 from protocols.engine.schema import ANSWER_SCHEMA
 from protocols.formulary.loader import load_documents
 from protocols.management.commands.recompute import differences
 from protocols.models import FormularyVersion, Plan
-from protocols.proposing import COMPARISON_SCHEMA
-from protocols.what_if import Change, is_wider
+from protocols.plans.computing import verified
+from protocols.plans.proposing import COMPARISON_SCHEMA
+from protocols.plans.what_if import Change, is_wider
 from tests.protocols.test_plan_api import CASE, post
 
 HTMX = {"HX-Request": "true"}

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from protocols.zones import zone_shares
+from protocols.plans.zones import zone_shares
 
 AREAS = [
     {"zone": "vertex", "area_cm2": "80"},

@@ -19,9 +19,9 @@ from mesoclinic.files import storage
 from patients.models import Intake, IntakeStatus, Patient
 from patients.vocabulary import asked_now
 from protocols.engine import canonical_json
-from protocols.enums import PlanStatus
 from protocols.formulary.loader import load_documents
 from protocols.models import FormularyVersion, Ingredient, Plan, Product
+from protocols.models.enums import PlanStatus
 from sessions.models import Course, Lot, Room, WorkingHours
 from tests.factories_protocols import FACTS, WOMAN
 

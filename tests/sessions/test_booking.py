@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
-from protocols.enums import PlanStatus
+from protocols.models.enums import PlanStatus
 from sessions.booking.actions import (
     ProposalChanged,
     book_appointment,

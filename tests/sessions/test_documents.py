@@ -22,8 +22,8 @@ from mesoclinic.documents import actions, rendering
 from mesoclinic.documents.checking import state_of
 from mesoclinic.documents.models import Document, DocumentState
 from mesoclinic.files import storage
-from protocols.documents import request_plan_pdf
 from protocols.models import Ingredient, Plan, Product
+from protocols.prints.documents import request_plan_pdf
 from sessions.booking.actions import book_course, cancel_appointment
 from sessions.booking.move import Target, move_appointment
 from sessions.models import Administration, Appointment, Lot, TreatmentSession

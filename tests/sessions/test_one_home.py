@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from patients.models import Patient, PatientStatus
-from protocols.basis import intake_lasts
 from protocols.engine import canonical_json
 from protocols.formulary.loader import load_documents
+from protocols.formulary.queries import documents_by_hash
 from protocols.models import FormularyVersion
-from protocols.queries import documents_by_hash
+from protocols.plans.basis import intake_lasts
 from sessions.course.gaps import done_to
 from sessions.course.planned import planned_zones
 from sessions.course.terms import most_sessions

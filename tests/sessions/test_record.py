@@ -14,8 +14,8 @@ from django.utils import timezone, translation
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
-from protocols.enums import PlanStatus
 from protocols.models import Plan
+from protocols.models.enums import PlanStatus
 from sessions.models import Administration, Appointment, AppointmentStatus, TreatmentSession
 from sessions.treatment.actions import Injected, record_session
 from tests.factories import PASSWORD

@@ -18,7 +18,7 @@ from patients.actions import save_intake, start_intake, submit_intake
 from patients.models import Patient
 from patients.statements import open_statements
 from protocols.models import Plan, StandingOverride
-from protocols.standing import MayNotTreat
+from protocols.standing.going_on import MayNotTreat
 from sessions.booking.actions import book_appointment, book_course
 from sessions.course.planned import planned_lines
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession

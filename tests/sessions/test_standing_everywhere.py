@@ -15,9 +15,9 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.documents.models import Document
 from mesoclinic.messaging.models import Message
 from mesoclinic.messaging.sending.delivery import deliver_due
-from protocols.actions import amend_plan
+from protocols.actions.drafts import amend_plan
 from protocols.models import StandingOverride
-from protocols.standing import MayNotTreat
+from protocols.standing.going_on import MayNotTreat
 from sessions.booking.actions import book_appointment, book_course, set_appointment_status
 from sessions.course.planned import planned_lines
 from sessions.mail.waiting import held_back

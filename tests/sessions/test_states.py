@@ -17,7 +17,7 @@ from patients.actions import merge_patients, update_patient
 from patients.models import Patient, PatientStatus
 from patients.queries import find
 from protocols.models import Plan
-from protocols.queries import plans_visible_to
+from protocols.plans.queries import plans_visible_to
 from sessions.booking.actions import book_appointment, book_course, set_appointment_status
 from sessions.models import Appointment, AppointmentStatus, Course
 from sessions.pages import today as days

@@ -7,9 +7,9 @@ import pytest
 from mesoclinic.accounts.models import User
 from mesoclinic.core.errors import DomainError
 from mesoclinic.messaging.models import Message, MessageState
-from protocols.actions import stop_plan
-from protocols.enums import PlanStatus
+from protocols.actions.status import stop_plan
 from protocols.models import PlanStop
+from protocols.models.enums import PlanStatus
 from sessions.models import AppointmentStatus, Course
 from sessions.models.followups import FollowUp, FollowUpState
 

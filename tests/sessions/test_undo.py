@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mesoclinic.core.errors import DomainError, InvalidTransition, NotAllowed
 from mesoclinic.messaging.models import Message
-from protocols.standing import MayNotTreat
+from protocols.standing.going_on import MayNotTreat
 from sessions.booking.actions import book_appointment, cancel_appointment, cancel_course, set_appointment_status
 from sessions.booking.changes import UNDO_WITHIN, open_change
 from sessions.booking.move import Target, move_appointment

@@ -7,13 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from protocols.transitions import document
+from protocols.models.transitions import document
 
 PAGE = "docs/reference/plan-states.md"
 
 
 class Command(BaseCommand):
-    help = f"Write {PAGE} from protocols/transitions.py."
+    help = f"Write {PAGE} from protocols/models/transitions.py."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--check", action="store_true", help="only say whether it is up to date")

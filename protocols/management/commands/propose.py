@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand
 
 from patients.vocabulary.reading import ExactLoader
 from protocols.engine import CaseError, Fault
-from protocols.proposing import answer, explain_fault
+from protocols.plans.proposing import answer, explain_fault
 
 LARGEST_FILE = 1_000_000
 EXIT_BAD_INPUT = 2

@@ -8,11 +8,11 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import QuerySet
 
-from protocols.computing import Computed, recompute
 from protocols.engine import ENGINE_VERSION, CaseError, canonical_json, speaks
 from protocols.engine.codes import without_sentences
 from protocols.models import Plan
-from protocols.signing import signature_holds
+from protocols.plans.computing import Computed, recompute
+from protocols.plans.signature import signature_holds
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from protocols.archive import verify_archive
+from protocols.prints.archive import verify_archive
 
 
 class Command(BaseCommand):

@@ -25,7 +25,7 @@ from mesoclinic.messaging.queries import messages_about
 from mesoclinic.ui.toasts import tell
 from patients.models import DayCheck
 from patients.queries import day_checks_on, strip
-from protocols.standing import standing
+from protocols.standing.standing import standing
 from sessions.booking.actions import cancel_appointment, set_appointment_status
 from sessions.booking.calls import call_words, note_call, overrides_of
 from sessions.booking.changes import UNDO_WITHIN, open_change

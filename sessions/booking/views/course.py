@@ -24,7 +24,8 @@ from mesoclinic.core.reading import whole_number, whole_numbers
 from mesoclinic.ui.toasts import tell
 from patients.queries import strip
 from protocols.models import Plan
-from protocols.standing import check_may_treat, standing
+from protocols.standing.going_on import check_may_treat
+from protocols.standing.standing import standing
 from sessions.booking.actions import book_course, cancel_course
 from sessions.booking.forms import WishesForm
 from sessions.booking.views.appointment import visit_url

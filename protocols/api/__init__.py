@@ -1,0 +1,1 @@
+"""Ingredients, proposals and plans in the API."""

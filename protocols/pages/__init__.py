@@ -1,0 +1,1 @@
+"""Plans arranged for reading: what page and print show, made from the stored answer."""

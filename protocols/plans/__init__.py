@@ -1,0 +1,1 @@
+"""What a plan rests on, what it says, and whether it can be signed."""

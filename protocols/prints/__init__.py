@@ -1,0 +1,1 @@
+"""The plan on paper, and its signed copy as a file."""

@@ -1,0 +1,1 @@
+"""The pages of the formulary and of plans: load, ask, act, render."""

@@ -1,0 +1,110 @@
+"""One way for every view of a plan to answer a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from mesoclinic.accounts.middleware import ClinicRequest
+from mesoclinic.core.errors import InvalidInput
+from protocols.models import Plan, PlanStop
+from protocols.models.enums import EditReason, PlanStatus, StopReason
+from protocols.pages.plan import EditRow
+from protocols.plans.computing import bare_edit
+from protocols.plans.presence import Changed
+from protocols.views.forms import AcknowledgeForm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """The draft was changed since the page was shown: what was wanted, beside what it holds now."""
+
+    wanted: list[str]
+    now: list[str]
+    changed: Changed | None
+    url: str = ""
+    resend: list[tuple[str, str]] = field(default_factory=list)  # the same once more, with the present revision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """Why a plan was stopped, for its page; a plan from before reasons were asked has none."""
+
+    reason: str
+    note: str
+    name: str
+    at: datetime
+
+    @classmethod
+    def of(cls, plan: Plan) -> Stopped | None:
+        if plan.status != PlanStatus.STOPPED:
+            return None
+        row = PlanStop.objects.filter(plan=plan).select_related("by").first()
+        if row is None:
+            return None
+        return cls(reason=str(StopReason(row.reason_code).label), note=row.note, name=row.by.name, at=row.at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnfitReason:
+    """A reason that was not taken: of which edit, what was typed, and what is wrong with it."""
+
+    edit: Mapping[str, Any]
+    reason: str
+    note: str
+    field: str  # reason | note
+    error: str
+
+    @classmethod
+    def of(cls, edit: Mapping[str, Any], refusal: InvalidInput, *, field: str) -> UnfitReason:
+        reason, note = str(edit.get("reason", "")), str(edit.get("note", ""))
+        known = reason if reason in EditReason.values else ""
+        return cls(edit=bare_edit(edit), reason=known, note=note, field=field, error=str(refusal))
+
+    def put_beside(self, rows: list[EditRow]) -> bool:
+        """Where its edit stands among these it is said there."""
+        for row in rows:
+            same_volume = row.edit["op"] == self.edit["op"] == "set_volume"
+            if row.edit == self.edit or (same_volume and row.edit["ingredient"] == self.edit["ingredient"]):
+                row.typed_reason, row.typed_note = self.reason, self.note
+                setattr(row, f"error_{self.field}", self.error)
+                return True
+        return False
+
+
+@dataclass(kw_only=True)
+class Refused:
+    """What a request asked for and did not get, so that it stands beside its field with what was typed."""
+
+    top: str = ""
+    sign: str = ""
+    may_undo: bool = False
+    volumes: dict[str, tuple[str, str]] = field(default_factory=dict)  # ingredient: what was typed, why not
+    swaps: dict[str, str] = field(default_factory=dict)
+    reason: UnfitReason | None = None
+    caution: dict[str, AcknowledgeForm] = field(default_factory=dict)
+    insist: dict[str, str] = field(default_factory=dict)  # concern, reason as typed, error
+    answers: dict[str, str] = field(default_factory=dict)
+    typed: dict[str, Any] = field(default_factory=dict)
+    conflict: Conflict | None = None
+
+
+def from_the_plan(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """For what the plan's page posts. Somebody whose log-in had timed out comes back here by GET: to the plan, then."""
+
+    @wraps(view)
+    def posted(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+        if request.method in ("GET", "HEAD"):
+            return redirect("protocols:plan", public_id)
+        answer: HttpResponse = require_POST(view)(request, public_id)
+        return answer
+
+    return posted

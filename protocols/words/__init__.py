@@ -1,0 +1,1 @@
+"""Sentences made from the engine’s codes, in the language that is active."""
