@@ -45,8 +45,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "partition": ("test_engine_tables", "test_selection", "test_mixtures"),
     "dose": ("test_engine_tables", "test_selection", "test_mixtures"),
     "drawing": ("test_engine_tables", "test_selection", "test_mixtures"),
-    "waiting": ("test_engine_tables", "test_waiting"),
-    "contribution": ("test_engine_tables", "test_contributions"),
+    "explain/waiting": ("test_engine_tables", "test_waiting"),
+    "explain/contribution": ("test_engine_tables", "test_contributions"),
     **dict.fromkeys(
         (
             "verify/alternatives", "verify/context", "verify/contributions", "verify/cost", "verify/course",
@@ -92,7 +92,7 @@ EQUIVALENT: dict[str, str] = {
     **{f"dose:fill: `True` turned (no. {number})": _GUARD for number in range(2, 6)},
     "dose:fill: `sum(needs) <= amount_in_all` with Lt": "Shared out whole, each gets what it needs.",
     "dose:_Room.each: `True` turned": _GUARD,
-    "contribution:_serves: `True` turned": _GUARD,
+    "explain/contribution:_serves: `True` turned": _GUARD,
     "drawing:Drawing._draw: `if self.smallest(drawn[1]) is None` never": "The first way is the same, drawn anew.",
     "partition:clashes_of: `0` + 1 (no. 2)": "Of no ingredients there are no two to keep apart.",
     "dose:_spread: `amount <= 0` with Lt": "Of nothing, each share is nothing as well.",

@@ -11,7 +11,8 @@ from protocols.engine.edits import EditResult, Refusal, apply_edits
 from protocols.engine.formulary import Formulary, build_formulary
 from protocols.engine.model import CaseError, Dose, Fault, MixedUnits
 from protocols.engine.policy import POLICY_SCHEMA, Policy
-from protocols.engine.propose import ENGINE_VERSION, Proposal, propose
+from protocols.engine.propose import Proposal, propose
+from protocols.engine.result import ENGINE_VERSION
 from protocols.engine.verify import Discrepancy, verify
 
 __all__ = [

@@ -12,23 +12,25 @@ from typing import Any
 
 from protocols.engine.canonical import json_safe
 from protocols.engine.explain import sealed
-from protocols.engine.propose import ENGINE_VERSION, Proposal
+from protocols.engine.result import ENGINE_VERSION, Result
 
 Answer = dict[str, Any]
 
 
-def as_said_by(proposal: Proposal, version: str, stored: Mapping[str, Any] | None = None) -> tuple[Answer, ...]:
-    """Return what an engine said, in each of its spellings.
+def as_said_by(
+    result: Result, answer: Answer, version: str, stored: Mapping[str, Any] | None = None
+) -> tuple[Answer, ...]:
+    """Return what an engine said of a result of which this one gives the answer, in each of its spellings.
 
     `stored` is what a plan keeps of it: earlier engines asked their questions in the order in which a database gives
     the keys of a stored formulary (PostgreSQL: by length), so that the order, and nothing else, is taken from there.
     """
     if version == ENGINE_VERSION:
-        return (proposal.as_dict(),)
-    spellings = tuple(spelling(proposal) for spelling in SPELLINGS.get(version, ()))
+        return (answer,)
+    spellings = tuple(spelling(result, answer) for spelling in SPELLINGS.get(version, ()))
     if stored is None:
         return spellings
-    return tuple(sealed(_asked_in_order(said, stored), proposal.setting) for said in spellings)
+    return tuple(sealed(_asked_in_order(said, stored), result.setting) for said in spellings)
 
 
 def _asked_in_order(answer: Answer, stored: Mapping[str, Any]) -> Answer:
@@ -53,14 +55,14 @@ def without_words(answer: Answer) -> Answer:
     return answer
 
 
-def _as_1_1(proposal: Proposal) -> Answer:
+def _as_1_1(result: Result, answer: Answer) -> Answer:
     """1.1 knew a formulary that says nothing of osmolality, of the final pH or of the smallest useful syringe."""
-    answer = without_words(proposal.as_dict())
+    answer = without_words(answer)
     answer["engine_version"] = "1.1"
     answer["syringes"] = _syringes_of_1_1(answer["syringes"])
     answer["sessions"] = [{**row, "syringes": _syringes_of_1_1(row["syringes"])} for row in answer["sessions"]]
     del answer["fingerprint"]
-    return sealed(answer, proposal.setting)
+    return sealed(answer, result.setting)
 
 
 def _syringes_of_1_1(syringes: list[Answer]) -> list[Answer]:
@@ -76,9 +78,9 @@ def _syringes_of_1_1(syringes: list[Answer]) -> list[Answer]:
     ]
 
 
-def _as_1_0(proposal: Proposal) -> Answer:
+def _as_1_0(result: Result, answer: Answer) -> Answer:
     """1.0 gave alternatives neither doses nor a price, only the sum of list prices; and what it left out no range."""
-    answer = _as_1_1(proposal)
+    answer = _as_1_1(result, answer)
     answer["engine_version"] = "1.0"
     answer["left_out"] = [_without(row, "range") for row in answer["left_out"]]
     answer["alternatives"] = [
@@ -86,26 +88,26 @@ def _as_1_0(proposal: Proposal) -> Answer:
             **_without(row, "lines", "sessions", "cost_total", "cost_difference"),
             "trades": [
                 *(trade for trade in row["trades"] if trade["code"] not in ("dearer", "cheaper")),
-                *_list_price(proposal, row["ingredients"]),
+                *_list_price(result, row["ingredients"]),
             ],
         }
         for row in answer["alternatives"]
     ]
     del answer["fingerprint"]
-    return sealed(answer, proposal.setting)
+    return sealed(answer, result.setting)
 
 
-def _as_1_0_at_first(proposal: Proposal) -> Answer:
+def _as_1_0_at_first(result: Result, answer: Answer) -> Answer:
     """The first 1.0 knew no `could_return`: a first choice that had room again was still said to have given way."""
-    answer = _as_1_0(proposal)
+    answer = _as_1_0(result, answer)
     answer["requirements"] = [
         {**row, "state": "gave_way"} if row["state"] == "could_return" else row for row in answer["requirements"]
     ]
     del answer["fingerprint"]
-    return sealed(answer, proposal.setting)
+    return sealed(answer, result.setting)
 
 
-SPELLINGS: dict[str, tuple[Callable[[Proposal], Answer], ...]] = {
+SPELLINGS: dict[str, tuple[Callable[[Result, Answer], Answer], ...]] = {
     "1.1": (_as_1_1,),
     "1.0": (_as_1_0, _as_1_0_at_first),
 }
@@ -115,9 +117,9 @@ def _without(row: Answer, *names: str) -> Answer:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def _list_price(proposal: Proposal, ingredients: list[str]) -> list[Answer]:
-    problem, formulary = proposal.setting.problem, proposal.setting.formulary
-    cost = Decimal(problem.cost(formulary.mask(ingredients)) - problem.cost(proposal.mask)) / formulary.cost_scale
+def _list_price(result: Result, ingredients: list[str]) -> list[Answer]:
+    problem, formulary = result.setting.problem, result.setting.formulary
+    cost = Decimal(problem.cost(formulary.mask(ingredients)) - problem.cost(result.mask)) / formulary.cost_scale
     if not cost:
         return []
     return [{"code": "dearer" if cost > 0 else "cheaper", "params": json_safe({"cost_index": abs(cost)})}]

@@ -17,7 +17,8 @@ from protocols.engine.dose import Mixture
 from protocols.engine.formulary import Formulary
 from protocols.engine.model import CaseError, Fault, Ingredient, bits
 from protocols.engine.policy import Policy, _shown, read_decimal
-from protocols.engine.propose import Composition, Proposal, compose, prepare
+from protocols.engine.propose import Proposal, prepare
+from protocols.engine.result import Composition, compose
 from protocols.engine.select import select
 from protocols.engine.setting import Setting, set_up
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from protocols.engine import ENGINE_VERSION, apply_edits, build_formulary, canonical_json, propose, verify, waiting
-from protocols.engine import contribution as adding
+from protocols.engine import ENGINE_VERSION, apply_edits, build_formulary, canonical_json, propose, verify
 from protocols.engine.dose import Diluent, Limits, Mixture, Wanted, _raise_one, _Room, _scale_down, _spread, dose, fill
 from protocols.engine.drawing import Drawing
-from protocols.engine.explain import _shortcomings
+from protocols.engine.explain import contribution as adding
+from protocols.engine.explain import waiting
+from protocols.engine.explain.findings import shortcomings_of
 from protocols.engine.model import FactShape, MixtureLimits, Settling
 from protocols.engine.partition import Acidity, SyringeRules, clashes_of
 from protocols.engine.select import Problem, Requirement, _Search, _worth_drawing, halving_sum
@@ -438,7 +439,7 @@ def test_what_a_mixture_is_short_of(ph: tuple[str, str], volume: str, osmolality
         "ph_min": Decimal(ph[0]), "ph_max": Decimal(ph[1]), "volume_ml": Decimal(volume),
         "osmolality": {"estimate": osmolality, "unknown": [] if osmolality else ["a"]},
     }  # fmt: skip
-    assert list(_shortcomings(row, Decimal(10), limits_)) == short
+    assert list(shortcomings_of(row, Decimal(10), limits_)) == short
 
 
 # ---------------------------------------------------------------------- waiting

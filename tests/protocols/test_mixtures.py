@@ -12,7 +12,7 @@ import pytest
 
 from protocols.engine import apply_edits, build_formulary, propose, verify
 from protocols.engine.dose import Mixture, Wanted
-from protocols.engine.explain import _parts
+from protocols.engine.explain.mixture import parts_of
 from protocols.engine.partition import Acidity, clashes_of
 from protocols.formulary.checking import check_documents
 from protocols.formulary.loader import load_documents
@@ -49,7 +49,7 @@ def test_no_random_patient_gets_a_mixture_that_cannot_be_drawn_or_should_not(blo
     ("steps", "parts"), [(133, [67, 66]), (100, [100]), (101, [51, 50]), (160, [80, 80]), (205, [69, 68, 68]), (1, [1])]
 )
 def test_parts_are_whole_steps_that_add_up(steps: int, parts: list[int]) -> None:
-    assert _parts(steps, starter().course) == parts
+    assert parts_of(steps, starter().course) == parts
 
 
 def test_windows_have_a_width_and_an_acid_stays_with_acids() -> None:

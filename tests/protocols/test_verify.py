@@ -356,7 +356,9 @@ def test_second_calculation_finds_a_changed_formulary() -> None:
 # ---------------------------------------------------------------------- faults planted in the first calculation
 def test_second_calculation_finds_faults_in_the_dosing_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Break the first calculation in many ways; each broken answer is found out, its fingerprint being right."""
-    from protocols.engine import cost, course, dose, drawing, explain, model
+    from protocols.engine import cost, course, dose, drawing, model
+    from protocols.engine.explain import course as explained
+    from protocols.engine.explain import mixture
 
     def survived(module: Any, name: str, broken: Any) -> bool:
         with monkeypatch.context() as patch:
@@ -377,12 +379,12 @@ def test_second_calculation_finds_faults_in_the_dosing_itself(monkeypatch: pytes
     real_points, real_minutes, real_money = course.points, course.minutes, cost._money
     faults = {
         "dose": (model.Ingredient, "dose_of", ten_times),
-        "concentration": (explain, "significant", lambda number: number),
+        "concentration": (mixture, "significant", lambda number: number),
         "no diluent": (dose, "_spread", lambda amount, rooms: [0] * len(rooms)),
         "too much diluent": (dose, "_spread", lambda amount, rooms: [each + 1 for each in real_spread(amount, rooms)]),
         "no scaling": (dose, "_scale_down", lambda steps, limits, target: None),
         "nothing raised": (dose, "_raise_one", lambda *rest: False),
-        "points": (explain, "minutes", lambda area, formulary: real_minutes(area, formulary) + 1),
+        "points": (explained, "minutes", lambda area, formulary: real_minutes(area, formulary) + 1),
         "money": (cost, "_money", lambda amount: real_money(amount) + 1),
         "fill": (
             drawing,

@@ -13,22 +13,22 @@ from typing import Any
 
 from protocols.engine.cost import CENT
 from protocols.engine.model import bits
-from protocols.engine.propose import Composition, Proposal
+from protocols.engine.result import Composition, Result
 from protocols.engine.setting import Setting
 
 WORDED = ("adds_too_little", "not_chosen", "removed_by_hand", "displaced")
 """Reasons for leaving out that speak of how much an ingredient adds."""
 
 
-def contributions(proposal: Proposal, left_out: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def contributions(result: Result, left_out: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row for each ingredient that is in, then one for each that was weighed and left out."""
-    composition = proposal.composition
+    composition = result.composition
     if composition is None:
         return []
-    rows = [_row(proposal, i, held=True) for i in bits(composition.mask)]
+    rows = [_row(result, i, held=True) for i in bits(composition.mask)]
     reasons = {row["ingredient"]: row for row in left_out if row["reason_code"] in WORDED}
     for key, reason in reasons.items():
-        row = _row(proposal, proposal.setting.formulary.ingredients[key].index, held=False)
+        row = _row(result, result.setting.formulary.ingredients[key].index, held=False)
         rows.append(row | {"decided_by": _left_out_by(reason), "limit": reason["params"].get("limit")})
     return rows
 
@@ -39,17 +39,17 @@ def _left_out_by(reason: Mapping[str, Any]) -> str:
     return "by_hand" if reason["reason_code"] in ("removed_by_hand", "not_chosen") else "value"
 
 
-def _row(proposal: Proposal, i: int, *, held: bool) -> dict[str, Any]:
-    setting, problem = proposal.setting, proposal.setting.problem
+def _row(result: Result, i: int, *, held: bool) -> dict[str, Any]:
+    setting, problem = result.setting, result.setting.problem
     bit = 1 << i
-    rest, whole = proposal.mask & ~bit, proposal.mask | bit
+    rest, whole = result.mask & ~bit, result.mask | bit
     gross = problem.benefit(whole) - problem.benefit(rest)
     # Beyond a limit nobody can say how many mixtures there would be: it has to earn its own place at least.
     fits = held or problem.feasible(whole)
     cautions = sum(1 for rule in problem.caution_masks if rule & whole and not rule & rest)
     mixtures = max(0, problem.syringes.fewest(whole) - 1) - max(0, problem.syringes.fewest(rest) - 1) if fits else 0
     needed = problem.simplicity + (problem.caution * cautions if fits else 0) + problem.syringe * mixtures
-    price = _price(setting, proposal.composition, i) if held and proposal.composition else None
+    price = _price(setting, result.composition, i) if held and result.composition else None
     return {
         "ingredient": setting.formulary.by_index[i].key,
         "held": held,
@@ -57,7 +57,7 @@ def _row(proposal: Proposal, i: int, *, held: bool) -> dict[str, Any]:
         "gross": setting.decimal_value(gross),
         "needed": setting.decimal_value(needed),
         "needed_for": {"cautions": cautions if fits else 0, "mixtures": mixtures},
-        "decided_by": _kept_by(proposal, i, gross, needed),
+        "decided_by": _kept_by(result, i, gross, needed),
         "limit": None,
         "serves": list(_serves(setting, rest, whole)),
         "first_choice_of": [r.concern for r in problem.requirements if r.index == i],
@@ -70,10 +70,10 @@ def _in_words(setting: Setting, gross: int) -> str:
     return "much" if amount >= rules.much else "some" if amount >= rules.some else "little"
 
 
-def _kept_by(proposal: Proposal, i: int, gross: int, needed: int) -> str:
+def _kept_by(result: Result, i: int, gross: int, needed: int) -> str:
     """Which rule holds it in the mixture."""
-    wanted = [r for r in proposal.setting.problem.requirements if r.index == i]
-    if proposal.engine_mask is not None and not proposal.engine_mask >> i & 1:
+    wanted = [r for r in result.setting.problem.requirements if r.index == i]
+    if result.engine_mask is not None and not result.engine_mask >> i & 1:
         return "by_hand"
     if wanted:
         return "stands_in" if all(r.substitute for r in wanted) else "first_choice"
