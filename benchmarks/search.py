@@ -57,8 +57,8 @@ def grown_to(count: int, *, site: Any, by: Any) -> None:
     """That many patients. The index of pieces is made anew after a large step, as a restored copy has it."""
     from django.db import connection
 
-    from patients import search_index
     from patients.models import Patient
+    from patients.search import index as search_index
     from tests.patients.crowd import crowd
 
     began = time.perf_counter()
@@ -86,7 +86,8 @@ def measure(top: int) -> int:
 
     from mesoclinic.accounts.models import User
     from patients.models import Patient
-    from patients.queries import find, possible_duplicates
+    from patients.search.duplicates import possible_duplicates
+    from patients.search.finding import find
 
     user = User.objects.get(given_name="Lena")
     site = user.sites.get()

@@ -292,7 +292,9 @@ MESSAGE_CAUSE = (
 MESSAGE_HELD_BACK = "sessions.mail.waiting.held_back"  # which of some messages wait for a decision: until when, and why
 PERSON_PAGE = "sessions:patient"  # the page about a person, by public id
 PERSON_LINKS = "inbox:links"  # the links in a person's mails, by public id
-PERSON_SEARCH = "patients.queries.person_ids_found"  # whom a user finds by words: user, text -> public ids or None
+PERSON_SEARCH = (
+    "patients.search.finding.person_ids_found"  # whom a user finds by words: user, text -> public ids or None
+)
 MESSAGE_KINDS = "sessions.mail.kinds.kind_words"  # the kinds of messages by purpose, in the reader's words
 PERSON_VISIBILITY = "patients.queries.visible_person_ids"  # whose messages a user may see: user -> public ids
 STANDING_BAND = (

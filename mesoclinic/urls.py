@@ -37,7 +37,7 @@ _log_in: list[URLPattern | URLResolver] = [
 ]
 
 _api: list[URLPattern | URLResolver] = [
-    path("", include("patients.api_urls")),
+    path("", include("patients.api.urls")),
     path("", include("protocols.api.urls")),
     path("", include("sessions.booking.api_urls")),
     path("", include("mesoclinic.api.urls")),

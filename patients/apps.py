@@ -1,3 +1,5 @@
+"""The app of patients; the index of the search is made after each migration."""
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
@@ -8,9 +10,6 @@ class PatientsConfig(AppConfig):
     verbose_name = _("Patients")
 
     def ready(self) -> None:
-        from patients import (
-            guards,  # noqa: F401  (registers what the database itself keeps)
-            search_index,
-        )
+        from patients.search import index as search_index
 
-        post_migrate.connect(search_index.install_after_migrate, sender=self, dispatch_uid="patients.search_index")
+        post_migrate.connect(search_index.install_after_migrate, sender=self, dispatch_uid="patients.search.index")

@@ -1,3 +1,5 @@
+"""What the database itself keeps of submitted intakes, day checks and statements."""
+
 from mesoclinic.core.guards import append_only, frozen, register
 
 INTAKE_IMMUTABLE = frozen(

@@ -51,7 +51,7 @@ class Patient(models.Model):
         "self", null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="merged_records"
     )
     holds_merged_records = models.BooleanField(default=False, editable=False)  # spares the header a query
-    search_key = models.CharField(max_length=1000, editable=False)  # see patients.search.search_key_of
+    search_key = models.CharField(max_length=1000, editable=False)  # see patients.search.keys.search_key_of
     revision = models.PositiveIntegerField(default=0, editable=False)  # rises with each change of the record
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
@@ -64,7 +64,7 @@ class Patient(models.Model):
             models.Index(fields=["site", "status"], name="patient_by_status"),
             models.Index(fields=["birth_date"], name="patient_by_birth_date"),
             models.Index(Lower("email"), name="patient_by_email"),
-        ]  # and on PostgreSQL that of patients.search_index
+        ]  # and on PostgreSQL that of patients.search.index
         constraints = [
             models.CheckConstraint(
                 condition=~Q(given_name="", family_name=""),
@@ -180,7 +180,7 @@ class Intake(models.Model):
     note = models.TextField(_("note"), blank=True)
     medicines = models.JSONField(
         default=list
-    )  # as named: [{"text", "atc", "classes", "state"}], see patients.medicines
+    )  # as named: [{"text", "atc", "classes", "state"}], see patients.intake.medicines
     other_allergies = models.TextField(_("other allergies"), blank=True)  # in the person's own words
     details = models.JSONField(default=dict)  # what somebody added to a “yes”: {fact: {value: text}}
     groups = models.JSONField(default=dict)  # a list answered part by part: {fact: {group: "none" | "unknown"}}

@@ -8,7 +8,7 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.core.asking import asks
 from mesoclinic.core.errors import InvalidTransition, NotAllowed
-from patients.confirming import answers_to_confirm, treats
+from patients.intake.confirming import answers_to_confirm, treats
 from patients.models import Intake, IntakeStatus, Patient, PatientStatus
 from patients.queries import is_seen_by
 

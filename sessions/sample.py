@@ -24,9 +24,10 @@ from mesoclinic.audit import trail
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.sending import delivery
 from mesoclinic.staff import sample as house
-from patients.actions import register_patient, save_intake, start_intake, submit_intake
+from patients.actions.intake import save_intake, start_intake, submit_intake
+from patients.actions.record import register_patient
 from patients.models import Patient
-from patients.statements import open_statements, settle_statement
+from patients.statements.statements import open_statements, settle_statement
 from patients.vocabulary import load_vocabulary
 from protocols.actions import drafts as planning
 from protocols.actions.answers import acknowledge, answer_open_question

@@ -68,7 +68,7 @@ def patient(
     sex_at_birth: str = "male",
     email: str = "teodor@example.org",
 ) -> Patient:
-    from patients.actions import register_patient
+    from patients.actions.record import register_patient
 
     return register_patient(
         given_name=given_name,

@@ -11,7 +11,7 @@ from django.db.models.base import ModelState
 from django.utils import timezone
 
 from mesoclinic.accounts.models import User
-from patients.actions import save_intake, start_intake, submit_intake
+from patients.actions.intake import save_intake, start_intake, submit_intake
 from patients.models import Intake, Patient
 from protocols.actions.answers import acknowledge, answer_open_questions
 from protocols.actions.drafts import create_plan

@@ -18,7 +18,7 @@ from django.test import Client
 from django.urls import reverse
 
 from mesoclinic.accounts.models import User
-from patients.actions import start_intake
+from patients.actions.intake import start_intake
 from patients.models import Intake, Patient
 from protocols.models import Plan
 from tests import factories

@@ -16,8 +16,8 @@ from django.urls import reverse
 from django.utils import translation
 
 from mesoclinic.accounts.models import User
-from patients.actions import start_intake
-from patients.steps import STEPS
+from patients.actions.intake import start_intake
+from patients.intake.steps import STEPS
 from patients.vocabulary import load_vocabulary
 from protocols.engine import canonical_json
 from protocols.engine.codes import without_sentences

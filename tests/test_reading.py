@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from mesoclinic.accounts.models import User
-from patients.actions import start_intake
+from patients.actions.intake import start_intake
 from patients.models import Intake
 from protocols.models import FormularyVersion, Plan
 from sessions.booking.actions import book_course

@@ -175,7 +175,7 @@ PARTS = {
 OTHERWISE = {
     "mesoclinic.audit.trail.record": "is the event",
     "mesoclinic.staff.opening.open_clinic": "makes the first person: nobody is there yet to do it",
-    "patients.search_index.install": "changes the schema, not a row",
+    "patients.search.index.install": "changes the schema, not a row",
     "sessions.calendar.feed.revoke_feed": "takes the feed first, as its callers read",
 }
 

@@ -14,18 +14,12 @@ from uuid import uuid4
 from django.utils import timezone
 
 from mesoclinic.accounts.models import User
-from patients.actions import (
-    merge_patients,
-    record_changes,
-    register_patient,
-    save_intake,
-    start_intake,
-    submit_intake,
-    update_patient,
-)
-from patients.day_checks import Answers
+from patients.actions.day_check import record_changes
+from patients.actions.intake import save_intake, start_intake, submit_intake
+from patients.actions.record import merge_patients, register_patient, update_patient
+from patients.intake.day_checks import Answers
 from patients.models import Intake, Patient, StatementSource
-from patients.statements import Words, record_statements
+from patients.statements.statements import Words, record_statements
 from protocols.models import Plan
 from tests.factories_protocols import CONCERNS, FACTS, ZONES
 

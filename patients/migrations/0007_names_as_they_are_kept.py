@@ -3,7 +3,7 @@ from typing import Any
 from django.db import migrations
 
 from mesoclinic.core.names import tidy_line, tidy_name
-from patients.search import search_key_of
+from patients.search.keys import search_key_of
 
 ROWS_AT_ONCE = 500
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import InvalidInput
-from patients.intakes import InvalidAnswers, checked_value, intake_vocabulary
+from patients.intake.answers import InvalidAnswers, checked_value, intake_vocabulary
 from protocols.actions.keeping import (
     NOTE_LENGTH,
     check_shown,

@@ -28,11 +28,11 @@ from rest_framework.views import APIView
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.audit import trail
-from patients.intakes import UNKNOWN
-from patients.measures import checked_measure
+from patients.api.standing_field import StandingField
+from patients.intake.answers import UNKNOWN
+from patients.intake.measures import checked_measure
 from patients.models import Patient
 from patients.queries import patients_visible_to
-from patients.standing_field import StandingField
 from patients.vocabulary import Fact, load_vocabulary
 from protocols.actions.drafts import create_plan, edit_plan, undo_edit
 from protocols.actions.refusals import EditCannotBeSigned, RefusedEdits

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.core.numbers import shown_number
 from mesoclinic.core.sorting import by_words
-from patients.search import fold
+from patients.search.keys import fold
 from protocols.engine import Formulary
 from protocols.engine.canonical import plain
 from protocols.formulary.queries import built_formulary, formulary_in_force

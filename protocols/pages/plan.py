@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.core.numbers import shown_number
 from mesoclinic.core.sorting import by_words
-from patients.intakes import (
+from patients.intake.answers import (
     answered_unknown,
     intake_vocabulary,
     question_of,
@@ -22,7 +22,7 @@ from patients.intakes import (
     value_in_words,
     without_mark,
 )
-from patients.measures import Offered, offered, unit_label
+from patients.intake.measures import Offered, offered, unit_label
 from patients.vocabulary import Fact, Vocabulary
 from patients.words import severity_drawn, severity_in_words
 from protocols.engine import canonical_json

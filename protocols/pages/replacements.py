@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from patients.intakes import short_label
+from patients.intake.answers import short_label
 from protocols.engine import EditResult, Policy, apply_edits, parse_case
 from protocols.engine.canonical import json_safe
 from protocols.models import Plan

@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from patients.day_checks import LEFT_OUT
-from patients.intakes import not_asked, short_label
+from patients.intake.answers import not_asked, short_label
+from patients.intake.day_checks import LEFT_OUT
 from patients.models import Intake, Patient
 from patients.texts import spoken_vocabulary
 from protocols.engine import Formulary

@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from mesoclinic.ui import days
-from patients.intakes import ASKED_AFRESH, answered_never, case_of, days_since_answered
+from patients.intake.answers import ASKED_AFRESH, answered_never, case_of, days_since_answered
+from patients.intake.settled import SettledFact, settled_since
 from patients.models import Intake, Patient
 from patients.queries import MERGED_UNASKED, latest_submitted_intake, merged_unasked
-from patients.settled import SettledFact, settled_since
 from protocols.engine import CaseError, Formulary, canonical_json, parse_case
 from protocols.formulary.loader import release_label
 from protocols.models import Plan

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from patients.intakes import short_label, value_in_words
+from patients.intake.answers import short_label, value_in_words
 from patients.texts import spoken_vocabulary
 from protocols.engine import Formulary
 

@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from mesoclinic.accounts.models import User
-from patients.confirming import answers_to_confirm
-from patients.intakes import question_of, short_label
+from patients.intake.answers import question_of, short_label
+from patients.intake.confirming import answers_to_confirm
 from patients.models import Intake, Patient, PatientStatus
 from patients.queries import records_of
-from patients.statements import open_statements
+from patients.statements.statements import open_statements
 from protocols.engine import ENGINE_VERSION
 from protocols.formulary.queries import built_formulary, unconfirmed_entries
 from protocols.models import Acknowledgement, OpenAnswer, Plan

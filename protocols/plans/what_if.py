@@ -11,7 +11,7 @@ from django.utils import formats
 from django.utils.translation import gettext as _
 
 from mesoclinic.core.errors import InvalidInput
-from patients.intakes import checked_value
+from patients.intake.answers import checked_value
 from patients.vocabulary import Vocabulary
 from protocols.engine import CaseError, Policy, compare
 from protocols.engine.codes import without_sentences

@@ -24,7 +24,7 @@ from mesoclinic.documents.checking import print_token
 from mesoclinic.documents.models import Document
 from mesoclinic.ui import days
 from mesoclinic.ui.templatetags.ui import NBSP, quantity
-from patients.queries import allergy_chips
+from patients.record.strip import allergy_chips
 from patients.words import severity_after_concern
 from protocols.engine import canonical_json
 from protocols.formulary.queries import documents_of

@@ -14,14 +14,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from mesoclinic.core.sorting import by_words
-from patients.intakes import YES_IS_FINE, case_of, intake_vocabulary, question_of, short_label
-from patients.medicines import read_medicines
+from patients.intake.answers import YES_IS_FINE, case_of, intake_vocabulary, question_of, short_label
+from patients.intake.medicines import read_medicines
+from patients.intake.settled import is_settling
 from patients.models import Intake, Patient, Statement, StatementKind
 from patients.queries import newest_submitted_intake
-from patients.said import Said, statements_in
-from patients.search import fold
-from patients.settled import is_settling
-from patients.statements import meant_value, person_of, settled_facts
+from patients.search.keys import fold
+from patients.statements.said import Said, statements_in
+from patients.statements.statements import meant_value, person_of, settled_facts
 from patients.vocabulary import Choice, Fact, Vocabulary, load_vocabulary
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.screen import Finding, screen

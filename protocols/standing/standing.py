@@ -23,8 +23,7 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import PERMISSIONS, Permission
 from mesoclinic.accounts.models import RoleGrant, User
-from patients.day_checks import LEFT_OUT, can_be_asked
-from patients.intakes import (
+from patients.intake.answers import (
     ASKED_AFRESH,
     FROM_THE_RECORD,
     UNKNOWN,
@@ -34,10 +33,11 @@ from patients.intakes import (
     settled_over,
     short_label,
 )
+from patients.intake.day_checks import LEFT_OUT, can_be_asked
+from patients.intake.settled import SettledFact, settled_facts_of
 from patients.models import DayCheck, Intake, IntakeStatus, Patient, PatientMerge, Statement
 from patients.queries import MERGED_UNASKED
-from patients.settled import SettledFact, settled_facts_of
-from patients.statements import open_statements_of
+from patients.statements.statements import open_statements_of
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import Vocabulary
 from protocols.engine import CaseError, Formulary, parse_case

@@ -18,8 +18,8 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError, InvalidInput
 from mesoclinic.ui.toasts import tell
-from patients.intakes import InvalidAnswers
-from patients.queries import strip
+from patients.intake.answers import InvalidAnswers
+from patients.record.strip import strip
 from protocols.actions.answers import acknowledge, answer_open_questions, take_over_what_if
 from protocols.actions.refusals import StaleRevision
 from protocols.models import Plan

@@ -15,7 +15,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.documents.views import open_document
 from mesoclinic.ui.toasts import tell
-from patients.queries import strip
+from patients.record.strip import strip
 from protocols.actions.drafts import amend_plan
 from protocols.actions.refusals import NotReadyToSign, SecondCalculationDisagrees
 from protocols.actions.signing import sign_plan

@@ -17,7 +17,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError, InvalidInput
 from mesoclinic.core.numbers import read_two_ways
-from patients.queries import strip
+from patients.record.strip import strip
 from protocols.actions.drafts import edit_plan, explain_edit, insist_on_severity, undo_edit
 from protocols.actions.refusals import EditCannotBeSigned, RefusedEdits, StaleRevision
 from protocols.engine.edits import EDIT_FIELDS

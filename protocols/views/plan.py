@@ -17,7 +17,8 @@ from mesoclinic.core.errors import DomainError, NotAllowed
 from mesoclinic.core.reading import revision_of
 from patients.models import Patient
 from patients.permissions import can_start_intake
-from patients.queries import latest_submitted_intake, patients_seen_by, strip
+from patients.queries import latest_submitted_intake, patients_seen_by
+from patients.record.strip import strip
 from protocols.actions.drafts import create_plan
 from protocols.engine import ENGINE_VERSION
 from protocols.engine.earlier import speaks

@@ -18,13 +18,13 @@ from django.views.decorators.http import require_POST
 
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
-from patients import intakes
-from patients.forms import IntakeForm
-from patients.intakes import FROM_THE_RECORD
-from patients.medicines import classes_of
+from patients.intake import answers as intakes
+from patients.intake.answers import FROM_THE_RECORD
+from patients.intake.forms import IntakeForm
+from patients.intake.medicines import classes_of
+from patients.intake.stages import overruled_by_stage
 from patients.models import Intake, IntakeStatus
 from patients.queries import intakes_visible_to
-from patients.stages import overruled_by_stage
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.screen import screen
 from protocols.formulary.queries import built_formulary, formulary_in_force

@@ -17,11 +17,12 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError
-from patients.groups import part_label
-from patients.intakes import intake_vocabulary, short_label
+from patients.intake.answers import intake_vocabulary, short_label
+from patients.intake.groups import part_label
 from patients.models import Patient, Settlement, SettlementOutcome, Statement
-from patients.queries import patients_visible_to, strip
-from patients.statements import (
+from patients.queries import patients_visible_to
+from patients.record.strip import strip
+from patients.statements.statements import (
     can_settle,
     open_statements,
     person_of,

@@ -14,7 +14,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError
 from mesoclinic.ui.toasts import tell
-from patients.queries import strip
+from patients.record.strip import strip
 from protocols.plans.queries import plans_visible_to
 from protocols.standing.going_on import acknowledge_caution
 from protocols.standing.standing import standing_now

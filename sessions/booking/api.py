@@ -19,8 +19,8 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import InvalidInput, InvalidTransition
+from patients.api.standing_field import StandingField
 from patients.models import Patient
-from patients.standing_field import StandingField
 from protocols.models import Plan
 from sessions.booking.actions import book_appointment, cancel_appointment
 from sessions.booking.changes import open_change

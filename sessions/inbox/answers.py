@@ -23,8 +23,8 @@ from mesoclinic.audit import trail
 from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from patients.models import StatementKind, StatementSource
 from patients.queries import records_of, remaining_record
-from patients.statements import Words, record_statements
-from patients.wording import says_nothing
+from patients.search.phrases import says_nothing
+from patients.statements.statements import Words, record_statements
 from protocols.models import Plan
 from sessions.booking.locks import with_one_retry
 from sessions.course.gaps import fits

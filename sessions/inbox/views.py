@@ -35,7 +35,7 @@ from mesoclinic.messaging.models import Message
 from mesoclinic.messaging.views import letter_response, mail_leaves
 from mesoclinic.ui.merging import MergingForm
 from mesoclinic.ui.toasts import tell
-from patients.queries import strip
+from patients.record.strip import strip
 from sessions.booking.views.move import move_to
 from sessions.booking.views.undo import undo_url_of
 from sessions.course.standing_band import chips_of

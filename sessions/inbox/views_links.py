@@ -17,7 +17,8 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError
 from patients.models import Patient
-from patients.queries import patients_seen_by, strip
+from patients.queries import patients_seen_by
+from patients.record.strip import strip
 from sessions.mail import links
 
 SHOWN = 100

@@ -18,7 +18,7 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.messaging.queries import failed_messages_visible_to, messages_visible_to
 from patients.models import Statement
 from patients.queries import in_care, remaining_record
-from patients.statements import open_at, person_of
+from patients.statements.statements import open_at, person_of
 from protocols.models import Plan
 from protocols.models.enums import PlanStatus
 from protocols.standing.standing import standings

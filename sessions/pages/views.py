@@ -13,7 +13,8 @@ from django.views.decorators.http import require_safe
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
-from patients.queries import patients_seen_by, strip
+from patients.queries import patients_seen_by
+from patients.record.strip import strip
 from sessions.course.planned import planned_syringes
 from sessions.inbox import inbox
 from sessions.mail.waiting import may_be_mailed

@@ -19,8 +19,8 @@ from mesoclinic.core.numbers import shown_number
 from mesoclinic.login.reauthentication import confirm_password
 from patients.models import StatementSource
 from patients.queries import day_checks_on, newest_submitted_intake
-from patients.recording import words_of_note
-from patients.statements import record_statements
+from patients.statements.recording import words_of_note
+from patients.statements.statements import record_statements
 from protocols.actions.status import change_plan_status
 from protocols.models import Ingredient, Plan
 from protocols.models.enums import PlanStatus, StandingStep

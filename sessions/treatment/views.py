@@ -17,7 +17,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError
 from mesoclinic.ui.toasts import tell
-from patients.queries import strip
+from patients.record.strip import strip
 from sessions.booking.views.appointment import appointment_seen_by, asked_of, standing_of, visit_url
 from sessions.course.planned import planned_syringes, planned_zones
 from sessions.course.terms import terms_of

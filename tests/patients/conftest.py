@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mesoclinic.accounts.models import User
-from patients.actions import save_intake, start_intake, submit_intake
+from patients.actions.intake import save_intake, start_intake, submit_intake
 from patients.models import Intake, Patient
 from tests import factories
 

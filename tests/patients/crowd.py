@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import Site, User
 from patients.models import Patient
-from patients.search import search_key_of
+from patients.search.keys import search_key_of
 
 _ONSETS = ("b", "br", "c", "ch", "d", "dr", "f", "g", "gr", "h", "j", "k", "l", "m", "n", "p", "r", "s", "st", "t", "v")
 _VOWELS = ("a", "e", "i", "o", "u", "ai", "ea", "ei", "ou")

@@ -23,7 +23,7 @@ def register_at_once(given_name: str = "", key: UUID | None = None) -> tuple[lis
     """What failed, and the numbers that were given."""
     from django.db import connections
 
-    from patients.actions import register_patient
+    from patients.actions.record import register_patient
     from tests import factories
 
     cleo = factories.user(given_name="Cleo", roles=["receptionist"])

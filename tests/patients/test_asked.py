@@ -9,9 +9,11 @@ from django.urls import reverse
 
 from mesoclinic.accounts.models import User
 from mesoclinic.core.errors import InvalidInput
-from patients import day_checks, intakes
-from patients.actions import confirm_unchanged, record_changes, save_intake, start_intake, submit_intake
-from patients.day_checks import Answers
+from patients.actions.day_check import confirm_unchanged, record_changes
+from patients.actions.intake import save_intake, start_intake, submit_intake
+from patients.intake import answers as intakes
+from patients.intake import day_checks
+from patients.intake.day_checks import Answers
 from patients.models import Intake, Patient, Statement
 from patients.vocabulary import (
     DataFileError,

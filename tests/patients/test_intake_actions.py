@@ -9,9 +9,11 @@ from django.db import IntegrityError, connection, transaction
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
-from patients.actions import StaleRevision, save_intake, start_intake, submit_intake, update_patient
+from patients.actions.intake import save_intake, start_intake, submit_intake
+from patients.actions.record import update_patient
+from patients.actions.refusals import StaleRevision
 from patients.guards import INTAKE_IMMUTABLE
-from patients.intakes import NEVER, UNKNOWN, InvalidAnswers, case_of, changes_since
+from patients.intake.answers import NEVER, UNKNOWN, InvalidAnswers, case_of, changes_since
 from patients.models import Intake, IntakeStatus, Patient
 
 AGA = [{"concern": "androgenetic_alopecia", "severity": "moderate"}]

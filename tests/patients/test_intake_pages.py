@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from mesoclinic.accounts.models import User
-from patients.actions import save_intake, start_intake
-from patients.forms import IntakeForm
-from patients.intakes import NEVER, UNKNOWN, asked_facts, intake_vocabulary, vocabulary_for
+from patients.actions.intake import save_intake, start_intake
+from patients.intake.answers import NEVER, UNKNOWN, asked_facts, intake_vocabulary, vocabulary_for
+from patients.intake.forms import IntakeForm
 from patients.models import Intake, IntakeStatus, Patient
 from patients.vocabulary import load_vocabulary
 from tests import factories

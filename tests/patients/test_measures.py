@@ -11,8 +11,8 @@ import pytest
 from django.utils import translation
 
 from mesoclinic.core.numbers import typed_number
-from patients.intakes import checked_value, value_in_words
-from patients.measures import checked_measure, must_choose, unit_label
+from patients.intake.answers import checked_value, value_in_words
+from patients.intake.measures import checked_measure, must_choose, unit_label
 from patients.vocabulary import DataFileError, Fact, build_vocabulary, load_vocabulary, vocabulary_documents
 
 MEASURED = [fact for fact in load_vocabulary().facts.values() if fact.units]

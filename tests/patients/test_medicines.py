@@ -11,15 +11,15 @@ from django.utils.translation import gettext
 from mesoclinic.accounts.models import User
 from mesoclinic.core.errors import InvalidInput
 from mesoclinic.core.sorting import by_words
-from patients.actions import save_intake, start_intake, submit_intake
-from patients.groups import GROUPS
-from patients.intakes import UNKNOWN
-from patients.medicines import ASK, KNOWN, classes_of, medicine_names, read_medicines
-from patients.medicines import UNKNOWN as NOT_KNOWN
+from patients.actions.intake import save_intake, start_intake, submit_intake
+from patients.intake.answers import UNKNOWN
+from patients.intake.groups import GROUPS
+from patients.intake.medicines import ASK, KNOWN, classes_of, medicine_names, read_medicines
+from patients.intake.medicines import UNKNOWN as NOT_KNOWN
 from patients.models import Intake, IntakeStatus, Patient
-from patients.queries import strip
-from patients.recording import words_of_intake
-from patients.search import fold
+from patients.record.strip import strip
+from patients.search.keys import fold
+from patients.statements.recording import words_of_intake
 from patients.vocabulary import load_vocabulary, read_yaml
 
 NOTHING: dict[str, Any] = {"concerns": [], "zones": [], "note": ""}

@@ -10,20 +10,22 @@ from django.urls import reverse
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
-from patients.actions import changed_since, merge_patients, start_intake, undo_merge, update_patient
-from patients.day_checks import Answers
+from patients.actions.day_check import changed_since
+from patients.actions.intake import start_intake
+from patients.actions.record import merge_patients, undo_merge, update_patient
+from patients.intake.day_checks import Answers
 from patients.models import Patient, PatientStatus
 from patients.queries import (
-    find,
     joined_intakes,
     latest_submitted_intake,
     mailable,
     may_be_mailed,
     newest_submitted_intake,
-    possible_duplicates,
     records_of,
-    strip,
 )
+from patients.record.strip import strip
+from patients.search.duplicates import possible_duplicates
+from patients.search.finding import find
 from tests import factories
 
 WHY = "Same identity card"

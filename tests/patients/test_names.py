@@ -11,10 +11,12 @@ from django.urls import reverse
 
 from mesoclinic.accounts.models import User
 from mesoclinic.core.errors import InvalidInput
-from patients.actions import register_patient, update_patient
+from patients.actions.record import register_patient, update_patient
 from patients.models import Patient
-from patients.queries import find, patients_visible_to, possible_duplicates, search
-from patients.search import fold_name, is_too_short
+from patients.queries import patients_visible_to
+from patients.search.duplicates import possible_duplicates
+from patients.search.finding import find, search
+from patients.search.keys import fold_name, is_too_short
 
 PERSIAN = "علی\u200cرضا"
 SINHALA = "ශ්\u200dරී"

@@ -11,7 +11,7 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.conflicts import Clash, Conflict
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import InvalidInput, NotAllowed
-from patients.actions import RegisteredJustNow, register_patient, update_patient
+from patients.actions.record import RegisteredJustNow, register_patient, update_patient
 from patients.models import Patient
 from tests import factories
 

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
-from patients.actions import update_patient
+from patients.actions.record import update_patient
 from patients.models import Patient
 from tests import factories
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
-from patients.actions import update_patient
+from patients.actions.record import update_patient
 from patients.models import Intake, Patient
 from tests import factories
 from tests.shown import as_typed, seen_in

@@ -9,9 +9,10 @@ from django.urls import reverse
 
 from mesoclinic.accounts.models import User
 from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
-from patients.actions import changed_since, confirm_unchanged, record_changes, review_intake, start_intake
-from patients.confirming import answers_to_confirm
-from patients.day_checks import Answers, intake_after
+from patients.actions.day_check import changed_since, confirm_unchanged, record_changes
+from patients.actions.intake import review_intake, start_intake
+from patients.intake.confirming import answers_to_confirm
+from patients.intake.day_checks import Answers, intake_after
 from patients.models import Intake, IntakeReview, IntakeStatus, Patient
 from patients.queries import day_checks_on
 from tests import factories

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import translation
 
-from patients.medicines import (
+from patients.intake.medicines import (
     KNOWN,
     _names,
     classes_of,
@@ -19,10 +19,10 @@ from patients.medicines import (
     read_medicines,
     to_check,
 )
-from patients.said import Offer, meanings_document, statements_in
-from patients.search import fold
+from patients.search.keys import fold
+from patients.search.phrases import tokens_in
+from patients.statements.said import Offer, meanings_document, statements_in
 from patients.vocabulary import load_vocabulary, read_yaml
-from patients.wording import tokens_in
 from tests.patients.sentences import MEDICINE_LINES, NO_STATEMENT, STATEMENTS
 
 LINES = 200_000 if os.environ.get("MESOCLINIC_DEEP") == "1" else 1_500

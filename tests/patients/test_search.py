@@ -10,20 +10,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from mesoclinic.accounts.models import User
-from patients import queries, search_index
-from patients.actions import register_patient
+from patients.actions.record import register_patient
 from patients.models import Patient
-from patients.queries import (
-    find,
-    in_this_order,
-    likeliest,
-    patients_visible_to,
-    possible_duplicates,
-    ranked,
-    search,
-    status_counts,
-)
-from patients.search import fold, is_too_short, search_key_of
+from patients.queries import in_this_order, patients_visible_to, status_counts
+from patients.search import finding as queries
+from patients.search import index as search_index
+from patients.search.duplicates import possible_duplicates
+from patients.search.finding import find, likeliest, ranked, search
+from patients.search.keys import fold, is_too_short, search_key_of
 from tests import factories
 from tests.patients.crowd import crowd
 

@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mesoclinic.accounts.models import User
-from patients.actions import merge_patients
+from patients.actions.record import merge_patients
 from patients.models import Patient, Statement
-from patients.statements import Words, open_statements, record_statements
+from patients.statements.statements import Words, open_statements, record_statements
 from tests import factories
 
 URL = "/api/v1/statements/"

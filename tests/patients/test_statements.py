@@ -15,20 +15,15 @@ from django.utils import timezone
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
-from patients.actions import (
-    confirm_unchanged,
-    merge_patients,
-    record_changes,
-    save_intake,
-    start_intake,
-    submit_intake,
-)
-from patients.day_checks import Answers
-from patients.groups import GROUPS
-from patients.intakes import UNKNOWN, case_of
+from patients.actions.day_check import confirm_unchanged, record_changes
+from patients.actions.intake import save_intake, start_intake, submit_intake
+from patients.actions.record import merge_patients
+from patients.intake.answers import UNKNOWN, case_of
+from patients.intake.day_checks import Answers
+from patients.intake.groups import GROUPS
 from patients.models import Intake, Patient, Settlement, Statement, StatementSource
-from patients.search import fold
-from patients.statements import (
+from patients.search.keys import fold
+from patients.statements.statements import (
     Words,
     open_statements,
     open_statements_of,

@@ -7,10 +7,11 @@ import pytest
 from django.utils import timezone
 
 from mesoclinic.accounts.models import User
-from patients.actions import start_intake
-from patients.intakes import UNKNOWN
+from patients.actions.intake import start_intake
+from patients.intake.answers import UNKNOWN
 from patients.models import Patient
-from patients.queries import latest_submitted_intake, patients_visible_to, strip, visible_person_ids
+from patients.queries import latest_submitted_intake, patients_visible_to, visible_person_ids
+from patients.record.strip import strip
 from tests import factories
 
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.core.errors import InvalidInput, InvalidTransition
-from patients.actions import record_changes
-from patients.day_checks import Answers
+from patients.actions.day_check import record_changes
+from patients.intake.day_checks import Answers
 from patients.models import Intake, Patient
 from patients.vocabulary import facts_since, load_vocabulary, values_since
 from protocols.actions.drafts import amend_plan, create_plan

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import Clinic, User
 from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
-from patients.actions import merge_patients, save_intake, start_intake, submit_intake, undo_merge, update_patient
-from patients.intakes import InvalidAnswers
+from patients.actions.intake import save_intake, start_intake, submit_intake
+from patients.actions.record import merge_patients, undo_merge, update_patient
+from patients.intake.answers import InvalidAnswers
 from patients.models import Patient
 from patients.queries import standing_merges
-from patients.statements import open_statements, settle_statement
+from patients.statements.statements import open_statements, settle_statement
 from protocols.actions.answers import acknowledge, answer_open_question, answer_open_questions
 from protocols.actions.drafts import amend_plan, create_plan, edit_plan
 from protocols.actions.refusals import NotReadyToSign, StaleRevision

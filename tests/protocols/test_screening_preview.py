@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from mesoclinic.accounts.models import User
-from patients.actions import start_intake
+from patients.actions.intake import start_intake
 from patients.models import Intake
 from protocols.plans.proposing import starter_formulary
 from protocols.views.screening_preview import findings_of

@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mesoclinic.accounts.models import User
-from patients.actions import merge_patients
+from patients.actions.record import merge_patients
 from patients.models import Patient, Statement, StatementSource
-from patients.statements import Words, open_statements, record_statements, settle_statement
+from patients.statements.statements import Words, open_statements, record_statements, settle_statement
 from protocols.models import FormularyVersion
 from tests import factories
 from tests.factories_protocols import draft_plan

@@ -11,10 +11,12 @@ from django.utils import timezone
 from mesoclinic.accounts.models import User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import InvalidInput, NotAllowed
-from patients.actions import record_changes, review_intake, update_patient
-from patients.day_checks import Answers
+from patients.actions.day_check import record_changes
+from patients.actions.intake import review_intake
+from patients.actions.record import update_patient
+from patients.intake.day_checks import Answers
 from patients.models import Patient
-from patients.statements import open_statements, settle_statement
+from patients.statements.statements import open_statements, settle_statement
 from protocols.models import Plan, StandingOverride
 from protocols.standing.going_on import (
     MayNotTreat,

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mesoclinic.accounts.models import User
 from mesoclinic.core.errors import InvalidTransition
-from patients.actions import start_intake
+from patients.actions.intake import start_intake
 from patients.vocabulary import load_vocabulary
 from protocols.engine import build_formulary
 from protocols.formulary.loader import load_documents

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mesoclinic.messaging.models import Message
-from patients.statements import open_statements
+from patients.statements.statements import open_statements
 from sessions.booking.actions import cancel_appointment
 from sessions.booking.move import Target, move_appointment
 from sessions.inbox import answers

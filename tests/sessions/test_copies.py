@@ -16,7 +16,7 @@ from mesoclinic.documents.actions import request_document
 from mesoclinic.documents.models import Document
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.staff.actions import deactivate_person, rename_clinic, update_person, update_site
-from patients.actions import merge_patients, undo_merge, update_patient
+from patients.actions.record import merge_patients, undo_merge, update_patient
 from patients.models import Patient, PatientStatus
 from sessions.booking.actions import cancel_course
 from sessions.models import Course

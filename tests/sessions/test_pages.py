@@ -18,10 +18,10 @@ from django.utils import timezone
 from mesoclinic.accounts.access import Permission
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.messaging.models import Message, MessageState
-from patients.actions import confirm_unchanged, record_changes
-from patients.day_checks import Answers
+from patients.actions.day_check import confirm_unchanged, record_changes
+from patients.intake.day_checks import Answers
 from patients.models import Intake, Patient
-from patients.queries import strip
+from patients.record.strip import strip
 from protocols.models import Plan
 from sessions.booking.actions import set_appointment_status
 from sessions.models import Appointment, AppointmentStatus, Closure, Course, TreatmentSession

@@ -14,9 +14,9 @@ from django.utils import timezone
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import InvalidInput, InvalidTransition
-from patients.actions import save_intake, start_intake, submit_intake
+from patients.actions.intake import save_intake, start_intake, submit_intake
 from patients.models import Patient
-from patients.statements import open_statements
+from patients.statements.statements import open_statements
 from protocols.models import Plan, StandingOverride
 from protocols.standing.going_on import MayNotTreat
 from sessions.booking.actions import book_appointment, book_course

@@ -17,7 +17,7 @@ from mesoclinic.messaging.actions import WITHDRAWN
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.sending import delivery
 from mesoclinic.staff.actions import rename_clinic, update_person, update_site
-from patients.actions import merge_patients, undo_merge, update_patient
+from patients.actions.record import merge_patients, undo_merge, update_patient
 from patients.models import Patient, PatientStatus
 from sessions.booking.actions import cancel_appointment
 from sessions.inbox import answers

@@ -13,9 +13,9 @@ from mesoclinic.audit.changes import NeedsConfirmation
 from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.staff.actions import activate_person, deactivate_person, update_person
-from patients.actions import merge_patients, update_patient
+from patients.actions.record import merge_patients, update_patient
 from patients.models import Patient, PatientStatus
-from patients.queries import find
+from patients.search.finding import find
 from protocols.models import Plan
 from protocols.plans.queries import plans_visible_to
 from sessions.booking.actions import book_appointment, book_course, set_appointment_status

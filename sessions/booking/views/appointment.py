@@ -24,7 +24,8 @@ from mesoclinic.core.reading import whole_number
 from mesoclinic.messaging.queries import messages_about
 from mesoclinic.ui.toasts import tell
 from patients.models import DayCheck
-from patients.queries import day_checks_on, strip
+from patients.queries import day_checks_on
+from patients.record.strip import strip
 from protocols.standing.standing import standing
 from sessions.booking.actions import cancel_appointment, set_appointment_status
 from sessions.booking.calls import call_words, note_call, overrides_of

@@ -22,7 +22,7 @@ from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError, InvalidInput
 from mesoclinic.core.reading import whole_number, whole_numbers
 from mesoclinic.ui.toasts import tell
-from patients.queries import strip
+from patients.record.strip import strip
 from protocols.models import Plan
 from protocols.standing.going_on import check_may_treat
 from protocols.standing.standing import standing

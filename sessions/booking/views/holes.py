@@ -20,7 +20,7 @@ from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError
 from mesoclinic.core.reading import whole_number
 from mesoclinic.ui.toasts import tell
-from patients.queries import strip
+from patients.record.strip import strip
 from sessions.booking.holes import (
     REASON_LENGTH,
     book_session,

@@ -21,7 +21,7 @@ from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError, InvalidInput
 from mesoclinic.core.reading import id_of, whole_number
 from mesoclinic.ui.toasts import tell
-from patients.queries import strip
+from patients.record.strip import strip
 from sessions.booking.forms import MoveForm
 from sessions.booking.move import WAYS, Target, give_time, move_appointment, suggestions, ways_of
 from sessions.booking.views.given import chosen_time, instant_in

@@ -17,7 +17,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError, InvalidTransition
 from mesoclinic.ui.toasts import tell
-from patients.queries import strip
+from patients.record.strip import strip
 from protocols.models import Plan
 from sessions.booking.actions import book_appointment
 from sessions.booking.forms import OverbookForm

@@ -18,7 +18,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.core.errors import DomainError
 from mesoclinic.ui.toasts import tell
-from patients.queries import strip
+from patients.record.strip import strip
 from sessions.booking.changes import open_change, put_as_it_was
 from sessions.booking.holes import times_for
 from sessions.booking.overbook import clashes_of

@@ -13,11 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from patients.intakes import intake_vocabulary
-from patients.medicines import lines_of, medicines_within, read_medicines
-from patients.texts import spoken_vocabulary
-from patients.vocabulary import DataFileError, Vocabulary, load_vocabulary, read_yaml
-from patients.wording import (
+from patients.intake.answers import intake_vocabulary
+from patients.intake.medicines import lines_of, medicines_within, read_medicines
+from patients.search.phrases import (
     ALARMS,
     LINE_ENDS,
     NEAR_FROM,
@@ -30,6 +28,8 @@ from patients.wording import (
     says_nothing,
     tokens_in,
 )
+from patients.texts import spoken_vocabulary
+from patients.vocabulary import DataFileError, Vocabulary, load_vocabulary, read_yaml
 
 MEDICINE, ALLERGY, ILLNESS, NOTE = "medicine", "allergy", "illness", "note"
 _NEAR_IN_TEXT = 7  # letters of a word that may be misspelt where no illness or allergy was asked for
@@ -108,7 +108,7 @@ class _Meanings:
 
 def meanings_document() -> dict[str, Any]:
     """Return said.yaml as it stands."""
-    return read_yaml(Path(__file__).parent / "vocabulary" / "said.yaml")
+    return read_yaml(Path(__file__).parent.parent / "vocabulary" / "said.yaml")
 
 
 @lru_cache(maxsize=1)

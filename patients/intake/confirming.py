@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import User
-from patients.intakes import is_answered
+from patients.intake.answers import is_answered
 from patients.models import Intake, IntakeReview
 from patients.queries import intake_before
 from patients.vocabulary import Fact, load_vocabulary

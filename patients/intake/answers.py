@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.core.errors import InvalidInput
 from mesoclinic.core.numbers import plain_number, shown_number
-from patients.groups import GROUPS, NEW, REST, lists_in_parts, part_label, parts_of, unsettled
-from patients.groups import NONE as GROUP_NONE
-from patients.groups import UNKNOWN as GROUP_UNKNOWN
-from patients.measures import MOST_DECIMALS, checked_measure, measure_in_words, read_number
+from patients.intake.groups import GROUPS, NEW, REST, lists_in_parts, part_label, parts_of, unsettled
+from patients.intake.groups import NONE as GROUP_NONE
+from patients.intake.groups import UNKNOWN as GROUP_UNKNOWN
+from patients.intake.measures import MOST_DECIMALS, checked_measure, measure_in_words, read_number
+from patients.intake.settled import SettledFact, settled_facts, with_settled
+from patients.intake.steps import STEP_OF
 from patients.models import Intake, Patient
-from patients.settled import SettledFact, settled_facts, with_settled
-from patients.steps import STEP_OF
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import SEVERITIES, Choice, Fact, Vocabulary, Zone, facts_since, load_vocabulary, values_since
 from patients.words import severity_in_words

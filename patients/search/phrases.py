@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from patients.search import fold
+from patients.search.keys import fold
 from patients.vocabulary import DataFileError, read_yaml
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ`´′ʹ＇", "'"))
@@ -197,7 +197,7 @@ ALARMS = frozenset({"news"})
 @lru_cache(maxsize=1)
 def common_words() -> CommonWords:
     """Return the words of words.yaml; raise DataFileError where one has a kind that nothing reads or two of them."""
-    document = read_yaml(Path(__file__).parent / "vocabulary" / "words.yaml")
+    document = read_yaml(Path(__file__).parent.parent / "vocabulary" / "words.yaml")
     elided = frozenset(document["elided"])
     kinds: dict[tuple[str, ...], str] = {}
     for kind, by_language in document["words"].items():

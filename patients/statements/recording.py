@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from django.utils.translation import gettext_noop
 
-from patients.day_checks import UNKNOWN_SENTENCES, Answers
-from patients.groups import UNKNOWN as GROUP_UNKNOWN
-from patients.medicines import to_check
+from patients.intake.day_checks import UNKNOWN_SENTENCES, Answers
+from patients.intake.groups import UNKNOWN as GROUP_UNKNOWN
+from patients.intake.medicines import to_check
 from patients.models import Intake, StatementKind
-from patients.said import statements_in
-from patients.statements import Words
-from patients.wording import says_nothing
+from patients.search.phrases import says_nothing
+from patients.statements.said import statements_in
+from patients.statements.statements import Words
 
 _OF_DETAILS = {"conditions": StatementKind.ILLNESS, "allergies": StatementKind.ALLERGY}
 _OF_LISTS = {**_OF_DETAILS, "medications": StatementKind.MEDICINE}

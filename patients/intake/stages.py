@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from patients.intakes import short_label
+from patients.intake.answers import short_label
 from patients.models import Intake
 from patients.vocabulary import SEVERITIES, Vocabulary
 from patients.words import severity_in_words

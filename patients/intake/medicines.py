@@ -20,8 +20,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from mesoclinic.core.sorting import by_words
-from patients.vocabulary import DataFileError, load_vocabulary, read_yaml
-from patients.wording import (
+from patients.search.phrases import (
     LINE_ENDS,
     SILENT,
     TURNS,
@@ -37,6 +36,7 @@ from patients.wording import (
     says_nothing,
     tokens_in,
 )
+from patients.vocabulary import DataFileError, load_vocabulary, read_yaml
 
 MOST = 60  # lines
 LENGTH = 120  # characters of one line
@@ -132,7 +132,7 @@ class _Names:
 
 def medicines_document() -> dict[str, Any]:
     """Return medicines.yaml as it stands."""
-    return read_yaml(Path(__file__).parent / "vocabulary" / "medicines.yaml")
+    return read_yaml(Path(__file__).parent.parent / "vocabulary" / "medicines.yaml")
 
 
 @lru_cache(maxsize=1)

@@ -17,11 +17,12 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import InvalidInput
-from patients.actions import register_patient, update_patient
+from patients.actions.record import register_patient, update_patient
+from patients.api.standing_field import StandingField
 from patients.models import NoneOfThese, Patient, PatientStatus, SettlementOutcome, Statement, StatementKind
-from patients.queries import patients_seen_by, patients_visible_to, search
-from patients.standing_field import StandingField
-from patients.statements import only_open, person_of, settle_statement, statements_visible_to
+from patients.queries import patients_seen_by, patients_visible_to
+from patients.search.finding import search
+from patients.statements.statements import only_open, person_of, settle_statement, statements_visible_to
 
 
 class OwnSiteField(serializers.SlugRelatedField[Site]):

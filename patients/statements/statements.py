@@ -24,7 +24,8 @@ from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit import trail
 from mesoclinic.core.asking import asks
 from mesoclinic.core.errors import InvalidInput, InvalidTransition, NotAllowed
-from patients.intakes import intake_vocabulary
+from patients.intake.answers import intake_vocabulary
+from patients.intake.settled import SettledFact, is_settling, settled_facts
 from patients.models import (
     NoneOfThese,
     Patient,
@@ -35,8 +36,7 @@ from patients.models import (
     StatementKind,
     StatementSource,
 )
-from patients.search import fold
-from patients.settled import SettledFact, is_settling, settled_facts
+from patients.search.keys import fold
 from patients.vocabulary import load_vocabulary
 
 __all__ = [
@@ -144,8 +144,8 @@ def record_statements(
 ) -> list[Statement]:
     """Keep what was said in words, each once; return those that are new. ``by`` is None for the patient by link.
 
-    Each of ``said`` has ``kind`` and ``text`` (``Words``, or what ``patients.said`` reads). The same words again are
-    the same statement with its settlement, under whichever record of the person; save what an event told: an illness
+    Each of ``said`` has ``kind`` and ``text`` (``Words``, or what ``said.py`` reads). The same words again are the
+    same statement with its settlement, under whichever record of the person; save what an event told: an illness
     or a note of a day that meant nothing then may mean something now.
     """
     known = {row.fingerprint: row for row in statements_of(patient)}

@@ -13,8 +13,7 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
-from patients.groups import NEW, NONE, UNKNOWN
-from patients.intakes import (
+from patients.intake.answers import (
     FROM_THE_RECORD,
     YES_IS_FINE,
     aged,
@@ -24,7 +23,8 @@ from patients.intakes import (
     not_asked,
     settled_over,
 )
-from patients.medicines import classes_of, entries_of, read_medicines
+from patients.intake.groups import NEW, NONE, UNKNOWN
+from patients.intake.medicines import classes_of, entries_of, read_medicines
 from patients.models import Intake, Patient, StatementKind
 from patients.vocabulary import Fact, load_vocabulary
 

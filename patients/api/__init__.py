@@ -1,0 +1,1 @@
+"""Patients and statements in the API."""

@@ -1,0 +1,1 @@
+"""A person’s record: details, and the strip over every page."""

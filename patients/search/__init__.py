@@ -1,0 +1,1 @@
+"""Find people as they are spoken of, and records that may be the same person."""

@@ -1,0 +1,1 @@
+"""What was said in words that no fact holds, and what it was settled as."""

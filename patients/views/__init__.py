@@ -1,0 +1,1 @@
+"""The pages about patients: load, ask, act, render."""
