@@ -100,11 +100,12 @@ class Words:
         ]
 
     def rule_message(self, entry: Mapping[str, Any]) -> str:
+        """Return what a rule says. One that stands for a concern to be referred first says which by its key alone."""
         rule = self.rules.get(entry["rule"])
         if rule is not None:
             return _(rule["message"])
-        params = entry.get("params", {})
-        return _RULES_OF_THE_ENGINE[entry["rule"].split("_first_")[0]](self, params)
+        kind, _first, concern = entry["rule"].partition("_first_")
+        return _RULES_OF_THE_ENGINE[kind](self, {"concern": concern} | entry.get("params", {}))
 
 
 def _referral_first(words: Words, params: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from patients.actions.intake import start_intake
 from patients.models import Intake
 from protocols.plans.proposing import starter_formulary
 from protocols.views.screening_preview import findings_of
+from protocols.words.terms import words_of
 from tests import factories
 
 NOBODY_ASKED: dict[str, Any] = {"facts": {"age_years": 39, "sex_at_birth": "male"}, "concerns": [], "zones": []}
@@ -40,6 +41,23 @@ def test_preview_says_what_an_answer_decides(facts: dict[str, Any], rule: str, s
 def test_preview_of_patches_without_a_diagnosis_asked_waits_for_the_answer() -> None:
     case = NOBODY_ASKED | {"concerns": [{"concern": "patchy_loss", "severity": "mild"}]}
     assert findings_of(case, starter_formulary()) == []
+
+
+def test_preview_of_patches_without_a_diagnosis_says_that_one_is_needed_first() -> None:
+    case = NOBODY_ASKED | {
+        "facts": NOBODY_ASKED["facts"] | {"patchy_diagnosis": "none"},
+        "concerns": [{"concern": "patchy_loss", "severity": "mild"}],
+    }
+    said = [row for row in findings_of(case, starter_formulary()) if row.rule == "referral_first_patchy_loss"]
+    assert [row.severity for row in said] == ["absolute"]
+    assert said[0].text.endswith(": no plan until a specialist's diagnosis has been recorded.")
+
+
+def test_every_rule_can_be_said_by_its_key_alone() -> None:
+    """A page that lists rules has nothing else of them: not what the engine reckoned with."""
+    formulary = starter_formulary()
+    words = words_of(formulary)
+    assert [rule.key for rule in formulary.rules if not words.rule_message({"rule": rule.key}).strip()] == []
 
 
 def test_preview_of_an_implant_waits_for_the_zones_that_are_treated() -> None:
