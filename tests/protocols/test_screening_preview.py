@@ -43,9 +43,9 @@ def test_preview_of_patches_without_a_diagnosis_asked_waits_for_the_answer() -> 
     assert findings_of(case, starter_formulary()) == []
 
 
-def test_preview_of_patches_without_a_diagnosis_says_that_one_is_needed_first() -> None:
+def test_preview_of_patches_that_somebody_says_are_not_there_asks_for_a_diagnosis_first() -> None:
     case = NOBODY_ASKED | {
-        "facts": NOBODY_ASKED["facts"] | {"patchy_diagnosis": "none"},
+        "facts": NOBODY_ASKED["facts"] | {"patchy_diagnosis": "not_applicable"},
         "concerns": [{"concern": "patchy_loss", "severity": "mild"}],
     }
     said = [row for row in findings_of(case, starter_formulary()) if row.rule == "referral_first_patchy_loss"]
