@@ -10,30 +10,32 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from protocols.engine.answer import Answer
 from protocols.engine.canonical import json_safe
 from protocols.engine.explain import sealed
 from protocols.engine.result import ENGINE_VERSION, Result
 
-Answer = dict[str, Any]
+Said = dict[str, Any]
+"""An answer as an earlier engine gave it: not of the shape that is published today."""
 
 
 def as_said_by(
     result: Result, answer: Answer, version: str, stored: Mapping[str, Any] | None = None
-) -> tuple[Answer, ...]:
+) -> tuple[Said, ...]:
     """Return what an engine said of a result of which this one gives the answer, in each of its spellings.
 
     `stored` is what a plan keeps of it: earlier engines asked their questions in the order in which a database gives
     the keys of a stored formulary (PostgreSQL: by length), so that the order, and nothing else, is taken from there.
     """
     if version == ENGINE_VERSION:
-        return (answer,)
-    spellings = tuple(spelling(result, answer) for spelling in SPELLINGS.get(version, ()))
+        return (dict(**answer),)
+    spellings = tuple(spelling(result, dict(**answer)) for spelling in SPELLINGS.get(version, ()))
     if stored is None:
         return spellings
     return tuple(sealed(_asked_in_order(said, stored), result.setting) for said in spellings)
 
 
-def _asked_in_order(answer: Answer, stored: Mapping[str, Any]) -> Answer:
+def _asked_in_order(answer: Said, stored: Mapping[str, Any]) -> Said:
     """The answer without its fingerprint, its questions in the order of the stored one."""
     places = {row["fact"]: place for place, row in enumerate(stored["open_questions"])}
     asked = sorted(answer["open_questions"], key=lambda row: places.get(row["fact"], len(places)))
@@ -45,7 +47,7 @@ def speaks(version: str) -> bool:
     return version == ENGINE_VERSION or version in SPELLINGS
 
 
-def without_words(answer: Answer) -> Answer:
+def without_words(answer: Said) -> Said:
     """An answer of 1.2 as it was before: no waiting, no contributions, a stage that nobody could insist against."""
     answer = _without(answer, "contributions", "waiting")
     answer["concerns"] = [_without(row, "staged_severity", "insisted") for row in answer["concerns"]]
@@ -55,7 +57,7 @@ def without_words(answer: Answer) -> Answer:
     return answer
 
 
-def _as_1_1(result: Result, answer: Answer) -> Answer:
+def _as_1_1(result: Result, answer: Said) -> Said:
     """1.1 knew a formulary that says nothing of osmolality, of the final pH or of the smallest useful syringe."""
     answer = without_words(answer)
     answer["engine_version"] = "1.1"
@@ -65,7 +67,7 @@ def _as_1_1(result: Result, answer: Answer) -> Answer:
     return sealed(answer, result.setting)
 
 
-def _syringes_of_1_1(syringes: list[Answer]) -> list[Answer]:
+def _syringes_of_1_1(syringes: list[Said]) -> list[Said]:
     """It drew a mixture as equal parts, which may be no whole drawing steps."""
     return [
         {
@@ -78,7 +80,7 @@ def _syringes_of_1_1(syringes: list[Answer]) -> list[Answer]:
     ]
 
 
-def _as_1_0(result: Result, answer: Answer) -> Answer:
+def _as_1_0(result: Result, answer: Said) -> Said:
     """1.0 gave alternatives neither doses nor a price, only the sum of list prices; and what it left out no range."""
     answer = _as_1_1(result, answer)
     answer["engine_version"] = "1.0"
@@ -97,7 +99,7 @@ def _as_1_0(result: Result, answer: Answer) -> Answer:
     return sealed(answer, result.setting)
 
 
-def _as_1_0_at_first(result: Result, answer: Answer) -> Answer:
+def _as_1_0_at_first(result: Result, answer: Said) -> Said:
     """The first 1.0 knew no `could_return`: a first choice that had room again was still said to have given way."""
     answer = _as_1_0(result, answer)
     answer["requirements"] = [
@@ -107,17 +109,17 @@ def _as_1_0_at_first(result: Result, answer: Answer) -> Answer:
     return sealed(answer, result.setting)
 
 
-SPELLINGS: dict[str, tuple[Callable[[Result, Answer], Answer], ...]] = {
+SPELLINGS: dict[str, tuple[Callable[[Result, Said], Said], ...]] = {
     "1.1": (_as_1_1,),
     "1.0": (_as_1_0, _as_1_0_at_first),
 }
 
 
-def _without(row: Answer, *names: str) -> Answer:
+def _without(row: Said, *names: str) -> Said:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def _list_price(result: Result, ingredients: list[str]) -> list[Answer]:
+def _list_price(result: Result, ingredients: list[str]) -> list[Said]:
     problem, formulary = result.setting.problem, result.setting.formulary
     cost = Decimal(problem.cost(formulary.mask(ingredients)) - problem.cost(result.mask)) / formulary.cost_scale
     if not cost:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from protocols.engine.answer import Answer
 from protocols.engine.case import Case, parse_case, read_stock
 from protocols.engine.earlier import as_said_by
 from protocols.engine.explain import explain
@@ -23,12 +24,12 @@ class Proposal(Result):
     """A result that can say itself."""
 
     @cached_property
-    def _dict(self) -> dict[str, Any]:
+    def _answer(self) -> Answer:
         return explain(self)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Answer:
         """The whole answer, JSON-safe: codes and parameters, no sentences."""
-        return self._dict
+        return self._answer
 
     def as_said_by(self, version: str, stored: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], ...]:
         """The answer as this or an earlier engine gave it; in each spelling, where one had several; none if unknown.

@@ -78,7 +78,7 @@ def _patient(sex: str, extra: dict[str, Any], changes: dict[str, Any]) -> dict[s
 
 
 def answer_of(case: dict[str, Any], formulary: Formulary | None = None, **rest: Any) -> dict[str, Any]:
-    return propose(case, formulary or starter(), **rest).as_dict()
+    return dict(**propose(case, formulary or starter(), **rest).as_dict())
 
 
 def in_mixture(answer: dict[str, Any]) -> set[str]:

@@ -8,6 +8,8 @@ from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import Any
 
+from protocols.engine import answer as says
+from protocols.engine.canonical import plain
 from protocols.engine.cost import Estimate
 from protocols.engine.dose import Mixture
 from protocols.engine.explain import waiting
@@ -20,7 +22,7 @@ from protocols.engine.select import Problem
 from protocols.engine.setting import Setting
 
 
-def alternatives(result: Result, values: Values, money: Estimate) -> list[dict[str, Any]]:
+def alternatives(result: Result, values: Values, money: Estimate) -> list[says.Alternative]:
     """Other sets one step away - one ingredient fewer, one more, one exchanged - ranked, with what each trades.
 
     The best of each kind, then the best of the rest; and always waiting, before them where something speaks for it.
@@ -43,7 +45,7 @@ def alternatives(result: Result, values: Values, money: Estimate) -> list[dict[s
     mixed = [_alternative(result, other, values, money) for other in sorted(picked, key=rank)[:wanted]]
     worth = setting.decimal_value(values.value(mask))
     waits = waiting.alternative(setting, mask, worth, money.total if mask else Decimal(0), money.currency)
-    return [waits, *mixed] if waits["review"]["because"] else [*mixed, waits]
+    return [waits, *mixed] if waiting.reasons(setting, mask, worth) else [*mixed, waits]
 
 
 def _ranked(sets: list[int], problem: Problem, values: Values) -> Iterator[int]:
@@ -62,13 +64,13 @@ def _ranked(sets: list[int], problem: Problem, values: Values) -> Iterator[int]:
             heappush(waiting, (met, -values.value(other), True, problem.cost(other), tuple(bits(other)), other))
 
 
-def _alternative(result: Result, other: int, values: Values, money: Estimate) -> dict[str, Any]:
+def _alternative(result: Result, other: int, values: Values, money: Estimate) -> says.Alternative:
     """One alternative with its own doses and the price of its own course."""
     setting, problem, mask = result.setting, result.setting.problem, result.mask
     formulary = setting.formulary
     composition = _composed_as_edited(result, other)
     total = estimate_of(setting, composition).total
-    trades: list[dict[str, Any]] = []
+    trades: list[says.Trade] = []
     for code, part in (("without", mask & ~other), ("with", other & ~mask)):
         trades += [{"code": code, "params": {"ingredient": key}} for key in formulary.keys(part)]
     for entry, table in zip(setting.screening.concerns, problem.benefits, strict=True):
@@ -104,15 +106,15 @@ def _alternative(result: Result, other: int, values: Values, money: Estimate) ->
     return {
         "kind": "mixture",
         "ingredients": list(formulary.keys(other)),
-        "value": setting.decimal_value(value),
-        "value_difference": setting.decimal_value(value - values.value(mask)),
+        "value": plain(setting.decimal_value(value)),
+        "value_difference": plain(setting.decimal_value(value - values.value(mask))),
         "lines": _amounts(setting, composition.mixtures),
         "sessions": [
             {"number": number, "lines": _amounts(setting, mixtures)}
             for number, mixtures in sorted(composition.others.items())
         ],
-        "cost_total": total,
-        "cost_difference": more,
+        "cost_total": plain(total),
+        "cost_difference": plain(more),
         "trades": trades,
         "review": None,
     }
@@ -131,18 +133,25 @@ def _composed_as_edited(result: Result, other: int) -> Composition:
     return compose(setting, other)
 
 
-def _amounts(setting: Setting, mixtures: tuple[Mixture, ...]) -> list[dict[str, Any]]:
+def _amounts(setting: Setting, mixtures: tuple[Mixture, ...]) -> list[says.Amount]:
     """How much of each ingredient a session holds, over all its mixtures; a diluent comes last."""
     actives = {i: steps for mixture in mixtures for i, steps in mixture.steps.items()}
     poured: dict[int, int] = {}
     for mixture in mixtures:
         if mixture.diluent_steps:
             poured[mixture.diluent] = poured.get(mixture.diluent, 0) + mixture.diluent_steps
-    rows = []
+    rows: list[says.Amount] = []
     for i, steps in [*sorted(actives.items()), *poured.items()]:
         item, volume = setting.formulary.by_index[i], setting.volume_ml(steps)
         amount = item.dose_of(volume)
-        rows.append({"ingredient": item.key, "volume_ml": volume, "dose": amount.amount, "dose_unit": amount.unit})
+        rows.append(
+            {
+                "ingredient": item.key,
+                "volume_ml": plain(volume),
+                "dose": plain(amount.amount),
+                "dose_unit": amount.unit,
+            }
+        )
     return rows
 
 

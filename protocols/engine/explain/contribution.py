@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
 
+from protocols.engine.answer import Contribution, DecidedBy, InWords, LeftOut, Served
+from protocols.engine.canonical import plain
 from protocols.engine.cost import CENT
 from protocols.engine.model import bits
 from protocols.engine.result import Composition, Result
@@ -20,7 +21,7 @@ WORDED = ("adds_too_little", "not_chosen", "removed_by_hand", "displaced")
 """Reasons for leaving out that speak of how much an ingredient adds."""
 
 
-def contributions(result: Result, left_out: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def contributions(result: Result, left_out: list[LeftOut]) -> list[Contribution]:
     """One row for each ingredient that is in, then one for each that was weighed and left out."""
     composition = result.composition
     if composition is None:
@@ -29,17 +30,18 @@ def contributions(result: Result, left_out: list[dict[str, Any]]) -> list[dict[s
     reasons = {row["ingredient"]: row for row in left_out if row["reason_code"] in WORDED}
     for key, reason in reasons.items():
         row = _row(result, result.setting.formulary.ingredients[key].index, held=False)
-        rows.append(row | {"decided_by": _left_out_by(reason), "limit": reason["params"].get("limit")})
+        row["decided_by"], row["limit"] = _left_out_by(reason), reason["params"].get("limit")
+        rows.append(row)
     return rows
 
 
-def _left_out_by(reason: Mapping[str, Any]) -> str:
+def _left_out_by(reason: LeftOut) -> DecidedBy:
     if reason["reason_code"] == "displaced":
         return "limit"
     return "by_hand" if reason["reason_code"] in ("removed_by_hand", "not_chosen") else "value"
 
 
-def _row(result: Result, i: int, *, held: bool) -> dict[str, Any]:
+def _row(result: Result, i: int, *, held: bool) -> Contribution:
     setting, problem = result.setting, result.setting.problem
     bit = 1 << i
     rest, whole = result.mask & ~bit, result.mask | bit
@@ -54,23 +56,23 @@ def _row(result: Result, i: int, *, held: bool) -> dict[str, Any]:
         "ingredient": setting.formulary.by_index[i].key,
         "held": held,
         "adds": _in_words(setting, gross),
-        "gross": setting.decimal_value(gross),
-        "needed": setting.decimal_value(needed),
+        "gross": plain(setting.decimal_value(gross)),
+        "needed": plain(setting.decimal_value(needed)),
         "needed_for": {"cautions": cautions if fits else 0, "mixtures": mixtures},
         "decided_by": _kept_by(result, i, gross, needed),
         "limit": None,
         "serves": list(_serves(setting, rest, whole)),
         "first_choice_of": [r.concern for r in problem.requirements if r.index == i],
-        "price": price,
+        "price": None if price is None else plain(price),
     }
 
 
-def _in_words(setting: Setting, gross: int) -> str:
+def _in_words(setting: Setting, gross: int) -> InWords:
     rules, amount = setting.formulary.composition, setting.decimal_value(gross)
     return "much" if amount >= rules.much else "some" if amount >= rules.some else "little"
 
 
-def _kept_by(result: Result, i: int, gross: int, needed: int) -> str:
+def _kept_by(result: Result, i: int, gross: int, needed: int) -> DecidedBy:
     """Which rule holds it in the mixture."""
     wanted = [r for r in result.setting.problem.requirements if r.index == i]
     if result.engine_mask is not None and not result.engine_mask >> i & 1:
@@ -80,14 +82,14 @@ def _kept_by(result: Result, i: int, gross: int, needed: int) -> str:
     return "value" if gross >= needed else "kept"
 
 
-def _serves(setting: Setting, rest: int, whole: int) -> Iterator[dict[str, Any]]:
+def _serves(setting: Setting, rest: int, whole: int) -> Iterator[Served]:
     """How much worse each concern would be served without it, the most severe concern first."""
     for entry, table in zip(setting.screening.concerns, setting.problem.benefits, strict=True):
         change = served(table, whole) - served(table, rest)
         if change:
             yield {
                 "concern": entry.concern,
-                "value": setting.decimal_value(change),
+                "value": plain(setting.decimal_value(change)),
                 "much": _in_words(setting, change),
             }
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
+from protocols.engine.answer import Checkpoint, Cost, Course
+from protocols.engine.canonical import plain
 from protocols.engine.cost import Estimate, estimate
 from protocols.engine.course import Schedule, minutes, technique
 from protocols.engine.dose import Mixture
@@ -13,7 +14,7 @@ from protocols.engine.result import Composition
 from protocols.engine.setting import Setting
 
 
-def course_row(setting: Setting, composition: Composition, total: Decimal) -> dict[str, Any]:
+def course_row(setting: Setting, composition: Composition, total: Decimal) -> Course:
     formulary, plan = setting.formulary, composition.plan
     rules, band = formulary.course, formulary.course.bands[setting.screening.severity]
     method = technique(
@@ -49,9 +50,9 @@ def course_row(setting: Setting, composition: Composition, total: Decimal) -> di
         "appointment_minutes_extra": rules.extra_minutes,
         "appointment_minutes": length + rules.extra_minutes,
         "points": setting.points,
-        "volume_per_point_ml": significant(total / setting.points),
+        "volume_per_point_ml": plain(significant(total / setting.points)),
         "technique": method.key,
-        "depth_mm": {"min": method.depth_min_mm, "max": method.depth_max_mm},
+        "depth_mm": {"min": plain(method.depth_min_mm), "max": plain(method.depth_max_mm)},
         "angle_degrees": {"min": method.angle_min, "max": method.angle_max},
         "needle": rules.needle,
         "change_needle_every_points": rules.change_needle_every,
@@ -59,7 +60,7 @@ def course_row(setting: Setting, composition: Composition, total: Decimal) -> di
     }
 
 
-def _checkpoints(plan: Schedule) -> list[dict[str, Any]]:
+def _checkpoints(plan: Schedule) -> list[Checkpoint]:
     return [
         {
             "key": review.key,
@@ -89,16 +90,21 @@ def _ingredient_units(setting: Setting, mixtures: tuple[Mixture, ...]) -> Decima
     return units
 
 
-def cost_row(money: Estimate) -> dict[str, Any]:
+def cost_row(money: Estimate) -> Cost:
     return {
         "currency": money.currency,
-        "per_session": money.per_session[0],
-        "sessions": list(money.per_session),
-        "total": money.total,
-        "low": money.low,
-        "high": money.high,
+        "per_session": plain(money.per_session[0]),
+        "sessions": [plain(each) for each in money.per_session],
+        "total": plain(money.total),
+        "low": plain(money.low),
+        "high": plain(money.high),
         "lines": [
-            {"item": line.item, "key": line.key, "amount": line.amount, "multiplier": line.multiplier}
+            {
+                "item": line.item,
+                "key": line.key,
+                "amount": plain(line.amount),
+                "multiplier": None if line.multiplier is None else plain(line.multiplier),
+            }
             for line in money.lines
         ],
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from decimal import ROUND_FLOOR, Decimal
-from typing import Any
+from typing import Any, cast
 
+from protocols.engine import answer as says
 from protocols.engine.explain.values import SMALL_SYRINGE
 from protocols.engine.model import MixtureLimits
 from protocols.engine.result import Composition
@@ -20,12 +21,12 @@ OSMOLALITY_HIGH = "osmolality_above_limit"
 OSMOLALITY_UNKNOWN = "osmolality_unknown"
 
 
-def reason_row(reason: Reason) -> dict[str, Any]:
+def reason_row(reason: Reason) -> says.Because:
     answer = list(reason.answer) if isinstance(reason.answer, tuple) else reason.answer
     return {"fact": reason.fact, "answer": answer, "op": reason.op, "value": reason.value}
 
 
-def finding_row(setting: Setting, finding: Finding, chosen: int) -> dict[str, Any]:
+def finding_row(setting: Setting, finding: Finding, chosen: int) -> says.Finding:
     rule = finding.rule
     return {
         "rule": rule.key,
@@ -39,18 +40,18 @@ def finding_row(setting: Setting, finding: Finding, chosen: int) -> dict[str, An
     }
 
 
-def question_row(setting: Setting, question: OpenQuestion) -> dict[str, Any]:
+def question_row(setting: Setting, question: OpenQuestion) -> says.Question:
     waiver = setting.case.waived.get(question.fact)
     return {
         "fact": question.fact,
         "needed_by": list(question.needed_by),
         "ingredients": list(question.ingredients),
-        "waived": None if waiver is None else {"as": waiver.kind, "reason": waiver.reason},
+        "waived": None if waiver is None else cast(says.Waiver, {"as": waiver.kind, "reason": waiver.reason}),
     }
 
 
-def referral_rows(setting: Setting, findings: Iterable[Finding], chosen: int) -> list[dict[str, Any]]:
-    offered: list[dict[str, Any]] = []
+def referral_rows(setting: Setting, findings: Iterable[Finding], chosen: int) -> list[says.Referral]:
+    offered: list[says.Referral] = []
     for finding in findings:
         if not finding.rule.refer or (finding.rule.severity in ("caution", "info") and not shown(finding, chosen)):
             continue
@@ -61,7 +62,7 @@ def referral_rows(setting: Setting, findings: Iterable[Finding], chosen: int) ->
     return offered
 
 
-def volume_cautions(setting: Setting, composition: Composition) -> list[dict[str, Any]]:
+def volume_cautions(setting: Setting, composition: Composition) -> list[says.Finding]:
     """Too little volume for the points, or a session with nothing to inject: said, to be acknowledged."""
     rules = setting.formulary.course
     found = []
@@ -97,15 +98,15 @@ def volume_cautions(setting: Setting, composition: Composition) -> list[dict[str
     ]
 
 
-def mixture_cautions(composed: Mapping[str, Any], setting: Setting) -> list[dict[str, Any]]:
+def mixture_cautions(answer: says.Answer, setting: Setting) -> list[says.Finding]:
     """What a mixture is not as it should be, however it is drawn: said, to be acknowledged."""
     limits = setting.formulary.composition.mixture
     if limits is None:
         return []
-    first = {"number": 1, "syringes": composed["syringes"]}
+    first: says.Session = {"number": 1, "syringes": answer["syringes"]}
     found: dict[str, dict[str, list[int]]] = {}
-    for session in composed["sessions"] or [first]:
-        whole = sum((syringe["volume_ml"] for syringe in session["syringes"]), Decimal(0))
+    for session in answer["sessions"] or [first]:
+        whole = sum((Decimal(syringe["volume_ml"]) for syringe in session["syringes"]), Decimal(0))
         for syringe in session["syringes"]:
             for rule in shortcomings_of(syringe, whole, limits):
                 found.setdefault(rule, {}).setdefault(syringe["label"], []).append(session["number"])
@@ -134,13 +135,14 @@ def mixture_cautions(composed: Mapping[str, Any], setting: Setting) -> list[dict
     ]
 
 
-def shortcomings_of(syringe: Mapping[str, Any], whole: Decimal, limits: MixtureLimits) -> Iterator[str]:
-    if min(syringe["ph_max"], limits.ph_max) - max(syringe["ph_min"], limits.ph_min) < limits.ph_width:
+def shortcomings_of(syringe: says.Syringe, whole: Decimal, limits: MixtureLimits) -> Iterator[str]:
+    low, high = Decimal(syringe["ph_min"]), Decimal(syringe["ph_max"])
+    if min(high, limits.ph_max) - max(low, limits.ph_min) < limits.ph_width:
         yield PH_OUTSIDE
-    osmolality = syringe["osmolality"]
-    if osmolality["unknown"]:
+    estimate = syringe["osmolality"]["estimate"]
+    if estimate is None:
         yield OSMOLALITY_UNKNOWN
-    elif osmolality["estimate"] > limits.osmolality_max:
+    elif Decimal(estimate) > limits.osmolality_max:
         yield OSMOLALITY_HIGH
-    if syringe["volume_ml"] < limits.smallest_share * whole:
+    if Decimal(syringe["volume_ml"]) < limits.smallest_share * whole:
         yield SMALL_SYRINGE

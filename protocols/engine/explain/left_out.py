@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import cast
 
+from protocols.engine import answer as says
+from protocols.engine.canonical import plain
 from protocols.engine.explain.findings import reason_row
 from protocols.engine.explain.values import SMALL_SYRINGE, Values
 from protocols.engine.model import Ingredient, bits
@@ -13,10 +15,11 @@ from protocols.engine.select import Problem
 from protocols.engine.setting import Setting
 
 
-def requirement_rows(result: Result) -> list[dict[str, Any]]:
+def requirement_rows(result: Result) -> list[says.Requirement]:
     setting = result.setting
     problem = setting.problem
-    rows = []
+    rows: list[says.Requirement] = []
+    state: says.RequirementState
     for requirement in problem.requirements:
         limit = None
         item = None if requirement.index < 0 else setting.formulary.by_index[requirement.index]
@@ -48,9 +51,9 @@ def _limit(problem: Problem, mask: int) -> str:
     return problem.obstacle(mask) or (SMALL_SYRINGE if problem.too_small(mask) else "")
 
 
-def left_out(result: Result, values: Values, used_diluent: int) -> list[dict[str, Any]]:
+def left_out(result: Result, values: Values, used_diluent: int) -> list[says.LeftOut]:
     """Each active ingredient that is in no syringe, with the one reason that decided."""
-    rows = []
+    rows: list[says.LeftOut] = []
     for item in result.setting.formulary.by_index:
         if item.active and not (result.mask | used_diluent) >> item.index & 1:
             code, params = _why(result, item, values)
@@ -66,19 +69,19 @@ def left_out(result: Result, values: Values, used_diluent: int) -> list[dict[str
     return rows
 
 
-def _range(setting: Setting, item: Ingredient) -> dict[str, Any] | None:
+def _range(setting: Setting, item: Ingredient) -> says.Range | None:
     """What an ingredient could be given at, were it added or swapped in; none where nothing would let it in."""
     if not setting.problem.candidates >> item.index & 1:
         return None
     limits = setting.limits[item.index]
     return {
-        "volume_min_ml": setting.volume_ml(limits.least),
-        "volume_usual_ml": setting.volume_ml(limits.usual),
-        "volume_max_ml": setting.volume_ml(limits.most),
+        "volume_min_ml": plain(setting.volume_ml(limits.least)),
+        "volume_usual_ml": plain(setting.volume_ml(limits.usual)),
+        "volume_max_ml": plain(setting.volume_ml(limits.most)),
     }
 
 
-def _why(result: Result, item: Ingredient, values: Values) -> tuple[str, dict[str, Any]]:
+def _why(result: Result, item: Ingredient, values: Values) -> tuple[says.LeftOutReason, says.Params]:
     setting = result.setting
     reason = setting.unavailable.get(item.index)
     if reason is not None and reason.code == "screened":
@@ -93,9 +96,8 @@ def _why(result: Result, item: Ingredient, values: Values) -> tuple[str, dict[st
     if item.role == "diluent" and item.key not in setting.formulary.composition.top_up:
         return "diluent_for_reconstitution", {}
     if reason is not None:
-        return reason.code, {**reason.params, "target_ml": setting.target_ml} if reason.code == "no_volume" else {
-            **reason.params
-        }
+        target = {"target_ml": setting.target_ml} if reason.code == "no_volume" else {}
+        return cast(says.LeftOutReason, reason.code), {**reason.params, **target}
     if item.role == "diluent":
         return "diluent_not_needed", {}
     if not setting.serving >> item.index & 1:
@@ -105,7 +107,7 @@ def _why(result: Result, item: Ingredient, values: Values) -> tuple[str, dict[st
     return _outweighed(result, item, values)
 
 
-def _gain(result: Result, item: Ingredient, values: Values) -> dict[str, Any]:
+def _gain(result: Result, item: Ingredient, values: Values) -> says.Params:
     """What adding it would bring, gross, and what an ingredient has to earn here."""
     setting, problem, mask = result.setting, result.setting.problem, result.mask
     bit = 1 << item.index
@@ -119,7 +121,7 @@ def _gain(result: Result, item: Ingredient, values: Values) -> dict[str, Any]:
     }
 
 
-def _outweighed(result: Result, item: Ingredient, values: Values) -> tuple[str, dict[str, Any]]:
+def _outweighed(result: Result, item: Ingredient, values: Values) -> tuple[says.LeftOutReason, says.Params]:
     setting, problem, mask = result.setting, result.setting.problem, result.mask
     formulary, bit = setting.formulary, 1 << item.index
     obstacle = problem.obstacle(mask | bit)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import cast
 
+from protocols.engine import answer as says
+from protocols.engine.canonical import plain
 from protocols.engine.dose import Mixture
 from protocols.engine.explain.values import Values, significant
 from protocols.engine.formulary import Formulary
@@ -15,11 +17,11 @@ from protocols.engine.setting import Setting
 LABELS = "ABCDEFGH"
 
 
-def syringe_rows(result: Result, mixtures: tuple[Mixture, ...], values: Values) -> list[dict[str, Any]]:
+def syringe_rows(result: Result, mixtures: tuple[Mixture, ...], values: Values) -> list[says.Syringe]:
     return [_syringe(result, label, mixture, values) for label, mixture in zip(LABELS, mixtures, strict=False)]
 
 
-def _syringe(result: Result, label: str, mixture: Mixture, values: Values) -> dict[str, Any]:
+def _syringe(result: Result, label: str, mixture: Mixture, values: Values) -> says.Syringe:
     setting = result.setting
     volume = setting.volume_ml(mixture.total)
     lines = [_line(result, i, steps, volume, values) for i, steps in mixture.steps.items()]
@@ -33,13 +35,13 @@ def _syringe(result: Result, label: str, mixture: Mixture, values: Values) -> di
     parts = parts_of(mixture.total, setting.formulary.course)
     return {
         "label": label,
-        "volume_ml": volume,
-        "drawn_as": {"count": len(parts), "parts_ml": [setting.volume_ml(part) for part in parts]},
-        "ph_min": low,
-        "ph_max": high,
-        "ph_estimate": ((low + high) / 2).quantize(Decimal("0.1"), ROUND_HALF_UP),
+        "volume_ml": plain(volume),
+        "drawn_as": {"count": len(parts), "parts_ml": [plain(setting.volume_ml(part)) for part in parts]},
+        "ph_min": plain(low),
+        "ph_max": plain(high),
+        "ph_estimate": plain(((low + high) / 2).quantize(Decimal("0.1"), ROUND_HALF_UP)),
         "osmolality": _osmolality(mixture, setting.formulary),
-        "diluent_share": significant(setting.volume_ml(mixture.diluent_steps) / volume),
+        "diluent_share": plain(significant(setting.volume_ml(mixture.diluent_steps) / volume)),
         "use_immediately": [
             {
                 "pair": pair.key,
@@ -63,7 +65,7 @@ def parts_of(steps: int, rules: CourseRules) -> list[int]:
     return [each + 1] * more + [each] * (count - more)
 
 
-def _osmolality(mixture: Mixture, formulary: Formulary) -> dict[str, Any]:
+def _osmolality(mixture: Mixture, formulary: Formulary) -> says.Osmolality:
     """An estimate by volume, in mOsm/kg, rounded up to tens: volumes add up only nearly, and no mixture is measured."""
     poured = dict(mixture.steps)
     if mixture.diluent_steps:
@@ -74,10 +76,10 @@ def _osmolality(mixture: Mixture, formulary: Formulary) -> dict[str, Any]:
         return {"estimate": None, "unknown": unknown}
     total = sum((item.osmolality * steps for item, steps in items if item.osmolality is not None), Decimal(0))
     tens = (total / mixture.total / 10).to_integral_value(ROUND_CEILING)
-    return {"estimate": tens * 10, "unknown": []}
+    return {"estimate": plain(tens * 10), "unknown": []}
 
 
-def _line(result: Result, i: int, steps: int, mixture_ml: Decimal, values: Values) -> dict[str, Any]:
+def _line(result: Result, i: int, steps: int, mixture_ml: Decimal, values: Values) -> says.Line:
     setting = result.setting
     item = setting.formulary.by_index[i]
     volume = setting.volume_ml(steps)
@@ -87,21 +89,21 @@ def _line(result: Result, i: int, steps: int, mixture_ml: Decimal, values: Value
         "ingredient": item.key,
         "name": item.name,
         "role": item.role,
-        "stock_concentration": item.concentration,
+        "stock_concentration": plain(item.concentration),
         "concentration_unit": item.concentration_unit,
-        "volume_ml": volume,
-        "volume_min_ml": setting.volume_ml(limits.least),
-        "volume_usual_ml": setting.volume_ml(limits.usual),
-        "volume_max_ml": setting.volume_ml(limits.most),
+        "volume_ml": plain(volume),
+        "volume_min_ml": plain(setting.volume_ml(limits.least)),
+        "volume_usual_ml": plain(setting.volume_ml(limits.usual)),
+        "volume_max_ml": plain(setting.volume_ml(limits.most)),
         "set_by_hand": i in result.pinned,
-        "dose": amount.amount,
+        "dose": plain(amount.amount),
         "dose_unit": amount.unit,
-        "max_dose": item.max_dose.amount,
-        "final_concentration": significant(amount.amount / mixture_ml),
+        "max_dose": plain(item.max_dose.amount),
+        "final_concentration": plain(significant(amount.amount / mixture_ml)),
         "addresses": [_address(setting, address) for address in setting.serves(item)],
         "marginal_value": None
         if item.role == "diluent"
-        else setting.decimal_value(values.value(result.mask) - values.value(result.mask & ~(1 << i))),
+        else plain(setting.decimal_value(values.value(result.mask) - values.value(result.mask & ~(1 << i)))),
         "required_by": [
             requirement.concern
             for requirement in setting.problem.requirements
@@ -119,12 +121,12 @@ def _line(result: Result, i: int, steps: int, mixture_ml: Decimal, values: Value
     }
 
 
-def _address(setting: Setting, address: Address) -> dict[str, Any]:
+def _address(setting: Setting, address: Address) -> says.Address:
     return {
         "concern": address.concern,
         "strength": address.strength,
-        "evidence_grade": address.grade,
-        "direction": address.direction,
+        "evidence_grade": cast(says.Grade, address.grade),
+        "direction": cast(says.Direction, address.direction),
         "sources": list(address.sources),
         "web_article_only": address.web_article_only,
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from protocols.engine.answer import Answer, Traced
 from protocols.engine.model import bits
 from protocols.engine.result import Result
 from protocols.engine.setting import Setting
@@ -22,7 +22,7 @@ def _mixture_limits(setting: Setting) -> list[tuple[str, str, Any]]:
     ]
 
 
-def trace_rows(result: Result, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+def trace_rows(result: Result, answer: Answer) -> list[Traced]:
     """Each step with its result and the rule of the formulary that it came from."""
     setting = result.setting
     formulary, rules, severity = setting.formulary, setting.formulary.course, setting.screening.severity
@@ -42,8 +42,7 @@ def trace_rows(result: Result, answer: Mapping[str, Any]) -> list[dict[str, Any]
         ("target_volume_ml", "course.technique.target_volume", setting.target_ml),
         ("points", "course.technique.spacing_rule", setting.points),
     ]
-    if result.composition is not None:
-        course = answer["course"]
+    if (course := answer["course"]) is not None and (cost := answer["cost"]) is not None:
         rows += [
             ("select", "composition.selection_weights", answer["value"]),
             ("select", "composition.max_active_ingredients_per_session", setting.policy.max_actives),
@@ -57,12 +56,15 @@ def trace_rows(result: Result, answer: Mapping[str, Any]) -> list[dict[str, Any]
             ("course", f"course.sessions.by_severity.{severity}.span", course["span_days"]),
             ("course", "course.session_duration", course["duration_minutes"]),
             ("course", "course.technique.methods", course["technique"]),
-            ("cost", "course.cost_model", answer["cost"]["total"]),
+            ("cost", "course.cost_model", cost["total"]),
         ]
-        asked = {"sessions": setting.policy.sessions, "schedule": setting.policy.schedule}
+        asked = (
+            ("sessions", setting.policy.sessions, course["sessions"]),
+            ("schedule", setting.policy.schedule, course["schedule"]),
+        )
         rows += [
-            ("course", f"policy.{name}", {"asked": wish, "given": course[name]})
-            for name, wish in asked.items()
-            if wish is not None and wish != course[name]
+            ("course", f"policy.{name}", {"asked": wish, "given": given})
+            for name, wish, given in asked
+            if wish is not None and wish != given
         ]
     return [{"step": step, "rule": rule, "value": value} for step, rule, value in rows]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
 
 from protocols.engine.result import Composition, Result
 
 SIGNIFICANT_DIGITS = 4
-SMALL_SYRINGE = "small_syringe"
+SMALL_SYRINGE: Final = "small_syringe"
 
 
 class Values:

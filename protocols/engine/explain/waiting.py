@@ -7,14 +7,15 @@ plan usually settles by itself. (course.yaml, waiting; concerns.yaml, settles_by
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
+from protocols.engine.answer import Alternative, Review, Trade
+from protocols.engine.canonical import plain
 from protocols.engine.setting import Setting
 
 BELOW_ZERO, NO_MIXTURE, SETTLES = "value_below_zero", "no_mixture", "settles_by_itself"
 
 
-def review(setting: Setting) -> dict[str, Any]:
+def review(setting: Setting) -> Review:
     """When somebody who waits is looked at again, in days, with the rules and sources that say so."""
     settling = [setting.formulary.concerns[entry.concern].settles for entry in setting.screening.concerns]
     rules = [rule for rule in settling if rule is not None]
@@ -27,9 +28,9 @@ def review(setting: Setting) -> dict[str, Any]:
     }
 
 
-def reasons(setting: Setting, mask: int, value: Decimal) -> list[dict[str, Any]]:
+def reasons(setting: Setting, mask: int, value: Decimal) -> list[Trade]:
     """Why waiting comes before every mixture, as codes; nothing where it does not."""
-    found: list[dict[str, Any]] = []
+    found: list[Trade] = []
     if not mask:
         found.append({"code": NO_MIXTURE, "params": {}})
     elif value < 0:
@@ -40,20 +41,20 @@ def reasons(setting: Setting, mask: int, value: Decimal) -> list[dict[str, Any]]
     return found
 
 
-def alternative(setting: Setting, mask: int, value: Decimal, total: Decimal, currency: str | None) -> dict[str, Any]:
+def alternative(setting: Setting, mask: int, value: Decimal, total: Decimal, currency: str | None) -> Alternative:
     """Waiting as one of the alternatives: nothing in it, nothing to pay, worth nothing."""
-    trades: list[dict[str, Any]] = [{"code": "nothing_injected", "params": {}}]
+    trades: list[Trade] = [{"code": "nothing_injected", "params": {}}]
     if total:
         trades.append({"code": "cheaper", "params": {"amount": total, "currency": currency}})
     return {
         "kind": "waiting",
         "ingredients": [],
-        "value": Decimal(0),
-        "value_difference": -value,
+        "value": "0",
+        "value_difference": plain(-value),
         "lines": [],
         "sessions": [],
-        "cost_total": Decimal("0.00"),
-        "cost_difference": -total,
+        "cost_total": "0",
+        "cost_difference": plain(-total),
         "trades": trades,
-        "review": review(setting) | {"because": reasons(setting, mask, value)},
+        "review": {**review(setting), "because": reasons(setting, mask, value)},
     }

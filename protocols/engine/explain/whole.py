@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict, cast
 
-from protocols.engine.canonical import fingerprint, json_safe
+from protocols.engine.answer import (
+    Answer,
+    Concern,
+    Exclusion,
+    Finding,
+    Missing,
+    Question,
+    Referral,
+    Severity,
+    Status,
+)
+from protocols.engine.canonical import fingerprint, json_safe, plain
 from protocols.engine.explain import waiting
 from protocols.engine.explain.alternatives import alternatives
 from protocols.engine.explain.contribution import contributions
@@ -27,18 +38,33 @@ from protocols.engine.screen import open_questions, shown
 from protocols.engine.setting import Setting
 
 
-def explain(result: Result) -> dict[str, Any]:
+class _Screened(TypedDict):
+    """What screening says of an answer."""
+
+    missing: list[Missing]
+    open_questions: list[Question]
+    blocks: list[Finding]
+    cautions: list[Finding]
+    infos: list[Finding]
+    referrals: list[Referral]
+    excluded_by_rule: list[Exclusion]
+    rules_fired: list[str]
+    severity: Severity
+    concerns: list[Concern]
+
+
+def explain(result: Result) -> Answer:
     """Return the answer, JSON-safe and sealed with its fingerprint."""
     setting, composition = result.setting, result.composition
     used_diluent = used_diluents(composition)
     values = Values(result)
-    answer: dict[str, Any] = {
-        "status": result.status,
+    answer: Answer = {
+        "status": cast(Status, result.status),
         **_screened(result, result.mask | used_diluent),
-        "zones": [{"zone": zone.zone, "area_cm2": zone.area_cm2} for zone in setting.case.zones],
-        "area_cm2": setting.case.area_cm2,
-        "target_volume_ml": setting.target_ml,
-        "total_volume_ml": Decimal(0),
+        "zones": [{"zone": zone.zone, "area_cm2": plain(zone.area_cm2)} for zone in setting.case.zones],
+        "area_cm2": plain(setting.case.area_cm2),
+        "target_volume_ml": plain(setting.target_ml),
+        "total_volume_ml": "0",
         "syringes": [],
         "left_out": left_out(result, values, used_diluent),
         "requirements": requirement_rows(result),
@@ -51,18 +77,19 @@ def explain(result: Result) -> dict[str, Any]:
         "value": None,
         "value_cost": None,
         "edits": [dict(edit) for edit in result.edits],
+        "trace": [],
         "formulary_version": setting.formulary.label,
         "formulary_fingerprint": setting.formulary.fingerprint,
         "engine_version": ENGINE_VERSION,
+        "fingerprint": "",
     }
     if composition is not None:
-        answer |= _composed(result, composition, values)
-        answer["contributions"] = contributions(result, answer["left_out"])
+        _compose(answer, result, composition, values)
     answer["trace"] = trace_rows(result, answer)
-    return sealed(json_safe(answer), setting)
+    return cast(Answer, sealed(json_safe(answer), setting))
 
 
-def _screened(result: Result, chosen: int) -> dict[str, Any]:
+def _screened(result: Result, chosen: int) -> _Screened:
     """What screening says of what is chosen, a mask, and what is still to be asked."""
     setting = result.setting
     formulary, screening = setting.formulary, setting.screening
@@ -82,21 +109,21 @@ def _screened(result: Result, chosen: int) -> dict[str, Any]:
                 "name": formulary.ingredients[key].name,
                 "rule": f.rule.key,
                 "because": [reason_row(r) for r in f.because],
-                "sources": f.rule.sources,
+                "sources": list(f.rule.sources),
             }
             for f in findings
             if f.rule.severity == "exclude"
             for key in formulary.keys(f.mask)
         ],
         "rules_fired": sorted(finding.rule.key for finding in findings),
-        "severity": screening.severity,
+        "severity": cast(Severity, screening.severity),
         "concerns": [
             {
                 "concern": entry.concern,
-                "severity": entry.severity,
-                "recorded_severity": entry.recorded,
+                "severity": cast(Severity, entry.severity),
+                "recorded_severity": cast(Severity, entry.recorded),
                 "staged_by": [{"scale": scale, "stage": stage} for scale, stage in entry.staged_by],
-                "staged_severity": entry.staged or None,
+                "staged_severity": cast(Severity, entry.staged) if entry.staged else None,
                 "insisted": entry.insisted,
             }
             for entry in screening.concerns
@@ -104,41 +131,35 @@ def _screened(result: Result, chosen: int) -> dict[str, Any]:
     }
 
 
-def sealed(answer: dict[str, Any], setting: Setting) -> dict[str, Any]:
+def sealed(answer: Mapping[str, Any], setting: Setting) -> dict[str, Any]:
     """The answer, JSON-safe, with the fingerprint over itself and over everything that it was made from."""
+    said = {name: value for name, value in answer.items() if name != "fingerprint"}
     made_from = {
         "case": setting.case.canonical(),
         "policy": setting.policy.as_dict(),
         "stock": None if setting.stock is None else dict(setting.stock),
     }
-    return {**answer, "fingerprint": fingerprint(made_from, answer=answer)}
+    return {**said, "fingerprint": fingerprint(made_from, answer=said)}
 
 
-def _composed(result: Result, composition: Composition, values: Values) -> dict[str, Any]:
-    setting = result.setting
+def _compose(answer: Answer, result: Result, composition: Composition, values: Values) -> None:
+    """Say of an answer what is mixed, when and for how much, and what else could be."""
+    setting, mask = result.setting, composition.mask
     total = setting.volume_ml(sum(mixture.total for mixture in composition.mixtures))
-    numbers = range(1, len(composition.plan.offsets) + 1)
     money = estimate_of(setting, composition)
-    composed: dict[str, Any] = {
-        "total_volume_ml": total,
-        "syringes": syringe_rows(result, composition.mixtures, values),
-        "sessions": [
+    answer["total_volume_ml"] = plain(total)
+    answer["syringes"] = syringe_rows(result, composition.mixtures, values)
+    if composition.others:
+        answer["sessions"] = [
             {"number": number, "syringes": syringe_rows(result, composition.of_session(number), values)}
-            for number in numbers
+            for number in range(1, len(composition.plan.offsets) + 1)
         ]
-        if composition.others
-        else [],
-        "alternatives": alternatives(result, values, money),
-        "course": course_row(setting, composition, total),
-        "cost": cost_row(money),
-        "value": setting.decimal_value(values.value(composition.mask)),
-        "value_cost": setting.decimal_value(
-            0 if result.engine_mask is None else values.value(result.engine_mask) - values.value(composition.mask)
-        ),
-    }
-    composed["cautions"] = [
-        finding_row(setting, f, composition.mask | used_diluents(composition))
-        for f in setting.screening.findings
-        if f.rule.severity == "caution" and shown(f, composition.mask | used_diluents(composition))
-    ] + [*volume_cautions(setting, composition), *mixture_cautions(composed, setting)]
-    return composed
+    answer["alternatives"] = alternatives(result, values, money)
+    answer["course"] = course_row(setting, composition, total)
+    answer["cost"] = cost_row(money)
+    worth = values.value(mask)
+    own = worth if result.engine_mask is None else values.value(result.engine_mask)
+    answer["value"] = plain(setting.decimal_value(worth))
+    answer["value_cost"] = plain(setting.decimal_value(own - worth))
+    answer["cautions"] += [*volume_cautions(setting, composition), *mixture_cautions(answer, setting)]
+    answer["contributions"] = contributions(result, answer["left_out"])
