@@ -29,9 +29,13 @@ from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
 from mesoclinic.core.counting import count, counted
 from mesoclinic.core.errors import InvalidTransition
-from sessions.calendar import calendar as calendars
 from sessions.calendar import feed as feeds
-from sessions.calendar.calendar import Choice
+from sessions.calendar import reading as calendars
+from sessions.calendar.address import KINDS, LIVE, VIEWS, Choice, choice_from
+from sessions.calendar.agenda import agenda_of
+from sessions.calendar.day import day_grid
+from sessions.calendar.month import month_of
+from sessions.calendar.week import clock_note, week_of
 from sessions.models import AppointmentStatus
 from sessions.models.feeds import CalendarFeed
 from sessions.sites.queries import practitioners_of
@@ -54,7 +58,7 @@ def calendar(request: ClinicRequest) -> HttpResponse:
         return render(request, "sessions/no_site.html")
     user, now = request.user, timezone.now()
     with timezone.override(site.tz):
-        choice = calendars.choice_from(
+        choice = choice_from(
             request.GET,
             site=site,
             home=site == request.site,
@@ -98,21 +102,21 @@ def _page(request: ClinicRequest, choice: Choice, now: datetime) -> tuple[dict[s
     context: dict[str, Any] = {
         "choice": choice,
         "title": _title(choice),
-        "clock_note": calendars.clock_note(choice.day, choice.site) if choice.view == "day" else "",
+        "clock_note": clock_note(choice.day, choice.site) if choice.view == "day" else "",
         "closed": "",
         "views": [
             {"name": name, "label": label, "url": choice.url(view=name), "current": name == choice.view}
-            for name, label in calendars.VIEWS.items()
+            for name, label in VIEWS.items()
         ],
         "statuses": [*AppointmentStatus.choices],
-        "kinds": [*calendars.KINDS.items()],
+        "kinds": [*KINDS.items()],
         "before_url": choice.url(day=choice.before),
         "after_url": choice.url(day=choice.after),
         "today_url": choice.url(day=choice.today),
         "is_now": (choice.today in choice.days and choice.view != "agenda") or choice.day == choice.today,
         "by_urls": {by: choice.url(by=by) for by in ("practitioner", "room")},
         "hours_url": choice.url(whole=not choice.whole),
-        "plain_url": choice.url(practitioner="", room="", status=calendars.LIVE, kind=""),
+        "plain_url": choice.url(practitioner="", room="", status=LIVE, kind=""),
         "poll_url": choice.url(),
         "poll_trigger": f"every {POLL_SECONDS[choice.view]}s",
         "grid": None,
@@ -124,19 +128,19 @@ def _page(request: ClinicRequest, choice: Choice, now: datetime) -> tuple[dict[s
         "read_at": now,
     }
     if choice.view == "month":
-        month = calendars.month(choice, user=user, now=now)
+        month = month_of(choice, user=user, now=now)
         return {**context, "month": month, "people": month.people, "rooms": month.rooms}, month.patients
-    found = calendars.read(choice, user=user, now=now)
+    found = calendars.read_calendar(choice, user=user, now=now)
     context |= {"people": found.people, "rooms": found.rooms, "closed": found.closed.get(choice.day, "")}
     if choice.view == "agenda":
-        agenda = calendars.agenda(found)
+        agenda = agenda_of(found)
         context |= {"agenda": agenda, "after_url": choice.url(day=agenda.following)}
         return context, _unique(placed.visit.patient for day in agenda.days for placed in day.visits)
     if choice.view == "week" and len(found.lines()) != 1:
-        week = calendars.week(found)
+        week = week_of(found)
         shown = (entry.visit.patient for row in week.rows for cell in row.cells for entry in cell.entries)
         return {**context, "week": week, "keys_json": json.dumps(week.keys)}, _unique(shown)
-    grid = calendars.grid(found)
+    grid = day_grid(found)
     shown = (placed.visit.patient for column in grid.columns for placed in column.visits)
     return {**context, "grid": grid, "keys_json": json.dumps(grid.keys)}, _unique(
         [*shown, *(placed.visit.patient for placed in grid.rows)]
@@ -237,7 +241,7 @@ def calendar_free(request: ClinicRequest) -> HttpResponse:
             "free": free,
             "time": time,
             "offers": offers_of(fitting, time=time),
-            "back_url": calendars.choice_from(
+            "back_url": choice_from(
                 {"day": day.isoformat()}, site=site, home=site == request.site, view="day", today=day
             ).url(),
         }

@@ -14,7 +14,8 @@ from mesoclinic.core.errors import DomainError, InvalidInput
 from mesoclinic.messaging.models import Message, MessageState
 from protocols.models import Plan
 from sessions.booking.actions import book_appointment, book_course, cancel_appointment
-from sessions.calendar.calendar import Choice, read
+from sessions.calendar.address import Choice
+from sessions.calendar.reading import read_calendar
 from sessions.course.terms import cut_courses, terms_of
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession
 from sessions.pages.today import day_of
@@ -235,7 +236,7 @@ def said_of(visit, user, site) -> set[str]:
     """What the day list and the calendar's day say of a visit."""
     day, now = visit.starts_at.astimezone(site.tz).date(), timezone.now()
     (row,) = [row for row in day_of(day=day, site=site, user=user, now=now).rows if row.visit.pk == visit.pk]
-    shown = read(Choice(site=site, home=True, view="day", day=day, today=day), user=user, now=now)
+    shown = read_calendar(Choice(site=site, home=True, view="day", day=day, today=day), user=user, now=now)
     return {row.session, *(found.session for found in shown.visits if found.id == visit.public_id)}
 
 

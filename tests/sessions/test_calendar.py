@@ -22,8 +22,10 @@ from django.utils import timezone
 from mesoclinic.accounts.access import PERMISSIONS, Permission, Role
 from mesoclinic.accounts.models import Site, User
 from mesoclinic.audit.models import AuditEvent
-from sessions.calendar import calendar as calendars
+from sessions.calendar import reading as calendars
+from sessions.calendar.address import Choice, choice_from
 from sessions.calendar.grid import Axis, Span, hours_to_show, lanes, length_of, merged, path, place, wall, without
+from sessions.calendar.week import CELL_AT_MOST, clock_note
 from sessions.models import Appointment, Closure, Course, Room, WorkingHours
 from sessions.models.hours import Absence, OpeningHours
 from tests import factories
@@ -164,18 +166,18 @@ def test_hours_of_a_week_stand_at_the_same_height_on_both_sides_of_a_change() ->
 
 
 def test_day_of_a_change_says_how_long_it_is(lyon: Site) -> None:
-    assert calendars.clock_note(BACK, lyon) == "The clocks go back: this day has 25 hours."
-    assert calendars.clock_note(FORWARD, lyon) == "The clocks go forward: this day has 23 hours."
-    assert calendars.clock_note(date(2026, 11, 24), lyon) == ""
+    assert clock_note(BACK, lyon) == "The clocks go back: this day has 25 hours."
+    assert clock_note(FORWARD, lyon) == "The clocks go forward: this day has 23 hours."
+    assert clock_note(date(2026, 11, 24), lyon) == ""
     lyon.time_zone = "Australia/Lord_Howe"
-    assert calendars.clock_note(date(2026, 4, 5), lyon) == "The clocks go back: this day has 24 h 30 min."
+    assert clock_note(date(2026, 4, 5), lyon) == "The clocks go back: this day has 24 h 30 min."
 
 
 # ------------------------------------------------------------------ what the address says
 
 
-def choose(site: Site, today: date, **given: str) -> calendars.Choice:
-    return calendars.choice_from(given, site=site, home=True, view="day", today=today)
+def choose(site: Site, today: date, **given: str) -> Choice:
+    return choice_from(given, site=site, home=True, view="day", today=today)
 
 
 def test_address_says_everything_and_reads_back(lyon: Site, ada: User) -> None:
@@ -647,7 +649,7 @@ def test_week_of_twenty_practitioners_stays_small(lyon, cleo, sign_in) -> None:
     page = client.get(url("week", monday)).content
     shown = len(re.findall(rb'class="ce ', page))
 
-    assert shown == 20 * 5 * (calendars.CELL_AT_MOST - 1)
+    assert shown == 20 * 5 * (CELL_AT_MOST - 1)
     assert text_of(client.get(url("week", monday))).count("3 more") == 100
     assert len(page) < WEEK_KB * 1024
     assert len(gzip.compress(page, 6)) < WEEK_COMPRESSED_KB * 1024

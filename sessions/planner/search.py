@@ -1,446 +1,37 @@
-"""The course planner: plain Python, no Django, no clock. What is free goes in, the best complete series comes out.
-
-**What counts as best.** ``ranking_key`` is the whole objective, one named line per criterion, compared in this order:
-
-1. whole fortnights that the first session waits after the wished day: a perfect rhythm is not bought with delay;
-2. days off the ideal gaps, added up;
-3. sessions with another practitioner than the usual one;
-4. sessions on another weekday than the usual one;
-5. minutes off the usual wall time, added up, so that 09:00 stays 09:00;
-6. the day on which the course ends, the earlier the better;
-7. sessions in another room than the usual one;
-8. what is left is decided by the order of times, practitioners and rooms: same input, same output.
-
-The usual weekday, time, practitioner and room are those of the first session placed, or, for a course that was begun,
-of the last session kept.
-
-**Time.** Days, gaps and hours are those of the site's wall clock; an instant is made from them only to compare with
-what is booked. A wall time that the clocks skip is not offered; of one that they repeat, the first is meant. Minutes
-are elapsed minutes: a visit that runs across a change lasts as long as any other.
-
-**The search is exact.** Each criterion adds up over sessions (or belongs to the last one), so the best rest of a series
-does not depend on what came before it: dynamic programming over days, where a state is the last day and the days that
-later sessions look back to. It goes criterion by criterion, and each step keeps only what is best by those before it:
-
-- the least days off, by days on which anybody is free at all;
-- then others' sessions and weekdays, for all practitioners at once: one bit each, so twenty cost little more than one;
-- then minutes and the last day, for each first day, practitioner and hour that is left;
-- then rooms and what is left over, from the first of those on.
-
-What is free on a day is worked out once, when it is first asked for, as one bit for each quarter of an hour.
-"""
+"""The exact search: dynamic programming over days, criterion by criterion."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from itertools import combinations, pairwise
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
 
-STEP = timedelta(minutes=15)  # visits start on the quarter of an hour, counted from the start of the working hours
-_LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+from sessions.planner.clock import instant, latest_instant, length_of_block, minute_of_day, walls_of, weekday_of
+from sessions.planner.gaps import window_of
+from sessions.planner.types import (
+    FORTNIGHT,
+    HORIZON_DAYS,
+    NO_FREE_TIME,
+    NO_HOURS,
+    NO_ROOMS,
+    TOO_SHORT,
+    WINDOW_PASSED,
+    WISHES_OUTSIDE_HOURS,
+    Agenda,
+    Booked,
+    Calendar,
+    Hours,
+    NoSeries,
+    Pacing,
+    Reason,
+    Slot,
+    Usual,
+    Wishes,
+)
+
 _FIRST_DAY = date(1, 1, 1)
-_REACH = 70  # days that an alternative for a later session may lie away
-FORTNIGHT = 14
-HORIZON_DAYS = 120  # how far after the earliest day the first session is looked for
-
-__all__ = [
-    "HORIZON_DAYS",
-    "Agenda",
-    "Booked",
-    "Calendar",
-    "Hours",
-    "Interval",
-    "NoSeries",
-    "Pacing",
-    "Ranking",
-    "Reason",
-    "Relaxation",
-    "Slot",
-    "Usual",
-    "Wishes",
-    "alternatives",
-    "closest_slot",
-    "instant",
-    "is_barred",
-    "keeps_gaps",
-    "open_slot",
-    "plan_series",
-    "ranking_key",
-    "relax",
-]
-
-
-class Interval(NamedTuple):
-    """[start, end) between two instants."""
-
-    start: datetime
-    end: datetime
-
-
-class Hours(NamedTuple):
-    """A weekly block of working hours, in wall time. Monday is 0."""
-
-    weekday: int
-    starts: time
-    ends: time
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pacing:
-    """How one session may lie to the one before, to the first, and to others, in days. The first session has no gap."""
-
-    gap_min: int = 0
-    gap_ideal: int = 0
-    gap_max: int = 0
-    offset_min: int = 0  # from the first session
-    offset_max: int = 10_000
-    after: tuple[tuple[int, int], ...] = ()  # (number of an earlier session, days that have to lie between)
-    barred: tuple[tuple[date, date], ...] = ()  # from and to, both included: treated too shortly before
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    earliest: date
-    weekdays: frozenset[int] = frozenset(range(7))
-    not_before: time = time.min
-    not_after: time = time.max  # the visit ends by then
-    room: int | None = None
-    practitioner: int | None = None  # None: any of those in the calendar
-
-
-class Booked:
-    """Busy time as sorted, merged intervals: "is this free?" costs two look-ups."""
-
-    def __init__(self, intervals: Iterable[tuple[datetime, datetime]] = ()) -> None:
-        self._starts: list[datetime] = []
-        self._ends: list[datetime] = []
-        for start, end in sorted(intervals):
-            if self._ends and start <= self._ends[-1]:
-                self._ends[-1] = max(self._ends[-1], end)
-            else:
-                self._starts.append(start)
-                self._ends.append(end)
-
-    def free(self, start: datetime, end: datetime) -> bool:
-        after = bisect_right(self._ends, start)
-        return after == len(self._starts) or self._starts[after] >= end
-
-    def between(self, start: datetime, end: datetime) -> Iterator[Interval]:
-        """What is busy in [start, end), in order."""
-        for place in range(bisect_right(self._ends, start), len(self._starts)):
-            if self._starts[place] >= end:
-                return
-            yield Interval(self._starts[place], self._ends[place])
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Agenda:
-    """One practitioner's hours at the site, and what takes up their time."""
-
-    hours: Sequence[Hours]
-    booked: Booked = field(default_factory=Booked)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calendar:
-    """All that is known about one site's time: one practitioner, and any colleagues who could take over."""
-
-    zone: tzinfo
-    hours: Sequence[Hours]
-    closures: frozenset[date] = frozenset()
-    practitioner: Booked = field(default_factory=Booked)
-    patient: Booked = field(default_factory=Booked)
-    rooms: Mapping[int, Booked] = field(default_factory=dict)  # in order of preference
-    not_before: datetime = _LONG_AGO  # no visit starts before this instant
-    key: int = 0  # of the practitioner
-    colleagues: Mapping[int, Agenda] = field(default_factory=dict)  # in order of preference
-
-    def agendas(self) -> dict[int, Agenda]:
-        return {self.key: Agenda(hours=self.hours, booked=self.practitioner), **self.colleagues}
-
-
-class Slot(NamedTuple):
-    """One proposed visit. ``starts_at`` and ``ends_at`` are UTC."""
-
-    number: int
-    starts_at: datetime
-    ends_at: datetime
-    room: int
-    day: date
-    practitioner: int = 0
-
-
-class Usual(NamedTuple):
-    """What a session is compared with: the weekday, wall time, practitioner and room that the course is used to."""
-
-    weekday: int
-    wall: time
-    practitioner: int
-    room: int
-
-
-class Ranking(NamedTuple):
-    """The objective. Of two series the one with the smaller ranking is the better."""
-
-    fortnights_waited: int
-    days_off_ideal: int
-    other_practitioner: int
-    other_weekday: int
-    minutes_off: int
-    ends_on: date
-    other_room: int
-    order: tuple[tuple[datetime, int, int], ...]  # the last tie-break: times, practitioners, rooms as listed
-
-
-class Relaxation(NamedTuple):
-    """The fewest wishes to give up, and the best series that this gives."""
-
-    wishes: tuple[str, ...]  # fields of Wishes; "hours" for not_before and not_after
-    slots: tuple[Slot, ...]
-
-
-class Reason(NamedTuple):
-    """Why there is none. ``code`` is one of the constants below; ``tally`` counts what stood in the way."""
-
-    code: str
-    number: int = 1
-    first_day: date | None = None
-    last_day: date | None = None
-    tally: tuple[tuple[str, int], ...] = ()
-
-
-NO_HOURS = "no_hours"  # the practitioner has no working hours at this site
-NO_ROOMS = "no_rooms"  # the site has no room in use
-WISHES_OUTSIDE_HOURS = "wishes_outside_hours"  # the wished days and hours never meet the working hours
-TOO_SHORT = "too_short"  # no block of hours is as long as the visit
-WINDOW_PASSED = "window_passed"  # a begun course was left longer than its plan allows
-NO_FREE_TIME = "no_free_time"  # everything inside the window is closed or taken
-
-
-class NoSeries(Exception):
-    """No complete series fits; ``reason`` names the session that could not be placed and what stood in its way."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.code)
-        self.reason = reason
-
-
-def instant(day: date, wall: time, zone: tzinfo) -> datetime | None:
-    """The UTC instant of a wall time; None where the clocks skip it, the first of the two where they repeat it."""
-    local = datetime.combine(day, wall, tzinfo=zone)
-    utc = local.astimezone(UTC)
-    return utc if utc.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None) else None
-
-
-def plan_series(
-    *,
-    pacing: Sequence[Pacing],
-    minutes: int,
-    calendar: Calendar,
-    wishes: Wishes,
-    kept: Sequence[date] = (),
-    usual: Usual | None = None,
-) -> list[Slot]:
-    """The best complete series, or ``NoSeries``. ``pacing`` has one entry per session of the course.
-
-    ``kept`` are the days of the sessions, from the first on, that are booked or done already; the rest is placed.
-    ``usual`` is what a begun course is used to; without it the first session placed is.
-    """
-    search = _Search(pacing=pacing, minutes=minutes, calendar=calendar, wishes=wishes, kept=kept, usual=usual)
-    search.check_possible()
-    series = search.best()
-    if series is None:
-        raise NoSeries(search.refusal())
-    return series
-
-
-def ranking_key(
-    slots: Sequence[Slot],
-    *,
-    pacing: Sequence[Pacing],
-    calendar: Calendar,
-    wishes: Wishes,
-    kept: Sequence[date] = (),
-    usual: Usual | None = None,
-) -> Ranking:
-    """The objective, written out. The module's docstring says why in this order."""
-    usual = usual or usual_of(slots[0], calendar.zone)
-    people, rooms = list(calendar.agendas()), list(calendar.rooms)
-    days = [*kept, *(slot.day for slot in slots)]
-    gaps = [(later - day).days for day, later in pairwise(days)]
-    placed = range(max(len(kept), 1), len(days))
-    return Ranking(
-        fortnights_waited=0 if kept else (slots[0].day - wishes.earliest).days // FORTNIGHT,
-        days_off_ideal=sum(abs(gaps[index - 1] - pacing[index].gap_ideal) for index in placed),
-        other_practitioner=sum(slot.practitioner != usual.practitioner for slot in slots),
-        other_weekday=sum(slot.day.weekday() != usual.weekday for slot in slots),
-        minutes_off=sum(_apart(wall_of(slot, calendar.zone), usual.wall) for slot in slots),
-        ends_on=slots[-1].day,
-        other_room=sum(slot.room != usual.room for slot in slots),
-        order=tuple((slot.starts_at, people.index(slot.practitioner), rooms.index(slot.room)) for slot in slots),
-    )
-
-
-def relax(
-    *,
-    pacing: Sequence[Pacing],
-    minutes: int,
-    calendar: Calendar,
-    wishes: Wishes,
-    kept: Sequence[date] = (),
-    usual: Usual | None = None,
-) -> Relaxation | None:
-    """The fewest wishes that have to be given up for a series to exist, and the best one then; None if none helps."""
-    looser_wishes: dict[str, dict[str, Any]] = {
-        "practitioner": {"practitioner": None},
-        "room": {"room": None},
-        "weekdays": {"weekdays": frozenset(range(7))},
-        "hours": {"not_before": time.min, "not_after": time.max},
-    }
-    if calendar.not_before > _LONG_AGO:
-        today = calendar.not_before.astimezone(calendar.zone).date()
-        if today < wishes.earliest:
-            looser_wishes["earliest"] = {"earliest": today}
-    changed = {
-        name: change
-        for name, change in looser_wishes.items()
-        if any(getattr(wishes, key) != value for key, value in change.items())
-    }
-    for size in range(1, len(changed) + 1):
-        found = []
-        for names in combinations(changed, size):
-            given: dict[str, Any] = {}
-            for name in names:
-                given.update(changed[name])
-            looser = replace(wishes, **given)
-            try:
-                slots = plan_series(
-                    pacing=pacing, minutes=minutes, calendar=calendar, wishes=looser, kept=kept, usual=usual
-                )
-            except NoSeries:
-                continue
-            key = ranking_key(slots, pacing=pacing, calendar=calendar, wishes=wishes, kept=kept, usual=usual)
-            found.append((key, Relaxation(names, tuple(slots))))
-        if found:
-            return min(found)[1]
-    return None
-
-
-def alternatives(
-    slots: Sequence[Slot],
-    *,
-    pacing: Sequence[Pacing],
-    minutes: int,
-    calendar: Calendar,
-    wishes: Wishes,
-    kept: Sequence[date] = (),
-    count: int = 3,
-) -> dict[int, list[Slot]]:
-    """For each session other times that fit while the rest stays: one of the same day, then the best of other days."""
-    search = _Search(pacing=pacing, minutes=minutes, calendar=calendar, wishes=wishes, kept=kept, usual=None)
-    days = [*kept, *(slot.day for slot in slots)]
-    found: dict[int, list[Slot]] = {}
-    for place, slot in enumerate(slots):
-        usual = usual_of(slots[0] if place else (slots[1] if len(slots) > 1 else slot), calendar.zone)
-        found[slot.number] = _others(slot, search=search, days=days, index=len(kept) + place, usual=usual, count=count)
-    return found
-
-
-def _others(slot: Slot, *, search: _Search, days: list[date], index: int, usual: Usual, count: int) -> list[Slot]:
-    """The best other times for the session of this index, the rest staying: one a day as long as there are days."""
-    pacing = search.pacing
-    reach = range(-FORTNIGHT, FORTNIGHT + 1) if index == 0 else range(-_REACH, _REACH + 1)
-    by_gap: dict[int, list[date]] = {}
-    for shift in reach:
-        day = slot.day + timedelta(days=shift)
-        moved = [*days[:index], day, *days[index + 1 :]]
-        if day >= search.wishes.earliest and not is_barred(pacing[index], day) and keeps_gaps(moved, pacing):
-            off = sum(abs((moved[n] - moved[n - 1]).days - pacing[n].gap_ideal) for n in range(1, len(moved)))
-            by_gap.setdefault(off, []).append(day)
-
-    def options(day: date, *, usual_only: bool) -> list[tuple[tuple[object, ...], Slot]]:
-        found = []
-        for who, free in search.times_on_day(day):
-            if (free.start, who) == (slot.starts_at, slot.practitioner) or (usual_only and who != usual.practitioner):
-                continue
-            other = Slot(slot.number, free.start, free.end, free.room(slot.room), day, who)
-            away = _apart(free.wall, usual.wall)
-            order = (who != usual.practitioner, day.weekday() != usual.weekday, away, free.start)
-            found.append(((*order, other.room != slot.room, *search.place_of(other)), other))
-        return sorted(found)
-
-    chosen: list[Slot] = []
-    for off in sorted(by_gap):
-        rows = [options(day, usual_only=True) or options(day, usual_only=False) for day in by_gap[off]]
-        chosen += [other for _order, other in sorted(row[0] for row in rows if row)][: count - len(chosen)]
-        if len(chosen) == count:
-            return sorted(chosen, key=lambda other: other.starts_at)
-    more = [(off, row) for off in by_gap for day in by_gap[off] for row in options(day, usual_only=False)]
-    for _off, (_order, other) in sorted(more):
-        if all(other.starts_at != taken.starts_at for taken in chosen):
-            chosen.append(other)
-        if len(chosen) == count:
-            break
-    return sorted(chosen, key=lambda other: other.starts_at)
-
-
-def keeps_gaps(days: Sequence[date], pacing: Sequence[Pacing]) -> bool:
-    """Whether the days of a whole series keep every window of the plan."""
-    ordinals = [day.toordinal() for day in days]
-    for index in range(1, len(ordinals)):
-        low, high = _window(pacing[index], ordinals[:index])
-        if not low <= ordinals[index] <= high:
-            return False
-    return True
-
-
-def is_barred(pace: Pacing, day: date) -> bool:
-    return any(first <= day <= last for first, last in pace.barred)
-
-
-def open_slot(
-    *, number: int, starts_at: datetime, practitioner: int, room: int, minutes: int, calendar: Calendar
-) -> Slot | None:
-    """The slot at this instant with these two, if it lies in the hours and everything is free; else None."""
-    search = _Search(
-        pacing=[Pacing()], minutes=minutes, calendar=calendar, wishes=Wishes(earliest=_FIRST_DAY), kept=(), usual=None
-    )
-    day = starts_at.astimezone(calendar.zone).date()
-    for slot in search.slots_on(day, number):
-        if (slot.starts_at, slot.practitioner, slot.room) == (starts_at, practitioner, room):
-            return slot
-    return None
-
-
-def closest_slot(*, number: int, day: date, usual: Usual, minutes: int, calendar: Calendar) -> Slot | None:
-    """The free time of that day, with the usual practitioner, that is closest to the usual hour and room."""
-    search = _Search(
-        pacing=[Pacing()],
-        minutes=minutes,
-        calendar=calendar,
-        wishes=Wishes(earliest=_FIRST_DAY, practitioner=usual.practitioner),
-        kept=(),
-        usual=None,
-    )
-    return min(
-        search.slots_on(day, number),
-        key=lambda slot: (_apart(wall_of(slot, calendar.zone), usual.wall), slot.room != usual.room, slot.starts_at),
-        default=None,
-    )
-
-
-def usual_of(slot: Slot, zone: tzinfo) -> Usual:
-    return Usual(slot.day.weekday(), wall_of(slot, zone), slot.practitioner, slot.room)
-
-
-def wall_of(slot: Slot, zone: tzinfo) -> time:
-    return slot.starts_at.astimezone(zone).time()
 
 
 class _Grid(NamedTuple):
@@ -474,6 +65,8 @@ class _Class(NamedTuple):
 
 
 _Order = tuple[tuple[datetime, int, int], ...]
+
+
 _Days = tuple[int, ...]
 
 
@@ -499,7 +92,7 @@ class _Begin(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class _Search:
+class Search:
     pacing: Sequence[Pacing]
     minutes: int
     calendar: Calendar
@@ -549,11 +142,11 @@ class _Search:
             raise NoSeries(Reason(NO_HOURS, self.first_number))
         if not self.rooms:
             raise NoSeries(Reason(NO_ROOMS, self.first_number))
-        if not any(_length(block.starts, block.ends) >= length for block in hours):
+        if not any(length_of_block(block.starts, block.ends) >= length for block in hours):
             raise NoSeries(Reason(TOO_SHORT, self.first_number))
         if not any(
             block.weekday in wishes.weekdays
-            and _length(max(block.starts, wishes.not_before), min(block.ends, wishes.not_after)) >= length
+            and length_of_block(max(block.starts, wishes.not_before), min(block.ends, wishes.not_after)) >= length
             for block in hours
         ):
             raise NoSeries(Reason(WISHES_OUTSIDE_HOURS, self.first_number))
@@ -613,7 +206,7 @@ class _Search:
         classes = [
             (found.people, found.weekday, day, found.mask & self.open_on[day])
             for day in days
-            for found in self._classes((*kept, day), _weekday(day))
+            for found in self._classes((*kept, day), weekday_of(day))
             if found.mask & self.open_on[day]
         ]
         cheapest = min(found[:2] for found in classes)
@@ -631,7 +224,9 @@ class _Search:
         for begin in begins:
             if best is not None and (0, begin.ends_on) > best:
                 break
-            cost_then = self._minutes((*kept, begin.day), begin.who, _minute(begin.free.wall), _weekday(begin.day), {})
+            cost_then = self._minutes(
+                (*kept, begin.day), begin.who, minute_of_day(begin.free.wall), weekday_of(begin.day), {}
+            )
             if best is None or cost_then < best:
                 best, left = cost_then, []
             if cost_then == best:
@@ -642,7 +237,7 @@ class _Search:
             for room in begin.free.rooms:
                 if found_last is not None and found_last[0] == 0:
                     return found_last[2]
-                usual = Usual(_weekday(begin.day), begin.free.wall, begin.who, room)
+                usual = Usual(weekday_of(begin.day), begin.free.wall, begin.who, room)
                 rest = self._last(usual, (*kept, begin.day), {})
                 first = (begin.start, begin.place, self.room_order[room])
                 if found_last is None or (rest.rooms, (first, *rest.order)) < found_last[:2]:
@@ -695,7 +290,7 @@ class _Search:
         if state not in self.classed:
             found: list[_Class] = []
             for day in self._next(days):
-                there, other = self.open_on[day], int(_weekday(day) != weekday)
+                there, other = self.open_on[day], int(weekday_of(day) != weekday)
                 for people, missed, mask in self._classes((*days, day), weekday):
                     if mask & there:
                         found.append(_Class(people, missed + other, mask & there))
@@ -732,7 +327,7 @@ class _Search:
             for day in self._next(days):
                 (rest,) = (found for found in self._classes((*days, day), weekday) if found.mask & bit)
                 people = rest.people + (not self.open_on[day] & bit)
-                if (people, rest.weekday + (_weekday(day) != weekday)) == least:
+                if (people, rest.weekday + (weekday_of(day) != weekday)) == least:
                     chosen.append(day)
             self.followers[state] = chosen
         return self.followers[state]
@@ -770,7 +365,7 @@ class _Search:
         if (day, who) not in self.walls_on:
             free = self.masks_on[day]
             walls = {
-                _minute(wall)
+                minute_of_day(wall)
                 for key in ([who] if who in free else free)
                 for grid, mask in free[key]
                 for place, wall in enumerate(grid.walls)
@@ -804,12 +399,12 @@ class _Search:
     def _closest(self, day: int, usual: Usual, number: int) -> tuple[tuple[int, int, datetime, int, int], Slot]:
         """The slot of this day that is most like the usual one; with others only where the usual one has none."""
         best: tuple[tuple[int, int, datetime, int, int], Slot] | None = None
-        wall = _minute(usual.wall)
+        wall = minute_of_day(usual.wall)
         away = self._away(day, usual.practitioner, wall)
         free = self.masks_on[day]
         for who in [usual.practitioner] if usual.practitioner in free else free:
             for found in self._times(day, who):
-                if abs(_minute(found.wall) - wall) != away:
+                if abs(minute_of_day(found.wall) - wall) != away:
                     continue
                 room = found.room(usual.room)
                 key = (away, int(room != usual.room), found.start, self.order[who], self.room_order[room])
@@ -819,7 +414,7 @@ class _Search:
         return best
 
     def _window(self, index: int, days: Sequence[int]) -> tuple[int, int]:
-        low, high = _window(self.pacing[index], days)
+        low, high = window_of(self.pacing[index], days)
         return max(low, self.earliest), high
 
     def _off(self, index: int, days: Sequence[int], day: int) -> int:
@@ -890,9 +485,9 @@ class _Search:
             return self.grids[asked]
         calendar, wishes = self.calendar, self.wishes
         length = timedelta(minutes=self.minutes)
-        until = _latest(day, min(block.ends, wishes.not_after), calendar.zone)
+        until = latest_instant(day, min(block.ends, wishes.not_after), calendar.zone)
         rows: list[tuple[time, datetime, datetime]] = []
-        for wall in _walls_of(block.starts, block.ends):
+        for wall in walls_of(block.starts, block.ends):
             if wall < wishes.not_before:
                 continue
             start = instant(day, wall, calendar.zone)
@@ -967,45 +562,3 @@ def _outwards(low: int, high: int, middle: int) -> Iterator[int]:
         else:
             yield up
             up += 1
-
-
-def _minute(wall: time) -> int:
-    return wall.hour * 60 + wall.minute
-
-
-def _window(pace: Pacing, days: Sequence[int]) -> tuple[int, int]:
-    """The first and the last day that the pacing allows after ``days``. Empty where the first is the later one."""
-    low = max(
-        days[-1] + max(pace.gap_min, 1),
-        days[0] + pace.offset_min,
-        *(days[number - 1] + apart for number, apart in pace.after),
-    )
-    return low, min(days[-1] + pace.gap_max, days[0] + pace.offset_max)
-
-
-def _weekday(ordinal: int) -> int:
-    return (ordinal + 6) % 7
-
-
-def _walls_of(starts: time, ends: time) -> Iterator[time]:
-    """Wall times from the start of a block, one step apart. Counted on a day without a clock change."""
-    day = datetime.combine(date(2000, 1, 3), starts)
-    end = datetime.combine(date(2000, 1, 3), ends)
-    while day < end:
-        yield day.time()
-        day += STEP
-
-
-def _latest(day: date, wall: time, zone: tzinfo) -> datetime:
-    """The instant by which a visit has to end; a wall time that the clocks skip means the end of the skip."""
-    return datetime.combine(day, wall, tzinfo=zone).astimezone(UTC)
-
-
-def _length(starts: time, ends: time) -> timedelta:
-    day = date(2000, 1, 3)
-    return datetime.combine(day, ends) - datetime.combine(day, starts)
-
-
-def _apart(one: time, other: time) -> int:
-    """Minutes between two wall times."""
-    return abs((one.hour - other.hour) * 60 + one.minute - other.minute)
