@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from protocols.engine.case import Case
@@ -122,7 +123,13 @@ def sorted_by(rows: Iterable[Mapping[str, Any]], key: str) -> list[str]:
 def fraction(value: Any) -> Fraction:
     if isinstance(value, bool | float):
         raise TypeError(f"{value!r} is no exact number")
-    return Fraction(str(value))
+    return _read(str(value))
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> Fraction:
+    """The documents say the same numbers again and again."""
+    return Fraction(text)
 
 
 def four_digits(value: Fraction) -> Fraction:
