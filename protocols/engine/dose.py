@@ -72,6 +72,14 @@ class Mixture:
         return sum(self.steps.values()) + self.diluent_steps
 
 
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The most that a session may cost, and what a step of each ingredient costs."""
+
+    most: int
+    cost: Mapping[int, int]
+
+
 def dose(
     groups: tuple[int, ...],
     limits: Mapping[int, Limits],
@@ -79,8 +87,7 @@ def dose(
     diluent: Diluent | None,
     share: Fraction,
     *,
-    budget: int | None = None,
-    cost: Mapping[int, int] | None = None,
+    budget: Budget | None = None,
     wanted: Wanted | None = None,
 ) -> tuple[Mixture, ...]:
     """Volumes for the mixtures, given as masks. Their minimums together never exceed the target."""
@@ -89,7 +96,7 @@ def dose(
     _scale_down(steps, limits, target)
     room = _Room(groups=groups, diluent=diluent, share=share)
     while sum(steps.values()) + room.total(steps) < target:
-        if not _raise_one(steps, limits, budget, cost):
+        if not _raise_one(steps, limits, budget):
             break
     return fill(groups, steps, target, diluent, share, wanted)
 
@@ -156,14 +163,12 @@ def _scale_down(steps: dict[int, int], limits: Mapping[int, Limits], target: int
         over -= 1
 
 
-def _raise_one(
-    steps: dict[int, int], limits: Mapping[int, Limits], budget: int | None, cost: Mapping[int, int] | None
-) -> bool:
+def _raise_one(steps: dict[int, int], limits: Mapping[int, Limits], budget: Budget | None) -> bool:
     """Give one step to the line that has used the least of its room; False when all have reached their maximum."""
     open_lines = [i for i in steps if steps[i] < limits[i].most]
-    if budget is not None and cost is not None:
-        spent = sum(cost[i] * amount for i, amount in steps.items())
-        open_lines = [i for i in open_lines if spent + cost[i] <= budget]
+    if budget is not None:
+        spent = sum(budget.cost[i] * amount for i, amount in steps.items())
+        open_lines = [i for i in open_lines if spent + budget.cost[i] <= budget.most]
     if not open_lines:
         return False
     chosen = min(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from protocols.engine.dose import Diluent, Limits, Mixture, Wanted, dose, fill
+from protocols.engine.dose import Budget, Diluent, Limits, Mixture, Wanted, dose, fill
 from protocols.engine.model import bits
 from protocols.engine.partition import Groups, SyringeRules
 
@@ -95,7 +95,6 @@ class Drawing:
             self.target,
             None if dry else self.diluent_for(groups),
             self.share,
-            budget=self.budget,
-            cost={i: self.cost[i] for i in limits},
+            budget=None if self.budget is None else Budget(most=self.budget, cost={i: self.cost[i] for i in limits}),
             wanted=self.wanted,
         )

@@ -5,7 +5,7 @@ The proposal and every edit by hand work on the same setting, so that both meet 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
@@ -97,7 +97,6 @@ def benefit_of(address: Address, policy: Policy) -> Decimal:
 
 def set_up(case: Case, formulary: Formulary, policy: Policy, stock: Mapping[str, Decimal] | None) -> Setting:
     screening = screen(case, formulary)
-    status = "incomplete" if screening.missing else "blocked" if screening.blocks else "proposed"
     rules = formulary.course
     target = target_volume(case.area_cm2, formulary)
     target_steps = int((target / rules.step_ml).to_integral_value(ROUND_FLOOR))
@@ -112,11 +111,40 @@ def set_up(case: Case, formulary: Formulary, policy: Policy, stock: Mapping[str,
     for item in formulary.by_index:
         if item.active and item.role != "diluent" and item.index not in unavailable:
             candidates |= 1 << item.index
-    exponent = _exponent(policy)
-    shift = policy.max_actives - 1
-    scale = 10**exponent << shift
+    exponent, shift = _exponent(policy), policy.max_actives - 1
+    benefits = _benefits(screening, formulary, policy, candidates, 10**exponent << shift)
+    serving = _serving(benefits)
+    diluent = _diluent(formulary, unavailable)
+    drawing = _drawing(formulary, policy, limits, target_steps, diluent)
+    problem = _problem(formulary, policy, screening, drawing, candidates, benefits, 10**exponent << shift)
+    return Setting(
+        case=case,
+        formulary=formulary,
+        policy=policy,
+        screening=screening,
+        stock=stock,
+        status="incomplete" if screening.missing else "blocked" if screening.blocks else "proposed",
+        target_ml=target,
+        target_steps=target_steps,
+        points=points(case.area_cm2, formulary),
+        limits=limits,
+        unavailable=unavailable,
+        candidates=candidates,
+        serving=serving,
+        diluent=diluent,
+        share=drawing.share,
+        problem=problem,
+        drawing=drawing,
+        value_exponent=exponent,
+        value_shift=shift,
+    )
+
+
+def _benefits(
+    screening: Screening, formulary: Formulary, policy: Policy, candidates: int, scale: int
+) -> tuple[dict[int, int], ...]:
+    """For each concern what each candidate counts there, as a whole number; who does not serve it is not in."""
     benefits = []
-    serving = 0
     for entry in screening.concerns:
         weight = policy.severity_weight[entry.severity]
         table: dict[int, int] = {}
@@ -126,51 +154,71 @@ def set_up(case: Case, formulary: Formulary, policy: Policy, stock: Mapping[str,
                 amount = int(weight * benefit_of(address, policy) * scale)
                 if amount > 0:
                     table[item.index] = amount
-                    serving |= 1 << item.index
         benefits.append(table)
-    diluent = next(
-        (
-            formulary.ingredients[key].index
-            for key in formulary.composition.top_up
-            if formulary.ingredients[key].active and formulary.ingredients[key].index not in unavailable
+    return tuple(benefits)
+
+
+def _serving(benefits: Iterable[Mapping[int, int]]) -> int:
+    """Those that serve at least one concern, as a mask."""
+    return sum(1 << i for i in {i for table in benefits for i in table})
+
+
+def _diluent(formulary: Formulary, unavailable: Mapping[int, Unavailable]) -> int:
+    """The first diluent for topping up that may be given; -1 for none."""
+    for key in formulary.composition.top_up:
+        item = formulary.ingredients[key]
+        if item.active and item.index not in unavailable:
+            return item.index
+    return -1
+
+
+def _drawing(
+    formulary: Formulary, policy: Policy, limits: tuple[Limits, ...], target_steps: int, diluent: int
+) -> Drawing:
+    return Drawing(
+        rules=SyringeRules(
+            apart=formulary.apart,
+            hurried=formulary.hurried,
+            ph_low=formulary.ph_low,
+            ph_high=formulary.ph_high,
+            per_syringe=formulary.composition.max_actives_per_syringe,
+            most=policy.max_syringes,
+            dilutable_mask=_dilutable(formulary, diluent),
+            acidity=_acidity(formulary),
         ),
-        -1,
-    )
-    syringes = SyringeRules(
-        apart=formulary.apart,
-        hurried=formulary.hurried,
-        ph_low=formulary.ph_low,
-        ph_high=formulary.ph_high,
-        per_syringe=formulary.composition.max_actives_per_syringe,
-        most=policy.max_syringes,
-        dilutable_mask=_dilutable(formulary, diluent),
-        acidity=_acidity(formulary),
-    )
-    budget_scale = formulary.cost_scale
-    budget = None
-    if policy.ingredient_budget is not None:
-        # Budget in cost units; a step of an ingredient costs unit * step * relative cost.
-        per_unit = formulary.cost.ingredient_unit * rules.step_ml
-        budget = (
-            int((policy.ingredient_budget * budget_scale / per_unit).to_integral_value(ROUND_FLOOR))
-            if per_unit
-            else None
-        )
-    requirements = _requirements(screening, formulary, policy, candidates & serving)
-    share = Fraction(formulary.composition.max_diluent_share)
-    drawing = Drawing(
-        rules=syringes,
         limits=limits,
         target=target_steps,
         diluent=diluent,
-        share=share,
-        budget=budget,
+        share=Fraction(formulary.composition.max_diluent_share),
+        budget=_budget(formulary, policy),
         cost=formulary.cost_index,
         wanted=_wanted(formulary),
     )
-    problem = Problem(
-        candidates=candidates & serving,
-        benefits=tuple(benefits),
+
+
+def _budget(formulary: Formulary, policy: Policy) -> int | None:
+    """The budget in what a step of an ingredient costs: unit × step × relative cost, scaled to be whole."""
+    per_unit = formulary.cost.ingredient_unit * formulary.course.step_ml
+    if policy.ingredient_budget is None or not per_unit:
+        return None
+    return int((policy.ingredient_budget * formulary.cost_scale / per_unit).to_integral_value(ROUND_FLOOR))
+
+
+def _problem(
+    formulary: Formulary,
+    policy: Policy,
+    screening: Screening,
+    drawing: Drawing,
+    candidates: int,
+    benefits: tuple[dict[int, int], ...],
+    scale: int,
+) -> Problem:
+    """What `select` chooses from: the candidates that serve a concern, what each is worth, and every limit."""
+    limits = drawing.limits
+    serving = _serving(benefits)
+    return Problem(
+        candidates=serving,
+        benefits=benefits,
         simplicity=int(policy.simplicity * scale),
         caution=int(policy.caution * scale),
         syringe=int(policy.extra_syringe * scale),
@@ -182,35 +230,14 @@ def set_up(case: Case, formulary: Formulary, policy: Policy, stock: Mapping[str,
         families=tuple((family.mask, family.maximum) for family in formulary.composition.families),
         never_together=formulary.never_together,
         min_steps=tuple(limit.least for limit in limits),
-        target_steps=target_steps,
-        budget=budget,
+        target_steps=drawing.target,
+        budget=drawing.budget,
         usual_cost=tuple(cost * limit.usual for cost, limit in zip(formulary.cost_index, limits, strict=True)),
         most=policy.max_actives,
-        syringes=syringes,
+        syringes=drawing.rules,
         cost_index=formulary.cost_index,
-        requirements=requirements,
+        requirements=_requirements(screening, formulary, policy, serving),
         drawing=drawing,
-    )
-    return Setting(
-        case=case,
-        formulary=formulary,
-        policy=policy,
-        screening=screening,
-        stock=stock,
-        status=status,
-        target_ml=target,
-        target_steps=target_steps,
-        points=points(case.area_cm2, formulary),
-        limits=limits,
-        unavailable=unavailable,
-        candidates=candidates,
-        serving=serving,
-        diluent=diluent,
-        share=share,
-        problem=problem,
-        drawing=drawing,
-        value_exponent=exponent,
-        value_shift=shift,
     )
 
 

@@ -12,7 +12,19 @@ from typing import Any
 import pytest
 
 from protocols.engine import ENGINE_VERSION, apply_edits, build_formulary, canonical_json, propose, verify
-from protocols.engine.dose import Diluent, Limits, Mixture, Wanted, _raise_one, _Room, _scale_down, _spread, dose, fill
+from protocols.engine.dose import (
+    Budget,
+    Diluent,
+    Limits,
+    Mixture,
+    Wanted,
+    _raise_one,
+    _Room,
+    _scale_down,
+    _spread,
+    dose,
+    fill,
+)
 from protocols.engine.drawing import Drawing
 from protocols.engine.explain import contribution as adding
 from protocols.engine.explain import waiting
@@ -124,14 +136,16 @@ def test_one_step_goes_where_least_of_the_room_is_used(
     steps: tuple[int, int], rows: tuple[tuple[int, int, int], ...], budget: int | None, raised: tuple[int, int] | None
 ) -> None:
     given = dict(enumerate(steps))
-    done = _raise_one(given, limits(*rows), budget, {0: 1, 1: 2})
+    prices = None if budget is None else Budget(most=budget, cost={0: 1, 1: 2})
+    done = _raise_one(given, limits(*rows), prices)
     assert done is (raised is not None)
     assert given == dict(enumerate(raised or steps))
 
 
-def test_a_budget_without_prices_binds_nothing() -> None:
+def test_without_a_budget_no_price_binds() -> None:
     given = {0: 4}
-    assert _raise_one(given, limits((1, 4, 8)), 0, None) is True
+    assert _raise_one(given, limits((1, 4, 8)), Budget(most=0, cost={0: 1})) is False
+    assert _raise_one(given, limits((1, 4, 8)), None) is True
     assert given == {0: 5}
 
 
@@ -171,7 +185,9 @@ def test_dose_thins_before_it_raises(
 
 
 def test_dose_keeps_the_budget_when_it_raises() -> None:
-    (mixture,) = dose((0b11,), limits((1, 4, 8), (1, 4, 8)), 16, None, Fraction(3, 4), budget=14, cost={0: 1, 1: 2})
+    (mixture,) = dose(
+        (0b11,), limits((1, 4, 8), (1, 4, 8)), 16, None, Fraction(3, 4), budget=Budget(most=14, cost={0: 1, 1: 2})
+    )
     assert dict(mixture.steps) == {0: 6, 1: 4}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from protocols.engine.canonical import fingerprint
 from protocols.engine.case import Case, parse_case, read_stock
 from protocols.engine.codes import without_sentences
-from protocols.engine.formulary import Formulary, build_formulary
+from protocols.engine.documents import build_formulary
+from protocols.engine.formulary import Formulary
 from protocols.engine.model import CaseError, Fault
 from protocols.engine.policy import Policy
 from protocols.engine.verify.alternatives import check_value, check_waiting
