@@ -405,6 +405,15 @@ def test_next_visit_has_move_cancel_and_prints(course, teodor, ada, dan, cleo, s
     assert f'"{reverse("sessions:visit_dates", args=[visit.public_id])}"' in reception
 
 
+@pytest.mark.parametrize(("status", "offered"), [("booked", True), ("cancelled", False), ("no_show", False)])
+def test_preparation_sheet_is_offered_for_a_visit_that_takes_place(todays, ada, sign_in, status, offered) -> None:
+    Appointment.objects.filter(pk=todays.pk).update(status=status)
+
+    page = text_of(sign_in(ada).get(reverse("sessions:appointment", args=[todays.public_id])))
+
+    assert ("Preparation sheet" in page) is offered
+
+
 def test_timeline_draws_a_line_between_what_is_to_come_and_what_was(course, teodor, ada, sign_in) -> None:
     url = reverse("sessions:patient", args=[teodor.public_id])
     whole = text_of(sign_in(ada).get(f"{url}?t=all"))

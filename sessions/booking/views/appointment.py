@@ -142,6 +142,9 @@ def _appointment_page(
             "can_check_in": visit.status == AppointmentStatus.BOOKED
             and visit.patient.is_in_care
             and visit.starts_at.astimezone(visit.site.tz).date() <= now.astimezone(visit.site.tz).date(),
+            "can_prepare": user.may(Permission.PLAN_READ)
+            and not recorded
+            and visit.status not in AppointmentStatus.FREE_AGAIN,
             "can_miss": visit.status == AppointmentStatus.BOOKED and visit.starts_at <= now,
             "mailable": may_be_mailed(visit.patient),
             "overbooked": overbooked_words(visit),
