@@ -16,7 +16,7 @@ from patients.vocabulary.loading import build_vocabulary, vocabulary_documents
 # Which fields of patients/vocabulary/*.yaml people read.
 VOCABULARY_TEXTS: Mapping[str, tuple[str, ...]] = {
     "facts": ("sections.*", "facts.*.label", "facts.*.question", "facts.*.help", "facts.*.values.*",
-              "facts.*.values.*.label"),
+              "facts.*.values.*.label", "facts.*.alert.text", "facts.*.parts[].label"),
     "concerns": ("concerns[].label", "concerns[].patient_description", "concerns[].typical_signs[]",
                  "concerns[].intake_questions[].text", "concerns[].tests[].text", "concerns[].coding_note"),
     "scales": ("scales[].label", "scales[].stages[].description", "scales[].note"),

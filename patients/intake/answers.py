@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from mesoclinic.core.errors import InvalidInput
 from mesoclinic.core.numbers import plain_number, shown_number
-from patients.intake.groups import GROUPS, NEW, REST, lists_in_parts, part_label, parts_of, unsettled
+from patients.intake.groups import NEW, REST, lists_in_parts, part_label, parts_of, unsettled
 from patients.intake.groups import NONE as GROUP_NONE
 from patients.intake.groups import UNKNOWN as GROUP_UNKNOWN
 from patients.intake.measures import MOST_DECIMALS, checked_measure, measure_in_words, read_number
@@ -28,15 +28,8 @@ from patients.words import severity_in_words
 
 UNKNOWN: dict[str, bool] = {"unknown": True}  # the person does not know
 NEVER: dict[str, bool] = {"never": True}  # how long ago something was: it never happened
-FROM_THE_RECORD = frozenset({"age_years", "sex_at_birth"})  # the patient's record answers these
 NOTE_LENGTH = 4000
-WITH_DETAILS = ("conditions", "allergies")  # lists whose every “yes” can be told more about
 DETAIL_LENGTH = 200
-
-# Answers about the day itself. A new intake asks them again instead of taking them over from the last one.
-ASKED_AFRESH = frozenset(
-    {"fever_or_acute_illness", "blood_test_within_7_days", "pregnancy_status", "scalp_findings", "scalp_tenderness_new"}
-)
 
 
 class InvalidAnswers(InvalidInput):
@@ -72,12 +65,12 @@ def vocabulary_for(intake: Intake) -> Vocabulary:
 def asked_facts(patient: Patient, vocabulary: Vocabulary) -> list[Fact]:
     """The facts that an intake of this patient asks, in the vocabulary's order."""
     known = {"sex_at_birth": patient.sex_at_birth}
-    return [fact for fact in vocabulary.facts.values() if fact.key not in FROM_THE_RECORD and fact.applies_to(known)]
+    return [fact for fact in vocabulary.facts.values() if fact.about != "record" and fact.applies_to(known)]
 
 
 def may_be_never(fact: Fact) -> bool:
     """True for “how long since …?”, which can be answered with “never”."""
-    return fact.type in {"integer", "number"} and fact.answered_by == "patient"
+    return fact.about == "since"
 
 
 def is_answered(value: Any) -> bool:
@@ -90,9 +83,7 @@ def facts_to_take_over(previous: Intake, vocabulary: Vocabulary) -> dict[str, An
         fact.key: previous.facts[fact.key]
         for fact in asked_facts(previous.patient, vocabulary)
         if fact.key in previous.facts
-        and fact.key not in ASKED_AFRESH
-        and fact.section != "labs"
-        and not (may_be_never(fact) and previous.facts[fact.key] != NEVER)
+        and (fact.about == "history" or (may_be_never(fact) and previous.facts[fact.key] == NEVER))
     }
 
 
@@ -230,7 +221,7 @@ def checked_details(details: Mapping[str, Mapping[str, str]]) -> dict[str, dict[
     clean: dict[str, dict[str, str]] = {}
     errors: dict[str, str] = {}
     for key, texts in details.items():
-        known = {choice.key for choice in facts[key].values} if key in WITH_DETAILS else set()
+        known = {choice.key for choice in facts[key].values} if key in facts and facts[key].wants_details else set()
         for value, text in texts.items():
             tidy = " ".join(str(text).split())
             if value not in known or not tidy:
@@ -250,7 +241,7 @@ def checked_groups(groups: Mapping[str, Mapping[str, str]]) -> dict[str, dict[st
     return {
         fact: {
             key: answered[key]
-            for key in (NEW, REST, *(group.key for group in GROUPS.get(fact, ())))
+            for key in (NEW, REST, *(part.key for part in facts[fact].parts))
             if answered.get(key) in (GROUP_NONE, GROUP_UNKNOWN)
         }
         for fact, answered in groups.items()
@@ -474,7 +465,7 @@ def settled_over(
     """Return the facts of an intake with those that the person's words were settled as; of any spelling of them."""
     rows = settled_facts(intake.patient) if settled is None else settled
     answered_at = intake.submitted_at or timezone.now()  # a draft is answered now
-    return with_settled(facts, rows, answered_at=answered_at, of_the_day=ASKED_AFRESH)
+    return with_settled(facts, rows, answered_at=answered_at, of_the_day=load_vocabulary().facts_about("day"))
 
 
 def answered_never(intake: Intake) -> list[str]:
@@ -549,26 +540,12 @@ def details_in_words(intake: Intake, fact: Fact) -> tuple[str, ...]:
     return tuple(said)
 
 
-# What needs no second look. Everything else that was answered does.
-REASSURING = ("none", "not_applicable", "not_pregnant")
-YES_IS_FINE = frozenset({"can_consent", "hair_loss_cause_known"})
-NO_MATTER = frozenset({"norwood_stage", "ludwig_stage", "sinclair_grade", "vegan_preference", "alcohol_free"})
-
-
 def needs_a_look(fact: Fact, intake: Intake) -> bool:
     """True for an answer that a person should read before anybody plans. What it means is the formulary's to say."""
     value = intake.facts.get(fact.key)
     if details_in_words(intake, fact):
         return True
-    if not is_answered(value) or value == NEVER or fact.key in NO_MATTER or fact.key in FROM_THE_RECORD:
-        return False
-    if fact.type == "boolean":
-        return value is (fact.key not in YES_IS_FINE)
-    if fact.type == "enum":
-        return value not in REASSURING
-    if fact.type == "list":
-        return bool(value)
-    return fact.section != "labs" and fact.answered_by == "patient"
+    return is_answered(value) and value != NEVER and not fact.is_reassuring(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -599,7 +576,7 @@ def to_review(intake: Intake, vocabulary: Vocabulary) -> ToReview:
         matters=tuple(line for line in lines if needs_a_look(asked[line.fact], intake)),
         not_known=(*(line for line in lines if intake.facts.get(line.fact) == UNKNOWN), *unknown_parts),
         unanswered=tuple(
-            line for line in lines if intake.facts.get(line.fact) is None and asked[line.fact].section != "labs"
+            line for line in lines if intake.facts.get(line.fact) is None and asked[line.fact].about != "measurement"
         ),
     )
 

@@ -14,8 +14,6 @@ from typing import Any
 from django.utils.translation import gettext_noop
 
 from patients.intake.answers import (
-    FROM_THE_RECORD,
-    YES_IS_FINE,
     aged,
     asked_facts,
     days_since_answered,
@@ -28,9 +26,6 @@ from patients.intake.medicines import classes_of, entries_of, read_medicines
 from patients.models import Intake, Patient, StatementKind
 from patients.vocabulary import Fact, load_vocabulary
 
-REASKED = ("pregnancy_status", "lactating", "fever_or_acute_illness")
-# About the day of the intake that stands: no answer is taken over into one of another day.
-LEFT_OUT = frozenset({"blood_test_within_7_days", "scalp_findings"})
 # “Does not know” to a question that adds to a list: what was known stays, and the sentence stays open beside it.
 UNKNOWN_SENTENCES = {
     "new_medicines": (StatementKind.MEDICINE, gettext_noop("Does not know whether there is a new medicine.")),
@@ -68,13 +63,12 @@ def as_json(answers: Answers) -> dict[str, Any]:
 
 
 def reasked_facts(patient: Patient) -> list[str]:
-    asked = {fact.key for fact in asked_facts(patient, load_vocabulary())}
-    return [key for key in REASKED if key in asked]
+    return [fact.key for fact in asked_facts(patient, load_vocabulary()) if fact.is_asked_before_sessions]
 
 
 def can_be_asked(fact: Fact) -> bool:
     """Whether a question can be asked by name before a session; one for a number is the whole intake's to ask."""
-    return fact.type in ("boolean", "enum", "list") and fact.key not in FROM_THE_RECORD
+    return fact.type in ("boolean", "enum", "list") and fact.about != "record"
 
 
 def unanswered(previous: Intake, answers: Answers) -> list[str]:
@@ -89,14 +83,15 @@ def unanswered(previous: Intake, answers: Answers) -> list[str]:
 def differing(previous: Intake, answers: Answers) -> list[str]:
     """Return what says something else than the intake that stands and the words settled since, by its name.
 
-    No fever differs from a fever and from not knowing; where fever was not asked before, it is nothing new.
+    No fever differs from a fever and from not knowing; where fever was not asked before, it is nothing new. So it is
+    with every fact that is asked afresh before a session.
     """
     before = settled_over(previous, previous.facts)
+    afresh = {key for key, fact in load_vocabulary().facts.items() if fact.before_session == "asked_afresh"}
     found = [
         key
         for key, value in answers.facts.items()
-        if before.get(key) != value
-        and not (key == "fever_or_acute_illness" and value is False and before.get(key) is None)
+        if before.get(key) != value and not (key in afresh and value is False and before.get(key) is None)
     ]
     written = ("new_medicines", "new_illness", "new_allergy", "note")
     found += [name for name in written if (getattr(answers, name) or "").strip()]
@@ -111,10 +106,11 @@ def differs(previous: Intake, answers: Answers) -> bool:
 def tells(previous: Intake, answers: Answers) -> list[str]:
     """Return of what differs that which says something new: “no” to what was asked for the first time does not."""
     silent = {fact for fact, said in answers.asked_new.items() if said == ()}
+    yes_is_fine = {key for key, fact in load_vocabulary().facts.items() if fact.yes_is_fine}
     silent |= {
         fact
         for fact, said in answers.facts.items()
-        if previous.facts.get(fact) is None and (said == [] or (said is False and fact not in YES_IS_FINE))
+        if previous.facts.get(fact) is None and (said == [] or (said is False and fact not in yes_is_fine))
     }
     return [name for name in differing(previous, answers) if name not in silent]
 
@@ -143,8 +139,9 @@ def intake_after(previous: Intake, answers: Answers, *, on: date) -> Intake:
         if added:
             before = facts.get(key)
             facts[key] = list(dict.fromkeys([*(before if isinstance(before, list) else ()), *added]))
-    if isinstance(facts.get("medications"), list) and "antiplatelet_dual" in facts["medications"]:
-        facts["medications"] = [value for value in facts["medications"] if value != "antiplatelet_single"]
+    if isinstance(takes := facts.get("medications"), list):
+        covered = {one for one, two in load_vocabulary().facts["medications"].doubles().items() if two in takes}
+        facts["medications"] = [value for value in takes if value not in covered]
     return Intake(
         patient=previous.patient,
         facts=_in_order(facts),
@@ -165,9 +162,10 @@ def _together(previous: Intake, named: list[Any]) -> list[str]:
     new = set(classes_of(named))
     both = classes_of([*before, *named])
     takes = previous.facts.get("medications")
-    if "antiplatelet_single" in new and isinstance(takes, list) and "antiplatelet_single" in takes and not before:
-        both = ["antiplatelet_dual", *both]  # one was ticked without a name, and another came
-    return [value for value in both if value in new or value == "antiplatelet_dual"]
+    doubles = load_vocabulary().facts["medications"].doubles()
+    if isinstance(takes, list) and not before:  # one was ticked without a name, and another came
+        both = [*(two for one, two in doubles.items() if one in new and one in takes), *both]
+    return [value for value in both if value in new or value in doubles.values()]
 
 
 def _aged(previous: Intake, *, on: date) -> dict[str, Any]:
@@ -177,7 +175,7 @@ def _aged(previous: Intake, *, on: date) -> dict[str, Any]:
     facts = {}
     for key, value in previous.facts.items():
         fact = vocabulary.facts.get(key)
-        if fact is None or key in LEFT_OUT or key == "fever_or_acute_illness":
+        if fact is None or fact.before_session in ("dropped", "asked_afresh"):
             continue
         facts[key] = aged(fact, value, days=days)
     return facts

@@ -25,12 +25,12 @@ from mesoclinic.ui.merging import Decision
 from patients.intake import answers as intakes
 from patients.intake import day_checks, groups, measures
 from patients.intake.answers import NEVER, UNKNOWN, InvalidAnswers
-from patients.intake.groups import NEW, Group, parts_of
+from patients.intake.groups import NEW, parts_of
 from patients.intake.medicines import LENGTH as MEDICINE_LENGTH
 from patients.intake.medicines import Named, read_medicines
 from patients.intake.steps import STEP_OF, STEPS
 from patients.models import Intake, Patient
-from patients.vocabulary import SEVERITIES, Choice, Fact, Scale, Vocabulary, Zone
+from patients.vocabulary import SEVERITIES, Choice, Fact, Part, Scale, Vocabulary, Zone
 from patients.words import SEVERITY_NAMES
 
 # ------------------------------------------------------------------ the record
@@ -311,7 +311,7 @@ class DayCheckForm(forms.Form):
 
     def _before(self, fact: Fact) -> str:
         value = self.previous.facts.get(fact.key)
-        return "" if fact.key == "fever_or_acute_illness" else intakes.value_in_words(fact, value)
+        return "" if fact.before_session == "asked_afresh" else intakes.value_in_words(fact, value)
 
 
 class IntakeForm(forms.Form):
@@ -387,7 +387,7 @@ class IntakeForm(forms.Form):
                 self.fields[f"part-{fact.key}-{group.key}"] = forms.ChoiceField(
                     choices=[("", ""), (groups.NONE, ""), (groups.UNKNOWN, "")], required=False
                 )
-            if fact.key in intakes.WITH_DETAILS:
+            if fact.wants_details:
                 for choice in fact.values:
                     self.fields[f"detail-{fact.key}-{choice.key}"] = forms.CharField(
                         required=False, max_length=intakes.DETAIL_LENGTH
@@ -448,7 +448,7 @@ class IntakeForm(forms.Form):
         """Whether answers came to the list since it was answered: “no to everything” does not say “no” to them."""
         return fact.key in intakes.not_asked(self.intake)
 
-    def _part_before(self, fact: Fact, group: Group) -> str:
+    def _part_before(self, fact: Fact, group: Part) -> str:
         """How a part of the list was answered; a list that was answered as a whole says “no” to what it lacks."""
         value = self.intake.facts[fact.key]
         if fact.key in self.intake.groups:
@@ -770,10 +770,8 @@ class IntakeForm(forms.Form):
                 value=choice.key,
                 label=choice.label,
                 chosen=choice.key in chosen,
-                detail_name=f"detail-{fact.key}-{choice.key}" if fact.key in intakes.WITH_DETAILS else "",
-                detail=str(self[f"detail-{fact.key}-{choice.key}"].value() or "")
-                if fact.key in intakes.WITH_DETAILS
-                else "",
+                detail_name=f"detail-{fact.key}-{choice.key}" if fact.wants_details else "",
+                detail=str(self[f"detail-{fact.key}-{choice.key}"].value() or "") if fact.wants_details else "",
             )
             for choice in self._as_listed(fact)
         )
@@ -890,10 +888,14 @@ class IntakeForm(forms.Form):
         """The zones that a pattern usually needs, for this patient: label, zones, pattern, stages of whom."""
         fits = {"male": ("norwood", "diffuse"), "female": ("ludwig", "diffuse")}[self.intake.patient.sex_at_birth]
         return [
-            (_pattern_label(pattern), " ".join(zones), pattern, " ".join(_stages_of(pattern)))
+            (_pattern_label(pattern), " ".join(zones), pattern, " ".join(self._stages_of(pattern)))
             for pattern, zones in self.vocabulary.typical_zones.items()
             if pattern.startswith(fits)
         ]
+
+    def _stages_of(self, pattern: str) -> list[str]:
+        """The answers to the stage questions that a pattern is usual for, as “fact-<key>=<value>”."""
+        return [f"fact-{fact}={answer}" for fact, answer in self.vocabulary.typical_stages[pattern]]
 
     def _errors_at(self, name: str) -> tuple[str, ...]:
         return tuple(str(sentence) for sentence in self.errors.get(name, ()))
@@ -915,19 +917,6 @@ class IntakeForm(forms.Form):
 
 def _lines(*texts: Any) -> str:
     return "\n".join(str(text) for text in texts if text)
-
-
-def _stages_of(pattern: str) -> list[str]:
-    """The answers to the stage questions that a pattern is usual for, as “fact-<key>=<value>”."""
-    scale, _sign, stages = pattern.partition("_")
-    if scale == "norwood":
-        codes = [stages] if stages == "III_vertex" else stages.split("_")
-        return [f"fact-norwood_stage={code}" for code in codes]
-    if scale == "ludwig":
-        return [f"fact-ludwig_stage={code}" for code in ("I", "II", "III")] + [
-            f"fact-sinclair_grade={grade}" for grade in (2, 3, 4, 5)
-        ]
-    return []
 
 
 def _pattern_label(pattern: str) -> str:

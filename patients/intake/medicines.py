@@ -40,7 +40,6 @@ from patients.vocabulary import DataFileError, load_vocabulary, read_yaml
 
 MOST = 60  # lines
 LENGTH = 120  # characters of one line
-ANTIPLATELETS = "B01AC"
 _ATC = re.compile(r"(?<![^\W_])[A-Z]\d{2}[A-Z]{1,2}(?:\d{2})?(?![^\W_])", re.IGNORECASE)
 _ATC_SPACED = re.compile(r"(?<![^\W_])[A-Z]\s?\d{2}\s?[A-Z]\s?[A-Z]\s?\d{2}(?![^\W_])", re.IGNORECASE)
 _NEAR_IN_TEXT = 7  # letters of a word that may be a misspelt name in a text that is no list of medicines
@@ -441,12 +440,14 @@ def _mean_sentence(medicine: Medicine) -> str:
 
 def classes_of(named: Iterable[Named]) -> list[str]:
     """Return the classes that the list sets, in the order of the question; two antiplatelet medicines are “dual”."""
-    medicines = list(named)
+    medicines, vocabulary = list(named), load_vocabulary()
+    codes = {one.value: one.prefixes for one in vocabulary.medicine_classes}
     found = {value for medicine in medicines for value in medicine.classes}
-    together = {medicine.name for medicine in medicines if medicine.classes and medicine.atc.startswith(ANTIPLATELETS)}
-    if len(together) > 1 or "antiplatelet_dual" in found:
-        found = (found - {"antiplatelet_single"}) | {"antiplatelet_dual"}
-    return [choice.key for choice in load_vocabulary().facts["medications"].values if choice.key in found]
+    for one, two in vocabulary.facts["medications"].doubles().items():
+        together = {medicine.name for medicine in medicines if medicine.classes and medicine.atc.startswith(codes[one])}
+        if len(together) > 1 or two in found:
+            found = (found - {one}) | {two}
+    return [choice.key for choice in vocabulary.facts["medications"].values if choice.key in found]
 
 
 def lines_of(named: Iterable[Named]) -> dict[str, list[Named]]:

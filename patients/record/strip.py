@@ -148,38 +148,23 @@ def _listed(facts: dict[str, Any], key: str) -> list[str]:
     return answered if isinstance(answered, list) else facts.get(f"also {key}", [])
 
 
-# What a glance at the header must tell besides allergies. What it means for a plan is the formulary's to say.
-_BLEEDING = frozenset(
-    {
-        "vitamin_k_antagonist",
-        "doac",
-        "heparin",
-        "antiplatelet_single",
-        "antiplatelet_dual",
-        "nsaid_regular",
-        "herbal_bleeding_risk",
-    }
-)
-
-
 def alert_chips(intake: Intake | None, *, settled: Sequence[SettledFact] = ()) -> list[Chip]:
+    """What a glance must tell besides allergies; what it means for a plan is the formulary's to say."""
     if intake is None:
         return [Chip(kind="", text=_("No intake yet"))]
     facts, vocabulary = _chip_facts(intake, settled), spoken_vocabulary()
-    chips = []
-    if facts.get("pregnancy_status") in ("pregnant", "possible", "trying"):
-        label = vocabulary.facts["pregnancy_status"].label_of(facts["pregnancy_status"])
-        chips.append(Chip(kind="danger", text=label))
-    if facts.get("lactating") is True:
-        chips.append(Chip(kind="danger", text=_("Breast-feeding")))
-    if facts.get("previous_mesotherapy_reaction") == "serious":
-        chips.append(Chip(kind="danger", text=_("Serious reaction to such injections before")))
-    for key, lead in (("medications", _("Takes: %(names)s")), ("conditions", _("Has or had: %(names)s"))):
-        if values := _listed(facts, key):
-            names = ", ".join(short_label(vocabulary.facts[key].label_of(value)) for value in values)
-            kind = "warn" if key == "conditions" or _BLEEDING & set(values) else ""
-            chips.append(Chip(kind=kind, text=lead % {"names": names}))
-    return chips
+    raised = []
+    for key, fact in vocabulary.facts.items():
+        value = _listed(facts, key) if fact.type == "list" else facts.get(key)
+        if alert := fact.alert_for(value):
+            told = (
+                [short_label(fact.label_of(one)) for one in value]
+                if fact.type == "list"
+                else [fact.label_of(str(value))]
+            )
+            raised.append((alert, alert.text % {"names": ", ".join(told)}))
+    raised.sort(key=lambda row: row[0].order)
+    return [Chip(kind="" if alert.kind == "plain" else alert.kind, text=text) for alert, text in raised]
 
 
 SAID_LENGTH = 120  # of the words in a chip

@@ -3,15 +3,17 @@
 Pure Python, no Django. The formulary refers to these words; they know nothing of any formulary.
 """
 
-from patients.vocabulary.loading import build_vocabulary, load_vocabulary, vocabulary_documents
+from patients.vocabulary.loading import asked_documents, build_vocabulary, load_vocabulary, vocabulary_documents
 from patients.vocabulary.model import (
     SEVERITIES,
+    Alert,
     Choice,
     Code,
     Concern,
     Fact,
     MedicineClass,
     OnlyIf,
+    Part,
     Question,
     Scale,
     Section,
@@ -26,6 +28,7 @@ from patients.vocabulary.releases import Release, asked_now, build_releases, fac
 
 __all__ = [
     "SEVERITIES",
+    "Alert",
     "Choice",
     "Code",
     "Concern",
@@ -33,6 +36,7 @@ __all__ = [
     "Fact",
     "MedicineClass",
     "OnlyIf",
+    "Part",
     "Question",
     "Release",
     "Scale",
@@ -42,6 +46,7 @@ __all__ = [
     "Unit",
     "Vocabulary",
     "Zone",
+    "asked_documents",
     "asked_now",
     "build_releases",
     "build_vocabulary",

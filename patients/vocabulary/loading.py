@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from patients.vocabulary.behaviour import BEHAVIOUR_FIELDS, build_behaviour
 from patients.vocabulary.model import (
     SEVERITIES,
     Choice,
@@ -31,18 +32,35 @@ HERE = Path(__file__).resolve().parent
 FILES = ("facts", "concerns", "scales", "zones")
 FACT_FIELDS = {
     "type", "unit", "minimum", "maximum", "values", "values_from", "label", "question", "help", "section",
-    "answered_by", "only_if", "units", "decimals",
+    "answered_by", "only_if", "units", "decimals", *BEHAVIOUR_FIELDS,
 }  # fmt: skip
 UNIT_FIELDS = {"least", "most", "factor", "offset", "source"}
 COUNTED = {"years", "months", "days", "grade"}
 """Units of what is counted, not measured: nobody gives an age in another one."""
-VALUE_FIELDS = {"label", "atc", "atc_except", "retired"}
+VALUE_FIELDS = {"label", "atc", "atc_except", "retired", "two_of"}
 FACT_TYPES = {"integer", "number", "enum", "boolean", "list"}
 
 
 def vocabulary_documents() -> dict[str, Any]:
     """The data files as they stand, JSON-safe: {"facts": …, "concerns": …, "scales": …, "zones": …}."""
     return {name: read_yaml(HERE / f"{name}.yaml") for name in FILES}
+
+
+def asked_documents() -> dict[str, Any]:
+    """The data files as far as they say what is asked and may be answered: a formulary stores these, and hashes them.
+
+    How the pages treat an answer is left out, so that it can be put right without another edition of the formulary.
+    """
+    documents = vocabulary_documents()
+    for entry in documents["facts"]["facts"].values():
+        for name in BEHAVIOUR_FIELDS:
+            entry.pop(name, None)
+        for value in (entry.get("values") or {}).values():
+            if isinstance(value, dict):
+                value.pop("two_of", None)
+    for pattern in documents["zones"]["typical_zones"]:
+        pattern.pop("stages", None)
+    return documents
 
 
 @lru_cache(maxsize=1)
@@ -65,6 +83,7 @@ def build_vocabulary(documents: Mapping[str, Any]) -> Vocabulary:
     for pattern, keys in typical.items():
         if unknown := set(keys) - set(zones):
             raise DataFileError(f"typical zones {pattern}: unknown zones {sorted(unknown)}")
+    stages = {entry["pattern"]: tuple(_stages(entry, facts)) for entry in zones_file["typical_zones"]}
     for kind, built in (("concerns", len(concerns)), ("scales", len(scales)), ("zones", len(zones))):
         if len(documents[kind][kind]) != built:
             raise DataFileError(f"{kind}: one is defined twice")
@@ -75,6 +94,7 @@ def build_vocabulary(documents: Mapping[str, Any]) -> Vocabulary:
         zones=zones,
         sections=sections,
         typical_zones=typical,
+        typical_stages=stages,
         min_total_cm2=_decimal(zones_file["limits"]["min_total_cm2"], "zones limits"),
         max_total_cm2=_decimal(zones_file["limits"]["max_total_cm2"], "zones limits"),
         medicine_classes=tuple(_medicine_classes(facts_file["facts"])),
@@ -118,7 +138,18 @@ def _fact(key: str, entry: Mapping[str, Any], sections: Mapping[str, Section]) -
         decimals=int(entry.get("decimals", 0)),
         only_if=OnlyIf(fact=only_if["fact"], value=only_if["value"]) if only_if else None,
         values_from=entry.get("values_from", ""),
+        **build_behaviour(key, entry),
     )
+
+
+def _stages(entry: Mapping[str, Any], facts: Mapping[str, Fact]) -> Iterable[tuple[str, str]]:
+    """The answers to questions of stage that a pattern of zones is usual for."""
+    for key, answers in (entry.get("stages") or {}).items():
+        for answer in answers:
+            known = facts.get(key)
+            if known is None or (known.values and answer not in {choice.key for choice in known.values}):
+                raise DataFileError(f"typical zones {entry['pattern']}: unknown stage {key} {answer}")
+            yield key, str(answer)
 
 
 def _units(key: str, entry: Mapping[str, Any]) -> tuple[Unit, ...]:
@@ -170,7 +201,10 @@ def _choices(key: str, values: Mapping[str, Any]) -> Iterable[Choice]:
         retired = entry.get("retired", False) if isinstance(entry, Mapping) else False
         if not isinstance(retired, bool):
             raise DataFileError(f"fact {key}, value {value}: retired is true or false")
-        yield Choice(key=value, label=label, retired=retired)
+        two_of = entry.get("two_of", "") if isinstance(entry, Mapping) else ""
+        if two_of and two_of not in values:
+            raise DataFileError(f"fact {key}, value {value}: two_of names the unknown value {two_of}")
+        yield Choice(key=value, label=label, retired=retired, two_of=two_of)
 
 
 def _medicine_classes(facts: Mapping[str, Any]) -> Iterable[MedicineClass]:

@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 FactType = Literal["integer", "number", "enum", "boolean", "list"]
 AnsweredBy = Literal["patient", "practitioner"]
+About = Literal["record", "day", "measurement", "since", "history"]
+BeforeSession = Literal["asked", "asked_afresh", "kept", "dropped"]
+ChipKind = Literal["danger", "warn", "plain"]  # the gravest first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +20,8 @@ class Choice:
     label: str
     retired: bool = False
     """Kept for answers given before; a form offers it no more."""
+    two_of: str = ""
+    """The value of which this one stands for two at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,31 @@ class Unit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of a long list, with its own “no to all of these”."""
+
+    key: str
+    label: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """Which answers raise a chip over every page of the patient; ``answers`` None for any that names something."""
+
+    kind: ChipKind
+    answers: tuple[Any, ...] | None
+    text: str
+    order: int
+    """Its place among the chips."""
+
+    def is_raised_by(self, value: Any) -> bool:
+        if isinstance(value, list):
+            return bool(value) if self.answers is None else bool(set(value) & set(self.answers))
+        return value is not None and not isinstance(value, dict) and (self.answers is None or value in self.answers)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fact:
     key: str
     type: FactType
@@ -57,6 +87,17 @@ class Fact:
     question: str
     section: str
     answered_by: AnsweredBy
+    about: About
+    before_session: BeforeSession
+    reassuring: tuple[Any, ...] | None
+    """The answers that nobody needs to read before a plan is made; None where that is any of them."""
+    alerts: tuple[Alert, ...] = ()
+    is_allergy: bool = False
+    """Whether the chips about allergies tell it."""
+    wants_details: bool = False
+    """Of a list: whether a “yes” can be told more about."""
+    parts: tuple[Part, ...] = ()
+    """Of a list that is asked part by part."""
     values: tuple[Choice, ...] = ()
     unit: str = ""
     help: str = ""
@@ -69,6 +110,29 @@ class Fact:
     only_if: OnlyIf | None = None
     values_from: str = ""
     """“ingredients” where the choices come from a provider rather than from this file."""
+
+    def doubles(self) -> Mapping[str, str]:
+        """By value the one that stands for two of it at once."""
+        return {choice.two_of: choice.key for choice in self.values if choice.two_of}
+
+    @property
+    def is_asked_before_sessions(self) -> bool:
+        return self.before_session in ("asked", "asked_afresh")
+
+    @property
+    def yes_is_fine(self) -> bool:
+        """Whether “no” is what somebody should read."""
+        return self.reassuring == (True,)
+
+    def is_reassuring(self, value: Any) -> bool:
+        """Whether nobody needs to read this answer before a plan is made."""
+        if self.reassuring is None:
+            return True
+        return set(value) <= set(self.reassuring) if isinstance(value, list) else value in self.reassuring
+
+    def alert_for(self, value: Any) -> Alert | None:
+        """Return the gravest chip that an answer raises."""
+        return next((alert for alert in self.alerts if alert.is_raised_by(value)), None)
 
     @property
     def offered(self) -> tuple[Choice, ...]:
@@ -174,6 +238,8 @@ class Vocabulary:
     zones: Mapping[str, Zone]
     sections: Mapping[str, Section]
     typical_zones: Mapping[str, tuple[str, ...]]
+    typical_stages: Mapping[str, tuple[tuple[str, str], ...]]
+    """By pattern the answers to questions of stage that it is usual for: (fact, answer)."""
     min_total_cm2: Decimal
     max_total_cm2: Decimal
     medicine_classes: tuple[MedicineClass, ...] = field(default=())
@@ -197,6 +263,14 @@ class Vocabulary:
                 kept = tuple(choice for choice in fact.values if not choice.retired or choice.key in held)
                 facts[key] = replace(fact, values=kept)
         return replace(self, facts=facts)
+
+    def facts_about(self, about: About) -> frozenset[str]:
+        """The keys of the facts that are about this."""
+        return frozenset(key for key, fact in self.facts.items() if fact.about == about)
+
+    def dropped_before_sessions(self) -> frozenset[str]:
+        """The keys of the facts whose last answer no day's check takes over."""
+        return frozenset(key for key, fact in self.facts.items() if fact.before_session == "dropped")
 
     def facts_in(self, section: str) -> tuple[Fact, ...]:
         return tuple(fact for fact in self.facts.values() if fact.section == section)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from patients.vocabulary import read_yaml, vocabulary_documents
+from patients.vocabulary import asked_documents, read_yaml
 from protocols.engine import canonical_json
 from protocols.formulary.checking import check_documents
 
@@ -43,7 +43,7 @@ def release_sha256() -> str:
 @lru_cache(maxsize=1)
 def _starter() -> dict[str, Any]:
     documents: dict[str, Any] = {name: read_yaml(HERE / f"{name}.yaml") for name in FILES}
-    documents["vocabulary"] = vocabulary_documents()
+    documents["vocabulary"] = asked_documents()
     require_sound(documents)
     return documents
 

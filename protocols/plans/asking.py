@@ -14,9 +14,9 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from patients.intake.answers import not_asked, short_label
-from patients.intake.day_checks import LEFT_OUT
 from patients.models import Intake, Patient
 from patients.texts import spoken_vocabulary
+from patients.vocabulary import load_vocabulary
 from protocols.engine import Formulary
 from protocols.engine.case import Case
 from protocols.engine.formulary import Rule
@@ -52,7 +52,7 @@ def url_to_ask(patient: Patient, facts: Iterable[str] = ()) -> str:
 
 def url_for_a_plan(patient: Patient) -> str:
     """Return the page after which a plan can be made: it asks those answers of the day as well that no other holds."""
-    return url_to_ask(patient, sorted(LEFT_OUT))
+    return url_to_ask(patient, sorted(load_vocabulary().dropped_before_sessions()))
 
 
 def values_not_asked(intake: Intake, formulary: Formulary) -> dict[str, tuple[str, ...]]:

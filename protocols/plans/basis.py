@@ -12,10 +12,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from mesoclinic.ui import days
-from patients.intake.answers import ASKED_AFRESH, answered_never, case_of, days_since_answered
+from patients.intake.answers import answered_never, case_of, days_since_answered
 from patients.intake.settled import SettledFact, settled_since
 from patients.models import Intake, Patient
 from patients.queries import MERGED_UNASKED, latest_submitted_intake, merged_unasked
+from patients.vocabulary import load_vocabulary
 from protocols.engine import CaseError, Formulary, canonical_json, parse_case
 from protocols.formulary.loader import release_label
 from protocols.models import Plan
@@ -109,7 +110,8 @@ def obstacles(plan: Plan, *, formulary: Formulary) -> list[str]:
             if settled_since(patient, plan.created_at)
             else _("The patient's record or age has changed since this draft; make a new one.")
         )
-    if days_since_answered(intake, on=today) > settings.DAY_FACTS_DAYS and ASKED_AFRESH & intake.facts.keys():
+    of_the_day = load_vocabulary().facts_about("day") & intake.facts.keys()
+    if of_the_day and days_since_answered(intake, on=today) > settings.DAY_FACTS_DAYS:
         found.append(
             _(
                 "Fever, pregnancy, the state of the scalp and blood tests were asked more than %(days)d days ago. "

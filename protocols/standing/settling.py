@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from mesoclinic.core.sorting import by_words
-from patients.intake.answers import YES_IS_FINE, case_of, intake_vocabulary, question_of, short_label
+from patients.intake.answers import case_of, intake_vocabulary, question_of, short_label
 from patients.intake.medicines import read_medicines
 from patients.intake.settled import is_settling
 from patients.models import Intake, Patient, Statement, StatementKind
@@ -98,7 +98,7 @@ def meanings(vocabulary: Vocabulary) -> list[Meaning]:
 
 def _telling(fact: Fact) -> str:
     """The answer of a question of yes or no that says more than its opposite."""
-    return "false" if fact.key in YES_IS_FINE else "true"
+    return "false" if fact.yes_is_fine else "true"
 
 
 def meaning_of(fact: Fact, value: Any) -> Meaning:

@@ -24,8 +24,6 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.access import PERMISSIONS, Permission
 from mesoclinic.accounts.models import RoleGrant, User
 from patients.intake.answers import (
-    ASKED_AFRESH,
-    FROM_THE_RECORD,
     UNKNOWN,
     asked_facts,
     is_answered,
@@ -33,13 +31,13 @@ from patients.intake.answers import (
     settled_over,
     short_label,
 )
-from patients.intake.day_checks import LEFT_OUT, can_be_asked
+from patients.intake.day_checks import can_be_asked
 from patients.intake.settled import SettledFact, settled_facts_of
 from patients.models import DayCheck, Intake, IntakeStatus, Patient, PatientMerge, Statement
 from patients.queries import MERGED_UNASKED
 from patients.statements.statements import open_statements_of
 from patients.texts import spoken_vocabulary
-from patients.vocabulary import Vocabulary
+from patients.vocabulary import Vocabulary, load_vocabulary
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.case import Case
 from protocols.engine.screen import Finding, open_questions, required_facts, screen, shown
@@ -333,7 +331,8 @@ class _World:
             if fact in case["facts"] or fact not in asked:
                 continue
             now = intake.facts.get(fact)
-            afresh = fact in ASKED_AFRESH and fact not in LEFT_OUT
+            known = self.vocabulary.facts[fact]
+            afresh = known.about == "day" and known.before_session != "dropped"
             if (now is None and not afresh) or now == before.get(fact):
                 case["facts"][fact] = value
         case["facts"] = settled_over(intake, case["facts"], settled=settled)
@@ -481,7 +480,7 @@ def _of_finding(
         return None
     message = words.rule_message({"rule": rule.key, "params": {"concern": rule.referral_of_concern}})
     row = words.rules.get(rule.key, {})
-    of_record = all(reason.fact in FROM_THE_RECORD for reason in finding.because)
+    of_record = {reason.fact for reason in finding.because} <= load_vocabulary().facts_about("record")
     values = [(reason.fact, reason.answer) for reason in finding.because]
     kind, lifts = {
         "absolute": (RULE, _("New answers, or a signer's reason. Otherwise stop the plan.")),

@@ -19,12 +19,12 @@ from django.views.decorators.http import require_POST
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from patients.intake import answers as intakes
-from patients.intake.answers import FROM_THE_RECORD
 from patients.intake.forms import IntakeForm
 from patients.intake.medicines import classes_of
 from patients.intake.stages import overruled_by_stage
 from patients.models import Intake, IntakeStatus
 from patients.queries import intakes_visible_to
+from patients.vocabulary import load_vocabulary
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.screen import screen
 from protocols.formulary.queries import built_formulary, formulary_in_force
@@ -53,14 +53,14 @@ def findings_of(case: Mapping[str, Any], formulary: Formulary) -> list[Said]:
         "concerns": list(case["concerns"]) or [_PLACEHOLDER_CONCERN],
         "zones": list(case["zones"]) or [_PLACEHOLDER_ZONE],
     }
-    words = words_of(formulary)
+    words, of_record = words_of(formulary), load_vocabulary().facts_about("record")
     said = []
     for finding in screen(parse_case(whole, formulary), formulary).findings:
         if finding.rule.scope.kind == "zones" and not case["zones"]:
             continue  # which zones are treated is not answered yet
         if not finding.because or any(reason.answer is None for reason in finding.because):
             continue
-        if finding.rule.severity != "absolute" and {reason.fact for reason in finding.because} <= FROM_THE_RECORD:
+        if finding.rule.severity != "absolute" and {reason.fact for reason in finding.because} <= of_record:
             continue  # true of everybody of that age; the plan says it where it matters
         because = words.because([{"fact": reason.fact, "answer": reason.answer} for reason in finding.because])
         said.append(

@@ -20,7 +20,6 @@ from patients.actions.intake import save_intake, start_intake, submit_intake
 from patients.actions.record import merge_patients
 from patients.intake.answers import UNKNOWN, case_of
 from patients.intake.day_checks import Answers
-from patients.intake.groups import GROUPS
 from patients.models import Intake, Patient, Settlement, Statement, StatementSource
 from patients.search.keys import fold
 from patients.statements.statements import (
@@ -31,6 +30,7 @@ from patients.statements.statements import (
     settle_statement,
     settled_facts,
 )
+from patients.vocabulary import load_vocabulary
 from tests import factories
 
 DOAC = [{"fact": "medications", "value": "doac"}]
@@ -300,7 +300,9 @@ def test_the_next_intake_asks_only_for_what_is_new(teodor: Patient, ada: User) -
 
 
 def test_a_part_of_a_list_that_nobody_knows_is_open_beside_the_ticks(teodor: Patient, ada: User) -> None:
-    parts = {group.key: "none" for group in GROUPS["conditions"] if group.key != "immune"} | {"blood": "unknown"}
+    parts = {part.key: "none" for part in load_vocabulary().facts["conditions"].parts if part.key != "immune"} | {
+        "blood": "unknown"
+    }
     intake = typed(teodor, by=ada, groups={"conditions": parts})
     assert intake.facts["conditions"] == ["asthma"]
     assert [(row.kind, row.about, row.is_unknown) for row in open_statements(teodor)] == [
