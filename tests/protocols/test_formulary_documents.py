@@ -372,8 +372,8 @@ def test_no_ingredient_condition_or_medicine_is_named_in_code() -> None:
     words |= {entry["key"] for entry in documents["screening"]["rules"]}
     words |= {key for key in facts if key != "sex_at_birth"}
     words |= {zone["key"] for zone in documents["vocabulary"]["zones"]["zones"]}
-    files = [*(ROOT / "protocols" / "engine").glob("*.py"), ROOT / "protocols" / "wording.py"]
-    files += [ROOT / "protocols" / "proposing.py", ROOT / "protocols" / "formulary" / "checking.py"]
+    files = [path for folder in ("engine", "words") for path in (ROOT / "protocols" / folder).rglob("*.py")]
+    files += [ROOT / "protocols" / "plans" / "proposing.py", ROOT / "protocols" / "formulary" / "checking.py"]
     ordinary = {"infection", "fish", "yeast", "latex", "vertex", "frontal"}  # words that prose may use
     for path in files:
         code = path.read_text(encoding="utf-8")
