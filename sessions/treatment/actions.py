@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 
 from django.db import transaction
 from django.db.models import Sum
@@ -79,66 +80,124 @@ def record_session(
     """
     check_can_record(appointment, by=by)
     confirm_password(by, password)
+    now = timezone.now()
     return _record(
-        appointment=appointment,
-        administrations=administrations,
-        nothing_changed=nothing_changed,
-        tolerance=tolerance,
-        note=note,
+        _Recording(
+            appointment=appointment,
+            administrations=administrations,
+            nothing_changed=nothing_changed,
+            tolerance=tolerance,
+            note=note,
+            now=now,
+            performed_on=performed_on,
+            standing_reason=standing_reason,
+        ),
         by=by,
-        performed_on=performed_on,
-        standing_reason=standing_reason,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Recording:
+    """What somebody says was done at a visit, and when they say it."""
+
+    appointment: Appointment
+    administrations: Sequence[Injected]
+    nothing_changed: bool
+    tolerance: int | None
+    note: str
+    now: datetime
+    performed_on: date | None
+    standing_reason: str
+
+    @cached_property
+    def plan(self) -> Plan:
+        return self.appointment.course.plan
+
+    @cached_property
+    def planned(self) -> Sequence[PlannedLine]:
+        return planned_lines(self.plan, self.appointment.number)
+
+    @cached_property
+    def performed_at(self) -> datetime:
+        return _performed_at(self.appointment, self.performed_on, now=self.now)
+
+    @cached_property
+    def day(self) -> date:
+        return self.performed_at.astimezone(self.appointment.site.tz).date()
 
 
 @transaction.atomic
-def _record(
-    *,
-    appointment: Appointment,
-    administrations: Sequence[Injected],
-    nothing_changed: bool,
-    tolerance: int | None,
-    note: str,
-    by: User,
-    performed_on: date | None,
-    standing_reason: str,
-) -> TreatmentSession:
-    if tolerance is not None and not 1 <= tolerance <= 5:
-        raise InvalidInput(_("Tolerance goes from 1, very well, to 5, badly."), field="tolerance")
-    if not nothing_changed and not note.strip():
-        raise InvalidInput(_("Write what has changed since the last visit."), field="note")
-    plan = appointment.course.plan
-    planned = planned_lines(plan, appointment.number)
-    _check_lines(planned, administrations)
-    now = timezone.now()
-    performed_at = _performed_at(appointment, performed_on, now=now)
-    today = performed_at.astimezone(appointment.site.tz).date()
-    injected = {line.ingredient for line in administrations if line.volume_ml > 0}
-    if injected:
-        check_course_length(plan, [appointment.number])
-        check_intervals(
-            plan, {appointment.number: today}, site=appointment.site, field="performed_on", injected=injected
-        )
-    against = (
-        _check_stands(appointment, today, nothing_changed=nothing_changed, reason=standing_reason, by=by)
-        if injected
-        else None
+def _record(said: _Recording, *, by: User) -> TreatmentSession:
+    _check_said(said)
+    against = _check_may_be_injected(said, by=by)
+    rows = _administrations(said, against)
+    session = _keep(said, rows, by=by)
+    _what_follows(said, session, against, by=by)
+    trail.record(
+        "session.recorded",
+        by=by,
+        target=session,
+        patient=said.appointment.patient,
+        details={
+            "appointment": str(said.appointment.public_id),
+            "plan": str(said.plan.public_id),
+            "deviations": sum(1 for row in rows if row.deviation_reason),
+            "lots": [str(row.lot.public_id) for row in rows if row.lot],
+            "performed_on": said.day.isoformat(),
+            "against_screening": [
+                row.ingredient.key
+                for row in rows
+                if row.volume_ml > 0 and against is not None and against.why(row.ingredient.key)
+            ],
+        },
     )
-    known = {
-        lot.product.ingredient.key for lot in usable_lots(plan, appointment.number, site=appointment.site, today=today)
-    }
-    _check_lots_hold(planned, administrations)
-    ingredients = Ingredient.objects.in_bulk([line.ingredient for line in planned], field_name="key")
+    return session
+
+
+def _check_said(said: _Recording) -> None:
+    """Raise InvalidInput where an answer is out of its range, a change is not written down, or a line is missing."""
+    if said.tolerance is not None and not 1 <= said.tolerance <= 5:
+        raise InvalidInput(_("Tolerance goes from 1, very well, to 5, badly."), field="tolerance")
+    if not said.nothing_changed and not said.note.strip():
+        raise InvalidInput(_("Write what has changed since the last visit."), field="note")
+    _check_lines(said.planned, said.administrations)
+
+
+def _check_may_be_injected(said: _Recording, *, by: User) -> Standing | None:
+    """Return the standing against which was injected, None where nothing was.
+
+    Raise where the course is over, too few days have passed, or a stop stands that nobody may go on against.
+    """
+    appointment, day = said.appointment, said.day
+    injected = {line.ingredient for line in said.administrations if line.volume_ml > 0}
+    if not injected:
+        return None
+    check_course_length(said.plan, [appointment.number])
+    check_intervals(
+        said.plan, {appointment.number: day}, site=appointment.site, field="performed_on", injected=injected
+    )
+    return _check_stands(appointment, day, nothing_changed=said.nothing_changed, reason=said.standing_reason, by=by)
+
+
+def _administrations(said: _Recording, against: Standing | None) -> list[Administration]:
+    """Return a row for each planned line, not kept yet. Raise InvalidInput beside the line that cannot stand."""
+    appointment = said.appointment
+    usable = usable_lots(said.plan, appointment.number, site=appointment.site, today=said.day)
+    known = {lot.product.ingredient.key for lot in usable}
+    _check_lots_hold(said.planned, said.administrations)
+    ingredients = Ingredient.objects.in_bulk([line.ingredient for line in said.planned], field_name="key")
     rows = []
-    for line, done in zip(planned, _in_order(planned, administrations), strict=True):
+    for line, done in zip(said.planned, _in_order(said.planned, said.administrations), strict=True):
+        lot_known = line.ingredient in known
         _check_volume(line, done)
         if done.lot is not None:
-            _check_lot(line, done, site=appointment.site, today=today)
-        elif done.volume_ml > 0 and line.ingredient in known and not done.deviation_reason.strip():
+            _check_lot(line, done, site=appointment.site, today=said.day)
+        elif done.volume_ml > 0 and lot_known and not done.deviation_reason.strip():
             raise InvalidInput(
                 _("%(name)s: choose its lot, or say why none is recorded.") % {"name": line.name},
                 field=f"lot-{line.key}",
             )
+        reason = _reason_kept(line, done, against=against, reason=said.standing_reason, lot_known=lot_known)
         rows.append(
             Administration(
                 ingredient=ingredients[line.ingredient],
@@ -148,67 +207,56 @@ def _record(
                 dose=line.dose_in(done.volume_ml),
                 dose_unit=line.dose_unit,
                 lot=done.lot,
-                deviation_reason=_reason_kept(
-                    line, done, against=against, reason=standing_reason, lot_known=line.ingredient in known
-                ),
+                deviation_reason=reason,
             )
         )
-    open_ones = Appointment.objects.filter(pk=appointment.pk, status__in=before(AppointmentStatus.DONE))
+    return rows
+
+
+def _keep(said: _Recording, rows: Sequence[Administration], *, by: User) -> TreatmentSession:
+    """Keep the session with its lines. Raise InvalidTransition where somebody else recorded it meanwhile."""
+    open_ones = Appointment.objects.filter(pk=said.appointment.pk, status__in=before(AppointmentStatus.DONE))
     if not open_ones.update(status=AppointmentStatus.DONE):
         raise InvalidTransition(_("This session has been recorded already."))
     session = TreatmentSession.objects.create(
-        appointment=appointment,
-        plan=plan,
-        nothing_changed=nothing_changed,
-        tolerance=tolerance,
-        note=note.strip(),
-        performed_at=performed_at,
+        appointment=said.appointment,
+        plan=said.plan,
+        nothing_changed=said.nothing_changed,
+        tolerance=said.tolerance,
+        note=said.note.strip(),
+        performed_at=said.performed_at,
         performed_by=by,
-        recorded_at=now,
+        recorded_at=said.now,
     )
     for row in rows:
         row.session = session
     Administration.objects.bulk_create(rows)
-    if not nothing_changed:  # what has changed is settled before the next session
+    return session
+
+
+def _what_follows(said: _Recording, session: TreatmentSession, against: Standing | None, *, by: User) -> None:
+    """Carry on what hangs on a recorded session: what was said, the reason to go on, plan and follow-ups."""
+    if not said.nothing_changed:  # what has changed is settled before the next session
         record_statements(
-            patient=appointment.patient,
-            said=words_of_note(note),
+            patient=said.appointment.patient,
+            said=words_of_note(said.note),
             source=StatementSource.NOTE,
             source_id=session.public_id,
-            at=now,
+            at=said.now,
             by=by,
         )
     if against is not None:
         keep_override(
             against,
-            plan=plan,
+            plan=said.plan,
             step=StandingStep.RECORD,
             subject_id=session.public_id,
-            reason=standing_reason,
+            reason=said.standing_reason,
             by=by,
         )
-    _move_plan(plan, by=by)
+    _move_plan(said.plan, by=by)
     followups.performed(session, by=by)
-    appointment.refresh_from_db(fields=["status"])
-    trail.record(
-        "session.recorded",
-        by=by,
-        target=session,
-        patient=appointment.patient,
-        details={
-            "appointment": str(appointment.public_id),
-            "plan": str(plan.public_id),
-            "deviations": sum(1 for row in rows if row.deviation_reason),
-            "lots": [str(row.lot.public_id) for row in rows if row.lot],
-            "performed_on": today.isoformat(),
-            "against_screening": [
-                row.ingredient.key
-                for row in rows
-                if row.volume_ml > 0 and against is not None and against.why(row.ingredient.key)
-            ],
-        },
-    )
-    return session
+    said.appointment.refresh_from_db(fields=["status"])
 
 
 def _move_plan(plan: Plan, *, by: User) -> None:
