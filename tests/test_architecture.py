@@ -162,3 +162,18 @@ def test_python_builds_no_html() -> None:
         if name in path.read_text(encoding="utf-8") and "mesoclinic/ui" not in path.as_posix()
     ]
     assert wrong == []
+
+
+def test_every_path_that_a_text_names_is_there() -> None:
+    """Docs, docstrings and data files name files of ours by their path; a file that moves takes its name along."""
+    named = re.compile(r"(?<![\w./-])((?:mesoclinic|patients|protocols|sessions|tests)/[\w/]+\.(?:py|yaml|md|html))\b")
+    texts = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "scripts").glob("*.py"), *sources(*PACKAGES)]
+    texts += [file for package in PACKAGES for file in (ROOT / package).rglob("*.yaml")]
+    missing = [
+        f"{text.relative_to(ROOT)}: {path}"
+        for text in texts
+        if text.name != "CHANGELOG.md"
+        for path in named.findall(text.read_text(encoding="utf-8"))
+        if not (ROOT / path).exists() and not (ROOT / "templates" / path).exists()
+    ]
+    assert missing == []

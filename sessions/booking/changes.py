@@ -1,4 +1,4 @@
-"""Keeps what a press did to booked visits, so that it can be taken back for a while (``undoing.py``)."""
+"""Keeps what a press did to booked visits, so that it can be taken back for a while (``undo.py``)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ APPOINTMENT: Mapping[AppointmentStatus, frozenset[AppointmentStatus]] = {
 }
 BY_HAND = frozenset({AppointmentStatus.BOOKED, AppointmentStatus.ARRIVED, AppointmentStatus.NO_SHOW})
 # DONE is reached by recording the session, CANCELLED by cancelling: both do more than change a word. A cancelled
-# appointment is put back as it was, booked or arrived, only by undoing (``undoing.py``), and only for a while.
+# appointment is put back as it was, booked or arrived, only by undoing (``undo.py``), and only for a while.
 
 
 def before(to: AppointmentStatus) -> list[AppointmentStatus]:
