@@ -308,7 +308,7 @@ STANDING_REASONS = (
 PAPER_MAIL = (
     "sessions.prints.papers.way_of"  # where a press mails a document to its patient: user, document -> url or why not
 )
-PRINT_STATE_PROVIDER = "protocols.prints.documents.print_state"  # whether a print of a subject is current
+PRINT_STATE_PROVIDER = "protocols.prints.marks.print_state"  # whether a print of a subject is current
 PAPER = env.text("MESOCLINIC_PAPER", "A4")  # of printed documents: A4 or Letter
 if PAPER not in ("A4", "Letter"):
     raise ImproperlyConfigured("MESOCLINIC_PAPER is A4 or Letter.")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 
 from protocols.models import Plan
-from protocols.pages.plan import Reader
+from protocols.pages.edits import edit_in_words
+from protocols.pages.reading import Reading
 from protocols.plans.computing import Disagreement
 
 MOST = 3
@@ -19,18 +20,18 @@ def in_sentences(plan: Plan, places: Sequence[Disagreement]) -> list[str]:
     The fingerprint differs wherever anything does, so it is only said where nothing else is; where and how much they
     differ stands in the row itself, for whoever looks into it.
     """
-    reader = Reader(plan)
-    named = [where(reader, row) for row in places if row.path != "fingerprint"]
+    reading = Reading(plan)
+    named = [where(reading, row) for row in places if row.path != "fingerprint"]
     return [
         _("The second calculation does not agree with the first about %(what)s, so the plan cannot be signed.")
         % {"what": what}
-        for what in list(dict.fromkeys(named or [where(reader, row) for row in places]))[:MOST]
+        for what in list(dict.fromkeys(named or [where(reading, row) for row in places]))[:MOST]
     ]
 
 
-def where(reader: Reader, row: Disagreement) -> str:
+def where(reading: Reading, row: Disagreement) -> str:
     """Name the line or the mixture that a disagreement is about."""
-    words = {"name": reader.contents.name(row.ingredient), "mixture": row.mixture}
+    words = {"name": reading.contents.name(row.ingredient), "mixture": row.mixture}
     if row.ingredient and row.mixture:
         return _("%(name)s in mixture %(mixture)s") % words
     if row.ingredient:
@@ -44,4 +45,4 @@ def where(reader: Reader, row: Disagreement) -> str:
 
 def last_edit(plan: Plan) -> str:
     """The last edit of a draft in words; there must be one."""
-    return Reader(plan).edits()[-1]
+    return edit_in_words(Reading(plan), plan.edits[-1])

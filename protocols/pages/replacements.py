@@ -14,7 +14,9 @@ from patients.intake.answers import short_label
 from protocols.engine import EditResult, Policy, apply_edits, parse_case
 from protocols.engine.canonical import json_safe
 from protocols.models import Plan
-from protocols.pages.plan import Reader, Served, refusal_beside
+from protocols.pages.edits import refusal_beside
+from protocols.pages.mixtures import Served, would_serve
+from protocols.pages.reading import Reading
 from protocols.plans import what_if
 from protocols.plans.computing import bare_edits, formulary_of, merged, plain
 from protocols.words.faults import explain_refusal
@@ -61,23 +63,23 @@ def edit_of(out: str, into: str) -> dict[str, str]:
     return {"op": "swap", "ingredient": out, "with": into}
 
 
-def choices(plan: Plan, reader: Reader, *, out: str) -> Choices:
+def choices(plan: Plan, reading: Reading, *, out: str) -> Choices:
     """Everything that is left out, tried in the place of ``out`` (or beside the others, where that is empty)."""
     trial = _trial(plan)
     offered: list[Option] = []
     barred: dict[str, list[str]] = {}
     for row in plan.result["left_out"]:
         if row.get("range"):
-            offered.append(_option(plan, reader, trial, row["ingredient"], row["range"], out=out))
-    for row in reader.result["left_out"]:
+            offered.append(_option(plan, reading, trial, row["ingredient"], row["range"], out=out))
+    for row in reading.result["left_out"]:
         if not row.get("range"):
-            barred.setdefault(row["reason"], []).append(short_label(reader.contents.name(row["ingredient"])))
+            barred.setdefault(row["reason"], []).append(short_label(reading.contents.name(row["ingredient"])))
     offered.sort(key=lambda option: (-option.value_change, option.name.casefold()))
     return Choices(
         options=[option for option in offered if not option.refused],
         refused=[option for option in offered if option.refused],
         others=[(why, ", ".join(names)) for why, names in barred.items()],
-        without=_option(plan, reader, trial, NOTHING, {}, out=out) if out else None,
+        without=_option(plan, reading, trial, NOTHING, {}, out=out) if out else None,
     )
 
 
@@ -89,13 +91,13 @@ def preview(plan: Plan, *, out: str, into: str) -> Preview:
     return Preview(differences=what_if.in_words(plan.result, plain(tried.proposal.as_dict()), plan))
 
 
-def _option(plan: Plan, reader: Reader, trial: Trial, key: str, volumes: Mapping[str, str], *, out: str) -> Option:
+def _option(plan: Plan, reading: Reading, trial: Trial, key: str, volumes: Mapping[str, str], *, out: str) -> Option:
     tried = trial(edit_of(out, key))
     known = key != NOTHING
     return Option(
         key=key,
-        name=short_label(reader.contents.name(key)) if known else "",
-        served=reader.would_serve(key) if known else (),
+        name=short_label(reading.contents.name(key)) if known else "",
+        served=would_serve(reading, key) if known else (),
         least_ml=volumes.get("volume_min_ml", ""),
         usual_ml=volumes.get("volume_usual_ml", ""),
         most_ml=volumes.get("volume_max_ml", ""),

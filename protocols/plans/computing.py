@@ -208,14 +208,17 @@ def _named_in(path: str, plan: Plan) -> tuple[str, str]:
     return ingredient, mixture
 
 
-def shown(plan: Plan) -> dict[str, Any]:
+def shown(plan: Plan, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The plan's answer with its sentences, in the reader's language: made anew from its codes and numbers.
+
+    ``given`` is the answer to show in the place of the stored one.
 
     What an older engine said is shown with the sentences that were stored with it: its codes may have changed since.
     """
+    said: dict[str, Any] = plan.result if given is None else dict(given)
     if plan.engine_version != ENGINE_VERSION:
-        return plan.result
-    return wording.render(without_sentences(plan.result), formulary_of(plan)) | {"refusals": []}
+        return said
+    return wording.render(without_sentences(said), formulary_of(plan)) | {"refusals": []}
 
 
 def recompute(plan: Plan) -> list[Computed]:

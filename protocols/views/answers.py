@@ -24,7 +24,11 @@ from protocols.actions.answers import acknowledge, answer_open_questions, take_o
 from protocols.actions.refusals import StaleRevision
 from protocols.models import Plan
 from protocols.models.enums import AcknowledgementReason
+from protocols.pages.course import in_brief
+from protocols.pages.findings import answers_beside, findings
+from protocols.pages.findings import questions as questions_of
 from protocols.pages.plan import Reader
+from protocols.pages.reading import Reading
 from protocols.permissions import can_change_plan
 from protocols.plans import what_if
 from protocols.plans.presence import last_change
@@ -79,7 +83,7 @@ def plan_acknowledge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             if not plan.is_draft:
                 return plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
             said = AcknowledgementReason(form.cleaned_data["reason_code"]).label
-            found = next((row for row in Reader(plan).findings("cautions") if row.rule == rule), None)
+            found = next((row for row in findings(Reading(plan), "cautions") if row.rule == rule), None)
             return conflict_answer(
                 request,
                 plan,
@@ -102,7 +106,7 @@ def plan_acknowledge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 def plan_answer(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """The answers that were typed; with “rest”, the questions left empty are settled with one reason as well."""
     plan = asked_plan(request, public_id)
-    questions = Reader(plan).questions("open_questions")
+    questions = questions_of(Reading(plan), "open_questions")
     if said := two_ways(request.POST, questions):
         return plan_page(request, plan, refused=Refused(answers=said, typed=request.POST.dict()), status=400)
     answers = read_answers(request.POST, questions)
@@ -121,7 +125,7 @@ def plan_answer(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         plan.refresh_from_db()
         if not plan.is_draft:
             return plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
-        wanted, now = Reader(plan).answers_beside(answers)
+        wanted, now = answers_beside(Reading(plan), answers)
         refused = Refused(typed=request.POST.dict())
         return conflict_answer(request, plan, "plan_answer", wanted=wanted, now=now, again={}, refused=refused)
     except DomainError as refusal:
@@ -182,7 +186,7 @@ def _two_sides(
     plan = reader.plan
     return {
         "answered": answered,
-        "sides": [reader.in_brief(answered.old), reader.in_brief(answered.new)],
+        "sides": [in_brief(answered.old), in_brief(answered.new)],
         "may_take_over": can_change_plan(plan, by=request.user) and what_if.may_be_taken_over(plan, change),
         "why_not": what_if.why_not_taken_over(plan, change),
     }

@@ -22,7 +22,8 @@ from protocols.actions.signing import sign_plan
 from protocols.actions.status import discard_plan, stop_plan, take_over_plan
 from protocols.models.enums import PlanStatus
 from protocols.permissions import can_stop_plan
-from protocols.prints.documents import request_plan_pdf, session_dates
+from protocols.prints.documents import request_plan_pdf
+from protocols.prints.marks import session_dates
 from protocols.views.forms import StopForm, edit_from
 from protocols.views.plan import asked_plan, draft_refused, plan_page
 from protocols.views.refusals import Refused, from_the_plan

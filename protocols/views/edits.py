@@ -23,13 +23,15 @@ from protocols.actions.refusals import EditCannotBeSigned, RefusedEdits, StaleRe
 from protocols.engine.edits import EDIT_FIELDS
 from protocols.models import Plan
 from protocols.models.enums import EditReason
-from protocols.pages.plan import Reader, refusal_beside
+from protocols.pages.edits import as_it_is, edit_in_words, refusal_beside
+from protocols.pages.mixtures import mixtures
+from protocols.pages.reading import Reading, UnfitReason
 from protocols.pages.replacements import NOTHING, choices, edit_of, preview
 from protocols.permissions import check_can_change_plan
 from protocols.views.answers import changed_answer, conflict_answer
 from protocols.views.forms import edit_from
 from protocols.views.plan import asked_plan, plan_page
-from protocols.views.refusals import Refused, UnfitReason, from_the_plan
+from protocols.views.refusals import Refused, from_the_plan
 
 
 @requires(Permission.PLAN_WRITE)
@@ -82,7 +84,7 @@ def _field_of_reason(refusal: DomainError) -> str:
 
 def _unfit(edit: Mapping[str, Any], refusal: InvalidInput) -> Refused:
     field = _field_of_reason(refusal)
-    return Refused(reason=UnfitReason.of(edit, refusal, field=field)) if field else Refused(top=str(refusal))
+    return Refused(reason=UnfitReason.of(edit, str(refusal), field=field)) if field else Refused(top=str(refusal))
 
 
 def _behind(request: ClinicRequest, plan: Plan, edit: Mapping[str, Any], refusal: StaleRevision) -> HttpResponse:
@@ -90,9 +92,9 @@ def _behind(request: ClinicRequest, plan: Plan, edit: Mapping[str, Any], refusal
     plan.refresh_from_db()
     if edit.get("op") not in EDIT_FIELDS or not plan.is_draft:
         return plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
-    reader = Reader(plan)
+    reading = Reading(plan)
     return conflict_answer(
-        request, plan, "plan_edit", wanted=[reader.edit_in_words(edit)], now=reader.as_it_is(edit), again=edit
+        request, plan, "plan_edit", wanted=[edit_in_words(reading, edit)], now=as_it_is(reading, edit), again=edit
     )
 
 
@@ -126,8 +128,8 @@ def plan_change(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     out, into = data.get("ingredient", ""), data.get("with", "")
     if plan.result["status"] != "proposed":
         return _change_panel(request, plan, {"gone": _("There is no plan to edit.")}, status=409)
-    reader = Reader(plan)
-    if out and out not in reader.plan_ingredients():
+    reading = Reading(plan)
+    if out and out not in reading.ingredients:
         return _change_panel(request, plan, {"gone": _("This ingredient is not in the mixture any more.")}, status=409)
     typed = {name: data.get(name, "").strip() for name in ("reason", "note")}
     errors: dict[str, str] = {}
@@ -159,10 +161,10 @@ def plan_change(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     context = {
         "gone": "",
         "out": out,
-        "line": next((line for mixture in reader.mixtures() for line in mixture.lines if line.key == out), None),
+        "line": next((line for mixture in mixtures(reading) for line in mixture.lines if line.key == out), None),
         "chosen": into,
         "nothing": NOTHING,
-        "choices": choices(plan, reader, out=out),
+        "choices": choices(plan, reading, out=out),
         "preview": seen,
         "typed": typed,
         "errors": errors,

@@ -21,7 +21,10 @@ from patients.vocabulary import Vocabulary
 from protocols.engine.edits import EDIT_FIELDS
 from protocols.formulary.words import CLASS_NAMES, GRADE_NAMES, STATUS_NAMES
 from protocols.models.enums import NOTE_NEEDED, AcknowledgementReason, OpenAnswerKind, StopReason
-from protocols.pages.plan import Question, Reader
+from protocols.pages.answers import answers_by_words, fact_of_choice, ingredient_choices, number_choices
+from protocols.pages.course import limits as limits_of
+from protocols.pages.findings import Question
+from protocols.pages.plan import Reader
 from protocols.plans.computing import REASONING
 from protocols.plans.what_if import Change, checked_facts
 from protocols.standing.settling import Meaning, key_of, meant_by, typed_meanings
@@ -235,13 +238,13 @@ class WhatIfForm(forms.Form):
     def __init__(self, *args: Any, reader: Reader, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.reader = reader
-        limits, kept = reader.limits, [("", _("as it is"))]
+        limits, kept = limits_of(reader), [("", _("as it is"))]
         yes_no = [*kept, ("yes", _("Yes")), ("no", _("No"))]
         choices: dict[str, list[Any]] = {
             "vegan": yes_no,
             "alcohol_free": yes_no,
-            "stock_of": [*kept, *reader.ingredient_choices()],
-            "avoid": [*kept, *reader.ingredient_choices()],
+            "stock_of": [*kept, *ingredient_choices(reader)],
+            "avoid": [*kept, *ingredient_choices(reader)],
             "prescription": [*kept, ("yes", _("may be proposed")), ("no", _("not proposed"))],
         }
         for name, options in choices.items():
@@ -265,9 +268,9 @@ class WhatIfForm(forms.Form):
 
     def _changed_facts(self) -> dict[str, Any]:
         """The facts by the lines; what cannot be understood is said beside its line."""
-        words = {text.casefold(): value for text, value in self.reader.answers_by_words().items()}
+        words = {text.casefold(): value for text, value in answers_by_words(self.reader).items()}
         values = set(words.values())
-        numbers = self.reader.number_choices()
+        numbers = number_choices(self.reader)
         facts: dict[str, Any] = {}
         for row in self.answers:
             if not row.typed:
@@ -275,13 +278,13 @@ class WhatIfForm(forms.Form):
             choice = row.typed if row.typed in values else words.get(" ".join(row.typed.split()).casefold(), "")
             try:
                 if choice:
-                    facts |= self.reader.fact_of_choice(choice, facts)
+                    facts |= fact_of_choice(self.reader, choice, facts)
                 else:
                     facts |= _number_in(row.typed, numbers)
             except ValueError as refusal:
                 row.error = str(refusal)
                 near = difflib.get_close_matches(row.typed.casefold(), words, n=3, cutoff=0.4)
-                shown = [text for text in self.reader.answers_by_words() if text.casefold() in near]
+                shown = [text for text in answers_by_words(self.reader) if text.casefold() in near]
                 if shown and not row.typed.rpartition(":")[2].strip()[:1].isdigit():
                     row.error += " " + _("Did you mean %(words)s?") % {"words": "; ".join(shown)}
         return facts

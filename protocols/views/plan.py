@@ -29,6 +29,11 @@ from protocols.formulary.queries import (
 )
 from protocols.models import Plan
 from protocols.models.enums import AcknowledgementReason, EditReason, PlanStatus
+from protocols.pages.alternatives import alternatives as alternatives_of
+from protocols.pages.edits import edit_changes
+from protocols.pages.findings import findings, questions
+from protocols.pages.left_out import left_groups, left_out
+from protocols.pages.mixtures import with_refused
 from protocols.pages.plan import Reader
 from protocols.permissions import (
     can_amend_plan,
@@ -49,7 +54,7 @@ from protocols.plans.queries import (
     unexplained_edits,
     unsettled_facts,
 )
-from protocols.prints.documents import session_dates
+from protocols.prints.marks import session_dates
 from protocols.views.refusals import Refused, Stopped
 
 # ------------------------------------------------------------------ catalogue
@@ -122,17 +127,13 @@ def plan(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 
 def plan_page(request: ClinicRequest, plan: Plan, *, refused: Refused | None = None, status: int = 200) -> HttpResponse:
     refused = refused or Refused()
-    reader = Reader(plan, typed=refused.typed)
-    mixtures = reader.mixtures()
-    for mixture in mixtures:
-        for line in mixture.lines:
-            line.typed, line.error = refused.volumes.get(line.key, ("", ""))
-            line.error = line.error or refused.swaps.get(line.key, "")
-    if refused.reason and not refused.reason.put_beside(reader.edit_rows):
+    reader = Reader(plan, typed=refused.typed, unfit=refused.reason)
+    mixtures = with_refused(reader.mixtures(), refused.lines)
+    if refused.reason and not any(row.error_reason or row.error_note for row in reader.edit_rows):
         refused.top = refused.top or refused.reason.error
     may_change = can_change_plan(plan, by=request.user)
     group = request.GET.get("left", "")
-    left = reader.left_out()
+    left = left_out(reader)
     shown_left = [row for row in left if not group or row.group == group]
     beside = max(5, round(1.6 * sum(len(mixture.lines) for mixture in mixtures)))  # as many as the mixture is tall
     context = {
@@ -145,15 +146,15 @@ def plan_page(request: ClinicRequest, plan: Plan, *, refused: Refused | None = N
         "left_first": shown_left[:beside],
         "left_rest": shown_left[beside:],
         "left_total": len(left),
-        "left_groups": reader.left_groups(left),
+        "left_groups": left_groups(left),
         "left_group": group,
-        "blocks": reader.findings("blocks"),
-        "cautions": reader.findings("cautions"),
-        "infos": reader.findings("infos"),
-        "missing": reader.questions("missing"),
-        "questions": reader.questions("open_questions"),
-        "alternatives": (alternatives := reader.alternatives()),
-        "waits_first": bool(alternatives) and alternatives[0].get("waits") and bool(alternatives[0]["because"]),
+        "blocks": findings(reader, "blocks"),
+        "cautions": findings(reader, "cautions"),
+        "infos": findings(reader, "infos"),
+        "missing": questions(reader, "missing"),
+        "questions": questions(reader, "open_questions"),
+        "alternatives": (alternatives := alternatives_of(reader)),
+        "waits_first": bool(alternatives) and alternatives[0].waits and bool(alternatives[0].because),
         "reasons": AcknowledgementReason.choices,
         "edit_reasons": EditReason.choices,
         "dates": session_dates(plan) if plan.is_signed else [],
@@ -188,7 +189,7 @@ def _differences(plan: Plan) -> list[str] | None:
     before = plan.supersedes
     if before is None or not (speaks(plan.engine_version) and speaks(before.engine_version)):
         return None
-    return [*what_if.in_words(before.result, plan.result, plan), *Reader(plan).edit_changes(before)]
+    return [*what_if.in_words(before.result, plan.result, plan), *edit_changes(Reader(plan), before)]
 
 
 def _left_behind(plan: Plan) -> list[tuple[Plan, list[dict[str, Any]]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
@@ -14,11 +14,9 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from mesoclinic.accounts.middleware import ClinicRequest
-from mesoclinic.core.errors import InvalidInput
 from protocols.models import Plan, PlanStop
-from protocols.models.enums import EditReason, PlanStatus, StopReason
-from protocols.pages.plan import EditRow
-from protocols.plans.computing import bare_edit
+from protocols.models.enums import PlanStatus, StopReason
+from protocols.pages.reading import UnfitReason
 from protocols.plans.presence import Changed
 from protocols.views.forms import AcknowledgeForm
 
@@ -53,33 +51,6 @@ class Stopped:
         return cls(reason=str(StopReason(row.reason_code).label), note=row.note, name=row.by.name, at=row.at)
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnfitReason:
-    """A reason that was not taken: of which edit, what was typed, and what is wrong with it."""
-
-    edit: Mapping[str, Any]
-    reason: str
-    note: str
-    field: str  # reason | note
-    error: str
-
-    @classmethod
-    def of(cls, edit: Mapping[str, Any], refusal: InvalidInput, *, field: str) -> UnfitReason:
-        reason, note = str(edit.get("reason", "")), str(edit.get("note", ""))
-        known = reason if reason in EditReason.values else ""
-        return cls(edit=bare_edit(edit), reason=known, note=note, field=field, error=str(refusal))
-
-    def put_beside(self, rows: list[EditRow]) -> bool:
-        """Where its edit stands among these it is said there."""
-        for row in rows:
-            same_volume = row.edit["op"] == self.edit["op"] == "set_volume"
-            if row.edit == self.edit or (same_volume and row.edit["ingredient"] == self.edit["ingredient"]):
-                row.typed_reason, row.typed_note = self.reason, self.note
-                setattr(row, f"error_{self.field}", self.error)
-                return True
-        return False
-
-
 @dataclass(kw_only=True)
 class Refused:
     """What a request asked for and did not get, so that it stands beside its field with what was typed."""
@@ -95,6 +66,12 @@ class Refused:
     answers: dict[str, str] = field(default_factory=dict)
     typed: dict[str, Any] = field(default_factory=dict)
     conflict: Conflict | None = None
+
+    @property
+    def lines(self) -> dict[str, tuple[str, str]]:
+        """By ingredient: what was typed, and why its volume or its going was refused."""
+        typed = {key: ("", said) for key, said in self.swaps.items()}
+        return typed | {key: (text, said or self.swaps.get(key, "")) for key, (text, said) in self.volumes.items()}
 
 
 def from_the_plan(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

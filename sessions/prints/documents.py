@@ -27,7 +27,8 @@ from protocols.models import Plan
 from protocols.models.enums import PlanKind, PlanStatus, StandingStep
 from protocols.pages.plan import Reader
 from protocols.plans.zones import zone_shares
-from protocols.prints.documents import mixture_data, plan_context, plan_part, prepare_prints
+from protocols.prints.contexts import mixture_data, plan_context
+from protocols.prints.documents import plan_part, prepare_prints
 from protocols.standing.going_on import check_may_treat, keep_override, passed_before
 from protocols.standing.reasons import Standing
 from protocols.standing.standing import standing, standings

@@ -14,7 +14,8 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.core.errors import InvalidInput
 from mesoclinic.documents.views import open_document
-from protocols.prints.documents import WITHOUT_CONTENT, request_plan_pdf
+from protocols.prints.documents import request_plan_pdf
+from protocols.prints.kinds import WITHOUT_CONTENT
 from sessions.prints.documents import request_pack, request_visit_pdf
 from sessions.queries import appointments_visible_to
 

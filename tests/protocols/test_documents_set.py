@@ -23,7 +23,8 @@ from protocols.actions.drafts import amend_plan
 from protocols.actions.signing import sign_plan
 from protocols.models import Plan
 from protocols.prints.archive import attached_data, verify_archive
-from protocols.prints.documents import KINDS, plan_pdf_visible, request_plan_pdf
+from protocols.prints.documents import plan_pdf_visible, request_plan_pdf
+from protocols.prints.kinds import KINDS
 from tests import factories
 from tests.factories_protocols import draft_plan, settled, signed_plan
 from tests.mesoclinic.documents.prints import check_places, check_tags, snapshot, text_of

@@ -12,7 +12,8 @@ from patients.models import Patient
 from protocols.actions.drafts import edit_plan
 from protocols.formulary.loader import load_documents
 from protocols.models import FormularyVersion, Plan
-from protocols.prints.documents import KINDS, OF_A_WAIT, plan_part
+from protocols.prints.documents import plan_part
+from protocols.prints.kinds import KINDS, OF_A_WAIT
 from tests import factories
 from tests.factories_protocols import draft_plan
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pikepdf
 import pytest
 from django.urls import reverse
+from django.utils import translation
 
 from mesoclinic.accounts.models import User
 from mesoclinic.core.errors import InvalidInput, NotAllowed
@@ -18,10 +19,13 @@ from mesoclinic.documents.actions import render_document
 from mesoclinic.documents.models import Document, DocumentState
 from protocols.actions.drafts import amend_plan, edit_plan
 from protocols.actions.signing import sign_plan
+from protocols.engine import canonical_json
 from protocols.models import FormularyVersion, Plan
-from protocols.prints import documents
-from protocols.prints.documents import KINDS as EVERY_KIND
-from protocols.prints.documents import plan_context, plan_pdf_visible, request_plan_pdf
+from protocols.plans.signature import signature_holds
+from protocols.prints import contexts as documents
+from protocols.prints.contexts import plan_context
+from protocols.prints.documents import plan_pdf_visible, request_plan_pdf
+from protocols.prints.kinds import KINDS as EVERY_KIND
 from tests import factories
 from tests.factories_protocols import draft_plan, settled, signed_plan
 
@@ -206,6 +210,13 @@ def test_the_same_print_is_made_once_and_anew_when_dates_come(
     assert request_plan_pdf(plan=signed, by=ada) == first
     monkeypatch.setattr(documents, "session_dates", lambda plan: DATES)
     assert request_plan_pdf(plan=signed, by=ada) != first
+
+
+def test_a_print_in_another_language_leaves_the_plan_as_it_was_signed(signed: Plan, ada: User) -> None:
+    before = canonical_json(signed.result)
+    with translation.override("fr"):
+        plan_context(signed, kind="plan_patient", language="fr")
+    assert canonical_json(signed.result) == before and signature_holds(signed)
 
 
 def test_the_patients_copy_is_in_the_patients_language(signed: Plan, ada: User) -> None:

@@ -13,7 +13,8 @@ from protocols.actions.refusals import NotReadyToSign
 from protocols.actions.signing import sign_plan
 from protocols.formulary.queries import documents_of
 from protocols.models import FormularyVersion, Plan
-from protocols.pages.plan import Reader, rule_sources
+from protocols.pages.origins import rule_sources
+from protocols.pages.plan import Reader
 from protocols.plans.queries import obstacles_to_signing, unsettled_facts
 from tests import factories
 from tests.factories_protocols import draft_plan
