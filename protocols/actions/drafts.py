@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import InvalidInput, InvalidTransition
-from patients.models import Patient, PatientStatus
+from patients.models import Intake, Patient, PatientStatus
 from patients.queries import latest_submitted_intake
 from protocols.actions.keeping import (
     NOTE_LENGTH,
@@ -33,6 +33,7 @@ from protocols.actions.refusals import (
 from protocols.engine.edits import EDIT_FIELDS
 from protocols.formulary.queries import built_formulary, required_formulary
 from protocols.models import (
+    FormularyVersion,
     OpenAnswer,
     Plan,
 )
@@ -112,24 +113,9 @@ def _draft(
     by: User,
 ) -> Plan:
     patient = Patient.objects.select_for_update().get(pk=patient.pk)
-    if patient.status != PatientStatus.ACTIVE:
-        raise InvalidTransition(_("This patient is no longer in the clinic's care: no new plan."))
-    if drafts_of(patient).exists():
-        raise InvalidTransition(_("A draft of a plan is open already. Sign it or discard it first."))
-    if other := plan_in_force(patient, besides=supersedes.pk if supersedes else None):
-        raise InvalidTransition(in_force_sentence(other))
-    intake = latest_submitted_intake(patient)
+    _check_may_begin(patient, supersedes=supersedes)
     formulary = required_formulary()
-    today = timezone.localdate(timezone=patient.site.tz)
-    built = built_formulary(formulary)
-    if refused := intake_obstacles(patient, intake, formulary=built, on=today):
-        raise InvalidTransition(" ".join(refused))
-    if intake is None:
-        raise InvalidTransition(_("There is no submitted intake yet. Fill one in first: the plan is computed from it."))
-    fitted = case_for(intake, built, on=today)
-    if refused := unheard_obstacles(fitted.unheard, built):
-        raise InvalidTransition(" ".join(refused))
-    case = fitted.case
+    intake, case = _case_of_newest_intake(patient, formulary)
     _insist_again(case, supersedes)
     carried = values_given_on(intake, case)
     for answer in carried:
@@ -163,6 +149,31 @@ def _draft(
             return plan
     except IntegrityError as error:
         raise InvalidTransition(_("A draft of a plan is open already. Sign it or discard it first.")) from error
+
+
+def _check_may_begin(patient: Patient, *, supersedes: Plan | None) -> None:
+    """Refuse a draft for somebody who left, beside another draft, or beside a plan in force that it does not amend."""
+    if patient.status != PatientStatus.ACTIVE:
+        raise InvalidTransition(_("This patient is no longer in the clinic's care: no new plan."))
+    if drafts_of(patient).exists():
+        raise InvalidTransition(_("A draft of a plan is open already. Sign it or discard it first."))
+    if other := plan_in_force(patient, besides=supersedes.pk if supersedes else None):
+        raise InvalidTransition(in_force_sentence(other))
+
+
+def _case_of_newest_intake(patient: Patient, formulary: FormularyVersion) -> tuple[Intake, dict[str, Any]]:
+    """The newest submitted intake and the case that the formulary reads in it; refused where it no longer stands."""
+    intake = latest_submitted_intake(patient)
+    today = timezone.localdate(timezone=patient.site.tz)
+    built = built_formulary(formulary)
+    if refused := intake_obstacles(patient, intake, formulary=built, on=today):
+        raise InvalidTransition(" ".join(refused))
+    if intake is None:
+        raise InvalidTransition(_("There is no submitted intake yet. Fill one in first: the plan is computed from it."))
+    fitted = case_for(intake, built, on=today)
+    if refused := unheard_obstacles(fitted.unheard, built):
+        raise InvalidTransition(" ".join(refused))
+    return intake, fitted.case
 
 
 def _insist_again(case: dict[str, Any], before: Plan | None) -> None:

@@ -201,7 +201,7 @@ class StandingAcknowledgement(models.Model):
     """A caution that came up after a plan was signed, read by somebody who signs plans: once per fact and plan."""
 
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="standing_acknowledgements")
-    key = models.CharField(max_length=400)  # the rule with what was said, see protocols.standing.standing.finding_key
+    key = models.CharField(max_length=400)  # the rule with what was said, see protocols.standing.sentences.finding_key
     rule = models.CharField(max_length=80)
     answer = models.CharField(max_length=500, blank=True)  # as it was said
     reason_code = models.CharField(max_length=40, choices=AcknowledgementReason.choices)

@@ -160,8 +160,20 @@ def unexplained_edits(plan: Plan) -> list[dict[str, Any]]:
 
 def obstacles_to_signing(plan: Plan) -> list[str]:
     """What still stands between a draft and its signature, one sentence each. Empty: it can be signed."""
-    result = plan.result
-    found = basis_obstacles(plan)
+    return [
+        *basis_obstacles(plan),
+        *_obstacles_of_the_patient(plan),
+        *_obstacles_of_the_answer(plan),
+        *_obstacles_of_the_formulary(plan),
+        *_cautions_unread(plan),
+        *_edits_without_reason(plan),
+        *_questions_open(plan),
+    ]
+
+
+def _obstacles_of_the_patient(plan: Plan) -> list[str]:
+    """Who left, has another plan in force, or said something that is not settled."""
+    found = []
     if plan.patient.status != PatientStatus.ACTIVE:
         found.append(_("This patient is no longer in the clinic's care."))
     if other := plan_in_force(plan.patient, besides=plan.supersedes_id):
@@ -175,6 +187,13 @@ def obstacles_to_signing(plan: Plan) -> list[str]:
             )
             % {"n": said}
         )
+    return found
+
+
+def _obstacles_of_the_answer(plan: Plan) -> list[str]:
+    """An answer that proposes nothing to sign."""
+    result = plan.result
+    found = []
     if result["status"] == "incomplete":
         found.append(_("Answers are missing: there is no proposal yet."))
     elif result["status"] == "blocked":
@@ -183,6 +202,12 @@ def obstacles_to_signing(plan: Plan) -> list[str]:
         line["role"] != "diluent" for syringe in result["syringes"] for line in syringe["lines"]
     ):
         found.append(_("There is no mixture: no ingredient can be used."))
+    return found
+
+
+def _obstacles_of_the_formulary(plan: Plan) -> list[str]:
+    """A release, or a formulary, that is not the one in force."""
+    found = []
     if plan.engine_version != ENGINE_VERSION:
         found.append(_("An older release computed this draft. Discard it and make a new plan."))
     if plan.formulary.status != FormularyStatus.PUBLISHED:
@@ -192,11 +217,23 @@ def obstacles_to_signing(plan: Plan) -> list[str]:
         )
     if unconfirmed_entries(plan.formulary).exists():
         found.append(_("The medical director has not confirmed every flagged ingredient of this formulary."))
+    return found
+
+
+def _cautions_unread(plan: Plan) -> list[str]:
+    """Cautions that nobody acknowledged."""
+    found = []
     if cautions := len(unacknowledged_rules(plan)):
         found.append(
             ngettext("%(n)d caution has to be acknowledged.", "%(n)d cautions have to be acknowledged.", cautions)
             % {"n": cautions}
         )
+    return found
+
+
+def _edits_without_reason(plan: Plan) -> list[str]:
+    """Edits that lead away from what was proposed and do not say why."""
+    found = []
     unexplained = unexplained_edits(plan)
     if volumes := sum(edit["op"] == "set_volume" for edit in unexplained):
         found.append(
@@ -216,6 +253,12 @@ def obstacles_to_signing(plan: Plan) -> list[str]:
             )
             % {"n": others}
         )
+    return found
+
+
+def _questions_open(plan: Plan) -> list[str]:
+    """Questions that are neither answered nor waived."""
+    found = []
     if questions := len(unsettled_facts(plan)):
         found.append(
             ngettext("%(n)d question is still open.", "%(n)d questions are still open.", questions) % {"n": questions}

@@ -11,19 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.conf import settings
 from django.db.models import OuterRef, Q, Subquery
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.module_loading import import_string
-from django.utils.translation import gettext as _
 
 from mesoclinic.accounts.access import PERMISSIONS, Permission
 from mesoclinic.accounts.models import RoleGrant, User
 from patients.intake.answers import (
+    ASKED_AFRESH,
     UNKNOWN,
     asked_facts,
     is_answered,
@@ -34,45 +32,53 @@ from patients.intake.answers import (
 from patients.intake.day_checks import can_be_asked
 from patients.intake.settled import SettledFact, settled_facts_of
 from patients.models import DayCheck, Intake, IntakeStatus, Patient, PatientMerge, Statement
-from patients.queries import MERGED_UNASKED
-from patients.statements.statements import open_statements_of
+from patients.settled import SettledFact, settled_facts_of
+from patients.statements import open_statements_of
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import Vocabulary, load_vocabulary
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.case import Case
-from protocols.engine.screen import Finding, open_questions, required_facts, screen, shown
+from protocols.engine.screen import open_questions, required_facts, screen
 from protocols.formulary.queries import built_formularies, formulary_in_force
 from protocols.models import Plan, StandingAcknowledgement
 from protocols.models.enums import FormularyStatus, PlanStatus
 from protocols.plans.asking import (
-    Unasked,
-    not_asked_sentence,
     unasked_for,
     url_for_a_plan,
     url_to_ask,
     values_not_asked,
 )
-from protocols.plans.basis import case_from, newer_than
-from protocols.plans.fitting import Unheard, fit, unheard_sentence, way_on
+from protocols.plans.basis import case_from
+from protocols.plans.fitting import Unheard, fit
 from protocols.standing.reasons import (
-    CAUTION,
     CAUTIONS,
     CLEAR,
     INGREDIENT,
     MERGE,
-    NOT_ASKED,
     NOT_KNOWN,
     NOTHING_KNOWN,
     RED_FLAG,
     RULE,
     STATEMENT,
     STOP,
-    UNANSWERED,
     UNCONFIRMED,
     UNHEARD,
     UNREADABLE,
     Reason,
     Standing,
+)
+from protocols.standing.sentences import (
+    Saying,
+    finding_key,
+    merge_reason,
+    not_asked_reason,
+    of_finding,
+    statement_reason,
+    unanswered_reason,
+    unconfirmed_reason,
+    unheard_reason,
+    unknown_reason,
+    unreadable,
 )
 from protocols.words.terms import Words, words_of
 
@@ -209,10 +215,10 @@ class _World:
         plan = self.plans.get(plan_id) if plan_id is not None else None
         intake = self.newest.get(person.pk)
         reasons: list[Reason] = list(self.reported.get(person.pk, ()))
-        reasons += [_statement_reason(row, person) for row in self.statements.get(person.pk, ())]
+        reasons += [statement_reason(row, person) for row in self.statements.get(person.pk, ())]
         if person.pk in self.unasked:
-            reasons.append(_merge_reason())
-        reasons += self._said(person, plan, intake, day) if intake is not None else [_unanswered_reason()]
+            reasons.append(merge_reason())
+        reasons += self._said(person, plan, intake, day) if intake is not None else [unanswered_reason()]
         stops = [reason for reason in reasons if reason.stops]
         done = self.acknowledged.get(plan.pk, {}) if plan else {}
         formulary = self.formularies.get(plan.formulary_id) if plan else None
@@ -232,23 +238,21 @@ class _World:
         """What the newest answers say by the plan's formulary; without a plan only what forbids any treatment."""
         formulary = self.formularies.get(plan.formulary_id if plan else self.in_force or 0)
         if formulary is None:
-            return [] if plan is None else [_unreadable()]
+            return [] if plan is None else [unreadable()]
         whole = self._case(person, plan, intake, day)
         fitted = fit(whole, formulary)
         try:
             case = parse_case(fitted.case, formulary)
         except CaseError:
             return (
-                []
-                if plan is None
-                else [_unheard_reason(fitted.unheard, formulary) if fitted.unheard else _unreadable()]
+                [] if plan is None else [unheard_reason(fitted.unheard, formulary) if fitted.unheard else unreadable()]
             )
-        saying = _Saying(intake=intake, check=self.checks.get(intake.pk), words=words_of(formulary))
+        saying = Saying(intake=intake, check=self.checks.get(intake.pk), words=words_of(formulary))
         chosen = formulary.mask(key for key in _mixture(plan) if key in formulary.ingredients) if plan else 0
         found = [
             reason
             for finding in screen(case, formulary).findings
-            if (reason := _of_finding(finding, formulary, chosen, saying, has_plan=plan is not None)) is not None
+            if (reason := of_finding(finding, formulary, chosen, saying, has_plan=plan is not None)) is not None
         ]
         if plan is not None and plan.waits:  # nothing is injected by it: only what forbids any treatment counts
             return [reason for reason in found if reason.severity == "absolute"]
@@ -266,7 +270,7 @@ class _World:
         whole: Mapping[str, Any],
         unheard: Sequence[Unheard],
         formulary: Formulary,
-        saying: _Saying,
+        saying: Saying,
     ) -> list[Reason]:
         """What the plan's formulary has no word for: as the version in force judges it, where it can; else a stop.
 
@@ -275,19 +279,19 @@ class _World:
         newest = self.formularies.get(self.in_force or 0)
         held = _mixture(plan) if plan is not None else set()
         if plan is None or newest is None or newest is formulary or not held <= newest.ingredients.keys():
-            return [_unheard_reason(unheard, formulary, saying=saying, stops=plan is not None)]
+            return [unheard_reason(unheard, formulary, saying=saying, stops=plan is not None)]
         fitted = fit(whole, newest)
         try:
             case = parse_case(fitted.case, newest)
         except CaseError:
-            return [_unheard_reason(unheard, formulary, saying=saying)]
+            return [unheard_reason(unheard, formulary, saying=saying)]
         if fitted.unheard:
-            return [_unheard_reason(unheard, formulary, saying=saying)]
+            return [unheard_reason(unheard, formulary, saying=saying)]
         about = {row.key for row in unheard}
         chosen = newest.mask(held)
-        said = _Saying(intake=saying.intake, check=saying.check, words=words_of(newest))
+        said = Saying(intake=saying.intake, check=saying.check, words=words_of(newest))
         found = [
-            _of_finding(finding, newest, chosen, said, has_plan=True)
+            of_finding(finding, newest, chosen, said, has_plan=True)
             for finding in screen(case, newest).findings
             if about & {reason.fact for reason in finding.because}
         ]
@@ -316,7 +320,7 @@ class _World:
         if found is None:
             return []
         url = found.url(person) if plan is not None else url_for_a_plan(person)
-        return [_not_asked_reason(found, judging, url=url)]
+        return [not_asked_reason(found, judging, url=url)]
 
     def _case(self, person: Patient, plan: Plan | None, intake: Intake, day: date) -> dict[str, Any]:
         """The newest answers, and those given in the plan by hand or before that the newest do not contradict."""
@@ -339,7 +343,7 @@ class _World:
         return case
 
     def _not_known(
-        self, plan: Plan, intake: Intake, case: Case, formulary: Formulary, chosen: int, saying: _Saying
+        self, plan: Plan, intake: Intake, case: Case, formulary: Formulary, chosen: int, saying: Saying
     ) -> list[Reason]:
         """What the newest answers leave open although a rule of this plan hangs on it, and nobody has settled."""
         before, waived = plan.intake.facts, plan.case.get("waived", {})
@@ -352,7 +356,7 @@ class _World:
                 continue  # not asked again, and not needed for a plan
             if fact in waived and now == before.get(fact):
                 continue  # a practitioner has settled it in the plan, and nothing else was said since
-            reason = _unknown_reason(fact, hanging.get(fact, ()), asked=now == UNKNOWN, saying=saying)
+            reason = unknown_reason(fact, hanging.get(fact, ()), asked=now == UNKNOWN, saying=saying)
             if can_be_asked(self.vocabulary.facts[fact]):
                 reason = replace(reason, url=url_to_ask(intake.patient, [fact]))
             found.append(reason)
@@ -370,7 +374,7 @@ class _World:
             and is_answered(intake.facts.get(fact.key))
             and intake.facts[fact.key] != plan.intake.facts.get(fact.key)
         ]
-        return [_unconfirmed_reason(intake, names)] if names else []
+        return [unconfirmed_reason(intake, names)] if names else []
 
 
 def _newest_intakes(people: Iterable[Patient], records: Mapping[int, list[int]]) -> dict[int, Intake]:
@@ -436,249 +440,12 @@ def _mixture(plan: Plan) -> set[str]:
 # ------------------------------------------------------------------ from a finding to a reason
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Saying:
-    """Where the newest answers come from."""
-
-    intake: Intake
-    check: DayCheck | None
-    words: Words
-
-    @property
-    def where(self) -> str:
-        return _("day check") if self.check else _("intake %(number)d") % {"number": self.intake.number}
-
-    @property
-    def at(self) -> datetime | None:
-        return self.check.asked_at if self.check else self.intake.submitted_at
-
-    @property
-    def by(self) -> str:
-        who = self.check.asked_by if self.check else self.intake.submitted_by
-        return who.name if who else ""
-
-    def answer(self, fact: str, value: Any) -> str:
-        """What was said: the person's own words where there are any, else the answer."""
-        said = self.words.answer(fact, value)
-        if isinstance(value, tuple):
-            named = [entry["text"] for entry in self.intake.medicines if set(entry.get("classes", ())) & set(value)]
-            if named:
-                return "; ".join(f"“{text}”" for text in dict.fromkeys(named))
-        return f"{self.words.fact(fact)}: {said}"
-
-
-def _of_finding(
-    finding: Finding, formulary: Formulary, chosen: int, saying: _Saying, *, has_plan: bool
-) -> Reason | None:
-    rule, words = finding.rule, saying.words
-    touched = formulary.keys(finding.mask & chosen)
-    if rule.severity == "info" or (rule.severity != "absolute" and not has_plan):
-        return None
-    if rule.severity == "exclude" and not touched:
-        return None
-    if rule.severity == "caution" and not shown(finding, chosen):
-        return None
-    message = words.rule_message({"rule": rule.key, "params": {"concern": rule.referral_of_concern}})
-    row = words.rules.get(rule.key, {})
-    of_record = {reason.fact for reason in finding.because} <= load_vocabulary().facts_about("record")
-    values = [(reason.fact, reason.answer) for reason in finding.because]
-    kind, lifts = {
-        "absolute": (RULE, _("New answers, or a signer's reason. Otherwise stop the plan.")),
-        "exclude": (INGREDIENT, _("Amend the plan: without %(names)s.") % {"names": words.ingredient_list(touched)}),
-        "caution": (CAUTION, _("Somebody who signs plans acknowledges it, once for this plan.")),
-    }[rule.severity]
-    return Reason(
-        kind=kind,
-        severity=rule.severity,
-        rule=rule.key,
-        message=message,
-        short=", ".join(_named(fact, value, words) for fact, value in values if value is not None)[:60],
-        answer="; ".join(saying.answer(fact, value) for fact, value in values),
-        source=_cited(formulary, rule.sources),
-        where=_("the record") if of_record else saying.where,
-        lifts=_(row["until"]) if row.get("until") else lifts,
-        said_at=None if of_record else saying.at,
-        said_by="" if of_record else saying.by,
-        key=finding_key(rule.key, values, words),
-        ingredients=touched if rule.severity != "absolute" and finding.rule.scope.kind != "plan" else (),
-    )
-
-
-def _named(fact: str, value: Any, words: Words) -> str:
-    """An answer in the few words of a chip: of a question of yes or no, or of a number, the question's own name."""
-    said, label = short_label(words.answer(fact, value)), short_label(words.fact(fact))
-    if value is True:
-        return label
-    return said if isinstance(value, str | tuple) else f"{label}: {said}"
-
-
-def _cited(formulary: Formulary, keys: Iterable[str]) -> str:
-    cited = {row["id"]: row["citation"] for row in formulary.documents["sources"]["sources"]}
-    return "; ".join(cited.get(key, key).rstrip(".") for key in keys)
-
-
-def finding_key(rule: str, values: Iterable[tuple[str, Any]], words: Words) -> str:
-    """Return the rule with what was said, so that the same caution for another answer is a new one.
-
-    What grows by itself (an age, days since something) is the same answer a month later.
-    """
-    return ";".join([rule, *sorted(f"{fact}={_kept(fact, value, words)}" for fact, value in values)])[:400]
-
-
-def _kept(fact: str, value: Any, words: Words) -> str:
-    if words.facts.get(fact, {}).get("unit") in ("years", "months", "days"):
-        return ""
-    if isinstance(value, list | tuple):
-        return ",".join(sorted(str(item) for item in value))
-    if isinstance(value, bool) or value is None:
-        return str(value)
-    try:
-        return str(Decimal(str(value)).normalize())
-    except InvalidOperation:
-        return str(value)
-
-
 def _signed_cautions(plan: Plan, words: Words) -> set[str]:
     """What was acknowledged with the signature, in the spelling of ``finding_key``."""
     return {
         finding_key(row["rule"], [(said["fact"], said["answer"]) for said in row.get("because", ())], words)
         for row in plan.result.get("cautions", ())
     }
-
-
-def _unknown_reason(fact: str, rules: Sequence[str], *, asked: bool, saying: _Saying) -> Reason:
-    question = short_label(saying.words.fact(fact))
-    said = _("Does not know") if asked else _("Not answered")
-    return Reason(
-        kind=NOT_KNOWN,
-        severity="absolute",
-        rule=rules[0] if rules else fact,
-        message=_("Not known: %(question)s. What is not known counts as a stop.") % {"question": question},
-        short=_("not known: %(question)s") % {"question": question},
-        answer=f"{question}: {said}",
-        where=saying.where,
-        lifts=_("Ask again and note the answer, or amend the plan: a signer settles it there."),
-        said_at=saying.at,
-        said_by=saying.by,
-        key=f"{NOT_KNOWN};{fact}",
-    )
-
-
-def _unconfirmed_reason(intake: Intake, names: Sequence[str]) -> Reason:
-    who = intake.submitted_by.name if intake.submitted_by else ""
-    return Reason(
-        kind=UNCONFIRMED,
-        severity="absolute",
-        rule=UNCONFIRMED,
-        message=_("Reception wrote down what a practitioner has to judge: %(names)s.") % {"names": ", ".join(names)},
-        short=_("not confirmed by a practitioner"),
-        answer=", ".join(names),
-        where=_("intake %(number)d") % {"number": intake.number},
-        lifts=_("Somebody who treats reads the intake and marks it as reviewed."),
-        said_at=intake.submitted_at,
-        said_by=who,
-        key=UNCONFIRMED,
-    )
-
-
-def _statement_reason(row: Statement, person: Patient) -> Reason:
-    """What was said in words and nobody has settled: it may mean anything, so it counts as a stop."""
-    return Reason(
-        kind=STATEMENT,
-        severity="absolute",
-        rule=STATEMENT,
-        message=_("Something said in words is not settled: “%(words)s”") % {"words": _shortened(row.words)},
-        short=_("not settled: %(words)s") % {"words": _shortened(row.words, 30)},
-        answer=row.words,
-        where=str(row.get_source_display()),
-        lifts=_("Somebody who signs plans settles what it means."),
-        said_at=row.said_at,
-        said_by=row.said_by.name if row.said_by else "",
-        key=f"{STATEMENT};{row.public_id}",
-        url=reverse("protocols:statement", args=[row.public_id]),
-    )
-
-
-def _shortened(text: str, length: int = 120) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-def _merge_reason() -> Reason:
-    return Reason(
-        kind=MERGE,
-        severity="absolute",
-        rule=MERGE,
-        message=str(MERGED_UNASKED),
-        short=_("merged, not asked"),
-        answer=_("Two records of one person, each with answers of its own"),
-        where=_("the record"),
-        lifts=_("An intake for the whole person."),
-        key=MERGE,
-    )
-
-
-def _unheard_reason(
-    unheard: Sequence[Unheard], formulary: Formulary, *, saying: _Saying | None = None, stops: bool = True
-) -> Reason:
-    """An answer that says something and that no rule of this version can judge: it may forbid the treatment."""
-    answers = "; ".join(row.words for row in unheard)
-    newer = newer_than(formulary)
-    return Reason(
-        kind=UNHEARD,
-        severity="absolute" if stops else CAUTION,
-        rule=UNHEARD,
-        message=unheard_sentence(unheard, label=formulary.label, newer=newer),
-        short=_("no rule for: %(answers)s") % {"answers": _shortened(answers, 40)},
-        answer=answers,
-        where=saying.where if saying else "",
-        lifts=_("%(way)s Then amend the plan.") % {"way": way_on(newer)},
-        said_at=saying.at if saying else None,
-        said_by=saying.by if saying else "",
-        key=";".join([UNHEARD, *sorted(f"{row.key}={row.value}" for row in unheard)])[:400],
-    )
-
-
-def _not_asked_reason(unasked: Unasked, formulary: Formulary, *, url: str) -> Reason:
-    """What nobody asked yet. Nobody acknowledges it: it is lifted by an answer alone."""
-    rule = unasked.rules[0]
-    return Reason(
-        kind=NOT_ASKED,
-        severity=CAUTION,
-        rule=rule.key,
-        message=not_asked_sentence(unasked, label=formulary.label),
-        short=_("not asked: %(what)s") % {"what": _shortened(unasked.words, 40)},
-        source=_cited(formulary, rule.sources),
-        lifts=_("The answers, under “Anything changed?”: before the next injection."),
-        key=";".join([NOT_ASKED, *(value for values in unasked.values.values() for value in values), *unasked.facts])[
-            :400
-        ],
-        url=url,
-    )
-
-
-def _unanswered_reason() -> Reason:
-    return Reason(
-        kind=UNANSWERED,
-        severity=CAUTION,
-        rule=UNANSWERED,
-        message=_("No intake is submitted yet."),
-        short=_("no intake yet"),
-        lifts=_("A submitted intake."),
-        key=UNANSWERED,
-    )
-
-
-def _unreadable() -> Reason:
-    message = _("The newest intake cannot be screened by the formulary of this plan.")
-    return Reason(
-        kind=UNREADABLE,
-        severity="absolute",
-        rule=UNREADABLE,
-        message=message,
-        short=_("not screened"),
-        lifts=_("Amend the plan, or fill in a new intake."),
-        key=UNREADABLE,
-    )
 
 
 _WEIGHT = (RED_FLAG, RULE, INGREDIENT, MERGE, STATEMENT, NOT_KNOWN, UNCONFIRMED, UNHEARD, UNREADABLE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -31,39 +30,10 @@ from protocols.pages.plan import Reader
 from protocols.pages.reading import Reading
 from protocols.permissions import can_change_plan
 from protocols.plans import what_if
-from protocols.plans.presence import last_change
+from protocols.views.answering import answered, changed_answer, conflict_answer, refused_on_top
 from protocols.views.forms import AcknowledgeForm, WhatIfForm, edit_from, read_answers, two_ways
 from protocols.views.plan import asked_plan, plan_page
-from protocols.views.refusals import Conflict, Refused, from_the_plan
-
-
-def changed_answer(request: ClinicRequest, plan: Plan, *, anchor: str = "") -> HttpResponse:
-    """After a change: the panes for htmx, the page for a plain form."""
-    if request.htmx:
-        return plan_page(request, plan)
-    return redirect(reverse("protocols:plan", args=[plan.public_id]) + anchor)
-
-
-def conflict_answer(
-    request: ClinicRequest,
-    plan: Plan,
-    name: str,
-    *,
-    wanted: list[str],
-    now: list[str],
-    again: Mapping[str, Any],
-    refused: Refused | None = None,
-) -> HttpResponse:
-    """The draft as it is now, with what was wanted above it and a button to do it all the same."""
-    refused = refused or Refused()
-    refused.conflict = Conflict(
-        wanted=wanted,
-        now=now,
-        changed=last_change(plan),
-        url=reverse(f"protocols:{name}", args=[plan.public_id]),
-        resend=[(key, str(value)) for key, value in again.items() if value not in (None, "")],
-    )
-    return plan_page(request, plan, refused=refused, status=StaleRevision.status)
+from protocols.views.refusals import Refused, from_the_plan
 
 
 @requires(Permission.PLAN_WRITE)
@@ -72,33 +42,41 @@ def plan_acknowledge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = asked_plan(request, public_id)
     form = AcknowledgeForm(request.POST)
     rule = request.POST.get("rule", "")
-    if form.is_valid():
-        try:
-            revision = edit_from(request.POST)[0]
-            acknowledge(plan=plan, revision=revision, by=request.user, **form.cleaned_data)
-        except InvalidInput as refusal:
-            form.add_error(refusal.field, str(refusal))
-        except StaleRevision as refusal:
-            plan.refresh_from_db()
-            if not plan.is_draft:
-                return plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
-            said = AcknowledgementReason(form.cleaned_data["reason_code"]).label
-            found = next((row for row in findings(Reading(plan), "cautions") if row.rule == rule), None)
-            return conflict_answer(
-                request,
-                plan,
-                "plan_acknowledge",
-                wanted=[": ".join(part for part in (str(said), form.cleaned_data["note"]) if part)],
-                now=[found.message if found else _("This caution does not stand any more.")],
-                again=form.cleaned_data if found else {},
-                refused=Refused(caution={rule: form}),
-            )
-        except DomainError as refusal:
-            plan.refresh_from_db()
-            return plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
-    if form.errors:
-        return plan_page(request, plan, refused=Refused(caution={rule: form}), status=400)
-    return changed_answer(request, plan, anchor="#before-signing")
+    beside = Refused(caution={rule: form})
+    if not form.is_valid():
+        return plan_page(request, plan, refused=beside, status=400)
+
+    def unfit(refusal: InvalidInput) -> Refused:
+        form.add_error(refusal.field, str(refusal))
+        return beside
+
+    return answered(
+        request,
+        plan,
+        lambda: acknowledge(plan=plan, revision=edit_from(request.POST)[0], by=request.user, **form.cleaned_data),
+        (InvalidInput, unfit),
+        (StaleRevision, lambda refusal: _caution_behind(request, plan, form, refusal)),
+        anchor="#before-signing",
+    )
+
+
+def _caution_behind(request: ClinicRequest, plan: Plan, form: AcknowledgeForm, refusal: StaleRevision) -> HttpResponse:
+    """An acknowledgement from a page that is behind: beside what the caution says now, if it still stands."""
+    plan.refresh_from_db()
+    if not plan.is_draft:
+        return refused_on_top(request, plan, refusal)
+    data, rule = form.cleaned_data, request.POST.get("rule", "")
+    said = AcknowledgementReason(data["reason_code"]).label
+    found = next((row for row in findings(Reading(plan), "cautions") if row.rule == rule), None)
+    return conflict_answer(
+        request,
+        plan,
+        "plan_acknowledge",
+        wanted=[": ".join(part for part in (str(said), data["note"]) if part)],
+        now=[found.message if found else _("This caution does not stand any more.")],
+        again=data if found else {},
+        refused=Refused(caution={rule: form}),
+    )
 
 
 @requires(Permission.PLAN_WRITE)
@@ -114,27 +92,39 @@ def plan_answer(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         refused = Refused(answers={"": _("Type a value, or settle the rest with a reason.")}, typed=request.POST.dict())
         return plan_page(request, plan, refused=refused, status=400)
     edits = len(plan.edits)
-    try:
-        answer_open_questions(plan=plan, revision=edit_from(request.POST)[0], answers=answers, by=request.user)
-    except InvalidAnswers as refusal:
-        refused = Refused(answers=refusal.errors, typed=request.POST.dict())
-        if request.POST.get("settle") and not request.POST.get("reason", "").strip():
-            refused.answers = {"reason": _("Give a reason.")}
-        return plan_page(request, plan, refused=refused, status=refusal.status)
-    except StaleRevision as refusal:
+
+    def done() -> HttpResponse:
         plan.refresh_from_db()
-        if not plan.is_draft:
-            return plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
-        wanted, now = answers_beside(Reading(plan), answers)
-        refused = Refused(typed=request.POST.dict())
-        return conflict_answer(request, plan, "plan_answer", wanted=wanted, now=now, again={}, refused=refused)
-    except DomainError as refusal:
-        plan.refresh_from_db()
-        return plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+        if len(plan.edits) < edits:
+            messages.warning(request, _("An edit of yours is no longer allowed with this answer and was taken back."))
+        return changed_answer(request, plan, anchor="#before-signing")
+
+    return answered(
+        request,
+        plan,
+        lambda: answer_open_questions(plan=plan, revision=edit_from(request.POST)[0], answers=answers, by=request.user),
+        (InvalidAnswers, lambda refusal: _unfit_answers(request, refusal)),
+        (StaleRevision, lambda refusal: _answers_behind(request, plan, answers, refusal)),
+        done=done,
+    )
+
+
+def _unfit_answers(request: ClinicRequest, refusal: InvalidAnswers) -> Refused:
+    lacks_reason = request.POST.get("settle") and not request.POST.get("reason", "").strip()
+    errors = {"reason": _("Give a reason.")} if lacks_reason else refusal.errors
+    return Refused(answers=errors, typed=request.POST.dict())
+
+
+def _answers_behind(
+    request: ClinicRequest, plan: Plan, answers: list[dict[str, Any]], refusal: StaleRevision
+) -> HttpResponse:
+    """Answers from a page that is behind: what was typed beside what the draft holds now."""
     plan.refresh_from_db()
-    if len(plan.edits) < edits:
-        messages.warning(request, _("An edit of yours is no longer allowed with this answer and was taken back."))
-    return changed_answer(request, plan, anchor="#before-signing")
+    if not plan.is_draft:
+        return refused_on_top(request, plan, refusal)
+    wanted, now = answers_beside(Reading(plan), answers)
+    refused = Refused(typed=request.POST.dict())
+    return conflict_answer(request, plan, "plan_answer", wanted=wanted, now=now, again={}, refused=refused)
 
 
 @requires(Permission.PLAN_READ)

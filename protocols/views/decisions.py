@@ -24,8 +24,9 @@ from protocols.models.enums import PlanStatus
 from protocols.permissions import can_stop_plan
 from protocols.prints.documents import request_plan_pdf
 from protocols.prints.marks import session_dates
+from protocols.views.answering import answered, refused_answer, refused_on_top
 from protocols.views.forms import StopForm, edit_from
-from protocols.views.plan import asked_plan, draft_refused, plan_page
+from protocols.views.plan import asked_plan, draft_refused
 from protocols.views.refusals import Refused, from_the_plan
 
 
@@ -33,21 +34,30 @@ from protocols.views.refusals import Refused, from_the_plan
 @from_the_plan
 def plan_sign(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = asked_plan(request, public_id)
-    try:
-        sign_plan(
-            plan=plan, revision=edit_from(request.POST)[0], password=request.POST.get("password", ""), by=request.user
-        )
-    except SecondCalculationDisagrees as refusal:
-        refused = Refused(sign=str(refusal), may_undo=refusal.may_undo)
-        return plan_page(request, plan, refused=refused, status=refusal.status)
-    except (NotReadyToSign, InvalidInput) as refusal:
-        return plan_page(request, plan, refused=Refused(sign=str(refusal)), status=refusal.status)
-    except DomainError as refusal:
+
+    def act() -> None:
+        password = request.POST.get("password", "")
+        sign_plan(plan=plan, revision=edit_from(request.POST)[0], password=password, by=request.user)
+
+    def done() -> HttpResponse:
+        tell(request, _("Plan %(number)s is signed.") % {"number": plan.display_number})
+        return redirect("protocols:plan", public_id)
+
+    def refused(refusal: DomainError) -> HttpResponse:
+        if refusal.field != "password":
+            return refused_on_top(request, plan, refusal)
         plan.refresh_from_db()
-        top = Refused(sign=str(refusal)) if refusal.field == "password" else Refused(top=str(refusal))
-        return plan_page(request, plan, refused=top, status=refusal.status)
-    tell(request, _("Plan %(number)s is signed.") % {"number": plan.display_number})
-    return redirect("protocols:plan", public_id)
+        return refused_answer(request, plan, refusal, Refused(sign=str(refusal)))
+
+    return answered(
+        request,
+        plan,
+        act,
+        (SecondCalculationDisagrees, lambda refusal: Refused(sign=str(refusal), may_undo=refusal.may_undo)),
+        ((NotReadyToSign, InvalidInput), lambda refusal: Refused(sign=str(refusal))),
+        (DomainError, refused),
+        done=done,
+    )
 
 
 @requires(Permission.PLAN_WRITE)

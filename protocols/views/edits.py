@@ -28,7 +28,7 @@ from protocols.pages.mixtures import mixtures
 from protocols.pages.reading import Reading, UnfitReason
 from protocols.pages.replacements import NOTHING, choices, edit_of, preview
 from protocols.permissions import check_can_change_plan
-from protocols.views.answers import changed_answer, conflict_answer
+from protocols.views.answering import answered, changed_answer, conflict_answer, refused_on_top
 from protocols.views.forms import edit_from
 from protocols.views.plan import asked_plan, plan_page
 from protocols.views.refusals import Refused, from_the_plan
@@ -40,40 +40,39 @@ def plan_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = asked_plan(request, public_id)
     revision, edit = edit_from(request.POST)
     if edit["op"] == "set_volume" and (said := read_two_ways(edit["volume_ml"])):
-        refused = Refused()
-        refused.volumes[str(edit["ingredient"])] = (str(edit["volume_ml"]), said)
+        refused = _beside(edit, str(edit["ingredient"]), said)
         return plan_page(request, plan, refused=refused, status=InvalidInput.status)
-    try:
-        edit_plan(plan=plan, revision=revision, edits=[edit], by=request.user)
-    except RefusedEdits as refusal:
-        refused, typed = Refused(), str(edit.get("volume_ml", ""))
-        for row in refusal.refusals:
-            key = str(row["params"].get("ingredient") or edit.get("ingredient", ""))
-            said = refusal_beside(row, plan)
-            if edit["op"] == "set_volume":
-                refused.volumes[key] = (typed, said)
-            elif edit["op"] == "swap":
-                refused.swaps[str(edit["ingredient"])] = said
-            else:
-                refused.top = said
-        return plan_page(request, plan, refused=refused, status=refusal.status)
-    except EditCannotBeSigned as refusal:
-        refused, key = Refused(), str(edit.get("ingredient", ""))
-        if edit["op"] == "set_volume":
-            refused.volumes[key] = (str(edit["volume_ml"]), str(refusal))
-        elif edit["op"] == "swap":
-            refused.swaps[key] = str(refusal)
-        else:
-            refused.top = str(refusal)
-        return plan_page(request, plan, refused=refused, status=refusal.status)
-    except StaleRevision as refusal:
-        return _behind(request, plan, edit, refusal)
-    except InvalidInput as refusal:
-        return plan_page(request, plan, refused=_unfit(edit, refusal), status=refusal.status)
-    except DomainError as refusal:
-        plan.refresh_from_db()
-        return plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
-    return changed_answer(request, plan, anchor="#cocktail")
+    return answered(
+        request,
+        plan,
+        lambda: edit_plan(plan=plan, revision=revision, edits=[edit], by=request.user),
+        (RefusedEdits, lambda refusal: _beside_lines(plan, edit, refusal)),
+        (EditCannotBeSigned, lambda refusal: _beside(edit, str(edit.get("ingredient", "")), str(refusal))),
+        (StaleRevision, lambda refusal: _behind(request, plan, edit, refusal)),
+        (InvalidInput, lambda refusal: _unfit(edit, refusal)),
+        anchor="#cocktail",
+    )
+
+
+def _beside_lines(plan: Plan, edit: Mapping[str, Any], refusal: RefusedEdits) -> Refused:
+    """Each refusal of the engine beside the line that it is about."""
+    refused = Refused()
+    for row in refusal.refusals:
+        key = str(row["params"].get("ingredient") or edit.get("ingredient", ""))
+        _beside(edit, key, refusal_beside(row, plan), refused)
+    return refused
+
+
+def _beside(edit: Mapping[str, Any], key: str, said: str, refused: Refused | None = None) -> Refused:
+    """A refusal beside the volume or the swap that it is about; of any other edit above the plan."""
+    refused = refused or Refused()
+    if edit["op"] == "set_volume":
+        refused.volumes[key] = (str(edit.get("volume_ml", "")), said)
+    elif edit["op"] == "swap":
+        refused.swaps[str(edit["ingredient"])] = said
+    else:
+        refused.top = said
+    return refused
 
 
 def _field_of_reason(refusal: DomainError) -> str:
@@ -91,7 +90,7 @@ def _behind(request: ClinicRequest, plan: Plan, edit: Mapping[str, Any], refusal
     """An edit from a page that is behind: beside what the draft holds now, with a button to make it all the same."""
     plan.refresh_from_db()
     if edit.get("op") not in EDIT_FIELDS or not plan.is_draft:
-        return plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
+        return refused_on_top(request, plan, refusal)
     reading = Reading(plan)
     return conflict_answer(
         request, plan, "plan_edit", wanted=[edit_in_words(reading, edit)], now=as_it_is(reading, edit), again=edit
@@ -105,14 +104,13 @@ def plan_explain(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = asked_plan(request, public_id)
     revision, edit = edit_from(request.POST)
     said = {"reason": str(edit.get("reason", "")), "note": str(edit.get("note", ""))}
-    try:
-        explain_edit(plan=plan, revision=revision, edit=edit, by=request.user, **said)
-    except InvalidInput as refusal:
-        return plan_page(request, plan, refused=_unfit(edit, refusal), status=refusal.status)
-    except DomainError as refusal:
-        plan.refresh_from_db()
-        return plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
-    return changed_answer(request, plan, anchor="#cocktail")
+    return answered(
+        request,
+        plan,
+        lambda: explain_edit(plan=plan, revision=revision, edit=edit, by=request.user, **said),
+        (InvalidInput, lambda refusal: _unfit(edit, refusal)),
+        anchor="#cocktail",
+    )
 
 
 @requires(Permission.PLAN_WRITE)
@@ -134,26 +132,9 @@ def plan_change(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     typed = {name: data.get(name, "").strip() for name in ("reason", "note")}
     errors: dict[str, str] = {}
     if request.method == "POST" and not data.get("look"):
-        edit = {key: value for key, value in (edit_of(out, into) | typed).items() if value}
-        if not into:
-            errors["with"] = _("Choose what takes its place.") if out else _("Choose an ingredient.")
-        elif not typed["reason"]:
-            errors["reason"] = _("Choose a reason.")
-        else:
-            try:
-                edit_plan(plan=plan, revision=edit_from(data)[0], edits=[edit], by=request.user)
-            except RefusedEdits as refusal:
-                errors["with"] = " ".join(refusal_beside(row, plan) for row in refusal.refusals)
-            except StaleRevision as refusal:
-                return _out_of_panel(request, _behind(request, plan, edit, refusal))
-            except InvalidInput as refusal:
-                errors[_field_of_reason(refusal) or "with"] = str(refusal)
-            except DomainError as refusal:
-                plan.refresh_from_db()
-                answer = plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
-                return _out_of_panel(request, answer)
-            else:
-                return _out_of_panel(request, changed_answer(request, plan, anchor="#cocktail"), line=into)
+        errors = _lacking(out, into, typed)
+        if not errors and (answer := _chosen(request, plan, edit_of(out, into) | typed, errors)) is not None:
+            return _out_of_panel(request, answer, line=into if answer.status_code < 400 else "")
     trail.record("plan.viewed", by=request.user, target=plan, patient=plan.patient)
     seen = preview(plan, out=out, into=into) if into else None
     if request.htmx and request.method == "GET" and data.get("look"):
@@ -171,6 +152,33 @@ def plan_change(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         "edit_reasons": EditReason.choices,
     }
     return _change_panel(request, plan, context, status=400 if errors else 200)
+
+
+def _lacking(out: str, into: str, typed: Mapping[str, str]) -> dict[str, str]:
+    """What has to be chosen before the engine is asked, by field."""
+    if not into:
+        return {"with": _("Choose what takes its place.") if out else _("Choose an ingredient.")}
+    return {} if typed["reason"] else {"reason": _("Choose a reason.")}
+
+
+def _chosen(
+    request: ClinicRequest, plan: Plan, wanted: Mapping[str, str], errors: dict[str, str]
+) -> HttpResponse | None:
+    """Make the choice. None where it belongs back into the panel, with what is wrong in ``errors``."""
+    edit = {key: value for key, value in wanted.items() if value}
+    try:
+        edit_plan(plan=plan, revision=edit_from(request.POST)[0], edits=[edit], by=request.user)
+    except RefusedEdits as refusal:
+        errors["with"] = " ".join(refusal_beside(row, plan) for row in refusal.refusals)
+    except StaleRevision as refusal:
+        return _behind(request, plan, edit, refusal)
+    except InvalidInput as refusal:
+        errors[_field_of_reason(refusal) or "with"] = str(refusal)
+    except DomainError as refusal:
+        return refused_on_top(request, plan, refusal)
+    else:
+        return changed_answer(request, plan, anchor="#cocktail")
+    return None
 
 
 def _change_panel(request: ClinicRequest, plan: Plan, context: dict[str, Any], *, status: int) -> HttpResponse:
@@ -197,33 +205,33 @@ def plan_insist(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = asked_plan(request, public_id)
     concern, typed = request.POST.get("concern", ""), request.POST.get("reason", "")
     reason = "" if request.POST.get("by_stage") else typed
-    try:
+
+    def act() -> None:
         if not reason.strip() and not request.POST.get("by_stage"):
             raise InvalidInput(_("Give a reason."), field="reason")
         revision = edit_from(request.POST)[0]
         insist_on_severity(plan=plan, revision=revision, concern=concern, reason=reason, by=request.user)
-    except InvalidInput as refusal:
-        refused = Refused(insist={"concern": concern, "reason": typed, "error": str(refusal)})
-        if refusal.field == "concern":
-            refused = Refused(top=str(refusal))
-        return plan_page(request, plan, refused=refused, status=refusal.status)
-    except StaleRevision as refusal:
+
+    def beside(refusal: DomainError, *, top: str = "") -> Refused:
+        return Refused(insist={"concern": concern, "reason": typed, "error": str(refusal)}, top=top)
+
+    def unfit(refusal: InvalidInput) -> Refused:
+        return Refused(top=str(refusal)) if refusal.field == "concern" else beside(refusal)
+
+    def behind(refusal: StaleRevision) -> Refused:
         plan.refresh_from_db()
-        refused = Refused(insist={"concern": concern, "reason": typed, "error": str(refusal)}, top=str(refusal))
-        return plan_page(request, plan, refused=refused, status=refusal.status)
-    except DomainError as refusal:
-        plan.refresh_from_db()
-        return plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
-    return changed_answer(request, plan)
+        return beside(refusal, top=str(refusal))
+
+    return answered(request, plan, act, (InvalidInput, unfit), (StaleRevision, behind))
 
 
 @requires(Permission.PLAN_WRITE)
 @from_the_plan
 def plan_undo(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = asked_plan(request, public_id)
-    try:
-        undo_edit(plan=plan, revision=edit_from(request.POST)[0], by=request.user)
-    except DomainError as refusal:
-        plan.refresh_from_db()
-        return plan_page(request, plan, refused=Refused(top=str(refusal)), status=refusal.status)
-    return changed_answer(request, plan, anchor="#cocktail")
+    return answered(
+        request,
+        plan,
+        lambda: undo_edit(plan=plan, revision=edit_from(request.POST)[0], by=request.user),
+        anchor="#cocktail",
+    )
