@@ -9,12 +9,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from mesoclinic.core.sorting import by_words
-from patients.intakes import (
-    question_of,
-    short_label,
-    value_in_words,
-)
-from patients.measures import unit_label
+from patients.intake.answers import question_of, short_label, value_in_words
+from patients.intake.measures import unit_label
 from patients.vocabulary import Fact
 from patients.words import severity_drawn, severity_in_words
 from protocols.pages.reading import Reading

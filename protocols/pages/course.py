@@ -9,9 +9,7 @@ from typing import Any
 from django.utils import formats
 from django.utils.translation import gettext as _
 
-from patients.intakes import (
-    short_label,
-)
+from patients.intake.answers import short_label
 from protocols.formulary.words import cost_line_words
 from protocols.pages.reading import Reading
 from protocols.plans.computing import formulary_of

@@ -7,14 +7,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from patients.intakes import (
-    answered_unknown,
-    question_of,
-    short_label,
-    value_in_words,
-    without_mark,
-)
-from patients.measures import Offered, offered, unit_label
+from patients.intake.answers import answered_unknown, question_of, short_label, value_in_words, without_mark
+from patients.intake.measures import Offered, offered, unit_label
 from patients.vocabulary import Fact
 from protocols.formulary.catalogue import Source
 from protocols.models.enums import AcknowledgementReason, OpenAnswerKind

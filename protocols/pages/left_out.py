@@ -9,9 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from mesoclinic.core.sorting import by_words
-from patients.intakes import (
-    short_label,
-)
+from patients.intake.answers import short_label
 from protocols.pages.reading import Reading
 
 GROUPS: Mapping[str, Any] = {

@@ -9,9 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from patients.intakes import (
-    short_label,
-)
+from patients.intake.answers import short_label
 from protocols.formulary.catalogue import Source
 from protocols.pages.edits import EditRow, edit_rows
 from protocols.pages.reading import Reading

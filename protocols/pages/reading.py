@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.functional import cached_property
 
-from patients.intakes import intake_vocabulary, short_label
+from patients.intake.answers import intake_vocabulary, short_label
 from patients.vocabulary import Vocabulary
 from protocols.formulary.catalogue import Catalogue
 from protocols.models import Plan

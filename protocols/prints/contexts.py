@@ -10,7 +10,7 @@ from mesoclinic.accounts.models import Clinic
 from mesoclinic.core.errors import InvalidInput
 from mesoclinic.ui import days
 from mesoclinic.ui.templatetags.ui import NBSP, quantity
-from patients.queries import allergy_chips
+from patients.record.strip import allergy_chips
 from patients.words import severity_after_concern
 from protocols.engine import canonical_json
 from protocols.formulary.queries import documents_of

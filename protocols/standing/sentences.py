@@ -11,7 +11,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from patients.intakes import FROM_THE_RECORD, short_label
+from patients.intake.answers import FROM_THE_RECORD, short_label
 from patients.models import DayCheck, Intake, Patient, Statement
 from patients.queries import MERGED_UNASKED
 from protocols.engine import Formulary

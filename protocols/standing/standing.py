@@ -32,8 +32,7 @@ from patients.intake.answers import (
 from patients.intake.day_checks import can_be_asked
 from patients.intake.settled import SettledFact, settled_facts_of
 from patients.models import DayCheck, Intake, IntakeStatus, Patient, PatientMerge, Statement
-from patients.settled import SettledFact, settled_facts_of
-from patients.statements import open_statements_of
+from patients.statements.statements import open_statements_of
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import Vocabulary, load_vocabulary
 from protocols.engine import CaseError, Formulary, parse_case
