@@ -171,14 +171,14 @@ TRANSLATORS = {
 TABLES_ALIKE = {
     # Each says another thing of the same keys.
     ("protocols/words/contributions.py", "much"): "adds, would add, and serves less: three sentences for each amount",
-    ("protocols/pages/plan.py", "screened"): "the short reason in a list, where wording has the sentence",
-    ("protocols/pages/plan.py", "adds_too_little"): "the short reason and its heading",
+    ("protocols/pages/left_out.py", "screened"): "the short reason in a list, where wording has the sentence",
+    ("protocols/pages/left_out.py", "adds_too_little"): "the short reason and its heading",
     ("protocols/words/answers.py", "no_plan"): "why it is left out, as a short reason and as a sentence",
     ("protocols/words/faults.py", "no_plan"): "why it is left out, and why an edit is refused",
     ("protocols/words/faults.py", "budget"): "the limit by name, and the refusal that it makes",
     ("protocols/words/faults.py", "unknown_ingredient"): "a fault of a case, and a refusal of an edit",
     ("patients/words.py", "mild"): "alone, and after the name of a concern, whose gender it has to suit",
-    ("protocols/standing/standing.py", "absolute"): "what lifts each severity",
+    ("protocols/standing/sentences.py", "absolute"): "what lifts each severity",
     ("sessions/prints/documents.py", "week"): "titles of packs, beside the views of the calendar",
     (
         "sessions/models/followups.py",
