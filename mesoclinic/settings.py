@@ -111,7 +111,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "mesoclinic.ui.context.page",
             ],
-            "builtins": ["mesoclinic.ui.templatetags.ui"],
+            "builtins": ["mesoclinic.ui.templatetags.ui", "protocols.templatetags.clinical"],
         },
     }
 ]

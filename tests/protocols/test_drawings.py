@@ -14,7 +14,9 @@ import pytest
 from django.template import Context, Template
 from django.utils import timezone, translation
 
-from mesoclinic.ui import days, drawings, scalp
+from mesoclinic.ui import days
+from protocols import drawings
+from protocols.drawings import scalp
 
 LINES = [
     {"name": "Biochanin A", "role": "active", "volume_ml": "0.50", "dose": "0.10", "dose_unit": "mg"},
