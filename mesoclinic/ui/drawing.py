@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from django.utils import formats
 from django.utils.safestring import SafeString, mark_safe
@@ -23,10 +23,17 @@ def print_style() -> SafeString:
     return mark_safe((ART / "print.css").read_text(encoding="utf-8"))  # noqa: S308 - our own file
 
 
-def frame(
-    *, box: tuple[float, float], for_print: bool, width: str | int | None, prefix: str, told: str
-) -> dict[str, Any]:
+class Paper(TypedDict, total=False):
+    """How a drawing goes on its page: for a PDF with its own style and size, and the prefix of its ids."""
+
+    for_print: bool
+    width: str | int | None
+    prefix: str
+
+
+def frame(*, box: tuple[float, float], told: str, **paper: Unpack[Paper]) -> dict[str, Any]:
     """What each drawing's template needs for its root element."""
+    for_print, width, prefix = paper.get("for_print", False), paper.get("width"), paper.get("prefix", "")
     size = {}
     if for_print or width:
         number, unit = _length(width or f"{box[0]:g}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, Unpack
 
 from django.utils import timezone
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from mesoclinic.ui import days
-from mesoclinic.ui.drawing import coordinate, frame
+from mesoclinic.ui.drawing import Paper, coordinate, frame
 
 AXIS_BOX = (960.0, 208.0)
 AXIS_START, AXIS_WIDTH = 56.0, 864.0
@@ -40,9 +40,7 @@ def course_axis(
     today: date | None = None,
     windows: bool = True,
     label: Any = "",
-    for_print: bool = False,
-    width: str | int | None = None,
-    prefix: str = "",
+    **paper: Unpack[Paper],
 ) -> dict[str, Any]:
     """``dates``: of booked or held sessions, each with number, starts_at (or date) and maybe state.
 
@@ -53,20 +51,7 @@ def course_axis(
     known = {int(entry["number"]): entry for entry in (dates if dates is not None else course.get("dates") or ())}
     start = _start_of(known, offsets)
 
-    sessions: list[dict[str, Any]] = []
-    for number, offset in enumerate(offsets, start=1):
-        entry = known.get(number)
-        when = _day_of(entry) if entry else (start + timedelta(days=offset) if start else None)
-        state = str(entry.get("state") or "booked") if entry else "planned"
-        sessions.append(
-            {
-                "number": number,
-                "offset": (when - start).days if when and start else offset,
-                "state": state if state in WORDS_OF_STATE else "booked",
-                "when": when,
-                "window": spans[number - 1] if number > 1 and spans else None,
-            }
-        )
+    sessions = _sessions(offsets, spans, known, start)
     checkpoints = _checkpoints(course.get("checkpoints"), offsets, sessions, start)
     last = max([session["offset"] for session in sessions] + [point["offset"] for point in checkpoints])
     weeks = max(last // 7 + 1 + (last % 7 > 0), 4)
@@ -81,7 +66,7 @@ def course_axis(
     movable = [session for session in sessions if session["window"] and session["state"] in ("booked", "planned")]
     end = max(session["x"] for session in sessions)
     return {
-        **frame(box=AXIS_BOX, for_print=for_print, width=width, prefix=prefix, told=f"axis{told}"),
+        **frame(box=AXIS_BOX, told=f"axis{told}", **paper),
         "label": label or _("Course on a time axis"),
         "told": told,
         "weeks": weeks,
@@ -98,6 +83,30 @@ def course_axis(
         "window_text_x": coordinate(axis_x(movable[-1]["window"][1], weeks) + 12) if windows and movable else "",
         "today": _today(start, today, weeks),
     }
+
+
+def _sessions(
+    offsets: Sequence[int],
+    spans: Sequence[tuple[int, int] | None],
+    known: Mapping[int, Mapping[str, Any]],
+    start: date | None,
+) -> list[dict[str, Any]]:
+    """Each session with its day, its state and the days within which it falls."""
+    sessions: list[dict[str, Any]] = []
+    for number, offset in enumerate(offsets, start=1):
+        entry = known.get(number)
+        when = _day_of(entry) if entry else (start + timedelta(days=offset) if start else None)
+        state = str(entry.get("state") or "booked") if entry else "planned"
+        sessions.append(
+            {
+                "number": number,
+                "offset": (when - start).days if when and start else offset,
+                "state": state if state in WORDS_OF_STATE else "booked",
+                "when": when,
+                "window": spans[number - 1] if number > 1 and spans else None,
+            }
+        )
+    return sessions
 
 
 def _start_of(known: Mapping[int, Mapping[str, Any]], offsets: Sequence[int]) -> date | None:

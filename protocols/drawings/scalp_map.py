@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Unpack
 
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from mesoclinic.ui.drawing import NBSP, frame, shown_digits
+from mesoclinic.ui.drawing import NBSP, Paper, frame, shown_digits
 from protocols.drawings import scalp
 
 MAP_BOX = (480.0, 456.0)
@@ -23,9 +23,7 @@ def scalp_map(
     dots: bool = True,
     selectable: bool = False,
     only_areas: bool = False,
-    for_print: bool = False,
-    width: str | int | None = None,
-    prefix: str = "",
+    **paper: Unpack[Paper],
 ) -> dict[str, Any]:
     """``only_areas``: small maps, a bare number per zone. ``selectable``: zones can be tapped; see zone-map.js."""
     given: dict[str, Mapping[str, Any]] = {}
@@ -61,7 +59,7 @@ def scalp_map(
         )
     told = _map_told([zone for zone in drawn if zone["selected"]])
     return {
-        **frame(box=MAP_BOX, for_print=for_print, width=width, prefix=prefix, told=f"map{told}{words}{dots}"),
+        **frame(box=MAP_BOX, told=f"map{told}{words}{dots}", **paper),
         "zones": drawn,
         "words": words,
         "selectable": selectable,

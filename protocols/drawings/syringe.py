@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from typing import Any, Unpack
 
 from django.utils.translation import gettext as _t
 from django.utils.translation import ngettext
 
-from mesoclinic.ui.drawing import NBSP, coordinate, frame, shown_digits
+from mesoclinic.ui.drawing import NBSP, Paper, coordinate, frame, shown_digits
 
 UNIT = 68  # drawing units per mL
 TOP = 112.0  # 0 mL
@@ -96,9 +96,7 @@ def syringe(
     label: str = "",
     active: int | str | None = None,
     words: bool = True,
-    for_print: bool = False,
-    width: str | int | None = None,
-    prefix: str = "",
+    **paper: Unpack[Paper],
 ) -> dict[str, Any]:
     """``active`` lights one band. ``words=False``: the syringe alone, where its lines stand beside it."""
     own_label, given, total, copies = _mixture(lines)
@@ -132,7 +130,7 @@ def syringe(
     box = (max(460.0, 220 + 8.4 * longest + 12) if words else 176.0, max(570.0, row + 40) if words else 570.0)
     marks = range(int(CAPACITY) + 1)
     return {
-        **frame(box=box, for_print=for_print, width=width, prefix=prefix, told=f"syringe{told}{words}{active}"),
+        **frame(box=box, told=f"syringe{told}{words}{active}", **paper),
         **told,
         "words": words,
         "bands": bands,
@@ -155,9 +153,7 @@ def syringe_compact(
     lines: Any,
     *,
     label: str = "",
-    for_print: bool = False,
-    width: str | int | None = None,
-    prefix: str = "",
+    **paper: Unpack[Paper],
 ) -> dict[str, Any]:
     own_label, given, total, copies = _mixture(lines)
     bands = _bands(given, copies)
@@ -177,7 +173,7 @@ def syringe_compact(
     end = FLAT_START + FLAT_UNIT * float(total / copies) if copies else FLAT_START
     marks = range(int(CAPACITY) + 1)
     return {
-        **frame(box=(440.0, 74.0), for_print=for_print, width=width, prefix=prefix, told=f"flat{told}"),
+        **frame(box=(440.0, 74.0), told=f"flat{told}", **paper),
         **told,
         "bands": bands,
         "stopper": {"left": coordinate(end), "right": coordinate(end + 9)},
