@@ -3,7 +3,9 @@
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
-from protocols.api.views import AnswerSchemaView, ComparisonView, IngredientViewSet, PlanViewSet, ProposalView
+from protocols.api.ingredients import IngredientViewSet
+from protocols.api.proposals import AnswerSchemaView, ComparisonView, ProposalView
+from protocols.api.views import PlanViewSet
 
 router = SimpleRouter()
 router.register("ingredients", IngredientViewSet, basename="api-ingredient")

@@ -264,8 +264,8 @@ class Catalogue:
             return plain((24 + 330 * Decimal(str(value)) / most).quantize(Decimal("0.1")))
 
         return Amounts(
-            volumes=tuple(_two(volume[name]) for name in ("min", "usual", "max")),  # type: ignore[arg-type]
-            doses=tuple(plain(Decimal(str(dose[name]))) for name in ("min", "usual", "max")),  # type: ignore[arg-type]
+            volumes=(_two(volume["min"]), _two(volume["usual"]), _two(volume["max"])),
+            doses=(_plain(dose["min"]), _plain(dose["usual"]), _plain(dose["max"])),
             dose_unit=dose["unit"],
             minimum_x=place(volume["min"]),
             usual_x=place(volume["usual"]),
@@ -453,6 +453,10 @@ class Catalogue:
         entries = self.version.entries.select_related("ingredient", "confirmed_by")
         rows = [self.row(entry) for entry in entries if entry.ingredient.key in self.raw]
         return sorted(rows, key=lambda row: (by_words(row.name), row.key))
+
+
+def _plain(value: Any) -> str:
+    return plain(Decimal(str(value)))
 
 
 def _two(value: Any) -> str:

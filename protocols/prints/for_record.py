@@ -174,12 +174,13 @@ def _amounts(answer: Mapping[str, Any]) -> dict[str, str]:
 
 def _editor(plan: Plan, edit: Data) -> str:
     """Who made an edit, as the trail tells; one taken over by an amendment was made in the version before."""
-    named, version = " ".join(str(edit[key]) for key in ("op", "ingredient") if key in edit), plan
+    named = " ".join(str(edit[key]) for key in ("op", "ingredient") if key in edit)
+    version: Plan | None = plan
     while version is not None:
         for event in events_matching(action="plan.edited", target=version.public_id):
             if named in event.details.get("edits", ()):
                 return event.actor_label
-        version = version.supersedes  # type: ignore[assignment]
+        version = version.supersedes
     return (plan.signed_by or plan.responsible).name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.core.validators import MaxValueValidator
@@ -30,6 +30,11 @@ from protocols.plans.what_if import Change, checked_facts
 from protocols.standing.settling import Meaning, key_of, meant_by, typed_meanings
 
 
+def _choices_of(form: forms.Form, name: str, options: Any) -> None:
+    """Give a field of choices those of this form."""
+    cast(forms.ChoiceField, form.fields[name]).choices = options
+
+
 class CatalogueFilterForm(forms.Form):
     """The filter of the ingredient list; its state is in the address."""
 
@@ -48,7 +53,7 @@ class CatalogueFilterForm(forms.Form):
             "status": [("", _("Any status")), *STATUS_NAMES.items()],
         }
         for name, options in choices.items():
-            self.fields[name].choices = options  # type: ignore[attr-defined]
+            _choices_of(self, name, options)
 
     @property
     def chosen(self) -> dict[str, str]:
@@ -170,7 +175,7 @@ class SettleForm(forms.Form):
         }
         super().__init__(*args, **kwargs)
         self.statement, self.offered, self.vocabulary = statement, offered, vocabulary
-        self.fields["meaning"].choices = [(row.key, row.label) for row in offered]  # type: ignore[attr-defined]
+        _choices_of(self, "meaning", [(row.key, row.label) for row in offered])
         if statement.settlement is not None:
             self.fields["note"].label = _("Why it is settled otherwise")
         self.chosen: list[Meaning] = []
@@ -248,12 +253,12 @@ class WhatIfForm(forms.Form):
             "prescription": [*kept, ("yes", _("may be proposed")), ("no", _("not proposed"))],
         }
         for name, options in choices.items():
-            self.fields[name].choices = options  # type: ignore[attr-defined]
+            _choices_of(self, name, options)
         currency = (reader.result["cost"] or {}).get("currency") or _("cost units")
         self.fields["budget"].label = format_lazy("{} ({})", self.fields["budget"].label, currency)
         for name, most in (("max_actives", "actives"), ("max_syringes", "syringes")):
-            field = self.fields[name]
-            field.max_value = int(limits[most])  # type: ignore[attr-defined]
+            field = cast(forms.IntegerField, self.fields[name])
+            field.max_value = int(limits[most])
             field.validators.append(MaxValueValidator(int(limits[most])))
             field.widget.attrs |= {"max": limits[most], "placeholder": limits[most]}
 
