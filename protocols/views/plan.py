@@ -54,6 +54,7 @@ from protocols.plans.queries import (
     unexplained_edits,
     unsettled_facts,
 )
+from protocols.prints.kinds import MORE
 from protocols.prints.marks import session_dates
 from protocols.views.refusals import Refused, Stopped
 
@@ -158,6 +159,7 @@ def plan_page(request: ClinicRequest, plan: Plan, *, refused: Refused | None = N
         "reasons": AcknowledgementReason.choices,
         "edit_reasons": EditReason.choices,
         "dates": session_dates(plan) if plan.is_signed else [],
+        "more_prints": MORE,
         "no_longer_stands": basis_obstacles(plan) if plan.is_draft else [],
         "ask_url": _ask_url(request, plan) if plan.is_draft else "",
         "open_cautions": len(unacknowledged_rules(plan)) if plan.is_draft else 0,
