@@ -33,18 +33,18 @@ def alternatives(reading: Reading) -> list[Alternative]:
     mine = set(reading.ingredients)
     rows: list[Alternative] = []
     for place, row in enumerate(reading.result["alternatives"]):
-        waits = row.get("kind") == "waiting"
-        number = 1 if waits and row["review"]["because"] else place + 2
-        if waits:
+        review = row.get("review") if row.get("kind") == "waiting" else None
+        number = 1 if review and review["because"] else place + 2
+        if review:
             rows.append(
                 Alternative(
                     number=number,
                     waits=True,
-                    title=wording.waiting_title(row["review"]["days"]),
+                    title=wording.waiting_title(review["days"]),
                     value=row["value"],
                     trades=[trade["text"] for trade in row["trades"]],
-                    because=[reason["text"] for reason in row["review"]["because"]],
-                    sources=reading.contents.sources(row["review"]["sources"]),
+                    because=[reason["text"] for reason in review["because"]],
+                    sources=reading.contents.sources(review["sources"]),
                 )
             )
             continue

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 from django.utils.translation import gettext as _
 
@@ -46,7 +47,7 @@ class Question:
     not_known: bool = False  # the person was asked and does not know: the practitioner finds out
 
 
-def findings(reading: Reading, kind: str) -> list[Finding]:
+def findings(reading: Reading, kind: Literal["blocks", "cautions", "infos"]) -> list[Finding]:
     """``kind``: blocks, cautions or infos."""
     done = live_acknowledgements(reading.plan) if kind == "cautions" else {}
     rows = []
@@ -82,12 +83,12 @@ def findings(reading: Reading, kind: str) -> list[Finding]:
     return rows
 
 
-def questions(reading: Reading, kind: str) -> list[Question]:
+def questions(reading: Reading, kind: Literal["missing", "open_questions"]) -> list[Question]:
     """``kind``: missing (no proposal without them) or open_questions (no signature without them)."""
     given = live_open_answers(reading.plan) if kind == "open_questions" else {}
     not_known = set(answered_unknown(reading.plan.intake))
     rows = []
-    for row in reading.result[kind]:
+    for row in cast(Sequence[Mapping[str, Any]], reading.result[kind]):
         fact = reading.vocabulary.facts.get(row["fact"])
         rows.append(
             Question(
@@ -148,10 +149,12 @@ def _given(reading: Reading, fact: Fact, answer: Any) -> Question:
     )
 
 
-def referrals(reading: Reading) -> list[dict[str, str]]:
+def referrals(reading: Reading) -> list[dict[str, Any]]:
     """Each with what it is for, which is what its rule says."""
-    said = {row["rule"]: row["message"] for kind in ("blocks", "cautions", "infos") for row in reading.result[kind]}
-    rows = {row["referral"]: row for row in reading.result["referrals"]}
+    result = reading.result
+    found = (*result["blocks"], *result["cautions"], *result["infos"])
+    said = {row["rule"]: row["message"] for row in found}
+    rows = {row["referral"]: row for row in result["referrals"]}
     return [{**row, "why": said.get(row["rule"], "")} for row in rows.values()]
 
 

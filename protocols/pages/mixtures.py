@@ -10,6 +10,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from patients.intake.answers import short_label
+from protocols.engine.answer import Address, Syringe
+from protocols.engine.answer import Line as Drawn
 from protocols.formulary.catalogue import Source
 from protocols.pages.edits import EditRow, edit_rows
 from protocols.pages.reading import Reading
@@ -85,7 +87,7 @@ class Mixture:
     flat: bool = False  # too few lines for a standing syringe beside them
 
 
-def mixtures(reading: Reading, syringes: list[dict[str, Any]] | None = None) -> list[Mixture]:
+def mixtures(reading: Reading, syringes: Sequence[Syringe] | None = None) -> list[Mixture]:
     """Return the plan's mixtures, or those of one session that has its own."""
     found, by_hand = [], edit_rows(reading)
     shown_syringes = reading.result["syringes"] if syringes is None else syringes
@@ -140,7 +142,7 @@ def with_refused(found: Sequence[Mixture], refused: Mapping[str, tuple[str, str]
     ]
 
 
-def _parts(reading: Reading, syringe: dict[str, Any]) -> list[str]:
+def _parts(reading: Reading, syringe: Syringe) -> list[str]:
     """What can be drawn: earlier engines said equal parts, which need not be whole drawing steps."""
     said: list[str] | None = syringe["drawn_as"].get("parts_ml")
     if said is not None:
@@ -150,9 +152,7 @@ def _parts(reading: Reading, syringe: dict[str, Any]) -> list[str]:
     return [str(step * (each + (place < more))) for place in range(count)]
 
 
-def _line(
-    reading: Reading, raw: dict[str, Any], syringe: dict[str, Any], number: str, by_hand: Sequence[EditRow]
-) -> Line:
+def _line(reading: Reading, raw: Drawn, syringe: Syringe, number: str, by_hand: Sequence[EditRow]) -> Line:
     diluent = raw["role"] == "diluent"
     served = [_served(reading, raw["ingredient"], row) for row in raw["addresses"]]
     share = Decimal(raw["volume_ml"]) / Decimal(syringe["volume_ml"]) * 100
@@ -185,7 +185,7 @@ def _line(
     )
 
 
-def _why(reading: Reading, raw: Mapping[str, Any]) -> str:
+def _why(reading: Reading, raw: Drawn) -> str:
     """Why it is in, and how much it adds; for whom it stands in is named."""
     weighed = reading.weighed.get(raw["ingredient"])
     if weighed is None:
@@ -220,7 +220,7 @@ def would_serve(reading: Reading, key: str) -> tuple[Served, ...]:
     )
 
 
-def _served(reading: Reading, key: str, row: Mapping[str, Any]) -> Served:
+def _served(reading: Reading, key: str, row: Address) -> Served:
     notes = {line.key: line.note for line in reading.contents.concern_lines(key)}
     return Served(
         concern=short_label(row["label"]),
@@ -234,7 +234,7 @@ def _served(reading: Reading, key: str, row: Mapping[str, Any]) -> Served:
     )
 
 
-def _main(raw: Mapping[str, Any], served: list[Served]) -> Served | None:
+def _main(raw: Drawn, served: list[Served]) -> Served | None:
     """The concern that it is there for: whose first choice it is or stands in for, else the one it serves best."""
     wanted = [*raw["required_by"], *(row["concern"] for row in raw["stands_in_for"])]
     for concern in wanted:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from django.utils.functional import cached_property
 
 from patients.intake.answers import intake_vocabulary, short_label
 from patients.vocabulary import Vocabulary
+from protocols.engine.answer import Answer, Course
 from protocols.formulary.catalogue import Catalogue
 from protocols.models import Plan
 from protocols.models.enums import EditReason
@@ -53,14 +54,22 @@ class Reading:
     given: Mapping[str, Any] | None = field(default=None, kw_only=True)
 
     @cached_property
-    def result(self) -> dict[str, Any]:
+    def result(self) -> Answer:
         """The answer with its sentences in the active language."""
-        return shown(self.plan, self.given)
+        return cast(Answer, shown(self.plan, self.given))
 
     @property
-    def answer(self) -> Mapping[str, Any]:
+    def answer(self) -> Answer:
         """The answer as it is stored, or the one given in its place."""
-        return self.plan.result if self.given is None else self.given
+        return cast(Answer, self.plan.result if self.given is None else self.given)
+
+    @property
+    def course(self) -> Course:
+        """The course of a plan that has one. Raise LookupError for a plan without injections."""
+        found = self.answer["course"]
+        if found is None:
+            raise LookupError("This plan holds no course.")
+        return found
 
     @cached_property
     def contents(self) -> Catalogue:

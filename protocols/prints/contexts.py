@@ -17,7 +17,7 @@ from protocols.formulary.queries import documents_of
 from protocols.models import Plan
 from protocols.models.enums import PlanStatus
 from protocols.pages.answers import concerns, zones
-from protocols.pages.course import waiting_advice, waits_because
+from protocols.pages.course import review_weeks, waiting_advice, waits_because
 from protocols.pages.mixtures import Mixture, mixtures
 from protocols.pages.reading import Reading
 from protocols.plans.computing import compute
@@ -112,7 +112,7 @@ def _treatment(reading: Reading, dates: list[Data]) -> Data:
     return {
         "zones": zone_shares(
             zones(reading),
-            points=result["course"]["points"],
+            points=reading.course["points"],
             volumes_ml=[syringe["volume_ml"] for syringe in result["syringes"]],
         ),
         "area_cm2": result["area_cm2"],
@@ -125,7 +125,7 @@ def _treatment(reading: Reading, dates: list[Data]) -> Data:
         ],
         "cost": result["cost"],
         "result_day": _result_day(reading, dates),
-        "weeks": round(result["course"]["span_days"] / 7),
+        "weeks": round(reading.course["span_days"] / 7),
     }
 
 
@@ -133,7 +133,7 @@ def _of_a_wait(reading: Reading) -> Data:
     """When to look again, what speaks for waiting, and what the patient is told meanwhile."""
     return {
         "review_on": days.written(reading.plan.review_on, "full") if reading.plan.review_on else "",
-        "review_weeks": reading.answer["waiting"]["days"] // 7,
+        "review_weeks": review_weeks(reading),
         "because": waits_because(reading),
         "advice": waiting_advice(reading),
     }
@@ -234,7 +234,7 @@ def mixture_data(mixture: Mixture) -> Data:
 def _sessions(reading: Reading, dates: list[Data]) -> list[Data]:
     """One row per session: its date once booked, else the days after the first within which it falls."""
     booked = {row["number"]: row for row in dates}
-    course = reading.answer["course"]
+    course = reading.course
     rows = []
     for window in course["windows_days"]:
         row = booked.get(window["session"])
@@ -271,10 +271,10 @@ def _plain_purpose(number: int, last: int, reviews: list[str]) -> str:
 
 def _result_day(reading: Reading, dates: list[Data]) -> str:
     """The day of the honest result: a date once the course is booked, else days after the first session."""
-    ends = [row for row in reading.answer["course"]["checkpoints"] if row["key"] == "end_of_course"]
+    ends = [row for row in reading.course["checkpoints"] if row["key"] == "end_of_course"]
     if not ends:
         return ""
     if not dates:
         return _("%(days)s days after the first") % {"days": ends[0]["offset_days"]}
-    after = ends[0]["offset_days"] - reading.answer["course"]["span_days"]
+    after = ends[0]["offset_days"] - reading.course["span_days"]
     return days.written(dates[-1]["starts_at"].date() + timedelta(days=after), "full")

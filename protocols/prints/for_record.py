@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
@@ -21,6 +21,12 @@ from protocols.pages.reading import Reading
 from protocols.plans.computing import bare_edit
 from protocols.plans.queries import departs, live_open_answers
 from protocols.prints.shared import Data, cost_rows, day_of, local
+
+TIERS: tuple[tuple[str, Literal["blocks", "cautions", "infos"]], ...] = (
+    ("absolute", "blocks"),
+    ("caution", "cautions"),
+    ("info", "infos"),
+)
 
 
 def for_record(reading: Reading) -> Data:
@@ -68,7 +74,7 @@ def _screening(reading: Reading) -> tuple[list[Data], str]:
             "because": row.because,
             "answered": _acknowledged(row, reading.plan, name=not alone) if tier == "caution" else "",
         }
-        for tier, kind in (("absolute", "blocks"), ("caution", "cautions"), ("info", "infos"))
+        for tier, kind in TIERS
         for row in findings(reading, kind)
     ]
     for row in referrals(reading):
@@ -142,7 +148,7 @@ def _edits(reading: Reading) -> list[Data]:
         elif edit["op"] in ("set_sessions", "set_schedule"):
             was, now = (
                 ngettext("%(n)s session", "%(n)s sessions", n) % {"n": n}
-                for n in (plan.proposal["course"]["sessions"], reading.answer["course"]["sessions"])
+                for n in (plan.proposal["course"]["sessions"], reading.course["sessions"])
             )
         else:
             named = len(keys) > 1

@@ -254,7 +254,8 @@ class WhatIfForm(forms.Form):
         }
         for name, options in choices.items():
             _choices_of(self, name, options)
-        currency = (reader.result["cost"] or {}).get("currency") or _("cost units")
+        cost = reader.result["cost"]
+        currency = (cost["currency"] if cost else "") or _("cost units")
         self.fields["budget"].label = format_lazy("{} ({})", self.fields["budget"].label, currency)
         for name, most in (("max_actives", "actives"), ("max_syringes", "syringes")):
             field = cast(forms.IntegerField, self.fields[name])
