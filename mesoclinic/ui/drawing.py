@@ -23,6 +23,19 @@ def print_style() -> SafeString:
     return mark_safe((ART / "print.css").read_text(encoding="utf-8"))  # noqa: S308 - our own file
 
 
+@cache
+def own_shapes(file: Path) -> tuple[str, str, SafeString]:
+    """Title, description and the lines of one of our own drawings; never of a file that somebody sent."""
+    text = file.read_text(encoding="utf-8")
+    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.DOTALL)
+    desc = re.search(r"<desc[^>]*>(.*?)</desc>", text, re.DOTALL)
+    inside = re.search(r"<svg[^>]*>(.*)</svg>", text, re.DOTALL)
+    if not (title and desc and inside):
+        raise ValueError(f"The drawing {file.parent.name}/{file.name} has no title, description or content.")
+    lines = re.sub(r"<(title|desc)[^>]*>.*?</\1>", "", inside[1], flags=re.DOTALL)
+    return title[1], desc[1], mark_safe(re.sub(r"\s*\n\s*", "", lines))  # noqa: S308 - our own file
+
+
 class Paper(TypedDict, total=False):
     """How a drawing goes on its page: for a PDF with its own style and size, and the prefix of its ids."""
 

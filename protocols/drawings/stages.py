@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from django.utils.safestring import SafeString, mark_safe
-
-from mesoclinic.ui.drawing import frame
+from mesoclinic.ui.drawing import frame, own_shapes
 
 ART = Path(__file__).parent / "art"
 SCALES = {"norwood_hamilton": "norwood", "norwood": "norwood", "ludwig": "ludwig", "sinclair": "sinclair"}
-
-
-@cache
-def _stage_shapes(folder: str, code: str) -> tuple[str, str, SafeString]:
-    """Title, description and the lines of one of our own stage drawings."""
-    text = (ART / "stages" / folder / f"{code}.svg").read_text(encoding="utf-8")
-    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.DOTALL)
-    desc = re.search(r"<desc[^>]*>(.*?)</desc>", text, re.DOTALL)
-    inside = re.search(r"<svg[^>]*>(.*)</svg>", text, re.DOTALL)
-    if not (title and desc and inside):
-        raise ValueError(f"The drawing {folder}/{code}.svg has no title, description or content.")
-    lines = re.sub(r"<(title|desc)[^>]*>.*?</\1>", "", inside[1], flags=re.DOTALL)
-    return title[1], desc[1], mark_safe(re.sub(r"\s*\n\s*", "", lines))  # noqa: S308 - our own file
 
 
 @cache
@@ -48,7 +32,7 @@ def stage(
     """``decorative``: beside its own name, so that it is not read twice. A stage without a drawing draws nothing."""
     if code not in stages().get(scale, ()):
         return {"shapes": ""}
-    title, told, shapes = _stage_shapes(SCALES[scale], code)
+    title, told, shapes = own_shapes(ART / "stages" / SCALES[scale] / f"{code}.svg")
     return {
         **frame(box=(96.0, 96.0), for_print=for_print, width=size, prefix="", told=f"{scale}{code}"),
         "scale": SCALES[scale],
