@@ -11,9 +11,10 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from patients.intake.answers import FROM_THE_RECORD, short_label
+from patients.intake.answers import short_label
 from patients.models import DayCheck, Intake, Patient, Statement
 from patients.queries import MERGED_UNASKED
+from patients.vocabulary import load_vocabulary
 from protocols.engine import Formulary
 from protocols.engine.screen import Finding, shown
 from protocols.plans.asking import Unasked, not_asked_sentence
@@ -78,7 +79,7 @@ def of_finding(finding: Finding, formulary: Formulary, chosen: int, saying: Sayi
         return None
     message = words.rule_message({"rule": rule.key, "params": {"concern": rule.referral_of_concern}})
     row = words.rules.get(rule.key, {})
-    of_record = all(reason.fact in FROM_THE_RECORD for reason in finding.because)
+    of_record = {reason.fact for reason in finding.because} <= load_vocabulary().facts_about("record")
     values = [(reason.fact, reason.answer) for reason in finding.because]
     kind, lifts = {
         "absolute": (RULE, _("New answers, or a signer's reason. Otherwise stop the plan.")),

@@ -21,7 +21,6 @@ from django.utils.module_loading import import_string
 from mesoclinic.accounts.access import PERMISSIONS, Permission
 from mesoclinic.accounts.models import RoleGrant, User
 from patients.intake.answers import (
-    ASKED_AFRESH,
     UNKNOWN,
     asked_facts,
     is_answered,
@@ -34,7 +33,7 @@ from patients.intake.settled import SettledFact, settled_facts_of
 from patients.models import DayCheck, Intake, IntakeStatus, Patient, PatientMerge, Statement
 from patients.statements.statements import open_statements_of
 from patients.texts import spoken_vocabulary
-from patients.vocabulary import Vocabulary, load_vocabulary
+from patients.vocabulary import Vocabulary
 from protocols.engine import CaseError, Formulary, parse_case
 from protocols.engine.case import Case
 from protocols.engine.screen import open_questions, required_facts, screen
