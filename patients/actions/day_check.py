@@ -13,7 +13,8 @@ from mesoclinic.audit import trail
 from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from patients.actions.intake import carry_answers_over, close_intake, next_intake_number, record_words_of
 from patients.intake import day_checks
-from patients.intake.answers import Change, changes_since, checked_answers, vocabulary_for
+from patients.intake.answers import checked_answers, vocabulary_for
+from patients.intake.review import Change, changes_since
 from patients.models import DayCheck, Intake, Patient, StatementSource
 from patients.permissions import check_can_start_intake
 from patients.queries import MERGED_UNASKED, intake_draft, latest_submitted_intake, merged_unasked

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, cast
 
@@ -20,298 +19,35 @@ from django.utils.translation import gettext_lazy
 from mesoclinic.audit.conflicts import LEAVE, Conflict, mark_of, marks_in, marks_of
 from mesoclinic.core.errors import InvalidInput
 from mesoclinic.core.numbers import plain_number, shown_number, typed_number
-from mesoclinic.core.sorting import by_words
 from mesoclinic.ui.merging import Decision
 from patients.intake import answers as intakes
-from patients.intake import day_checks, groups, measures
+from patients.intake import groups, measures
 from patients.intake.answers import NEVER, UNKNOWN, InvalidAnswers
+from patients.intake.asked import (
+    DO_NOT_KNOW,
+    NO,
+    NONE_OF_THESE,
+    YES,
+    Asked,
+    AskedPart,
+    AskedSection,
+    AskedZone,
+    Option,
+    as_listed,
+    as_typed,
+    options_of,
+    pattern_label,
+    range_of,
+)
 from patients.intake.groups import NEW, parts_of
 from patients.intake.medicines import LENGTH as MEDICINE_LENGTH
 from patients.intake.medicines import Named, read_medicines
 from patients.intake.steps import STEP_OF, STEPS
-from patients.models import Intake, Patient
-from patients.vocabulary import SEVERITIES, Choice, Fact, Part, Scale, Vocabulary, Zone
+from patients.models import Intake
+from patients.vocabulary import SEVERITIES, Fact, Part, Scale, Vocabulary
 from patients.words import SEVERITY_NAMES
 
-# ------------------------------------------------------------------ the record
-
-
-# ------------------------------------------------------------------ the intake
-
-NONE_OF_THESE = "(none)"  # no vocabulary key holds a bracket
-DO_NOT_KNOW = "(unknown)"
-YES, NO = "yes", "no"
 MOST_KEPT, MOST_TICKED = 20_000, 200  # of what is no answer: characters of an input, ticks of a list
-
-
-@dataclass(frozen=True, kw_only=True)
-class Option:
-    value: str
-    label: str
-    chosen: bool = False
-    note: str = ""  # what a stage means
-    kind: str = ""  # "none", "unknown" or "unanswered" for the answers that stand beside the list
-    detail_name: str = ""  # of the input that unfolds when it is chosen
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskedPart:
-    """A part of a long list, with its own “no to all”."""
-
-    key: str
-    name: str
-    label: str
-    values: tuple[Option, ...]
-    answers: tuple[Option, ...]
-
-    @property
-    def is_answered(self) -> bool:
-        return any(option.chosen for option in (*self.values, *self.answers))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """One question as the page shows it."""
-
-    name: str  # of the input
-    key: str
-    kind: str  # boolean | enum | list | number | stage
-    text: str
-    help: str = ""
-    unit: str = ""
-    units: tuple[measures.Offered, ...] = ()  # where it may be given in several
-    value: str = ""
-    options: tuple[Option, ...] = ()
-    never: bool | None = None  # None where “never” is no answer
-    scale: Scale | None = None
-    range: str = ""
-    last_time: str = ""
-    errors: tuple[str, ...] = ()
-    parts: tuple[AskedPart, ...] = ()
-    said: tuple[str, ...] = ()  # its texts as the vocabulary has them
-
-    @property
-    def is_answered(self) -> bool:
-        if self.parts and all(part.is_answered for part in self.parts):
-            return True
-        if self.parts:
-            return any(option.chosen and option.kind == "none" for option in self.options)
-        chosen = any(option.chosen and option.kind not in ("unanswered", "unknown") for option in self.options)
-        return chosen or bool(self.value) or bool(self.never)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskedZone:
-    zone: Zone
-    name: str
-    area_name: str
-    label: str
-    short: str
-    hint: str  # what the label says in brackets
-    chosen: bool
-    area: str
-    range: str
-    errors: tuple[str, ...] = ()
-
-
-@dataclass(kw_only=True)
-class AskedSection:
-    key: str
-    label: str
-    for_practitioner: bool = False
-    questions: list[Asked] = field(default_factory=list)
-
-    @property
-    def said(self) -> list[str]:
-        return [text for question in self.questions for text in question.said]
-
-    @property
-    def answered(self) -> int:
-        return sum(question.is_answered for question in self.questions)
-
-
-class DayCheckForm(forms.Form):
-    """“Has anything changed?”: only what a session's safety depends on. Nothing is answered until somebody does."""
-
-    new_medicines = forms.CharField(
-        label=gettext_lazy("Which?"),
-        help_text=gettext_lazy("One a line, by name or ATC code."),
-        required=False,
-        max_length=4000,
-        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-    )
-    new_illness = forms.CharField(
-        label=gettext_lazy("What, and since when?"), required=False, max_length=500,
-        widget=forms.Textarea(attrs={"rows": 2}),
-    )  # fmt: skip
-    new_allergy = forms.CharField(label=gettext_lazy("To what, and what happened?"), required=False, max_length=500)
-    note = forms.CharField(
-        label=gettext_lazy("Anything else that was said"),
-        help_text=gettext_lazy("Kept as it is written; somebody who signs plans reads it before the next injection."),
-        required=False, max_length=1000, widget=forms.Textarea(attrs={"rows": 2}),
-    )  # fmt: skip
-
-    def __init__(self, *args: Any, patient: Patient, previous: Intake, ask: Sequence[str] = (), **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.patient, self.previous = patient, previous
-        self.vocabulary = intakes.vocabulary_for(previous)
-        said = {"required": gettext_lazy("Ask this too: an unanswered question is not a “no”.")}
-        self.reasked = [self.vocabulary.facts[key] for key in day_checks.reasked_facts(patient)]
-        for fact in self.reasked:
-            self.fields[f"fact-{fact.key}"] = self._field_of(fact, said)
-        for name, question in (
-            ("medicines", _("New medicines since then?")),
-            ("illness", _("A new illness or operation since then?")),
-            ("allergy", _("A new allergy or reaction since then?")),
-        ):
-            self.fields[f"any_{name}"] = forms.ChoiceField(
-                label=question,
-                choices=[(YES, _("Yes")), (NO, _("No")), (DO_NOT_KNOW, _("Does not know"))],
-                widget=forms.RadioSelect,
-                error_messages=said,
-            )
-        self.not_asked = [self.vocabulary.facts[key] for key in intakes.not_asked(previous)]
-        for fact, values in zip(self.not_asked, intakes.not_asked(previous).values(), strict=True):
-            self.fields[f"new-{fact.key}"] = forms.MultipleChoiceField(
-                label=intakes.question_of(fact),
-                choices=[
-                    *((value, fact.label_of(value)) for value in values),
-                    (NONE_OF_THESE, _("None of these")),
-                    (DO_NOT_KNOW, _("Does not know")),
-                ],
-                widget=forms.CheckboxSelectMultiple,
-                error_messages=said,
-            )
-        self.new_questions = self._new_questions(also=ask)
-        for fact in self.new_questions:
-            self.fields[f"fact-{fact.key}"] = self._field_of(fact, said)
-        for name, key, label in (
-            ("new_conditions", "conditions", _("Which of these?")),
-            ("new_allergies", "allergies", _("Which of these?")),
-        ):
-            known = previous.facts.get(key)
-            had = set(known) if isinstance(known, list) else set()
-            self.fields[name] = forms.MultipleChoiceField(
-                label=label,
-                required=False,
-                choices=[(c.key, c.label) for c in self.vocabulary.facts[key].values if c.key not in had],
-                widget=forms.CheckboxSelectMultiple,
-            )
-
-    @staticmethod
-    def _field_of(fact: Fact, said: dict[str, Any]) -> forms.Field:
-        choices = [(YES, _("Yes")), (NO, _("No"))]
-        if fact.type != "boolean":
-            choices = [(choice.key, choice.label) for choice in fact.values]
-        label, unknown = intakes.question_of(fact), (DO_NOT_KNOW, _("Does not know"))
-        if fact.type == "list":
-            return forms.MultipleChoiceField(
-                label=label,
-                choices=[*choices, (NONE_OF_THESE, _("None of these")), unknown],
-                widget=forms.CheckboxSelectMultiple,
-                error_messages=said,
-            )
-        return forms.ChoiceField(
-            label=label, choices=[*choices, unknown], widget=forms.RadioSelect, error_messages=said
-        )
-
-    def _new_questions(self, *, also: Sequence[str]) -> list[Fact]:
-        """The questions that came since the intake and that it leaves open, and ``also``, asked for by name."""
-        new = [fact.key for fact in intakes.new_questions(self.previous, self.vocabulary)]
-        again = {fact.key for fact in self.reasked}
-        return [
-            fact
-            for fact in intakes.asked_facts(self.patient, self.vocabulary)
-            if fact.key in (*new, *also) and fact.key not in again and day_checks.can_be_asked(fact)
-        ]
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        lists = [name for name, asked in self.fields.items() if isinstance(asked, forms.MultipleChoiceField)]
-        for name in lists:
-            chosen = set(data.get(name) or ())
-            if len(chosen) > 1 and chosen & {NONE_OF_THESE, DO_NOT_KNOW}:
-                self.add_error(name, _("Both the list and “none” or “don't know” are ticked. Keep one."))
-        for name, what in (("medicines", "new_medicines"), ("illness", "new_illness"), ("allergy", "new_allergy")):
-            also = {"illness": "new_conditions", "allergy": "new_allergies"}.get(name)
-            told = (data.get(what) or "").strip() or (also and data.get(also))
-            if data.get(f"any_{name}") == YES and not told:
-                self.add_error(what, _("Say which, in a few words."))
-            if data.get(f"any_{name}") == NO and told:
-                self.add_error(f"any_{name}", _("“No” is chosen and something is written. Keep one."))
-        return data
-
-    @cached_property
-    def answers(self) -> day_checks.Answers:
-        data = self.cleaned_data
-        facts: dict[str, Any] = {}
-        for fact in (*self.reasked, *self.new_questions):
-            typed = data.get(f"fact-{fact.key}")
-            if typed in (DO_NOT_KNOW, [DO_NOT_KNOW]):
-                facts[fact.key] = dict(UNKNOWN)
-            elif typed == [NONE_OF_THESE]:
-                facts[fact.key] = []
-            elif typed:
-                facts[fact.key] = typed == YES if fact.type == "boolean" else typed
-        grown = {fact.key: data.get(f"new-{fact.key}", []) for fact in self.not_asked}
-        return day_checks.Answers(
-            facts=facts,
-            asked_new={
-                key: None if typed == [DO_NOT_KNOW] else tuple(value for value in typed if value != NONE_OF_THESE)
-                for key, typed in grown.items()
-                if typed
-            },
-            unknown=tuple(
-                f"new_{name}" for name in ("medicines", "illness", "allergy") if data.get(f"any_{name}") == DO_NOT_KNOW
-            ),
-            note=data.get("note", ""),
-            new_medicines=data.get("new_medicines", ""),
-            new_conditions=tuple(data.get("new_conditions", ())),
-            new_illness=data.get("new_illness", ""),
-            new_allergies=tuple(data.get("new_allergies", ())),
-            new_allergy=data.get("new_allergy", ""),
-        )
-
-    def field_of(self, name: str | None) -> str | None:
-        """Return the input that a refusal of ``name`` belongs beside; None where it is of no single one."""
-        fields = (name, f"fact-{name}", f"new-{name}", f"any_{(name or '').removeprefix('new_')}")
-        return next((field for field in fields if field in self.fields), None)
-
-    def questions(self) -> list[dict[str, Any]]:
-        """Each question with what unfolds on “yes”, and what the last intake says."""
-        rows = [
-            {
-                "field": self[f"fact-{fact.key}"],
-                "before": self._before(fact),
-                "more": [],
-                "is_short": fact.type == "boolean",
-            }
-            for fact in self.reasked
-        ]
-        for name, more in (
-            ("medicines", ["new_medicines"]),
-            ("illness", ["new_illness", "new_conditions"]),
-            ("allergy", ["new_allergy", "new_allergies"]),
-        ):
-            rows.append(
-                {"field": self[f"any_{name}"], "before": "", "more": [self[key] for key in more], "is_short": True}
-            )
-        return rows
-
-    def new_rows(self) -> list[dict[str, Any]]:
-        """What the intake was never asked: lists that grew since, then questions that came since."""
-        rows = [
-            {"field": self[f"new-{fact.key}"], "before": self._before(fact), "is_list": True} for fact in self.not_asked
-        ]
-        return rows + [
-            {"field": self[f"fact-{fact.key}"], "before": "", "is_list": fact.type == "list"}
-            for fact in self.new_questions
-        ]
-
-    def _before(self, fact: Fact) -> str:
-        value = self.previous.facts.get(fact.key)
-        return "" if fact.before_session == "asked_afresh" else intakes.value_in_words(fact, value)
 
 
 class IntakeForm(forms.Form):
@@ -425,7 +161,7 @@ class IntakeForm(forms.Form):
                 yield f"never-{fact.key}", True
             else:
                 if value or not self._grew(fact):
-                    yield f"fact-{fact.key}", self._as_typed(fact, value)
+                    yield f"fact-{fact.key}", as_typed(fact, value)
                 if len(fact.units) > 1 and not isinstance(value, dict):
                     yield f"unit-{fact.key}", fact.units[0].key
             for group in self.parts.get(fact.key, ()):
@@ -456,18 +192,6 @@ class IntakeForm(forms.Form):
         if group.key == NEW:
             return ""
         return groups.NONE if isinstance(value, list) and not set(value) & set(group.values) else ""
-
-    @staticmethod
-    def _as_typed(fact: Fact, value: Any) -> Any:
-        if value == UNKNOWN:
-            return [DO_NOT_KNOW] if fact.type == "list" else DO_NOT_KNOW
-        if fact.type == "boolean":
-            return YES if value else NO
-        if fact.type == "list":
-            return list(value) or [NONE_OF_THESE]
-        if fact.type in ("integer", "number"):
-            return formats.localize_input(Decimal(value))
-        return value
 
     def _typed_again(self, name: str, texts: Sequence[str]) -> Any:
         """What was typed and is no answer yet, as the input's field has it."""
@@ -693,46 +417,9 @@ class IntakeForm(forms.Form):
         name = f"fact-{fact.key}"
         typed = self[name].value()
         chosen = {str(item) for item in typed} if isinstance(typed, list) else {str(typed or "")}
-        unknown = Option(value=DO_NOT_KNOW, label=_("Don't know"), chosen=DO_NOT_KNOW in chosen, kind="unknown")
-        unanswered = Option(value="", label=_("Not answered"), chosen=not chosen - {""}, kind="unanswered")
-        kind, options = fact.type, tuple[Option, ...]()
-        if scale:
-            kind = "stage"  # type: ignore[assignment]
-            options = (
-                *(
-                    Option(
-                        value=stage.code,
-                        label=stage.code.replace("_", " "),
-                        chosen=stage.code in chosen,
-                        note=stage.description,
-                    )
-                    for stage in scale.stages
-                ),
-                unanswered,
-            )
-        elif fact.type == "boolean":
-            options = (
-                Option(value=YES, label=_("Yes"), chosen=YES in chosen),
-                Option(value=NO, label=_("No"), chosen=NO in chosen),
-                unknown,
-                unanswered,
-            )
-        elif fact.type == "enum":
-            values = (Option(value=c.key, label=c.label, chosen=c.key in chosen) for c in fact.values)
-            options = (*values, unknown, unanswered)
-        elif fact.type == "list" and fact.key in self.parts:
-            kind = "parts"  # type: ignore[assignment]
-            none = Option(value=NONE_OF_THESE, label=_("No to everything"), chosen=NONE_OF_THESE in chosen, kind="none")
-            options = (none, unknown)
-        elif fact.type == "list":
-            none = Option(value=NONE_OF_THESE, label=_("None of these"), chosen=NONE_OF_THESE in chosen, kind="none")
-            options = (none, unknown, *self._values_of(fact, chosen))
-        else:
-            kind = "number"
-        span = ""
-        if fact.minimum is not None and fact.maximum is not None and not intakes.may_be_never(fact):
-            ends = (fact.units[0].least, fact.units[0].most) if fact.units else (fact.minimum, fact.maximum)
-            span = " – ".join(shown_number(plain_number(end)) for end in ends)
+        kind, options = options_of(fact, scale, chosen, in_parts=fact.key in self.parts)
+        if kind == "list":
+            options += self._values_of(fact, chosen)
         never = None
         if intakes.may_be_never(fact):
             never = bool(self[f"never-{fact.key}"].value())
@@ -748,7 +435,7 @@ class IntakeForm(forms.Form):
             options=options,
             never=never,
             scale=scale,
-            range=span,
+            range=range_of(fact),
             last_time=self._last_time(fact),
             errors=self._errors_at(name),
             parts=self._parts_of(fact, chosen) if kind == "parts" else (),
@@ -773,15 +460,8 @@ class IntakeForm(forms.Form):
                 detail_name=f"detail-{fact.key}-{choice.key}" if fact.wants_details else "",
                 detail=str(self[f"detail-{fact.key}-{choice.key}"].value() or "") if fact.wants_details else "",
             )
-            for choice in self._as_listed(fact)
+            for choice in as_listed(fact)
         )
-
-    @staticmethod
-    def _as_listed(fact: Fact) -> Iterable[Choice]:
-        """The values as the vocabulary lists them; ingredients, which it does not know, by the name that is shown."""
-        if not fact.values_from:
-            return fact.values
-        return sorted(fact.values, key=lambda choice: by_words(choice.label))
 
     def _parts_of(self, fact: Fact, chosen: set[str]) -> tuple[AskedPart, ...]:
         values = {option.value: option for option in self._values_of(fact, chosen)}
@@ -888,7 +568,7 @@ class IntakeForm(forms.Form):
         """The zones that a pattern usually needs, for this patient: label, zones, pattern, stages of whom."""
         fits = {"male": ("norwood", "diffuse"), "female": ("ludwig", "diffuse")}[self.intake.patient.sex_at_birth]
         return [
-            (_pattern_label(pattern), " ".join(zones), pattern, " ".join(self._stages_of(pattern)))
+            (pattern_label(pattern), " ".join(zones), pattern, " ".join(self._stages_of(pattern)))
             for pattern, zones in self.vocabulary.typical_zones.items()
             if pattern.startswith(fits)
         ]
@@ -917,24 +597,3 @@ class IntakeForm(forms.Form):
 
 def _lines(*texts: Any) -> str:
     return "\n".join(str(text) for text in texts if text)
-
-
-def _pattern_label(pattern: str) -> str:
-    scale, _sign, stages = pattern.partition("_")
-    if scale == "norwood":
-        text = stages.replace("_vertex", " vertex").replace("_", "–")
-        named = _("Norwood %(stage)s") % {"stage": text}
-        return _(named)  # a single stage has a name of its own in the vocabulary
-    return _("Widening parting") if scale == "ludwig" else _("Whole scalp")
-
-
-def zones_to_draw(rows: Iterable[AskedZone]) -> list[dict[str, Any]]:
-    """For the drawing of the scalp; an area that cannot be read is left to the table."""
-    drawn = []
-    for row in rows:
-        try:
-            area = typed_number(row.area)
-        except ValueError:
-            area = None
-        drawn.append({"zone": row.zone.key, "area_cm2": area, "selected": row.chosen})
-    return drawn

@@ -157,11 +157,8 @@ def alert_chips(intake: Intake | None, *, settled: Sequence[SettledFact] = ()) -
     for key, fact in vocabulary.facts.items():
         value = _listed(facts, key) if fact.type == "list" else facts.get(key)
         if alert := fact.alert_for(value):
-            told = (
-                [short_label(fact.label_of(one)) for one in value]
-                if fact.type == "list"
-                else [fact.label_of(str(value))]
-            )
+            told = [fact.label_of(str(one)) for one in (value if isinstance(value, list) else [value])]
+            told = [short_label(label) for label in told] if fact.type == "list" else told
             raised.append((alert, alert.text % {"names": ", ".join(told)}))
     raised.sort(key=lambda row: row[0].order)
     return [Chip(kind="" if alert.kind == "plain" else alert.kind, text=text) for alert, text in raised]

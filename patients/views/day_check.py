@@ -18,7 +18,7 @@ from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError
 from patients.actions.day_check import confirm_unchanged, record_changes
 from patients.intake.day_checks import differs
-from patients.intake.forms import DayCheckForm
+from patients.intake.day_form import DayCheckForm
 from patients.models import DayCheck
 from patients.permissions import check_can_start_intake
 from patients.queries import latest_submitted_intake, patients_seen_by

@@ -27,9 +27,11 @@ from mesoclinic.core.reading import revision_of
 from patients.actions.intake import review_intake, save_intake, start_intake, submit_intake
 from patients.actions.refusals import StaleRevision
 from patients.intake import answers as intakes
+from patients.intake import review
 from patients.intake.answers import InvalidAnswers
+from patients.intake.asked import zones_to_draw
 from patients.intake.confirming import answers_to_confirm
-from patients.intake.forms import IntakeForm, zones_to_draw
+from patients.intake.forms import IntakeForm
 from patients.intake.medicines import KNOWN as MEDICINE_KNOWN
 from patients.intake.medicines import LENGTH as MEDICINE_LENGTH
 from patients.intake.medicines import MOST as MEDICINES_MOST
@@ -183,7 +185,7 @@ def intake_review(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         "lacking": _lacking_rows(intakes.lacking(intake, vocabulary), vocabulary),
         "refusal": refusal,
         "previous": previous,
-        "changes": intakes.changes_since(previous, intake, vocabulary),
+        "changes": review.changes_since(previous, intake, vocabulary),
         "elsewhere": _said_elsewhere(intake, vocabulary),
         "steps": _steps(intake, None, "review"),
         "saved": _saved_sentence(intake),
@@ -196,19 +198,19 @@ def _said_elsewhere(intake: Intake, vocabulary: Vocabulary) -> list[dict[str, An
     return [
         {"intake": joined, "changes": changes}
         for joined in joined_intakes(intake)
-        if (changes := intakes.changes_since(joined, intake, vocabulary))
+        if (changes := review.changes_since(joined, intake, vocabulary))
     ]
 
 
 def _answers_context(intake: Intake, vocabulary: Vocabulary, *, user: User) -> dict[str, Any]:
-    sections = intakes.in_words(intake, vocabulary)
+    sections = review.in_words(intake, vocabulary)
     unanswered = sum(not line.answered for section in sections for line in section.lines)
     return {
         "intake": intake,
         "patient": intake.patient,
         "strip": strip(intake.patient, user=user),
         "sections": sections,
-        "review": intakes.to_review(intake, vocabulary),
+        "review": review.to_review(intake, vocabulary),
         "will_be_asked": [_(said.text) if said.is_unknown else said.text for said in words_of_intake(intake)]
         if intake.submitted_at is None
         else [],
@@ -420,7 +422,7 @@ def intake_detail(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     trail.record("intake.viewed", by=request.user, target=intake, patient=intake.patient)
     context = _answers_context(intake, vocabulary, user=request.user) | {
         "previous": previous,
-        "changes": intakes.changes_since(previous, intake, vocabulary),
+        "changes": review.changes_since(previous, intake, vocabulary),
         "elsewhere": _said_elsewhere(intake, vocabulary),
         "reviewed": review_of(intake),
         "to_confirm": [

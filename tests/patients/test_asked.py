@@ -12,7 +12,7 @@ from mesoclinic.core.errors import InvalidInput
 from patients.actions.day_check import confirm_unchanged, record_changes
 from patients.actions.intake import save_intake, start_intake, submit_intake
 from patients.intake import answers as intakes
-from patients.intake import day_checks
+from patients.intake import day_checks, review
 from patients.intake.day_checks import Answers
 from patients.models import Intake, Patient, Statement
 from patients.vocabulary import (
@@ -237,7 +237,7 @@ def test_no_to_what_is_new_is_no_change_and_makes_an_intake_of_today(patient: Pa
     assert check.intake.facts["conditions"] == []
     assert check.intake.facts["scalp_implant_zones"] == []
     assert check.answers["asked_new"] == {"conditions": [], "medications": []}
-    changes = intakes.changes_since(old, check.intake)
+    changes = review.changes_since(old, check.intake)
     assert [change.after for change in changes if change.before.startswith("Not asked: ")] == ["None of these"] * 2
 
 
@@ -249,7 +249,7 @@ def test_tick_and_does_not_know_of_what_is_new_are_kept(patient: Patient, ada: U
     assert check.changed is True
     assert (check.intake.facts["conditions"], check.intake.facts["medications"]) == (["sarcoidosis"], [])
     assert [row.about for row in Statement.objects.filter(patient=patient)] == ["medications:new"]
-    changes = {change.before[:9]: change.after for change in intakes.changes_since(old, check.intake)}
+    changes = {change.before[:9]: change.after for change in review.changes_since(old, check.intake)}
     assert changes["Not asked"] in ("None of these", "Does not know", "Sarcoidosis")
     assert day_checks.tells(old, nothing(asked_new=new)) == ["conditions", "medications"]
 

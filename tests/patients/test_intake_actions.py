@@ -13,7 +13,8 @@ from patients.actions.intake import save_intake, start_intake, submit_intake
 from patients.actions.record import update_patient
 from patients.actions.refusals import StaleRevision
 from patients.guards import INTAKE_IMMUTABLE
-from patients.intake.answers import NEVER, UNKNOWN, InvalidAnswers, case_of, changes_since
+from patients.intake.answers import NEVER, UNKNOWN, InvalidAnswers, case_of
+from patients.intake.review import changes_since
 from patients.models import Intake, IntakeStatus, Patient
 
 AGA = [{"concern": "androgenetic_alopecia", "severity": "moderate"}]
