@@ -117,15 +117,7 @@ def save_intake(
     """
     check_can_edit_intake(intake, by=by)
     facts = dict(facts)
-    beside: dict[str, Any] = {}
-    if medicines is not None:
-        beside["medicines"] = _read_list(medicines, facts)
-    if other_allergies is not None:
-        beside["other_allergies"] = _checked_text(other_allergies, field="other_allergies", most=OTHER_ALLERGIES_LENGTH)
-    if details is not None:
-        beside["details"] = checked_details(details)
-    if groups is not None:
-        beside["groups"] = checked_groups(groups)
+    beside = _checked_beside(facts, medicines, other_allergies, details, groups)
     if step is not None:
         beside["step"] = step[:20]
     clean_facts, clean_concerns, clean_zones = checked_answers(
@@ -147,26 +139,43 @@ def save_intake(
         beside |= _without_overwriting_answers(before, mine, seen=seen)
         revision = before.revision
     draft = Intake.objects.filter(pk=intake.pk, status=IntakeStatus.DRAFT, revision=revision)
-    if not draft.update(
-        revision=revision + 1,
-        saved_at=timezone.now(),
-        saved_by=by,
-        **beside,
-    ):
+    if not draft.update(revision=revision + 1, saved_at=timezone.now(), saved_by=by, **beside):
         _refuse(intake)
     intake.refresh_from_db()
-    changed = sorted(
-        {key for key in before.facts.keys() | intake.facts.keys() if before.facts.get(key) != intake.facts.get(key)}
-        | {name for name in BESIDE_THE_FACTS if getattr(before, name) != getattr(intake, name)}
-    )
     trail.record(
         "intake.saved",
         by=by,
         target=intake,
         patient=intake.patient,
-        details={"changed": changed, "revision": intake.revision},
+        details={"changed": _changed_in(before, intake), "revision": intake.revision},
     )
     return intake
+
+
+def _checked_beside(
+    facts: dict[str, Any],
+    medicines: str | None,
+    other_allergies: str | None,
+    details: Mapping[str, Mapping[str, str]] | None,
+    groups: Mapping[str, Mapping[str, str]] | None,
+) -> dict[str, Any]:
+    """Return what was given besides the answers, as it is stored; the medicines set their classes in ``facts``."""
+    beside: dict[str, Any] = {}
+    if medicines is not None:
+        beside["medicines"] = _read_list(medicines, facts)
+    if other_allergies is not None:
+        beside["other_allergies"] = _checked_text(other_allergies, field="other_allergies", most=OTHER_ALLERGIES_LENGTH)
+    if details is not None:
+        beside["details"] = checked_details(details)
+    if groups is not None:
+        beside["groups"] = checked_groups(groups)
+    return beside
+
+
+def _changed_in(before: Intake, after: Intake) -> list[str]:
+    """Return the names of what a save changed."""
+    facts = {key for key in before.facts.keys() | after.facts.keys() if before.facts.get(key) != after.facts.get(key)}
+    return sorted(facts | {name for name in BESIDE_THE_FACTS if getattr(before, name) != getattr(after, name)})
 
 
 OTHER_ALLERGIES_LENGTH = 1000
