@@ -93,6 +93,12 @@ def test_what_a_fact_is_stays_outside_of_what_a_formulary_stores() -> None:
     assert load_documents()["vocabulary"] == stored
 
 
+def test_bald_patches_without_a_diagnosis_are_to_be_read() -> None:
+    fact = load_vocabulary().facts["patchy_diagnosis"]
+
+    assert [choice.key for choice in fact.values if fact.is_reassuring(choice.key)] == ["not_applicable"]
+
+
 def test_python_names_no_answer_of_an_intake() -> None:
     vocabulary = load_vocabulary()
     words = set(vocabulary.facts) | {choice.key for key in LISTS for choice in vocabulary.facts[key].values}
