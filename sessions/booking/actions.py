@@ -7,6 +7,7 @@ unseen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, TypeVar
 
@@ -22,7 +23,6 @@ from patients.queries import is_seen_by, remaining_record
 from protocols.models import Plan
 from protocols.models.enums import StandingStep
 from protocols.standing.going_on import check_may_treat, keep_override
-from protocols.standing.reasons import Standing
 from sessions.booking.changes import as_they_were, keep_change
 from sessions.booking.locks import lock_time, with_one_retry
 from sessions.booking.overbook import Overbook, check_not_taken, settle, told_over
@@ -239,97 +239,113 @@ def book_appointment(
     Where the patient's standing is a stop, only somebody who signs plans books, with ``standing_reason``.
     With ``overbook`` it is deliberately booked over a time that is taken.
     """
+    one = _One(
+        number=number,
+        site=site,
+        practitioner=practitioner,
+        room=room,
+        starts_at=starts_at,
+        overbook=overbook,
+        standing_reason=standing_reason,
+    )
     wanted: list[Appointment] = []
-
-    def check_stands(current: Plan) -> Standing:
-        day = starts_at.astimezone(site.tz).date()
-        return check_may_treat(current.patient, current, day, by=by, reason=standing_reason, field="standing_reason")
-
-    def check_early(current: Plan) -> None:
-        """The cheap half of the checks: most who come too late are told so by it."""
-        check_can_book(current, site=site, by=by)
-        check_in_reach(starts_at)
-        if overbook is None:
-            turnover = turnover_for(current, site)
-            check_not_taken(
-                Appointment(
-                    course=Course.objects.filter(plan=current).first(),
-                    patient=remaining_record(current.patient),
-                    practitioner=practitioner,
-                    room=room,
-                    site=site,
-                    starts_at=starts_at,
-                    ends_at=starts_at + timedelta(minutes=terms_of(current).minutes),
-                    prepare_minutes=turnover.prepare,
-                    cleanup_minutes=turnover.cleanup,
-                )
-            )
-
-    def wish(current: Plan) -> tuple[Appointment, list[Appointment]]:
-        """The visit as it would be written, and what it would be booked over; or the refusal."""
-        check_early(current)
-        check_practitioner(practitioner, site=site, plan=current)
-        check_can_treat(practitioner, plan=current, site=site)
-        check_room_serves(room, plan=current, site=site)
-        terms = terms_of(current)
-        if not 1 <= number <= terms.sessions:
-            raise InvalidInput(_("The plan has %(n)s sessions.") % {"n": terms.sessions}, field="number")
-        if (
-            Appointment.objects.filter(course__plan=current, number=number)
-            .exclude(status__in=AppointmentStatus.FREE_AGAIN)
-            .exists()
-        ):
-            raise AlreadyTaken(_("This session of the course is booked already."), field="number")
-        ends_at = starts_at + timedelta(minutes=terms.minutes)
-        check_open(starts_at, ends_at, practitioner=practitioner, site=site, plan=current)
-        check_course_length(current, [number], field="number")
-        check_gaps(current, number=number, starts_at=starts_at, site=site)
-        check_intervals(current, {number: starts_at.astimezone(site.tz).date()}, site=site, field="starts_at")
-        turnover = turnover_for(current, site)
-        visit = Appointment(
-            number=number,
-            patient=remaining_record(current.patient),
-            practitioner=practitioner,
-            room=room,
-            site=site,
-            starts_at=starts_at,
-            ends_at=ends_at,
-            prepare_minutes=turnover.prepare,
-            cleanup_minutes=turnover.cleanup,
-            created_by=by,
-        )
-        return visit, settle(visit, overbook=overbook, by=by)
 
     @transaction.atomic
     def book() -> Appointment:
         wanted.clear()
         lock_time(practitioner_ids=[practitioner.pk], room_ids=[room.pk], patient_id=remaining_record(plan.patient).pk)
-        current = reread(plan)
-        found = check_stands(current)
-        visit, over = wish(current)
-        visit.course = _course_of(current, by=by)
-        _take_back_left_out(visit.course, [number])
-        wanted.append(visit)
-        visit.save(force_insert=True)
-        keep_override(
-            found, plan=current, step=StandingStep.BOOK, subject_id=visit.public_id, reason=standing_reason, by=by
-        )
-        mails.queue_confirmation([visit], subject_id=visit.public_id, by=by)
-        mails.queue_reminder(visit, by=by)
-        followups.booked([visit], by=by)
-        prepare_dated_prints(current, by=by)
-        trail.record(
-            "appointment.booked",
-            by=by,
-            target=visit,
-            patient=current.patient,
-            details={"plan": str(current.public_id), "number": number} | told_over(visit, over),
-        )
-        return visit
+        return _book_one(one, reread(plan), wanted, by=by)
 
     # Once without a lock: who cannot have the time is told so without waiting for those who can.
-    check_early(Plan.objects.select_related("patient", "formulary").get(pk=plan.pk))
+    _check_early(one, Plan.objects.select_related("patient", "formulary").get(pk=plan.pk), by=by)
     return in_words(book, wanted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _One:
+    """One session at one time, as somebody wants it booked."""
+
+    number: int
+    site: Site
+    practitioner: User
+    room: Room
+    starts_at: datetime
+    overbook: Overbook | None
+    standing_reason: str
+
+    @property
+    def day(self) -> date:
+        return self.starts_at.astimezone(self.site.tz).date()
+
+    def visit(self, current: Plan, *, course: Course | None = None, by: User | None = None) -> Appointment:
+        """Return the visit as it would be written, in the course that there is already."""
+        turnover = turnover_for(current, self.site)
+        return Appointment(
+            course=course,
+            number=self.number,
+            patient=remaining_record(current.patient),
+            practitioner=self.practitioner,
+            room=self.room,
+            site=self.site,
+            starts_at=self.starts_at,
+            ends_at=self.starts_at + timedelta(minutes=terms_of(current).minutes),
+            prepare_minutes=turnover.prepare,
+            cleanup_minutes=turnover.cleanup,
+            created_by=by,
+        )
+
+
+def _check_early(one: _One, current: Plan, *, by: User) -> None:
+    """The cheap half of the checks: most who come too late are told so by it."""
+    check_can_book(current, site=one.site, by=by)
+    check_in_reach(one.starts_at)
+    if one.overbook is None:
+        check_not_taken(one.visit(current, course=Course.objects.filter(plan=current).first()))
+
+
+def _check_wish(one: _One, current: Plan, *, by: User) -> Appointment:
+    """Return the visit as it would be written. Raise the refusal where the plan, the people or the hours forbid it."""
+    _check_early(one, current, by=by)
+    check_practitioner(one.practitioner, site=one.site, plan=current)
+    check_can_treat(one.practitioner, plan=current, site=one.site)
+    check_room_serves(one.room, plan=current, site=one.site)
+    terms = terms_of(current)
+    if not 1 <= one.number <= terms.sessions:
+        raise InvalidInput(_("The plan has %(n)s sessions.") % {"n": terms.sessions}, field="number")
+    kept = Appointment.objects.filter(course__plan=current, number=one.number)
+    if kept.exclude(status__in=AppointmentStatus.FREE_AGAIN).exists():
+        raise AlreadyTaken(_("This session of the course is booked already."), field="number")
+    visit = one.visit(current, by=by)
+    check_open(visit.starts_at, visit.ends_at, practitioner=one.practitioner, site=one.site, plan=current)
+    check_course_length(current, [one.number], field="number")
+    check_gaps(current, number=one.number, starts_at=one.starts_at, site=one.site)
+    check_intervals(current, {one.number: one.day}, site=one.site, field="starts_at")
+    return visit
+
+
+def _book_one(one: _One, current: Plan, wanted: list[Appointment], *, by: User) -> Appointment:
+    """Book it under the locks, with what is owed and mailed about it."""
+    reason = one.standing_reason
+    found = check_may_treat(current.patient, current, one.day, by=by, reason=reason, field="standing_reason")
+    visit = _check_wish(one, current, by=by)
+    over = settle(visit, overbook=one.overbook, by=by)
+    visit.course = _course_of(current, by=by)
+    _take_back_left_out(visit.course, [one.number])
+    wanted.append(visit)
+    visit.save(force_insert=True)
+    keep_override(found, plan=current, step=StandingStep.BOOK, subject_id=visit.public_id, reason=reason, by=by)
+    mails.queue_confirmation([visit], subject_id=visit.public_id, by=by)
+    mails.queue_reminder(visit, by=by)
+    followups.booked([visit], by=by)
+    prepare_dated_prints(current, by=by)
+    trail.record(
+        "appointment.booked",
+        by=by,
+        target=visit,
+        patient=current.patient,
+        details={"plan": str(current.public_id), "number": one.number} | told_over(visit, over),
+    )
+    return visit
 
 
 def in_words(book: Callable[[], Result], wanted: list[Appointment]) -> Result:
