@@ -139,6 +139,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "ruff": tool("-m", "ruff", "check", "."),
     "format": tool("-m", "ruff", "format", "--check", "."),
     "arrows": tool("-c", "from importlinter.cli import lint_imports_command as run; run()"),
+    "tree": tool("scripts/tree.py"),
     "migrations": tool("manage.py", "makemigrations", "--check", "--dry-run"),
     "deploy": tool("manage.py", "check", "--deploy", "--fail-level", "WARNING", env=PRODUCTION),
     "templates": tool("-m", "djlint", "templates", "--lint", "--quiet"),

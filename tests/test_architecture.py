@@ -14,6 +14,7 @@ from django.apps import apps
 from django.conf import settings
 
 from mesoclinic.accounts.access import Role
+from scripts import tree
 
 ROOT = Path(settings.BASE_DIR)
 PACKAGES = ("mesoclinic", "patients", "protocols", "sessions")
@@ -177,3 +178,9 @@ def test_every_path_that_a_text_names_is_there() -> None:
         if not (ROOT / path).exists() and not (ROOT / "templates" / path).exists()
     ]
     assert missing == []
+
+
+def test_tree_in_the_docs_is_that_of_the_folders() -> None:
+    """Each module has its row: the first line of its docstring."""
+    assert tree.without_a_line() == []
+    assert tree.tree() in tree.PAGE.read_text(encoding="utf-8"), "python scripts/tree.py write"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -45,102 +45,130 @@ class Need:
     post: bool = False  # the button changes something at once
 
 
-def needs_of(*, user: User, site: Site) -> tuple[list[Need], int]:
-    """What somebody has to do, the most pressing first, and how many there are in all."""
+Found = tuple[list[Need], int]  # the first of them, and how many there are
+
+
+def needs_of(*, user: User, site: Site) -> Found:
+    """Return what somebody has to do, the most pressing first, and how many there are in all."""
     needs: list[Need] = []
     total = 0
-    if user.may(Permission.BOOKING_WRITE):
-        away, total = people_away(user=user, site=site, at_most=WAITING_AT_MOST)
-        needs += [_need_of_away(entry, site=site) for entry in away]
-    if user.may(Permission.MESSAGE_READ):
-        answers, count = inbox.needs_of(user=user, site=site, now=timezone.now(), at_most=WAITING_AT_MOST)
-        needs += [_need_of(row) for row in answers]
-        total += count
-        for row in mails.wrong_addresses(messages_visible_to(user), at_most=WAITING_AT_MOST):
-            needs.append(_need_of(row))
-            total += 1
-    if user.may(Permission.BOOKING_READ):
-        decide = _to_decide(user=user, site=site)
-        total += len(decide)
-        needs += decide[:WAITING_AT_MOST]
-    if user.may(Permission.MESSAGE_READ):
-        failed = failed_messages_visible_to(user).defer("text", "html", "attachments")
-        count = failed.count()
-        total += count
-        for message in failed.order_by("-due_at")[:WAITING_AT_MOST]:
-            needs.append(
-                Need(
-                    kind="red",
-                    icon="mail",
-                    title=_("A message did not arrive"),
-                    text=f"{message.person_label}: {message.subject}",
-                    url=reverse("messaging:detail", args=[message.public_id]),
-                    label=_("Open"),
-                )
-            )
-    if user.may(Permission.BOOKING_WRITE):
-        if count := misfit_count(site=site, user=user, now=timezone.now()):
-            total += 1
-            needs.append(
-                Need(
-                    kind="",
-                    icon="cal",
-                    title=_("Visits that no longer fit"),
-                    text=ngettext(
-                        "%(n)s booked visit meets a closure, an absence, other hours or somebody who has left",
-                        "%(n)s booked visits meet a closure, an absence, other hours or somebody who has left",
-                        count,
-                    )
-                    % {"n": count},
-                    url=reverse("resources:misfits"),
-                    label=_("Open"),
-                )
-            )
-        holes = courses_with_holes(user=user, site=site)
-        total += len(holes)
-        needs += [_need_of_hole(hole) for hole in holes[:WAITING_AT_MOST]]
-        unbooked = unbooked_plans(user).filter(patient__site=site)
-        total += unbooked.count()
-        listed = list(_light(unbooked)[:WAITING_AT_MOST])
-        cut = cut_courses(plan.pk for plan in listed if plan.supersedes_id)
-        for plan in listed:
-            words = {"name": plan.patient.name, "day": short_day(plan.signed_at.astimezone(site.tz))}
-            sessions = cut.get(plan.pk, plan.sessions_planned)
-            needs.append(
-                Need(
-                    kind="",
-                    icon="cal",
-                    title=_("Course not booked"),
-                    text=_("%(name)s, plan signed %(day)s") % words
-                    + (
-                        ", " + ngettext("%(n)s session", "%(n)s sessions", sessions) % {"n": sessions}
-                        if sessions
-                        else ""
-                    ),
-                    url=reverse("sessions:course_book", args=[plan.public_id]),
-                    label=_("Book"),
-                )
-            )
-    if user.may(Permission.PLAN_SIGN):
-        found, count = _unsettled(site)
-        needs, total = needs + found, total + count
-        drafts = Plan.objects.filter(
-            in_care("patient__"), patient__site=site, patient__site_id__in=user.site_ids, status=PlanStatus.DRAFT
-        )
-        total += drafts.count()
-        for plan in _light(drafts)[:WAITING_AT_MOST]:
-            needs.append(
-                Need(
-                    kind="",
-                    icon="lock",
-                    title=_("Plan to sign"),
-                    text=_("%(name)s, drafted %(day)s")
-                    % {"name": plan.patient.name, "day": short_day(plan.created_at.astimezone(site.tz))},
-                    url=reverse("protocols:plan", args=[plan.public_id]),
-                    label=_("Open"),
-                )
-            )
+    for permission, asked in _ASKED:
+        if user.may(permission):
+            found, count = asked(user, site)
+            needs += found
+            total += count
     return needs, total
+
+
+def _to_cancel(user: User, site: Site) -> Found:
+    away, total = people_away(user=user, site=site, at_most=WAITING_AT_MOST)
+    return [_need_of_away(entry, site=site) for entry in away], total
+
+
+def _answered(user: User, site: Site) -> Found:
+    answers, count = inbox.needs_of(user=user, site=site, now=timezone.now(), at_most=WAITING_AT_MOST)
+    wrong = mails.wrong_addresses(messages_visible_to(user), at_most=WAITING_AT_MOST)
+    return [_need_of(row) for row in (*answers, *wrong)], count + len(wrong)
+
+
+def _decided(user: User, site: Site) -> Found:
+    decide = _to_decide(user=user, site=site)
+    return decide[:WAITING_AT_MOST], len(decide)
+
+
+def _failed(user: User, site: Site) -> Found:
+    failed = failed_messages_visible_to(user).defer("text", "html", "attachments")
+    return [
+        Need(
+            kind="red",
+            icon="mail",
+            title=_("A message did not arrive"),
+            text=f"{message.person_label}: {message.subject}",
+            url=reverse("messaging:detail", args=[message.public_id]),
+            label=_("Open"),
+        )
+        for message in failed.order_by("-due_at")[:WAITING_AT_MOST]
+    ], failed.count()
+
+
+def _misfits(user: User, site: Site) -> Found:
+    count = misfit_count(site=site, user=user, now=timezone.now())
+    if not count:
+        return [], 0
+    text = ngettext(
+        "%(n)s booked visit meets a closure, an absence, other hours or somebody who has left",
+        "%(n)s booked visits meet a closure, an absence, other hours or somebody who has left",
+        count,
+    )
+    return [
+        Need(
+            kind="",
+            icon="cal",
+            title=_("Visits that no longer fit"),
+            text=text % {"n": count},
+            url=reverse("resources:misfits"),
+            label=_("Open"),
+        )
+    ], 1
+
+
+def _missing(user: User, site: Site) -> Found:
+    holes = courses_with_holes(user=user, site=site)
+    return [_need_of_hole(hole) for hole in holes[:WAITING_AT_MOST]], len(holes)
+
+
+def _unbooked(user: User, site: Site) -> Found:
+    unbooked = unbooked_plans(user).filter(patient__site=site)
+    first = list(_light(unbooked)[:WAITING_AT_MOST])
+    cut = cut_courses(plan.pk for plan in first if plan.supersedes_id)
+    needs = []
+    for plan in first:
+        words = {"name": plan.patient.name, "day": short_day(plan.signed_at.astimezone(site.tz))}
+        sessions = cut.get(plan.pk, plan.sessions_planned)
+        length = ", " + ngettext("%(n)s session", "%(n)s sessions", sessions) % {"n": sessions} if sessions else ""
+        needs.append(
+            Need(
+                kind="",
+                icon="cal",
+                title=_("Course not booked"),
+                text=_("%(name)s, plan signed %(day)s") % words + length,
+                url=reverse("sessions:course_book", args=[plan.public_id]),
+                label=_("Book"),
+            )
+        )
+    return needs, unbooked.count()
+
+
+def _to_sign(user: User, site: Site) -> Found:
+    found, count = _unsettled(site)
+    drafts = Plan.objects.filter(
+        in_care("patient__"), patient__site=site, patient__site_id__in=user.site_ids, status=PlanStatus.DRAFT
+    )
+    for plan in _light(drafts)[:WAITING_AT_MOST]:
+        words = {"name": plan.patient.name, "day": short_day(plan.created_at.astimezone(site.tz))}
+        found.append(
+            Need(
+                kind="",
+                icon="lock",
+                title=_("Plan to sign"),
+                text=_("%(name)s, drafted %(day)s") % words,
+                url=reverse("protocols:plan", args=[plan.public_id]),
+                label=_("Open"),
+            )
+        )
+    return found, count + drafts.count()
+
+
+_ASKED: tuple[tuple[Permission, Callable[[User, Site], Found]], ...] = (
+    (Permission.BOOKING_WRITE, _to_cancel),
+    (Permission.MESSAGE_READ, _answered),
+    (Permission.BOOKING_READ, _decided),
+    (Permission.MESSAGE_READ, _failed),
+    (Permission.BOOKING_WRITE, _misfits),
+    (Permission.BOOKING_WRITE, _missing),
+    (Permission.BOOKING_WRITE, _unbooked),
+    (Permission.PLAN_SIGN, _to_sign),
+)
 
 
 def _need_of(row: Mapping[str, str]) -> Need:

@@ -21,14 +21,11 @@ from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.queries import messages_about
 from mesoclinic.ui.days import written
 from patients.models import Intake, IntakeStatus, Patient, PatientStatus
-from patients.permissions import can_start_intake
 from patients.queries import patients_seen_by
 from protocols.models import Plan
 from protocols.models.enums import PlanStatus
 from protocols.models.marks import PLAN_MARKS
-from protocols.permissions import can_draft_plan
 from protocols.words.answers import waiting_title
-from sessions.course.next_session import unbooked_sessions
 from sessions.course.terms import cut_courses, terms_of, versions_before
 from sessions.inbox import inbox
 from sessions.models import Appointment, AppointmentStatus
@@ -89,17 +86,6 @@ class Story:
         words = [ngettext("%(n)s visit", "%(n)s visits", visits) % {"n": visits}] if visits else []
         words += [ngettext("%(n)s mail", "%(n)s mails", mails) % {"n": mails}] if mails else []
         return ", ".join(words)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """Something to do. With ``post`` the button is a form."""
-
-    label: str
-    url: str
-    icon: str
-    post: bool = False
-    optional: bool = False  # possible, but nothing that the record waits for
 
 
 @dataclass(kw_only=True)
@@ -455,127 +441,6 @@ def course_of(record: Record, *, user: User) -> dict[str, Any] | None:
         for visit in sorted(record.booked.values(), key=lambda visit: visit.number)
     ]
     return {"course": shown, "dates": dates, "terms": terms, "plan": plan}
-
-
-def steps_of(record: Record, *, patient: Patient, user: User, now: datetime) -> list[Step]:
-    """What can be done next, the best first. With a merged record one goes on with the one that remains."""
-    if patient.merged_into is not None:
-        kept = patient.merged_into
-        page = reverse("sessions:patient", args=[kept.public_id])
-        return [Step(label=_("Go on with %(number)s") % {"number": kept.display_number}, url=page, icon="right")]
-    if not patient.is_in_care:
-        return []
-    steps: list[Step] = []
-    today = now.astimezone(patient.site.tz).date()
-    visit = next(
-        (
-            visit
-            for visit in record.visits
-            if visit.status in AppointmentStatus.COMING
-            and visit.starts_at.astimezone(visit.site.tz).date() <= today
-            and visit not in record.left_behind
-        ),
-        None,
-    )
-    bookable = record.in_force if record.in_force is not None and not record.in_force.waits else None
-    if record.left_behind and bookable is not None and user.may(Permission.BOOKING_WRITE):
-        steps.append(
-            Step(
-                label=_("Book the amended course"),
-                url=reverse("sessions:course_book", args=[bookable.public_id]),
-                icon="cal",
-            )
-        )
-    if visit is not None and user.may(Permission.SESSION_WRITE):
-        steps.append(
-            Step(
-                label=_("Record session %(n)s") % {"n": visit.number},
-                url=reverse("sessions:session_record", args=[visit.public_id]),
-                icon="syringe",
-            )
-        )
-    elif visit is not None:
-        steps.append(
-            Step(
-                label=_("Open today’s visit"),
-                url=reverse("sessions:appointment", args=[visit.public_id]),
-                icon="cal",
-            )
-        )
-    draft_intake = next((intake for intake in record.intakes if intake.status == IntakeStatus.DRAFT), None)
-    submitted = any(intake.status == IntakeStatus.SUBMITTED for intake in record.intakes)
-    if draft_intake is not None and user.may(Permission.INTAKE_WRITE):
-        steps.append(
-            Step(
-                label=_("Continue intake"),
-                url=reverse("patients:intake_edit", args=[draft_intake.public_id]),
-                icon="note",
-            )
-        )
-    if record.draft is not None and user.may(Permission.PLAN_READ):
-        steps.append(
-            Step(
-                label=_("Review and sign plan") if user.may(Permission.PLAN_SIGN) else _("Open draft plan"),
-                url=reverse("protocols:plan", args=[record.draft.public_id]),
-                icon="edit",
-            )
-        )
-    if bookable is not None and user.may(Permission.BOOKING_WRITE):
-        steps += _booking_steps(record, bookable)
-    if record.in_force is not None and record.in_force.waits and user.may(Permission.PLAN_READ):
-        steps.append(
-            Step(
-                label=_("Plan of the wait"),
-                url=reverse("protocols:plan", args=[record.in_force.public_id]),
-                icon="clock",
-            )
-        )
-    new_plan = Step(
-        label=_("New plan"),
-        url=reverse("protocols:plan_new", args=[patient.public_id]),
-        icon="plus",
-        post=True,
-    )
-    may_plan = submitted and record.draft is None and can_draft_plan(patient, by=user)
-    if may_plan and record.in_force is None:
-        steps.append(new_plan)
-    if draft_intake is None and can_start_intake(patient, by=user):
-        steps.append(
-            Step(
-                label=_("New intake") if submitted else _("Start intake"),
-                url=reverse("patients:intake_start", args=[patient.public_id]),
-                icon="note",
-                post=True,
-                optional=submitted,
-            )
-        )
-    if may_plan and record.in_force is not None:
-        steps.append(replace(new_plan, optional=True))
-    return steps
-
-
-def _booking_steps(record: Record, plan: Plan) -> list[Step]:
-    """Book the course, its rest, or the session that is missing between those that are booked."""
-    left_out = [row.number for row in record.left_out]
-    unbooked = unbooked_sessions(record.booked, sessions=terms_of(plan).sessions, left_out=left_out)
-    if not unbooked or record.left_behind:
-        return []
-    if record.booked and (left_out or unbooked[0] < max(record.booked)):
-        course = next(iter(record.booked.values())).course
-        return [
-            Step(
-                label=_("Book session %(n)s") % {"n": unbooked[0]},
-                url=f"{reverse('sessions:course_missing', args=[course.public_id])}?n={unbooked[0]}",
-                icon="cal",
-            )
-        ]
-    return [
-        Step(
-            label=_("Book course") if not record.booked else _("Book the rest"),
-            url=reverse("sessions:course_book", args=[plan.public_id]),
-            icon="cal",
-        )
-    ]
 
 
 def visits_to_cancel(record: Record, *, patient: Patient) -> list[Appointment]:

@@ -22,6 +22,7 @@ from sessions.pages import patient as timeline
 from sessions.pages import today as days
 from sessions.pages.forms import DayForm
 from sessions.pages.needs import WAITING_AT_MOST, needs_of
+from sessions.pages.steps import steps_of
 from sessions.permissions import can_cancel, can_move
 
 # ------------------------------------------------------------------ Today and any other day
@@ -96,7 +97,7 @@ def patient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         context = {
             "patient": shown,
             "strip": strip(shown, user=request.user),
-            "steps": timeline.steps_of(record, patient=shown, user=request.user, now=now),
+            "steps": steps_of(record, patient=shown, user=request.user, now=now),
             "course": timeline.course_of(record, user=request.user),
             "events": timeline.events_of(record, user=request.user, now=now, kind=kind) if kind else [],
             "story": None if kind else timeline.story_of(record, user=request.user, now=now),

@@ -40,7 +40,7 @@ ONLY_TOLD = (
 )
 
 
-def edited(case: dict[str, Any], *edits: dict[str, Any]) -> dict[str, Any]:
+def edited(case: dict[str, Any], *edits: dict[str, Any]) -> Any:
     result = apply_edits(case, starter(), None, list(edits))
     assert not result.refusals
     return result.proposal.as_dict()
