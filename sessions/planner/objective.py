@@ -19,7 +19,7 @@ def ranking_key(
     kept: Sequence[date] = (),
     usual: Usual | None = None,
 ) -> Ranking:
-    """The objective, written out. The module's docstring says why in this order."""
+    """Return the objective of a series, written out. The package's docstring says why in this order."""
     usual = usual or usual_of(slots[0], calendar.zone)
     people, rooms = list(calendar.agendas()), list(calendar.rooms)
     days = [*kept, *(slot.day for slot in slots)]

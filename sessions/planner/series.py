@@ -8,6 +8,7 @@ from datetime import date, time
 from itertools import combinations
 from typing import Any
 
+from sessions.planner.free_time import FreeTimes
 from sessions.planner.objective import ranking_key
 from sessions.planner.search import Search
 from sessions.planner.types import LONG_AGO, Calendar, NoSeries, Pacing, Relaxation, Slot, Usual, Wishes
@@ -22,12 +23,13 @@ def plan_series(
     kept: Sequence[date] = (),
     usual: Usual | None = None,
 ) -> list[Slot]:
-    """The best complete series, or ``NoSeries``. ``pacing`` has one entry per session of the course.
+    """Return the best complete series, or raise ``NoSeries``. ``pacing`` has one entry per session of the course.
 
     ``kept`` are the days of the sessions, from the first on, that are booked or done already; the rest is placed.
     ``usual`` is what a begun course is used to; without it the first session placed is.
     """
-    search = Search(pacing=pacing, minutes=minutes, calendar=calendar, wishes=wishes, kept=kept, usual=usual)
+    free = FreeTimes(minutes=minutes, calendar=calendar, wishes=wishes)
+    search = Search(pacing=pacing, free=free, kept=kept, usual=usual)
     search.check_possible()
     series = search.best()
     if series is None:
@@ -44,22 +46,8 @@ def relax(
     kept: Sequence[date] = (),
     usual: Usual | None = None,
 ) -> Relaxation | None:
-    """The fewest wishes that have to be given up for a series to exist, and the best one then; None if none helps."""
-    looser_wishes: dict[str, dict[str, Any]] = {
-        "practitioner": {"practitioner": None},
-        "room": {"room": None},
-        "weekdays": {"weekdays": frozenset(range(7))},
-        "hours": {"not_before": time.min, "not_after": time.max},
-    }
-    if calendar.not_before > LONG_AGO:
-        today = calendar.not_before.astimezone(calendar.zone).date()
-        if today < wishes.earliest:
-            looser_wishes["earliest"] = {"earliest": today}
-    changed = {
-        name: change
-        for name, change in looser_wishes.items()
-        if any(getattr(wishes, key) != value for key, value in change.items())
-    }
+    """Return the fewest wishes to give up for a series to exist, and the best one then; None if none helps."""
+    changed = _given_up(calendar, wishes)
     for size in range(1, len(changed) + 1):
         found = []
         for names in combinations(changed, size):
@@ -78,3 +66,22 @@ def relax(
         if found:
             return min(found)[1]
     return None
+
+
+def _given_up(calendar: Calendar, wishes: Wishes) -> dict[str, dict[str, Any]]:
+    """By wish that was made what ``Wishes`` says without it."""
+    without: dict[str, dict[str, Any]] = {
+        "practitioner": {"practitioner": None},
+        "room": {"room": None},
+        "weekdays": {"weekdays": frozenset(range(7))},
+        "hours": {"not_before": time.min, "not_after": time.max},
+    }
+    if calendar.not_before > LONG_AGO:
+        today = calendar.not_before.astimezone(calendar.zone).date()
+        if today < wishes.earliest:
+            without["earliest"] = {"earliest": today}
+    return {
+        name: change
+        for name, change in without.items()
+        if any(getattr(wishes, key) != value for key, value in change.items())
+    }

@@ -10,11 +10,7 @@ from typing import NamedTuple
 
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=15)  # visits start on the quarter of an hour, counted from the start of the working hours
-
-
 FORTNIGHT = 14
-
-
 HORIZON_DAYS = 120  # how far after the earliest day the first session is looked for
 
 
@@ -48,6 +44,8 @@ class Pacing:
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
+    """What is asked of every session. The defaults ask for nothing but the earliest day."""
+
     earliest: date
     weekdays: frozenset[int] = frozenset(range(7))
     not_before: time = time.min
@@ -70,11 +68,12 @@ class Booked:
                 self._ends.append(end)
 
     def free(self, start: datetime, end: datetime) -> bool:
+        """Return whether nothing is booked in [start, end)."""
         after = bisect_right(self._ends, start)
         return after == len(self._starts) or self._starts[after] >= end
 
     def between(self, start: datetime, end: datetime) -> Iterator[Interval]:
-        """What is busy in [start, end), in order."""
+        """Give what is busy in [start, end), in order."""
         for place in range(bisect_right(self._ends, start), len(self._starts)):
             if self._starts[place] >= end:
                 return
@@ -107,6 +106,7 @@ class Calendar:
     colleagues: Mapping[int, Agenda] = field(default_factory=dict)  # in order of preference
 
     def agendas(self) -> dict[int, Agenda]:
+        """Return everybody's agenda by key, in order of preference."""
         return {self.key: Agenda(hours=self.hours, booked=self.practitioner), **self.colleagues}
 
 
@@ -161,20 +161,10 @@ class Reason(NamedTuple):
 
 
 NO_HOURS = "no_hours"  # the practitioner has no working hours at this site
-
-
 NO_ROOMS = "no_rooms"  # the site has no room in use
-
-
 WISHES_OUTSIDE_HOURS = "wishes_outside_hours"  # the wished days and hours never meet the working hours
-
-
 TOO_SHORT = "too_short"  # no block of hours is as long as the visit
-
-
 WINDOW_PASSED = "window_passed"  # a begun course was left longer than its plan allows
-
-
 NO_FREE_TIME = "no_free_time"  # everything inside the window is closed or taken
 
 
