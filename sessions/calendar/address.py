@@ -58,6 +58,7 @@ class Choice:
     whole: bool = False  # the whole day, not only the hours that somebody works
 
     def url(self, **changes: Any) -> str:
+        """Return the address of this choice with these changes, leaving out what a default says."""
         other = replace(self, **changes)
         query = {"view": other.view, "day": other.day.isoformat()}
         if not other.home:
@@ -71,6 +72,7 @@ class Choice:
 
     @property
     def filtered(self) -> bool:
+        """Whether the address asks for less, or for more, than what a person sees first."""
         return bool(self.practitioner or self.room or self.kind or self.status != LIVE)
 
     @property
@@ -94,10 +96,12 @@ class Choice:
 
     @property
     def before(self) -> date:
+        """The day to go back to."""
         return self._step(-1)
 
     @property
     def after(self) -> date:
+        """The day to go on to."""
         return self._step(1)
 
     def _step(self, direction: int) -> date:
@@ -112,7 +116,7 @@ def _run(start: date, count: int) -> list[date]:
 
 
 def choice_from(given: Mapping[str, str], *, site: Site, home: bool, view: str, today: date) -> Choice:
-    """What cannot be understood falls back to the default: an old or mistyped address still shows a calendar."""
+    """Read an address. What cannot be understood is the default: an old or mistyped one still shows a calendar."""
     wanted = given.get("view", "")
     return Choice(
         site=site,

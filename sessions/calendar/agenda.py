@@ -14,6 +14,8 @@ from sessions.calendar.week import clock_note
 
 @dataclass(frozen=True, kw_only=True)
 class AgendaDay:
+    """One day of the list."""
+
     day: date
     is_today: bool
     url: str
@@ -23,13 +25,15 @@ class AgendaDay:
 
 @dataclass(frozen=True, kw_only=True)
 class Agenda:
+    """One page of the list."""
+
     days: tuple[AgendaDay, ...]
     following: date  # where the next page begins
     cut: bool  # a day holds more than the page shows
 
 
 def agenda_of(found: Read) -> Agenda:
-    """Days with visits or a closure, one after another: whole days, until the page is full."""
+    """List days with visits or a closure, one after another: whole days, until the page is full."""
     choice, tz = found.choice, found.choice.site.tz
     visits: dict[date, list[Visit]] = defaultdict(list)
     for visit in found.shown():

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from sessions.calendar.address import Choice
 from sessions.calendar.grid import Axis, Mark, Span, hours_to_show, lane, lanes, merged, place, tall, wall, without
 from sessions.calendar.reading import Line, Read, Visit
+from sessions.planner import Hours
 
 FREE_AT_LEAST = 20  # minutes of a free time worth showing
 
@@ -22,6 +23,8 @@ BAR = 6  # height of the drawing of what is taken
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
+    """A visit and where it stands on the page."""
+
     visit: Visit
     classes: str
     start: str
@@ -36,6 +39,8 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
+    """A free time that can be booked."""
+
     classes: str
     start: str
     end: str
@@ -53,6 +58,8 @@ class Blocked:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
+    """A practitioner or a room on one day, or one day of either."""
+
     name: str
     note: str  # when they work, or why they do not
     day: date
@@ -72,6 +79,8 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
+    """The columns of a day or of one week, beside the hours."""
+
     axis: Axis
     marks: tuple[tuple[Mark, str], ...]
     classes: str  # how tall
@@ -90,7 +99,7 @@ class Grid:
 
 
 def day_grid(found: Read) -> Grid:
-    """A day: columns are practitioners or rooms. A week: columns are the days of one of them."""
+    """Lay out a day, its columns practitioners or rooms, or a week, its columns the days of one of them."""
     choice, tz = found.choice, found.choice.site.tz
     shown, lines = found.shown(), found.lines()
     days = days_worked(found) if choice.view == "week" else choice.days
@@ -129,6 +138,7 @@ def _is_there(found: Read, line: Line, day: date) -> bool:
 
 
 def axis_of(found: Read, days: Sequence[date], *, single: bool) -> Axis:
+    """Return the hours down the side: all that somebody works or a visit takes on these days, or the whole day."""
     tz = found.choice.site.tz
     if found.choice.whole:
         first, last = 0, 24
@@ -151,9 +161,9 @@ def axis_of(found: Read, days: Sequence[date], *, single: bool) -> Axis:
 
 
 def column_of(found: Read, axis: Axis, day: date, line: Line, shown: Sequence[Visit]) -> Column:
-    choice = found.choice
+    """Return the column of this practitioner or room on this day, with what is placed, free and blocked in it."""
+    choice, tz = found.choice, found.choice.site.tz
     person = choice.by == "practitioner"
-    tz = choice.site.tz
 
     def belongs(visit: Visit) -> bool:
         whose = visit.practitioner if person else visit.room
@@ -161,76 +171,100 @@ def column_of(found: Read, axis: Axis, day: date, line: Line, shown: Sequence[Vi
 
     hours = found.hours_on(day, line if person else None)
     open_spans = merged(axis.of_hours(day, row.starts, row.ends) for row in hours)
-    whole = Span(0, axis.minutes)
     visits = [visit for visit in shown if belongs(visit)]
     taken = [visit for visit in found.visits if belongs(visit) and visit.live]
     spans = [axis.span(visit.starts_at, visit.ends_at) for visit in visits]
-    shared = lanes(spans)
-    blocked = [
-        Blocked(
-            classes=place(axis.span(visit.starts_at, visit.ends_at)),
-            text=_("Busy") if visit.here else _("Busy at another site"),
-            when=f"{wall(visit.starts_at, tz)} – {wall(visit.ends_at, tz)}",
-        )
-        for visit in taken
-        if not visit.seen
-    ]
-    away = found.known.absences.get(line.pk, ()) if person and day not in found.closed else ()
-    absent: list[Span] = []
-    for absence in away:
-        if absence.first_day <= day <= absence.last_day:
-            span = axis.of_hours(day, absence.starts, absence.ends) if absence.starts and absence.ends else whole
-            absent.append(span)
-            when = f"{absence.starts:%H:%M} – {absence.ends:%H:%M}" if absence.starts and absence.ends else ""
-            blocked.append(Blocked(classes=place(span), text=absence.get_kind_display(), when=when))
-    around = [
-        axis.span(start, end)
-        for visit in visits
-        if visit.live
-        for start, end in ((visit.taken_from, visit.starts_at), (visit.ends_at, visit.taken_until))
-        if start < end
-    ]
-    free: list[Gap] = []
-    if person and found.may_book and choice.view == "day" and not choice.room and not choice.kind:
-        ahead = Span(axis.span(found.now, found.now).start if day == choice.today else 0, axis.minutes)
-        if day >= choice.today:
-            busy = [*absent, *(axis.span(visit.taken_from, visit.taken_until) for visit in taken)]
-            later = [Span(max(span.start, ahead.start), span.end) for span in open_spans]
-            free = [_gap(axis, line, span, choice) for span in without(later, busy, least=FREE_AT_LEAST)]
-    if day in found.closed:
-        note = _("Closed: %(why)s") % {"why": found.closed[day]}
-    elif hours:
-        note = ", ".join(f"{row.starts:%H:%M} – {row.ends:%H:%M}" for row in hours) if person else ""
-    else:
-        note = _("Does not work this day") if person else _("Nobody works this day")
+    absent = _absences(found, axis, day, line) if person else []
+    busy = [*(span for span, _why in absent), *(axis.span(visit.taken_from, visit.taken_until) for visit in taken)]
     return Column(
         name=line.name,
-        note=note,
+        note=_column_note(found, day, hours),
         day=day,
         url=choice.url(view="day", day=day) if choice.view == "week" else choice_of_one(choice, line),
         index=-1 if choice.view == "week" else lines_of(found).index(line),
-        off=tuple(place(span) for span in without([whole], open_spans)),
+        off=tuple(place(span) for span in without([Span(0, axis.minutes)], open_spans)),
         visits=tuple(
             placed_visit(found, visit, place(span) + lane(of))
-            for visit, span, of in zip(visits, spans, shared, strict=True)
+            for visit, span, of in zip(visits, spans, lanes(spans), strict=True)
         ),
-        free=tuple(free),
-        blocked=tuple(blocked),
-        around=tuple(place(span) for span in around),
+        free=tuple(_gap(axis, line, span, choice) for span in _free(found, axis, day, open_spans, busy)),
+        blocked=(*_unseen(axis, taken), *(why for _span, why in absent)),
+        around=_around(axis, visits),
         is_today=day == choice.today,
     )
 
 
+def _column_note(found: Read, day: date, hours: Sequence[Hours]) -> str:
+    """When they work, or why they do not."""
+    person = found.choice.by == "practitioner"
+    if day in found.closed:
+        return _("Closed: %(why)s") % {"why": found.closed[day]}
+    if hours:
+        return ", ".join(f"{row.starts:%H:%M} – {row.ends:%H:%M}" for row in hours) if person else ""
+    return _("Does not work this day") if person else _("Nobody works this day")
+
+
+def _unseen(axis: Axis, taken: Sequence[Visit]) -> list[Blocked]:
+    """Visits of which the person may only know that the time is taken."""
+    return [
+        Blocked(
+            classes=place(axis.span(visit.starts_at, visit.ends_at)),
+            text=_("Busy") if visit.here else _("Busy at another site"),
+            when=f"{wall(visit.starts_at, axis.zone)} – {wall(visit.ends_at, axis.zone)}",
+        )
+        for visit in taken
+        if not visit.seen
+    ]
+
+
+def _absences(found: Read, axis: Axis, day: date, line: Line) -> list[tuple[Span, Blocked]]:
+    """The practitioner's absences of this day, the whole of it where they name no hours; none where all is closed."""
+    made: list[tuple[Span, Blocked]] = []
+    for absence in found.known.absences.get(line.pk, ()) if day not in found.closed else ():
+        if not absence.first_day <= day <= absence.last_day:
+            continue
+        span, when = Span(0, axis.minutes), ""
+        if absence.starts and absence.ends:
+            span = axis.of_hours(day, absence.starts, absence.ends)
+            when = f"{absence.starts:%H:%M} – {absence.ends:%H:%M}"
+        made.append((span, Blocked(classes=place(span), text=absence.get_kind_display(), when=when)))
+    return made
+
+
+def _around(axis: Axis, visits: Sequence[Visit]) -> tuple[str, ...]:
+    """Classes of preparation before visits that stand, and of clean-up after them."""
+    return tuple(
+        place(axis.span(start, end))
+        for visit in visits
+        if visit.live
+        for start, end in ((visit.taken_from, visit.starts_at), (visit.ends_at, visit.taken_until))
+        if start < end
+    )
+
+
+def _free(found: Read, axis: Axis, day: date, open_spans: Sequence[Span], busy: Sequence[Span]) -> list[Span]:
+    """What of a practitioner's day ahead can still be booked; none where rooms or kinds are picked."""
+    choice = found.choice
+    picked = choice.by != "practitioner" or choice.view != "day" or choice.room or choice.kind
+    if picked or not found.may_book or day < choice.today:
+        return []
+    ahead = axis.span(found.now, found.now).start if day == choice.today else 0
+    later = [Span(max(span.start, ahead), span.end) for span in open_spans]
+    return without(later, busy, least=FREE_AT_LEAST)
+
+
 def lines_of(found: Read) -> Sequence[Line]:
+    """Return all practitioners or all rooms, by which of them the page goes."""
     return found.people if found.choice.by == "practitioner" else found.rooms
 
 
 def choice_of_one(choice: Choice, line: Line) -> str:
-    """To the week of that one; and from it back to all of them."""
+    """Return the address of the week of that one."""
     return choice.url(view="week", **{choice.by: line.key})
 
 
 def placed_visit(found: Read, visit: Visit, classes: str) -> Placed:
+    """Return the visit with its hours in words, in a place that these classes say."""
     tz = found.choice.site.tz
     return Placed(
         visit=visit,
@@ -256,7 +290,7 @@ def _gap(axis: Axis, line: Line, span: Span, choice: Choice) -> Gap:
 
 
 def days_worked(found: Read) -> list[date]:
-    """The days of the week: Saturday and Sunday only where somebody works or comes then."""
+    """Return the days of the week: Saturday and Sunday only where somebody works or comes then."""
     tz = found.choice.site.tz
     weekdays = {row.weekday for rows in found.known.hours.values() for row in rows}
     booked = {visit.starts_at.astimezone(tz).date() for visit in found.visits}

@@ -33,11 +33,12 @@ REFRESH = "PT30M"
 
 
 def digest(secret: str) -> str:
-    """A plain hash: the secret is random and long, so there is nothing to guess by trying words."""
+    """Return a plain hash: the secret is random and long, so there is nothing to guess by trying words."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def url_of(secret: str) -> str:
+    """Return the address that a calendar program subscribes to."""
     return settings.SITE_URL + reverse("sessions:feed", args=[secret])
 
 
@@ -45,13 +46,14 @@ def url_of(secret: str) -> str:
 
 
 def check_can_have_feed(user: User) -> None:
+    """Raise ``NotAllowed`` unless the role sees appointments."""
     if not user.may(Permission.BOOKING_READ):
         raise NotAllowed(_("Your role does not see appointments."))
 
 
 @transaction.atomic
 def make_feed(*, by: User) -> tuple[CalendarFeed, str]:
-    """A new address for one's own visits, and its secret, which nobody can read again. The one before ends."""
+    """Make a new address for one's own visits, and its secret, which nobody can read again. The one before ends."""
     check_can_have_feed(by)
     now = timezone.now()
     User.objects.select_for_update().get(pk=by.pk)  # two presses at once make one after the other
@@ -76,12 +78,12 @@ def revoke_feed(feed: CalendarFeed, *, by: User) -> CalendarFeed:
 
 
 def feed_of(secret: str) -> CalendarFeed | None:
-    """By its secret, whether it is still open or not; None where we never made it."""
+    """Return the feed of this secret, whether it is still open or not; None where we never made it."""
     return CalendarFeed.objects.select_related("practitioner").filter(secret_sha256=digest(secret)).first()
 
 
 def is_open(feed: CalendarFeed) -> bool:
-    """Also closed once its owner has left or may no longer see appointments."""
+    """Return whether it gives anything: not once it has ended, or its owner left or may no longer see appointments."""
     return feed.revoked_at is None and feed.practitioner.may(Permission.BOOKING_READ)
 
 
@@ -89,7 +91,7 @@ def is_open(feed: CalendarFeed) -> bool:
 
 
 def visits_in(feed: CalendarFeed, *, now: datetime) -> list[Appointment]:
-    """The owner's visits of the last two months and all that lie ahead, the cancelled ones too."""
+    """Return the owner's visits of the last two months and all that lie ahead, the cancelled ones too."""
     return list(
         appointments_visible_to(feed.practitioner)
         .filter(practitioner=feed.practitioner, starts_at__gte=now - PAST)
@@ -99,7 +101,7 @@ def visits_in(feed: CalendarFeed, *, now: datetime) -> list[Appointment]:
 
 
 def version_of(visits: Sequence[Appointment]) -> str:
-    """The same as long as the feed would say the same."""
+    """Return what stays the same as long as the feed would say the same."""
     said = hashlib.sha256()
     for visit in visits:
         said.update(
@@ -121,11 +123,12 @@ def version_of(visits: Sequence[Appointment]) -> str:
 
 
 def initials(visit: Appointment) -> str:
+    """Return how the feed calls the patient."""
     return visit.patient.initials
 
 
 def calendar_of(feed: CalendarFeed, visits: Sequence[Appointment], *, changed_at: datetime) -> str:
-    """The feed as text. ``changed_at`` is when it last said something else; so the same visits give the same text."""
+    """Return the feed as text. ``changed_at`` is when it last said something else: same visits, same text."""
     clinic = Clinic.objects.first()
     house = clinic.name if clinic else ""
     cal = frame(visits, of="feed", method="PUBLISH")

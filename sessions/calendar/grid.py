@@ -31,22 +31,22 @@ class Span(NamedTuple):
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
-    """The instant at which the day begins there, in UTC."""
+    """Return the instant at which the day begins there, in UTC."""
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 
 
 def length_of(day: date, zone: tzinfo) -> timedelta:
-    """23, 24 or 25 hours; at Lord Howe a half more or less."""
+    """Return 23, 24 or 25 hours; at Lord Howe a half more or less."""
     return midnight(day + timedelta(days=1), zone) - midnight(day, zone)
 
 
 def is_again(at: datetime, zone: tzinfo) -> bool:
-    """Whether the wall clock shows this time for the second time."""
+    """Return whether the wall clock shows this time for the second time."""
     return at.astimezone(zone).fold == 1
 
 
 def wall(at: datetime, zone: tzinfo) -> str:
-    """09:00; and where the clocks show a time twice, 02:30 CEST and 02:30 CET."""
+    """Say the wall time, 09:00; and where the clocks show a time twice, 02:30 CEST and 02:30 CET."""
     local = at.astimezone(zone)
     text = f"{local:%H:%M}"
     if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
@@ -69,16 +69,18 @@ class Axis:
 
     @property
     def begins(self) -> datetime:
+        """The instant at the top; a ``ValueError`` where several days stand side by side."""
         return self._instant(self.first)
 
     @property
     def minutes(self) -> int:
+        """How tall the grid is."""
         if self.day is None:
             return (self.last - self.first) * 60
         return _minutes(self._instant(self.last) - self.begins)
 
     def span(self, start: datetime, end: datetime) -> Span:
-        """Cut to what the grid shows."""
+        """Return where this lies, cut to what the grid shows."""
         if self.day is not None:
             top, bottom = _minutes(start - self.begins), _minutes(end - self.begins)
         else:
@@ -90,13 +92,14 @@ class Axis:
         return Span(min(max(top, 0), self.minutes), min(max(bottom, 0), self.minutes))
 
     def of_hours(self, day: date, starts: time, ends: time) -> Span:
-        """A block of working hours of that day."""
+        """Return where a block of working hours of that day lies."""
         return self.span(
             datetime.combine(day, starts, tzinfo=self.zone).astimezone(UTC),
             datetime.combine(day, ends, tzinfo=self.zone).astimezone(UTC),
         )
 
     def marks(self) -> list[Mark]:
+        """Return the lines of whole hours."""
         if self.day is None:
             return [Mark((hour - self.first) * 60, f"{hour:02}:00", False) for hour in range(self.first, self.last)]
         found, at = [], self.begins
@@ -119,7 +122,7 @@ def _minutes(length: timedelta) -> int:
 
 
 def hours_to_show(walls: Iterable[tuple[datetime, datetime]], *, usual: tuple[int, int] = (8, 18)) -> tuple[int, int]:
-    """The whole hours that hold all of these wall times, of one day each."""
+    """Return the whole hours that hold all of these wall times, of one day each."""
     first, last = 24, 0
     for start, end in walls:
         first = min(first, start.hour)
@@ -132,16 +135,17 @@ def hours_to_show(walls: Iterable[tuple[datetime, datetime]], *, usual: tuple[in
 
 
 def place(span: Span) -> str:
-    """The classes of something that begins and ends there."""
+    """Return the classes of something that begins and ends there."""
     return f"t{span.start // 60} u{span.start % 60} {tall(span.end - span.start)}"
 
 
 def tall(minutes: int) -> str:
+    """Return the classes of something so long."""
     return f"l{minutes // 60} k{minutes % 60}"
 
 
 def lane(of: tuple[int, int]) -> str:
-    """Nothing for what stands alone."""
+    """Return the classes of a lane; nothing for what stands alone."""
     which, count = of
     return "" if count == 1 else f" o{min(count, LANES_AT_MOST)} n{which % LANES_AT_MOST}"
 
@@ -150,7 +154,7 @@ def lane(of: tuple[int, int]) -> str:
 
 
 def lanes(spans: Sequence[Span]) -> list[tuple[int, int]]:
-    """(lane, how many) for each: those that overlap, directly or by way of others, share the width."""
+    """Return (lane, how many) for each: those that overlap, directly or by way of others, share the width."""
     placed: list[tuple[int, int]] = [(0, 1)] * len(spans)
     group: list[tuple[int, int]] = []  # (index, lane) of what hangs together
     ends: list[int] = []  # where each lane of the group is free again
@@ -176,6 +180,7 @@ def lanes(spans: Sequence[Span]) -> list[tuple[int, int]]:
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
+    """Return the spans in order, those that touch or overlap as one, the empty ones left out."""
     found: list[Span] = []
     for span in sorted(span for span in spans if span.start < span.end):
         if found and span.start <= found[-1].end:
@@ -186,7 +191,7 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def without(whole: Iterable[Span], taken: Iterable[Span], *, least: int = 1) -> list[Span]:
-    """What is left of ``whole`` beside what is taken, in pieces of at least so many minutes."""
+    """Return what is left of ``whole`` beside what is taken, in pieces of at least so many minutes."""
     busy, left = merged(taken), []
     for span in merged(whole):
         at = span.start
@@ -202,5 +207,5 @@ def without(whole: Iterable[Span], taken: Iterable[Span], *, least: int = 1) -> 
 
 
 def path(spans: Iterable[Span], *, height: int) -> str:
-    """The spans as one drawing: bars along a line of minutes."""
+    """Draw the spans as one: bars along a line of minutes."""
     return "".join(f"M{span.start} 0h{span.end - span.start}v{height}H{span.start}z" for span in merged(spans))

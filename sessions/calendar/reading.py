@@ -1,4 +1,4 @@
-"""The calendar: what its address asks for, what is read for it, and the pages laid out from that.
+"""What is read for a page of the calendar: visits, people, rooms and hours.
 
 Each view reads with a fixed number of queries, however many visits and practitioners there are, and a page of many
 practitioners is bounded: a cell of the week or the month shows its first visits and counts the rest.
@@ -23,9 +23,7 @@ from patients.models import Patient
 from protocols.models import Plan
 from protocols.standing.standing import standings
 from sessions.calendar.address import ANY, LIVE, Choice
-from sessions.calendar.grid import (
-    midnight,
-)
+from sessions.calendar.grid import midnight
 from sessions.course.standing_band import chip_of
 from sessions.course.terms import cut_courses
 from sessions.course.words import of_sessions, session_words
@@ -36,12 +34,6 @@ from sessions.sites.availability import Availability, availability_of
 from sessions.sites.queries import practitioners_of, rooms_of
 
 PLANS_READ = 50
-
-
-# ------------------------------------------------------------------ what the address asks for
-
-
-# ------------------------------------------------------------------ what is read
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,13 +65,16 @@ class Visit:
 
     @property
     def word(self) -> str:
+        """The status in words."""
         return str(AppointmentStatus(self.status).label)
 
     @property
     def live(self) -> bool:
+        """Whether its time is taken by it."""
         return self.status != AppointmentStatus.CANCELLED
 
     def is_of(self, kind: str) -> bool:
+        """Return whether the filter of kinds lets it through."""
         return {
             "": True,
             "first": self.number == 1,
@@ -110,13 +105,14 @@ class Read:
     may_book: bool = False
 
     def lines(self) -> list[Line]:
-        """The columns or rows, as filtered."""
+        """Return the columns or rows, as filtered."""
         choice = self.choice
         wanted = choice.practitioner if choice.by == "practitioner" else choice.room
         lines = self.people if choice.by == "practitioner" else self.rooms
         return [line for line in lines if not wanted or line.key == wanted]
 
     def shown(self) -> list[Visit]:
+        """Return the visits that the person may see, as filtered."""
         choice = self.choice
         who = next((line.pk for line in self.people if line.key == choice.practitioner), None)
         where = next((line.pk for line in self.rooms if line.key == choice.room), None)
@@ -132,10 +128,11 @@ class Read:
 
     @property
     def closed(self) -> Mapping[date, str]:
+        """The days on which the site is closed, and why."""
         return self.known.closed
 
     def hours_on(self, day: date, line: Line | None = None) -> list[Hours]:
-        """Working hours of a practitioner; without one, when the site is open; none on a day when it is closed."""
+        """Return a practitioner's working hours; without one, when the site is open; none on a day that is closed."""
         if day in self.closed:
             return []
         rows: Iterable[Hours] = self.known.opening
@@ -157,7 +154,7 @@ COLUMNS = (
 
 
 def read_calendar(choice: Choice, *, user: User, now: datetime) -> Read:
-    """What a day, a week or an agenda needs, in a fixed number of queries."""
+    """Read what a day, a week or an agenda needs, in a fixed number of queries."""
     site, tz = choice.site, choice.site.tz
     people = [Line(who.pk, str(who.public_id), who.name) for who in practitioners_of(site)]
     rooms = [Line(row.pk, str(row.public_id), row.name) for row in rooms_of(site).order_by("name", "pk")]
@@ -218,6 +215,7 @@ def _names_of(row: dict[str, Any], who: str) -> dict[str, Any]:
 
 
 def visit_of(row: dict[str, Any], *, site: Site, user: User, named: bool, may_move: bool, page: str) -> Visit:
+    """Return the visit of a row of ``COLUMNS``. ``page`` is the address of any visit, with ``SOMEBODY`` in it."""
     said, treats = _names_of(row, "patient"), _names_of(row, "practitioner")
     initials = names.initials(**said)
     here = row["site_id"] == site.pk
@@ -249,7 +247,7 @@ def visit_of(row: dict[str, Any], *, site: Site, user: User, named: bool, may_mo
 
 
 def stops_of(rows: Iterable[Mapping[str, Any]], *, site: Site, user: User) -> dict[int, str]:
-    """By visit to come what stands against treating the person on its day; a fixed number of queries."""
+    """Return by visit to come what stands against treating the person on its day; a fixed number of queries."""
     coming = [row for row in rows if row["status"] in AppointmentStatus.COMING and row["site_id"] == site.pk]
     if not coming:
         return {}

@@ -281,6 +281,7 @@ def calendar_feed(request: ClinicRequest) -> HttpResponse:
 @requires(Permission.BOOKING_READ)
 @require_POST
 def calendar_feed_revoke(request: ClinicRequest, public_id: UUID) -> HttpResponse:
+    """End one address: one's own, or for the director anybody's."""
     visible = CalendarFeed.objects.select_related("practitioner")
     if not request.user.may(Permission.SETTINGS_WRITE):
         visible = visible.filter(practitioner=request.user)
