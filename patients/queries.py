@@ -197,9 +197,3 @@ def intake_before(intake: Intake) -> Intake | None:
     if intake.submitted_at is not None:
         submitted = submitted.filter(submitted_at__lt=intake.submitted_at)
     return submitted.exclude(pk=intake.pk).order_by("-submitted_at", "-pk").first()
-
-
-# ------------------------------------------------------------------ the strip over every page about one patient
-
-
-# ------------------------------------------------------------------ the same person twice?

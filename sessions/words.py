@@ -1,4 +1,4 @@
-"""Days and times in words, and the sentences for what the planner and the database refuse, in the active language."""
+"""Days and times in words, in the active language."""
 
 from __future__ import annotations
 
@@ -38,18 +38,6 @@ def plain(number: Decimal) -> str:
     """Without trailing zeros and never as a power of ten: 10, 0.35."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-# ------------------------------------------------------------------ the planner's proposal
-
-
-# ------------------------------------------------------------------ the planner's refusals
-
-
-# ------------------------------------------------------------------ the database's refusals
-
-
-# ------------------------------------------------------------------ what stands against a time
 
 
 def overbooked_words(visit: Appointment) -> str:

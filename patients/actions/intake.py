@@ -1,4 +1,4 @@
-"""Everything that changes a patient's record."""
+"""Start an intake, save it, submit it and review it."""
 
 from __future__ import annotations
 
@@ -51,12 +51,6 @@ from patients.queries import (
 from patients.statements.recording import words_of_intake
 from patients.statements.statements import record_statements
 from patients.vocabulary import asked_now
-
-# ------------------------------------------------------------------ the record
-
-
-# ------------------------------------------------------------------ two records of one person
-
 
 # ------------------------------------------------------------------ intakes
 

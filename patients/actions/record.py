@@ -27,6 +27,23 @@ from patients.models import Patient, PatientMerge, PatientStatus, RegistrationKe
 from patients.permissions import check_can_merge, check_can_register_at, check_can_write_patient
 from patients.search.keys import digits, fold_name, search_key_of
 
+OLDEST = 120  # years
+EDITABLE = (
+    "given_name",
+    "family_name",
+    "family_name_first",
+    "birth_date",
+    "sex_at_birth",
+    "email",
+    "phone",
+    "language",
+    "contact_allowed",
+    "site",
+    "status",
+)
+MOMENT = timedelta(minutes=1)  # within it, the same name and birth date are one registration sent by two
+REASON_LENGTH = 300
+
 _NUMBER_LOCK = 7_301  # PostgreSQL advisory lock: one registration at a time takes the next number
 
 
@@ -301,27 +318,3 @@ def _search_key(patient: Patient) -> str:
         email=patient.email,
         number=patient.number,
     )
-
-
-OLDEST = 120  # years
-
-
-EDITABLE = (
-    "given_name",
-    "family_name",
-    "family_name_first",
-    "birth_date",
-    "sex_at_birth",
-    "email",
-    "phone",
-    "language",
-    "contact_allowed",
-    "site",
-    "status",
-)
-
-
-MOMENT = timedelta(minutes=1)  # within it, the same name and birth date are one registration sent by two
-
-
-REASON_LENGTH = 300

@@ -17,7 +17,7 @@ from mesoclinic.accounts.access import Permission
 from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import InvalidInput
-from patients.actions.record import register_patient, update_patient
+from patients.actions.record import EDITABLE, register_patient, update_patient
 from patients.api.standing_field import StandingField
 from patients.models import NoneOfThese, Patient, PatientStatus, SettlementOutcome, Statement, StatementKind
 from patients.queries import patients_seen_by, patients_visible_to
@@ -46,17 +46,7 @@ class PatientSerializer(serializers.ModelSerializer[Patient]):
         fields = (
             "id",
             "number",
-            "given_name",
-            "family_name",
-            "family_name_first",
-            "birth_date",
-            "sex_at_birth",
-            "email",
-            "phone",
-            "language",
-            "contact_allowed",
-            "site",
-            "status",
+            *EDITABLE,
             "created_at",
             "revision",
             "standing",

@@ -21,6 +21,8 @@ from patients.queries import latest_submitted_intake
 from patients.statements.statements import facts_of, statements_of
 from patients.texts import spoken_vocabulary
 
+SAID_LENGTH = 120  # of the words in a chip
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chip:
@@ -162,6 +164,3 @@ def alert_chips(intake: Intake | None, *, settled: Sequence[SettledFact] = ()) -
             raised.append((alert, alert.text % {"names": ", ".join(told)}))
     raised.sort(key=lambda row: row[0].order)
     return [Chip(kind="" if alert.kind == "plain" else alert.kind, text=text) for alert, text in raised]
-
-
-SAID_LENGTH = 120  # of the words in a chip

@@ -17,6 +17,8 @@ from patients.queries import patients_seen_by, patients_visible_to
 from patients.search import keys as searching
 from patients.search.finding import near_candidates
 
+NEARLY_THE_SAME = 0.86
+
 
 @dataclass(frozen=True, kw_only=True)
 class Duplicate:
@@ -87,6 +89,3 @@ def possible_duplicates(
 def registered_from(key: UUID | None, *, user: User) -> Patient | None:
     """Return the record that a page made when it was sent before, if there is one and the user may see it."""
     return patients_seen_by(user).filter(registration_keys__key=key).first() if key else None
-
-
-NEARLY_THE_SAME = 0.86

@@ -14,6 +14,10 @@ from patients.models import Patient, PatientStatus
 from patients.queries import patients_seen_by, patients_visible_to, seen_by
 from patients.search import keys as searching
 
+NEAR_ENOUGH = 0.78
+RANKED_AT_MOST = 20_000  # of those found, as far as all are ranked while somebody waits
+NEAR_AT_MOST = 400  # candidates that are compared letter by letter
+
 
 def search(patients: QuerySet[Patient], query: str) -> QuerySet[Patient]:
     """Those of ``patients`` whom ``query`` finds; all of them where it is too short to search by."""
@@ -92,12 +96,6 @@ def find(user: User, query: str, *, limit: int = 8) -> Found:
     return Found(patients=exact or near, is_near=not exact and bool(near), too_short=False)
 
 
-NEAR_ENOUGH = 0.78
-
-
-RANKED_AT_MOST = 20_000  # of those found, as far as all are ranked while somebody waits
-
-
 def near_candidates(patients: QuerySet[Patient], condition: Q, words: Sequence[str]) -> QuerySet[Patient]:
     """Whom to compare letter by letter: those whose family name begins alike first, in case there are too many."""
     alike = Q(pk__in=[])
@@ -105,6 +103,3 @@ def near_candidates(patients: QuerySet[Patient], condition: Q, words: Sequence[s
         alike |= Q(search_key__startswith=word[:3])
     order = Case(When(alike, then=0), default=1, output_field=IntegerField())
     return patients.filter(condition).order_by(order, "search_key", "number")[:NEAR_AT_MOST]
-
-
-NEAR_AT_MOST = 400  # candidates that are compared letter by letter

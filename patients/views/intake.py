@@ -1,4 +1,4 @@
-"""Pages about who is treated: the list, the details, the intake."""
+"""The pages of an intake: fill it in, look it over, read it."""
 
 from __future__ import annotations
 
@@ -58,17 +58,6 @@ from patients.statements.recording import words_of_intake
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import Vocabulary
 from patients.words import severity_drawn
-
-# ------------------------------------------------------------------ the list
-
-
-# ------------------------------------------------------------------ the details
-
-
-# ------------------------------------------------------------------ two records of one person
-
-
-# ------------------------------------------------------------------ the intake
 
 
 @requires(Permission.INTAKE_WRITE)
@@ -446,6 +435,3 @@ def intake_reviewed(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     review_intake(intake=intake, by=request.user)
     messages.success(request, _("Reviewed."))
     return redirect("patients:intake_detail", intake.public_id)
-
-
-# ------------------------------------------------------------------ has anything changed?

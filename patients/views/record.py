@@ -39,6 +39,8 @@ from patients.search.duplicates import Duplicate, possible_duplicates, registere
 from patients.search.finding import find, near_spellings, ranked, search
 from patients.search.keys import is_too_short
 
+PER_PAGE = 25
+
 
 @requires(Permission.PATIENT_READ)
 @require_GET
@@ -335,6 +337,3 @@ def merge_undo(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         request, _("Two records again: %(merged)s is as it was.") % {"merged": merge.merged.display_number}
     )
     return redirect("sessions:patient", merge.merged.public_id)
-
-
-PER_PAGE = 25

@@ -1,4 +1,4 @@
-"""Everything that changes a formulary or a plan."""
+"""Draft a plan, amend it, and edit a draft by hand."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from patients.models import Intake, Patient, PatientStatus
 from patients.queries import latest_submitted_intake
 from protocols.actions.keeping import (
     NOTE_LENGTH,
-    _writable,
     basis_of_computing,
     check_second_calculation,
     check_shown,
     compute_keeping,
     compute_refusing,
     explained_note,
+    is_writable,
     keep_computed,
 )
 from protocols.actions.refusals import (
@@ -55,11 +55,6 @@ from protocols.plans.computing import (
     merged,
 )
 from protocols.plans.queries import drafts_of, in_force_sentence, plan_in_force, values_given_on
-
-# ------------------------------------------------------------------ formulary
-
-
-# ------------------------------------------------------------------ plans
 
 
 @transaction.atomic
@@ -196,7 +191,7 @@ def insist_on_severity(*, plan: Plan, revision: int, concern: str, reason: str, 
     row = next((row for row in plan.result["concerns"] if row["concern"] == concern), None)
     if row is None or row.get("staged_severity") in (None, row["recorded_severity"]):
         raise InvalidInput(_("No stage overrules the severity of this concern."), field="concern")
-    if not _writable(reason) or "\x00" in reason:
+    if not is_writable(reason) or "\x00" in reason:
         raise InvalidInput(_("This cannot be read."), field="reason")
     reason = " ".join(reason.split())
     if len(reason) > NOTE_LENGTH:
@@ -277,7 +272,7 @@ def _read_edit(edit: Any, *, place: str) -> dict[str, Any]:
     for key, value in bare.items():
         if isinstance(value, float):
             bare[key] = str(value)
-        elif not (isinstance(value, int) or value is None or _writable(value)):
+        elif not (isinstance(value, int) or value is None or is_writable(value)):
             raise InvalidInput(_("This cannot be read."), field=f"{place}.{key}")
     bare = bare_edit(bare)
     reason, note = ("" if edit.get(key) is None else edit[key] for key in REASONING)

@@ -125,7 +125,7 @@ def explained_note(
     """
     if not isinstance(reason_code, str) or reason_code not in among:
         raise InvalidInput(_("Choose a reason."), field=field)
-    if not _writable(note) or "\x00" in note:
+    if not is_writable(note) or "\x00" in note:
         raise InvalidInput(_("This cannot be read."), field="note")
     note = " ".join(note.split())
     if (in_words or reason_code in note_needed) and not note:
@@ -135,6 +135,6 @@ def explained_note(
     return str(note)
 
 
-def _writable(text: Any) -> bool:
+def is_writable(text: Any) -> bool:
     """A text that can be written down: half a character pair, which JSON can spell, cannot."""
     return isinstance(text, str) and not any("\ud800" <= sign <= "\udfff" for sign in text)

@@ -36,14 +36,6 @@ from protocols.pages.disagreements import in_sentences
 from protocols.plans.computing import Disagreement, shown, verified
 from protocols.plans.queries import obstacles_to_signing, plans_visible_to
 
-# ------------------------------------------------------------------ ingredients
-
-
-# ------------------------------------------------------------------ proposals
-
-
-# ------------------------------------------------------------------ plans
-
 
 @extend_schema_field(OpenApiTypes.UUID)
 class OwnPatientField(serializers.SlugRelatedField[Patient]):

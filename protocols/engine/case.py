@@ -10,7 +10,7 @@ from typing import Any
 
 from protocols.engine.formulary import Formulary
 from protocols.engine.model import Answer, CaseError, FactShape, Fault
-from protocols.engine.policy import MOST_DECIMALS, Policy, _shown, read_decimal
+from protocols.engine.policy import MOST_DECIMALS, Policy, read_decimal, shown_value
 
 UNANSWERED = "unknown"
 KNOWN_KEYS = ("facts", "concerns", "zones", "formulary_overrides", "policy", "stock", "waived")
@@ -155,7 +155,7 @@ class _Reading:
         if shape.type == "boolean":
             if isinstance(value, bool):
                 return value
-            self.fault(path, "wrong_type", expected="boolean", value=_shown(value))
+            self.fault(path, "wrong_type", expected="boolean", value=shown_value(value))
             return None
         if shape.type == "enum":
             return self._word(path, value, shape.values)
@@ -165,16 +165,16 @@ class _Reading:
 
     def _word(self, path: str, value: Any, known: tuple[str, ...]) -> str | None:
         if not isinstance(value, str):
-            self.fault(path, "wrong_type", expected="text", value=_shown(value))
+            self.fault(path, "wrong_type", expected="text", value=shown_value(value))
         elif value not in known:
-            self.fault(path, "unknown_value", _near(value, known), value=_shown(value))
+            self.fault(path, "unknown_value", _near(value, known), value=shown_value(value))
         else:
             return value
         return None
 
     def _words(self, path: str, value: Any, known: tuple[str, ...]) -> tuple[str, ...] | None:
         if not isinstance(value, list | tuple):
-            self.fault(path, "wrong_type", expected="list", value=_shown(value))
+            self.fault(path, "wrong_type", expected="list", value=shown_value(value))
             return None
         chosen: set[str] = set()
         for place, item in enumerate(value):
@@ -198,19 +198,19 @@ class _Reading:
                 isinstance(value, str) and value.strip(".+-").lower() in {"nan", "inf", "infinity"}
             )
             code = "not_finite" if not_finite else "wrong_type"
-            self.fault(path, code, expected="integer" if whole else "number", value=_shown(value))
+            self.fault(path, code, expected="integer" if whole else "number", value=shown_value(value))
             return None
         least, most = shape.minimum or Decimal(0), shape.maximum or Decimal(0)
         if not least <= number <= most:
-            self.fault(path, "out_of_range", minimum=str(least), maximum=str(most), value=_shown(value))
+            self.fault(path, "out_of_range", minimum=str(least), maximum=str(most), value=shown_value(value))
             return None
         if whole:
             if number != number.to_integral_value():
-                self.fault(path, "wrong_type", expected="integer", value=_shown(value))
+                self.fault(path, "wrong_type", expected="integer", value=shown_value(value))
                 return None
             return int(number)
         if -int(number.as_tuple().exponent) > MOST_DECIMALS:
-            self.fault(path, "too_precise", maximum=str(MOST_DECIMALS), value=_shown(value))
+            self.fault(path, "too_precise", maximum=str(MOST_DECIMALS), value=shown_value(value))
             return None
         return number
 
@@ -235,7 +235,7 @@ class _Reading:
         for place, entry in enumerate(self._entries("concerns", data)):
             path = f"concerns[{place}]"
             if not isinstance(entry, Mapping):
-                self.fault(path, "wrong_type", expected="mapping", value=_shown(entry))
+                self.fault(path, "wrong_type", expected="mapping", value=shown_value(entry))
                 continue
             for key in entry:
                 if key not in CONCERN_KEYS:
@@ -302,17 +302,17 @@ class _Reading:
         area = read_decimal(value)
         shape = self.formulary.zones[zone]
         if area is None:
-            self.fault(path, "wrong_type", expected="number", value=_shown(value))
+            self.fault(path, "wrong_type", expected="number", value=shown_value(value))
         elif not shape.area_min_cm2 <= area <= shape.area_max_cm2:
             self.fault(
                 path,
                 "out_of_range",
                 minimum=str(shape.area_min_cm2),
                 maximum=str(shape.area_max_cm2),
-                value=_shown(value),
+                value=shown_value(value),
             )
         elif -int(area.as_tuple().exponent) > MOST_DECIMALS:
-            self.fault(path, "too_precise", maximum=str(MOST_DECIMALS), value=_shown(value))
+            self.fault(path, "too_precise", maximum=str(MOST_DECIMALS), value=shown_value(value))
         else:
             return area
         return None
@@ -365,7 +365,7 @@ class _Reading:
             elif not isinstance(entry, Mapping) or set(entry) != {"as", "reason"}:
                 self.fault(path, "wrong_type", expected="waiver")
             elif entry["as"] not in WAIVERS:
-                self.fault(f"{path}.as", "unknown_value", _near(entry["as"], WAIVERS), value=_shown(entry["as"]))
+                self.fault(f"{path}.as", "unknown_value", _near(entry["as"], WAIVERS), value=shown_value(entry["as"]))
             elif not isinstance(entry["reason"], str) or not 0 < len(entry["reason"].strip()) <= LONGEST_REASON:
                 self.fault(f"{path}.reason", "required")
             elif not all(letter.isprintable() or letter in "\n\t" for letter in entry["reason"]):
@@ -389,10 +389,10 @@ def read_stock(data: Any, formulary: Formulary, faults: list[Fault]) -> dict[str
             faults.append(Fault(path=path, code="unknown_ingredient", params={}, suggestions=near))
         elif amount is None:
             faults.append(
-                Fault(path=path, code="wrong_type", params={"expected": "number", "value": _shown(data[key])})
+                Fault(path=path, code="wrong_type", params={"expected": "number", "value": shown_value(data[key])})
             )
         elif not 0 <= amount <= LARGEST_STOCK_ML:
-            limits = {"minimum": "0", "maximum": str(LARGEST_STOCK_ML), "value": _shown(data[key])}
+            limits = {"minimum": "0", "maximum": str(LARGEST_STOCK_ML), "value": shown_value(data[key])}
             faults.append(Fault(path=path, code="out_of_range", params=limits))
         else:
             stock[key] = amount
@@ -401,4 +401,4 @@ def read_stock(data: Any, formulary: Formulary, faults: list[Fault]) -> dict[str
 
 
 def _place(key: Any) -> str:
-    return _shown(key) or "''"
+    return shown_value(key) or "''"

@@ -16,7 +16,7 @@ from protocols.engine.case import Case
 from protocols.engine.dose import Mixture
 from protocols.engine.formulary import Formulary
 from protocols.engine.model import CaseError, Fault, Ingredient, bits
-from protocols.engine.policy import Policy, _shown, read_decimal
+from protocols.engine.policy import Policy, read_decimal, shown_value
 from protocols.engine.propose import Proposal, prepare
 from protocols.engine.result import Composition, compose
 from protocols.engine.select import select
@@ -158,7 +158,7 @@ def _read(edit: Any) -> dict[str, Any]:
     op = edit.get("op")
     if not isinstance(op, str) or op not in EDIT_FIELDS:
         near = difflib.get_close_matches(str(op)[:60] if isinstance(op, str) else "", list(EDIT_FIELDS), n=3)
-        raise _Refused("unknown_edit", value=_shown(op), suggestions=near)
+        raise _Refused("unknown_edit", value=shown_value(op), suggestions=near)
     unknown = [key for key in edit if key != "op" and key not in EDIT_FIELDS[op]]
     missing = [key for key in EDIT_FIELDS[op] if edit.get(key) is None]
     if unknown or missing:
@@ -217,7 +217,7 @@ class _Work:
         if not isinstance(edit["schedule"], str) or edit["schedule"] not in names:
             raise _Refused(
                 "unknown_schedule",
-                value=_shown(edit["schedule"]),
+                value=shown_value(edit["schedule"]),
                 known=list(names),
                 rule=f"course.sessions.by_severity.{severity}.alternative_schedules",
                 sources=list(band.sources),
@@ -245,7 +245,7 @@ class _Work:
         ingredients = self.setting.formulary.ingredients
         if not isinstance(key, str) or key not in ingredients:
             near = difflib.get_close_matches(key[:60] if isinstance(key, str) else "", list(ingredients), n=3)
-            raise _Refused("unknown_ingredient", value=_shown(key), suggestions=near)
+            raise _Refused("unknown_ingredient", value=shown_value(key), suggestions=near)
         item = ingredients[key]
         if item.role == "diluent":
             raise _Refused("diluent_follows", ingredient=key, rule="course.composition.scaling")
@@ -329,7 +329,7 @@ class _Work:
         where = f"ingredients.{item.key}.per_session.volume"
         base = {"ingredient": item.key, "sources": list(item.sources), "field": True}
         if volume is None:
-            raise _Refused("not_a_volume", value=_shown(edit["volume_ml"]), **base)
+            raise _Refused("not_a_volume", value=shown_value(edit["volume_ml"]), **base)
         limits = setting.limits[item.index]
         least, most = setting.volume_ml(limits.least), setting.volume_ml(limits.most)
         if volume < least:

@@ -171,7 +171,7 @@ class _Reading:
             value = mapping[name]
             if name not in known:
                 near = tuple(difflib.get_close_matches(str(name)[:60], list(known), n=3))
-                self.fault(_shown(name), "unknown_key", near)
+                self.fault(shown_value(name), "unknown_key", near)
             elif name == "selection_weights":
                 changes |= self._weights(value, policy)
             else:
@@ -212,7 +212,7 @@ class _Reading:
                 good.add(key)
             else:
                 near = tuple(difflib.get_close_matches(str(key)[:60], list(self.formulary.ingredients), n=3))
-                self.fault(f"{name}[{place}]", "unknown_value", near, value=_shown(key))
+                self.fault(f"{name}[{place}]", "unknown_value", near, value=shown_value(key))
         return tuple(sorted(good))
 
     def _ingredient_budget(self, name: str, value: Any) -> Any:
@@ -244,7 +244,7 @@ class _Reading:
             or len(value) != 3
             or not (value.isascii() and value.isalpha() and value.isupper())
         ):
-            self.fault(name, "bad_currency", value=_shown(value))
+            self.fault(name, "bad_currency", value=shown_value(value))
             return _BAD
         return value
 
@@ -253,7 +253,10 @@ class _Reading:
             return self._wrong(name, "text")
         if value not in known:
             self.fault(
-                name, "unknown_value", tuple(difflib.get_close_matches(value[:60], known, n=3)), value=_shown(value)
+                name,
+                "unknown_value",
+                tuple(difflib.get_close_matches(value[:60], known, n=3)),
+                value=shown_value(value),
             )
             return _BAD
         return value
@@ -300,7 +303,7 @@ class _Reading:
                     canonical[name] = number
             else:
                 near = tuple(difflib.get_close_matches(str(name)[:60], [*tables, *numbers], n=3))
-                self.fault(f"selection_weights.{_shown(name)}", "unknown_key", near)
+                self.fault(f"selection_weights.{shown_value(name)}", "unknown_key", near)
         self.canonical["selection_weights"] = canonical
         return changes
 
@@ -309,7 +312,7 @@ class _Reading:
         for key in sorted(entry, key=str):
             if key not in table:
                 near = tuple(difflib.get_close_matches(str(key)[:60], list(table), n=3))
-                self.fault(f"{name}.{_shown(key)}", "unknown_key", near)
+                self.fault(f"{name}.{shown_value(key)}", "unknown_key", near)
                 continue
             number = self._number(f"{name}.{key}", entry[key], Decimal(0), LARGEST_WEIGHT)
             if number is not _BAD:
@@ -341,7 +344,7 @@ def read_decimal(value: Any) -> Decimal | None:
     return Decimal(value)
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
     """A short, safe picture of something that was typed; never of a whole structure."""
     if isinstance(value, str):
         return "".join(letter if letter.isprintable() else "?" for letter in value[:60])

@@ -1,4 +1,4 @@
-"""What may be done: the formulary with its versions, and the plans that practitioners sign."""
+"""The plans that practitioners sign, and what was acknowledged, answered and stopped about them."""
 
 from __future__ import annotations
 

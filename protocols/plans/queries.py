@@ -1,4 +1,4 @@
-"""Which formulary is in force, and which plans a person may know of."""
+"""Which plans a person may know of, and what still stands between a draft and its signature."""
 
 from __future__ import annotations
 
@@ -24,14 +24,6 @@ from protocols.formulary.queries import built_formulary, unconfirmed_entries
 from protocols.models import Acknowledgement, OpenAnswer, Plan
 from protocols.models.enums import EDIT_NOTE_NEEDED, EditReason, FormularyStatus, OpenAnswerKind, PlanStatus
 from protocols.plans import basis
-
-# ------------------------------------------------------------------ formulary
-
-
-# ------------------------------------------------------------------ the engine's formulary, built once per process
-
-
-# ------------------------------------------------------------------ plans
 
 INTAKE_TO_CHECK = "intake_to_check"  # no rule of a formulary: those have no colon
 

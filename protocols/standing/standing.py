@@ -451,6 +451,3 @@ _WEIGHT = (RED_FLAG, RULE, INGREDIENT, MERGE, STATEMENT, NOT_KNOWN, UNCONFIRMED,
 
 def _by_weight(reason: Reason) -> int:
     return _WEIGHT.index(reason.kind) if reason.kind in _WEIGHT else len(_WEIGHT)
-
-
-# ------------------------------------------------------------------ the guard

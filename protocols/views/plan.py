@@ -1,4 +1,4 @@
-"""Pages of the formulary and of plans: load, ask, act, render."""
+"""The page of a plan, a new draft, and what each answer to it shares."""
 
 from __future__ import annotations
 
@@ -57,14 +57,6 @@ from protocols.plans.queries import (
 from protocols.prints.kinds import MORE
 from protocols.prints.marks import session_dates
 from protocols.views.refusals import Refused, Stopped
-
-# ------------------------------------------------------------------ catalogue
-
-
-# ------------------------------------------------------------------ versions
-
-
-# ------------------------------------------------------------------ plans
 
 
 def asked_plan(request: ClinicRequest, public_id: UUID) -> Plan:

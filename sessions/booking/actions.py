@@ -1,4 +1,4 @@
-"""What changes visits: book, cancel, check in, record. One transaction each, the audit event inside it.
+"""What changes visits: book, cancel, check in. One transaction each, the audit event inside it.
 
 The database refuses what overlaps; these functions put the refusal into words. A deadlock's victim is run once more,
 unseen.

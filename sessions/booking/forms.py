@@ -1,4 +1,4 @@
-"""Text into values: the wishes for a course, and what was injected."""
+"""Text into values: the wishes for a course, a move, a time taken on purpose, a call."""
 
 from __future__ import annotations
 

@@ -33,6 +33,8 @@ from sessions.planner import Hours
 from sessions.sites.availability import Availability, availability_of
 from sessions.sites.queries import practitioners_of, rooms_of
 
+AGENDA_AT_MOST = 150  # visits; then the agenda goes on on the next page
+
 PLANS_READ = 50
 
 
@@ -316,18 +318,3 @@ def stamp(choice: Choice, *, user: User, now: datetime) -> str:
     ):
         said.update(repr(part).encode())
     return said.hexdigest()[:32]
-
-
-# ------------------------------------------------------------------ columns of time: the day, and one person's week
-
-
-# ------------------------------------------------------------------ the week of everybody
-
-
-# ------------------------------------------------------------------ the month
-
-
-# ------------------------------------------------------------------ the agenda
-
-
-AGENDA_AT_MOST = 150  # visits; then the agenda goes on on the next page

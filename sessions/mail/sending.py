@@ -1,4 +1,4 @@
-"""The mails to patients: what they say, when they are due, and what becomes of them when a visit is cancelled.
+"""The mails about booked visits: told, moved, reminded of, taken back when a visit is cancelled.
 
 Each is queued in the transaction of its cause. A subject and its preview name the clinic, the day and the time: nothing
 of why. What is owed after a fact is planned in ``followups.py``; the words are in ``letters.py``.
@@ -26,12 +26,6 @@ from sessions.mail.waiting import may_be_mailed
 from sessions.mail.writing import Letter, queue_letter
 from sessions.models import Appointment, AppointmentStatus, Course
 from sessions.planner import instant
-
-# ------------------------------------------------------------------ whom we may write to
-
-
-# ------------------------------------------------------------------ quiet hours
-
 
 # ------------------------------------------------------------------ booking, the day before, cancelled
 
@@ -247,9 +241,6 @@ def _queue_visits(
         method=method,
     )
     return queue_letter(letter, due_at=due_at, useful_until=useful_until, hold=hold, by=by)
-
-
-# ------------------------------------------------------------------ one letter
 
 
 # ------------------------------------------------------------------ returned mail

@@ -1,4 +1,4 @@
-"""When and what was done: rooms and hours, booked courses, treatment sessions with what was injected."""
+"""A booked course, its appointments, and the calls about them."""
 
 from __future__ import annotations
 

@@ -33,6 +33,9 @@ from sessions.renewal.leaving import Away, people_away
 from sessions.sites.queries import misfit_count
 from sessions.words import short_day
 
+WAITING_AT_MOST = 6  # of each kind in "Needs you"; the rest is counted
+DECIDE_AHEAD = timedelta(days=35)  # so far ahead a visit that is held asks to be decided
+
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
@@ -295,9 +298,3 @@ def _light(plans: Any) -> Any:
         .annotate(sessions_planned=F("result__course__sessions"))
         .order_by("-created_at")
     )
-
-
-WAITING_AT_MOST = 6  # of each kind in "Needs you"; the rest is counted
-
-
-DECIDE_AHEAD = timedelta(days=35)  # so far ahead a visit that is held asks to be decided

@@ -1,4 +1,4 @@
-"""The patient's page: one timeline over all three apps, the course, the next thing to do; a fixed number of queries."""
+"""The patient's page: one timeline over all three apps, and the course; a fixed number of queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Today shows: the visits of one day, their readiness in words, one next action each, and what waits for you.
+"""What Today shows: the visits of one day, their readiness in words, one next action each.
 
 Everything comes from a fixed number of queries, however long the day is.
 """

@@ -119,9 +119,3 @@ def patient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             "today": now.astimezone(shown.site.tz).date(),
         }
         return render(request, "sessions/patient.html", context)
-
-
-# ------------------------------------------------------------------ booking a course
-
-
-# ------------------------------------------------------------------ one appointment
