@@ -8,6 +8,7 @@ from mesoclinic.accounts.models import User
 from mesoclinic.messaging.actions import cancel_messages
 from protocols.models import Plan
 from sessions.booking.actions import cancel_course
+from sessions.mail.followups import ASK_TO_BOOK
 from sessions.models import AppointmentStatus, Course
 from sessions.models.followups import FollowUp, FollowUpState
 
@@ -22,9 +23,8 @@ def plan_stopped(plan: Plan, *, cancel_visits: bool, by: User) -> None:
 
 
 def _ask_nobody_to_book(plan: Plan, *, by: User) -> None:
-    kinds = ["unbooked", "waiting_review"]
-    cancel_messages(subject_id=plan.public_id, purposes=kinds, by=by)
-    FollowUp.objects.filter(subject_id=plan.public_id, kind__in=kinds, state=FollowUpState.PLANNED).update(
+    cancel_messages(subject_id=plan.public_id, purposes=ASK_TO_BOOK, by=by)
+    FollowUp.objects.filter(subject_id=plan.public_id, kind__in=ASK_TO_BOOK, state=FollowUpState.PLANNED).update(
         state=FollowUpState.VOID, reason="plan_stopped"
     )
 

@@ -31,7 +31,7 @@ from sessions.course.gaps import fits
 from sessions.course.terms import terms_of
 from sessions.mail import followups
 from sessions.mail import sending as mails
-from sessions.mail.kinds import CATEGORY
+from sessions.mail.kinds import CATEGORY, MAIL_KINDS, Page
 from sessions.mail.waiting import may_be_mailed
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession
 from sessions.models.followups import (
@@ -47,9 +47,7 @@ from sessions.planner import NoSeries, Pacing, Wishes, plan_series
 from sessions.renewal.resuming import plan_anew
 from sessions.times.queries import calendar_for
 
-VISIT, REPORT, CALLBACK, PAPER = "visit", "report", "callback", "paper"
-_REPORTS = ("aftercare", "checkin_48h", "checkin_7d", "reply")
-_VISITS = ("booking", "reminder_7d", "reminder_24h", "prepare")
+VISIT, REPORT, CALLBACK, PAPER = Page.VISIT, Page.REPORT, Page.CALLBACK, Page.PAPER
 SLOTS = 6
 
 # What can be ticked, and the formulary's red flag behind it.
@@ -82,18 +80,15 @@ class Subject:
     """What a link is about, read once."""
 
     link: AnswerLink
-    page: str  # visit | report | callback | paper
+    page: Page
     site: Site
     visits: tuple[Appointment, ...] = ()
     session: TreatmentSession | None = None
 
 
-def page_of(link: AnswerLink) -> str:
-    if link.purpose in _REPORTS:
-        return REPORT
-    if link.purpose == "paper":
-        return PAPER
-    return VISIT if link.purpose in _VISITS else CALLBACK
+def page_of(link: AnswerLink) -> Page:
+    """Return which page a link opens: that of its mail's kind."""
+    return MAIL_KINDS[link.purpose].page if link.purpose in MAIL_KINDS else CALLBACK
 
 
 def subject_of(link: AnswerLink) -> Subject:

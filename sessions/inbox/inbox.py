@@ -25,6 +25,7 @@ from sessions.inbox.answers import NOTICED
 from sessions.mail import letters
 from sessions.mail import sending as mails
 from sessions.mail.followups import course_document
+from sessions.mail.kinds import REPLY
 from sessions.mail.waiting import may_be_mailed
 from sessions.mail.writing import Letter, queue_letter
 from sessions.models import Administration
@@ -276,12 +277,12 @@ def reply(*, answer: Answer, text: str, by: User) -> Message:
     session = getattr(visit, "treatment_session", None) if visit is not None else None
     subject_id = session.public_id if session is not None else answer.public_id
     letter = Letter(
-        purpose="reply",
+        purpose=REPLY,
         patient=answer.patient,
         site=visit.site if visit is not None else answer.patient.site,
         practitioner=by,
         subject_id=subject_id,
-        version=mails.next_version("reply", subject_id),
+        version=mails.next_version(REPLY, subject_id),
         link_until=now + timedelta(days=14),
         text=text.strip()[:2000],
     )

@@ -14,7 +14,7 @@ from mesoclinic.messaging.models import Message
 from sessions.booking.changes import open_change
 from sessions.booking.undo import can_undo
 from sessions.booking.views.undo import booking_undo_url
-from sessions.mail.kinds import BOOKING, CANCELLATION
+from sessions.mail.kinds import BOOKING, CANCELLATION, MISSED, REPLY
 from sessions.models import Appointment, AppointmentStatus
 from sessions.models.changes import ChangeKind, VisitChange
 from sessions.models.followups import Answer
@@ -24,7 +24,7 @@ from sessions.words import when_words
 
 def left_undone(message: Message, *, user: User) -> LeftUndone | None:
     """Return what the outbox shows beside its “do not send”: asked by ``settings.MESSAGE_CAUSE``."""
-    if message.purpose == "reply":
+    if message.purpose == REPLY:
         return _reply(message)
     keys = message.recipe.get("visits", ())
     rows = appointments_visible_to(user).filter(pk__in=keys).select_related("site", "course").order_by("starts_at")
@@ -33,7 +33,7 @@ def left_undone(message: Message, *, user: User) -> LeftUndone | None:
         return None
     if message.purpose == CANCELLATION:
         return _cancelled([visit for visit in visits if visit.status == AppointmentStatus.CANCELLED], user=user)
-    if message.purpose == "missed" and visits[0].status == AppointmentStatus.NO_SHOW:
+    if message.purpose == MISSED and visits[0].status == AppointmentStatus.NO_SHOW:
         return _missed(visits[0], user=user)
     if message.purpose == BOOKING:
         return _booked([visit for visit in visits if visit.status == AppointmentStatus.BOOKED], message, user=user)

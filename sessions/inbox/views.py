@@ -43,9 +43,10 @@ from sessions.inbox import inbox
 from sessions.inbox.wish_offers import offer_for
 from sessions.mail import letters
 from sessions.mail.example import example
+from sessions.mail.kinds import LETTER_KINDS
 from sessions.mail.waiting import may_be_mailed
 from sessions.models import AppointmentStatus
-from sessions.models.followups import KIND_LABELS, Answer, AnswerKind, AnswerOutcome, AnswerState, MailWording
+from sessions.models.followups import Answer, AnswerKind, AnswerOutcome, AnswerState, MailWording
 from sessions.prints.papers import mail_paper
 from sessions.words import when_words
 
@@ -267,7 +268,7 @@ def wording_list(request: ClinicRequest) -> HttpResponse:
     rows = [
         {
             "kind": kind,
-            "label": KIND_LABELS[kind],
+            "label": LETTER_KINDS[kind].label,
             "subject": letters.shipped("en")["letters"][kind]["heading"],
             "languages": [
                 {"code": code, "name": name, "own": own.get((kind, code))} for code, name in settings.LANGUAGES
@@ -327,7 +328,7 @@ def wording_edit(request: ClinicRequest, kind: str, language: str) -> HttpRespon
     request.session[TYPED] = [kind, language, {name: getattr(shown, name) for name in letters.FIELDS}]
     context = {
         "kind": kind,
-        "label": KIND_LABELS[kind],
+        "label": LETTER_KINDS[kind].label,
         "language": language,
         "language_name": dict(settings.LANGUAGES)[language],
         "form": form,

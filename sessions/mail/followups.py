@@ -8,6 +8,7 @@ or was merged into another record; that is asked here and once more just before 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
@@ -29,16 +30,35 @@ from protocols.models.enums import PlanStatus
 from sessions.course.terms import terms_of
 from sessions.mail import letters
 from sessions.mail import sending as mails
-from sessions.mail.kinds import CATEGORY, MAINTENANCE, REMINDER
+from sessions.mail.kinds import (
+    CATEGORY,
+    CHECKPOINT,
+    MAIL_KINDS,
+    MAINTENANCE,
+    MISSED,
+    REMINDER,
+    UNBOOKED,
+    WAITING_REVIEW,
+    About,
+    Advice,
+    Before,
+    Category,
+    Leaves,
+    MailKind,
+)
 from sessions.mail.waiting import in_hours, is_wanted, may_be_mailed
 from sessions.mail.writing import Letter, queue_letter
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession
 from sessions.models.followups import FollowUp, FollowUpState
 
-BEFORE_A_VISIT = ("reminder_7d", "prepare", REMINDER)
-OFFERS = ("unbooked", *MAINTENANCE)
+BEFORE_A_VISIT = tuple(kind.purpose for kind in MAIL_KINDS.values() if kind.before)
+OFFERS = tuple(kind.purpose for kind in MAIL_KINDS.values() if kind.category == Category.OFFERS)
+ASK_TO_BOOK = tuple(kind.purpose for kind in MAIL_KINDS.values() if kind.about is About.PLAN)
+_AHEAD = tuple(  # the reminder of the day before is queued with the booking
+    (kind, kind.before) for kind in MAIL_KINDS.values() if kind.before and kind.purpose != REMINDER
+)
+_AFTER_A_SESSION = tuple(kind for kind in MAIL_KINDS.values() if kind.about is About.SESSION)
 NOT_WRITTEN_TO, NOT_WANTED = "not_written_to", "not_wanted"  # reasons that may pass; see sessions/renewal/resuming.py
-LINK_DAYS = 30  # how long a link works that hangs on no appointment
 
 
 # ------------------------------------------------------------------ facts
@@ -51,19 +71,10 @@ def booked(visits: Iterable[Appointment], *, by: User | None, why: str = "appoin
         return
     _void_offers(visits[0].patient, "booked", by=by)
     missed = visits[0].course.appointments.filter(status=AppointmentStatus.NO_SHOW)
-    _void([visit.public_id for visit in missed], ["missed"], "booked", by=by)
+    _void([visit.public_id for visit in missed], [MISSED], "booked", by=by)
     for visit in visits:
-        week, days2 = mails.days_before(visit, 7), mails.days_before(visit, 2)
-        _owe("reminder_7d", visit, due_at=week, until=mails.days_before(visit, 3), why=why, by=by)
-        _owe(
-            "prepare",
-            visit,
-            due_at=days2,
-            until=visit.starts_at,
-            why=why,
-            advice=advice_for(visit.course.plan, before=True, language=visit.patient.language),
-            by=by,
-        )
+        for kind, before in _AHEAD:
+            _make(_ahead(kind, before, visit, why=why), by=by)
 
 
 def moved(visit: Appointment, *, by: User | None) -> None:
@@ -89,45 +100,31 @@ def withdrawn(visits: Sequence[Appointment], *, by: User | None) -> None:
 
 def missed(visit: Appointment, *, by: User | None) -> None:
     """Somebody did not come. The mail waits out the hold, so that a wrong click can be undone."""
-    now = timezone.now()
+    now, timing = timezone.now(), MAIL_KINDS[MISSED].after
     _void([visit.public_id], BEFORE_A_VISIT, "missed", by=by)
-    _owe(
-        "missed",
-        visit,
-        due_at=in_hours(now + settings.MESSAGE_HOLD, visit.site),
-        until=now + timedelta(days=5),
-        link_until=now + timedelta(days=LINK_DAYS),
+    version = _newest_version(MISSED, visit.public_id) + 1
+    due = in_hours(now + settings.MESSAGE_HOLD, visit.site)
+    owed = Owed(
+        letter=_about_visit(MISSED, visit, version=version, link_until=timing.link_until(fact=now, due=due)),
         why="appointment.no_show",
+        due_at=due,
+        useful_until=timing.useful_until(fact=now, due=due),
         hold=True,
-        by=by,
     )
+    _make(owed, by=by)
 
 
 def not_missed(visit: Appointment, *, by: User | None) -> None:
-    _void([visit.public_id], ["missed"], "undone", by=by)
+    """“Did not come” was a mistake: the mail about it does not leave."""
+    _void([visit.public_id], [MISSED], "undone", by=by)
 
 
 def performed(session: TreatmentSession, *, by: User | None) -> None:
     """A session was recorded: advice at once, questions at 48 hours and 7 days; after the last, review and recalls."""
     visit = session.appointment
-    at = session.performed_at
-    site = visit.site
-    _void([visit.public_id], (*BEFORE_A_VISIT, "missed"), "performed", by=by)
-    about: dict[str, Any] = {"subject_id": session.public_id, "why": "session.performed", "day": at, "by": by}
-    hours, days = timedelta(hours=1), timedelta(days=1)
-    _owe(
-        "aftercare",
-        visit,
-        due_at=at,  # about today, so quiet hours do not hold it back
-        until=at + 12 * hours,
-        link_until=at + 14 * days,
-        advice=advice_for(session.plan, before=False, language=visit.patient.language),
-        **about,
-    )
-    soon = in_hours(at + 48 * hours, site)
-    _owe("checkin_48h", visit, due_at=soon, until=at + 96 * hours, link_until=at + 14 * days, **about)
-    week = in_hours(at + 7 * days, site)
-    _owe("checkin_7d", visit, due_at=week, until=at + 12 * days, link_until=at + 28 * days, **about)
+    _void([visit.public_id], (*BEFORE_A_VISIT, MISSED), "performed", by=by)
+    for kind in _AFTER_A_SESSION:
+        _make(_after_session(kind, session), by=by)
     if session.plan.status == PlanStatus.COMPLETED:
         course_finished(session, by=by)
 
@@ -136,43 +133,21 @@ def course_finished(session: TreatmentSession, *, by: User | None) -> None:
     """The last session is done: the reviews that lie after it, then a word after 3, 6 and 12 months."""
     visit, plan, at = session.appointment, session.plan, session.performed_at
     terms = terms_of(plan)
-    day = timedelta(days=1)
     for number, review in enumerate(plan.result["course"].get("checkpoints") or (), start=1):
         after = int(review["offset_days"]) - terms.offsets_days[-1]
         if after <= 0:
             continue  # it is held at a visit
-        due = in_hours(at + max(after - 7, 1) * day, visit.site)
-        _owe(
-            "checkpoint",
-            visit,
-            subject_id=plan.public_id,
-            version=number,
-            due_at=due,
-            until=due + 21 * day,
-            link_until=due + LINK_DAYS * day,
-            day=at,
-            why="course.finished",
-            by=by,
-        )
+        due = in_hours(at + timedelta(days=max(after - 7, 1)), visit.site)
+        _make(_after_course(CHECKPOINT, session, version=number, due_at=due), by=by)
     for kind, months in MAINTENANCE.items():
         due = in_hours(_months_after(at, months, visit.site), visit.site)
-        _owe(
-            kind,
-            visit,
-            subject_id=plan.public_id,
-            due_at=due,
-            until=due + 21 * day,
-            link_until=due + LINK_DAYS * day,
-            day=at,
-            why="course.finished",
-            by=by,
-        )
+        _make(_after_course(kind, session, version=1, due_at=due), by=by)
 
 
 def plan_signed(plan: Plan, *, by: User | None) -> None:
     """A plan was signed: ask in a week, unless it is booked by then; one that waits, before its review."""
     if plan.supersedes is not None:
-        _void([plan.supersedes.public_id], ["unbooked", "waiting_review"], "superseded", by=by)
+        _void([plan.supersedes.public_id], ASK_TO_BOOK, "superseded", by=by)
     if plan.waits:
         _owe_review(plan, by=by)
         return
@@ -184,129 +159,173 @@ def _owe_review(plan: Plan, *, by: User | None) -> None:
     day = plan.review_on
     if day is None:
         return
-    tz = plan.patient.site.tz
-    noon = datetime.combine(day, time(12), tzinfo=tz)
-    due = in_hours(max(noon - timedelta(days=7), timezone.now()), plan.patient.site)
-    _make(
-        "waiting_review",
-        patient=plan.patient,
-        site=plan.patient.site,
-        practitioner=plan.signed_by or plan.created_by,
+    site, timing = plan.patient.site, MAIL_KINDS[WAITING_REVIEW].after
+    noon = datetime.combine(day, time(12), tzinfo=site.tz)
+    due = in_hours(max(noon + timing.wait, timezone.now()), site)
+    letter = Letter(
+        purpose=WAITING_REVIEW,
         subject_id=plan.public_id,
         version=1,
-        due_at=due,
-        until=noon + timedelta(days=21),
-        link_until=noon + timedelta(days=LINK_DAYS),
+        patient=plan.patient,
+        site=site,
+        practitioner=plan.signed_by or plan.created_by,
         day=noon,
-        why="plan.signed",
-        by=by,
+        link_until=timing.link_until(fact=noon, due=due),
     )
+    until = timing.useful_until(fact=noon, due=due)
+    _make(Owed(letter=letter, why="plan.signed", due_at=due, useful_until=until), by=by)
 
 
 def _owe_unbooked(plan: Plan, *, why: str, by: User | None) -> None:
-    person = remaining_record(plan.patient)
-    site = person.site
-    due = in_hours(timezone.now() + timedelta(days=7), site)
-    version = FollowUp.objects.filter(kind="unbooked", subject_id=plan.public_id).aggregate(n=Max("version"))["n"] or 0
-    _make(
-        "unbooked",
-        patient=person,
-        site=site,
-        practitioner=plan.signed_by or plan.created_by,
+    person, timing = remaining_record(plan.patient), MAIL_KINDS[UNBOOKED].after
+    now = timezone.now()
+    due = in_hours(now + timing.wait, person.site)
+    letter = Letter(
+        purpose=UNBOOKED,
         subject_id=plan.public_id,
-        version=version + 1,
-        due_at=due,
-        until=due + timedelta(days=21),
-        link_until=due + timedelta(days=LINK_DAYS),
-        why=why,
-        by=by,
+        version=_newest_version(UNBOOKED, plan.public_id) + 1,
+        patient=person,
+        site=person.site,
+        practitioner=plan.signed_by or plan.created_by,
+        link_until=timing.link_until(fact=now, due=due),
     )
+    until = timing.useful_until(fact=now, due=due)
+    _make(Owed(letter=letter, why=why, due_at=due, useful_until=until), by=by)
+
+
+# ------------------------------------------------------------------ what is owed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owed:
+    """One letter that a fact makes owed, and from when until when it is of use."""
+
+    letter: Letter
+    why: str  # the fact
+    due_at: datetime
+    useful_until: datetime
+    hold: bool = False
+
+
+def _ahead(kind: MailKind, before: Before, visit: Appointment, *, why: str) -> Owed:
+    """About a visit to come: its own number of changes is the version, so that a moved one is told anew."""
+    until = mails.days_before(visit, before.until_days) if before.until_days else visit.starts_at
+    return Owed(
+        letter=_about_visit(
+            kind.purpose,
+            visit,
+            version=visit.sequence + 1,
+            link_until=visit.starts_at,
+            advice=_advice_of(kind, visit.course.plan, visit),
+        ),
+        why=why,
+        due_at=in_hours(mails.days_before(visit, before.days), visit.site),
+        useful_until=until,
+    )
+
+
+def _about_visit(
+    purpose: str, visit: Appointment, *, version: int, link_until: datetime, advice: Sequence[str] = ()
+) -> Letter:
+    return Letter(
+        purpose=purpose,
+        subject_id=visit.public_id,
+        version=version,
+        patient=visit.patient,
+        site=visit.site,
+        practitioner=visit.practitioner,
+        visits=[visit],
+        advice=advice,
+        link_until=link_until,
+    )
+
+
+def _after_session(kind: MailKind, session: TreatmentSession) -> Owed:
+    visit, at, timing = session.appointment, session.performed_at, kind.after
+    due = at + timing.wait
+    if kind.leaves is not Leaves.AT_ONCE:
+        due = in_hours(due, visit.site)
+    return Owed(
+        letter=Letter(
+            purpose=kind.purpose,
+            subject_id=session.public_id,
+            version=1,
+            patient=visit.patient,
+            site=visit.site,
+            practitioner=visit.practitioner,
+            day=at,
+            advice=_advice_of(kind, session.plan, visit),
+            link_until=timing.link_until(fact=at, due=due),
+        ),
+        why="session.performed",
+        due_at=due,
+        useful_until=timing.useful_until(fact=at, due=due),
+    )
+
+
+def _after_course(purpose: str, session: TreatmentSession, *, version: int, due_at: datetime) -> Owed:
+    visit, at, timing = session.appointment, session.performed_at, MAIL_KINDS[purpose].after
+    return Owed(
+        letter=Letter(
+            purpose=purpose,
+            subject_id=session.plan.public_id,
+            version=version,
+            patient=visit.patient,
+            site=visit.site,
+            practitioner=visit.practitioner,
+            day=at,
+            link_until=timing.link_until(fact=at, due=due_at),
+        ),
+        why="course.finished",
+        due_at=due_at,
+        useful_until=timing.useful_until(fact=at, due=due_at),
+    )
+
+
+def _advice_of(kind: MailKind, plan: Plan, visit: Appointment) -> Sequence[str]:
+    if kind.advice is None:
+        return ()
+    return advice_for(plan, before=kind.advice is Advice.BEFORE, language=visit.patient.language)
+
+
+def _newest_version(purpose: str, subject_id: UUID) -> int:
+    return FollowUp.objects.filter(kind=purpose, subject_id=subject_id).aggregate(n=Max("version"))["n"] or 0
 
 
 # ------------------------------------------------------------------ making and voiding
 
 
-def _owe(
-    kind: str,
-    visit: Appointment,
-    *,
-    due_at: datetime,
-    until: datetime,
-    why: str,
-    by: User | None,
-    subject_id: UUID | None = None,
-    version: int | None = None,
-    day: datetime | None = None,
-    link_until: datetime | None = None,
-    advice: Sequence[str] = (),
-    hold: bool = False,
-) -> FollowUp:
-    """About a visit: its own number of changes is the version, so that a moved one is told anew."""
-    own = subject_id is None
-    return _make(
-        kind,
-        patient=visit.patient,
-        site=visit.site,
-        practitioner=visit.practitioner,
-        subject_id=subject_id or visit.public_id,
-        version=version or (_version_of(kind, visit) if own else 1),
-        due_at=in_hours(due_at, visit.site) if kind in ("reminder_7d", "prepare") else due_at,
-        until=until,
-        why=why,
-        visits=[visit] if own else (),
-        day=day,
-        link_until=link_until or visit.starts_at,
-        advice=advice,
-        hold=hold,
-        by=by,
-    )
-
-
-def _version_of(kind: str, visit: Appointment) -> int:
-    if kind != "missed":
-        return visit.sequence + 1
-    newest = FollowUp.objects.filter(kind=kind, subject_id=visit.public_id).aggregate(n=Max("version"))["n"]
-    return (newest or 0) + 1
-
-
-def _make(
-    kind: str,
-    *,
-    patient: Patient,
-    subject_id: UUID,
-    version: int,
-    due_at: datetime,
-    until: datetime,
-    why: str,
-    by: User | None,
-    hold: bool = False,
-    **about: Any,
-) -> FollowUp:
-    now = timezone.now()
-    reason = ""
-    if not may_be_mailed(patient):
-        reason = NOT_WRITTEN_TO
-    elif not is_wanted(patient, kind):
-        reason = NOT_WANTED
-    elif until <= now or (kind in ("reminder_7d", "prepare") and due_at <= now):
-        reason = "too_late"  # the confirmation has just told
+def _make(owed: Owed, *, by: User | None) -> FollowUp:
+    """Keep what is owed, once, and queue its letter; or keep why the patient is not owed it."""
+    letter = owed.letter
+    reason = _why_not(owed)
     follow_up, made = FollowUp.objects.get_or_create(
-        kind=kind,
-        subject_id=subject_id,
-        version=version,
+        kind=letter.purpose,
+        subject_id=letter.subject_id,
+        version=letter.version,
         defaults={
-            "patient": patient,
-            "why": why,
-            "due_at": due_at,
-            "useful_until": until,
+            "patient": letter.patient,
+            "why": owed.why,
+            "due_at": owed.due_at,
+            "useful_until": owed.useful_until,
             "state": FollowUpState.SKIPPED if reason else FollowUpState.PLANNED,
             "reason": reason,
         },
     )
     if made and not reason:
-        letter = Letter(purpose=kind, patient=patient, subject_id=subject_id, version=version, **about)
-        queue_letter(letter, due_at=due_at, useful_until=until, hold=hold, by=by)
+        queue_letter(letter, due_at=owed.due_at, useful_until=owed.useful_until, hold=owed.hold, by=by)
     return follow_up
+
+
+def _why_not(owed: Owed) -> str:
+    now, kind = timezone.now(), MAIL_KINDS[owed.letter.purpose]
+    if not may_be_mailed(owed.letter.patient):
+        return NOT_WRITTEN_TO
+    if not is_wanted(owed.letter.patient, kind.purpose):
+        return NOT_WANTED
+    if owed.useful_until <= now or (kind.before and owed.due_at <= now):
+        return "too_late"  # the confirmation has just told
+    return ""
 
 
 def _void(subjects: Sequence[UUID], kinds: Iterable[str], reason: str, *, by: User | None) -> None:

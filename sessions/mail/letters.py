@@ -27,6 +27,7 @@ from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import InvalidInput, NotAllowed
 from mesoclinic.messaging.compose import Composed, render
+from sessions.mail.kinds import LETTER_KINDS
 from sessions.models.followups import MailWording
 
 FIELDS = ("subject", "preview", "heading", "body", "button")
@@ -34,30 +35,7 @@ _FOLDER = Path(__file__).parent / "texts"
 _DAY = {"es": r"l j \d\e F"}
 _DAY_YEAR = {"es": r"l j \d\e F \d\e Y"}
 
-_ANY = frozenset({"name", "house", "practitioner", "phone", "place", "zone"})
-_TIME = _ANY | {"day", "time", "minutes"}
-_DATES = _TIME | {"n", "dates"}
-PLACEHOLDERS: Mapping[str, frozenset[str]] = {
-    "booking": _DATES,
-    "booking_one": _DATES,
-    "booking_moved": _DATES,
-    "booking_moved_one": _DATES | {"was"},
-    "booking_cancelled": _DATES,
-    "booking_cancelled_one": _DATES,
-    "reminder_7d": _DATES,
-    "reminder_24h": _DATES,
-    "prepare": _TIME | {"advice"},
-    "aftercare": _ANY | {"day", "advice"},
-    "checkin_48h": _ANY | {"day"},
-    "checkin_7d": _ANY | {"day"},
-    "checkpoint": _ANY | {"day"},
-    "waiting_review": _ANY | {"day"},
-    "missed": _TIME,
-    "unbooked": _ANY,
-    "maintenance": _ANY | {"day", "months"},
-    "reply": _ANY | {"text"},
-    "paper": _ANY,
-}
+PLACEHOLDERS: Mapping[str, frozenset[str]] = {key: letter.may_say for key, letter in LETTER_KINDS.items()}
 _BLOCKS = frozenset({"dates", "advice", "text"})  # only in the body: the first two as a paragraph of their own
 REQUIRED: Mapping[str, frozenset[str]] = {
     kind: frozenset({"name"}) | (allowed & (_BLOCKS | {"was"})) for kind, allowed in PLACEHOLDERS.items()
@@ -170,10 +148,26 @@ def compose(
     frame: Mapping[str, Any],
     dates: Sequence[str] = (),
     advice: Sequence[str] = (),
-    texts: Wording | None = None,
 ) -> Composed:
-    """One letter. ``frame`` holds the link, its last day, the address of the choice and what the foot says."""
-    words = texts or wording(kind, language)
+    """Return one letter in the words that count now; see ``compose_wording``."""
+    words = wording(kind, language)
+    return compose_wording(words, language=language, tz=tz, values=values, frame=frame, dates=dates, advice=advice)
+
+
+def compose_wording(
+    words: Wording,
+    *,
+    language: str,
+    tz: tzinfo,
+    values: Mapping[str, Any],
+    frame: Mapping[str, Any],
+    dates: Sequence[str] = (),
+    advice: Sequence[str] = (),
+) -> Composed:
+    """Return one letter in these words.
+
+    ``frame`` holds the link, its last day, the address of the choice and what the foot says.
+    """
     plain = {name: str(value) for name, value in values.items()}
     blocks: list[dict[str, Any]] = []
     for paragraph in _paragraphs(words.body):

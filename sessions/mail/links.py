@@ -28,7 +28,8 @@ from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.messaging.renewal import renew_messages
 from patients.models import Patient
 from patients.queries import is_seen_by
-from sessions.models.followups import AnswerLink, purpose_words
+from sessions.mail.kinds import purpose_words
+from sessions.models.followups import AnswerLink
 
 _SALT = b"mesoclinic.answers.1"
 _LENGTH = 43  # 16 bytes of id and 16 of signature, in base64 without padding

@@ -22,12 +22,10 @@ from patients.models import Patient
 from patients.queries import remaining_record
 from protocols.models import Plan
 from sessions.mail.followups import advice_for
+from sessions.mail.kinds import MAIL_KINDS, Advice
 from sessions.mail.writing import Desk, Letter, sources_of, write_letter
 from sessions.models import Appointment, TreatmentSession
 from sessions.models.followups import AnswerLink
-
-_FROM_HOME = ("unbooked", "waiting_review", "paper")  # about no visit: they name the patient's own site
-_ADVICE = {"prepare": True, "aftercare": False}  # kinds with advice of the formulary; whether it is for before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +83,7 @@ def _read(messages: Sequence[Message], *, visits: bool) -> _Rows:
 
 def _site(message: Message, rows: _Rows) -> Site | None:
     """The site that the letter names: that of its visit, or the patient's own where it is about none."""
-    if message.purpose in _FROM_HOME and message.person_id in rows.people:
+    if MAIL_KINDS[message.purpose].from_home and message.person_id in rows.people:
         return rows.people[message.person_id].site
     return rows.sites.get(message.recipe["site"])
 
@@ -109,7 +107,7 @@ def _letter(message: Message, rows: _Rows, plans: Mapping[UUID, Plan]) -> Letter
     advice = recipe["advice"]
     if advice and patient.language != message.language and message.subject_id in plans:
         plan = plans[message.subject_id]
-        advice = advice_for(plan, before=_ADVICE[message.purpose], language=patient.language)
+        advice = advice_for(plan, before=MAIL_KINDS[message.purpose].advice is Advice.BEFORE, language=patient.language)
     return Letter(
         purpose=message.purpose,
         subject_id=message.subject_id,
@@ -140,7 +138,7 @@ def _plans_of(messages: Sequence[Message], rows: _Rows) -> dict[UUID, Plan]:
     turned = {
         message.subject_id
         for message in messages
-        if message.purpose in _ADVICE
+        if MAIL_KINDS[message.purpose].advice is not None
         and message.recipe["advice"]
         and message.person_id in rows.people
         and rows.people[message.person_id].language != message.language

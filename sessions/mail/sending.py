@@ -43,18 +43,9 @@ def queue_confirmation(
     """
     if not appointments or not may_be_mailed(appointments[0].patient):
         return None
-    return _queue_visits(
-        BOOKING,
-        appointments,
-        subject_id=subject_id,
-        version=next_version(BOOKING, subject_id),
-        method=REQUEST,
-        due_at=timezone.now(),
-        useful_until=appointments[-1].starts_at,
-        hold=True,
-        was=was,
-        by=by,
-    )
+    version = next_version(BOOKING, subject_id)
+    letter = _letter_of(BOOKING, appointments, subject_id=subject_id, version=version, was=was)
+    return queue_letter(letter, due_at=timezone.now(), useful_until=appointments[-1].starts_at, hold=True, by=by)
 
 
 def queue_moved(appointments: Sequence[Appointment], *, course: Course, by: User | None) -> Message | None:
@@ -79,17 +70,9 @@ def queue_reminder(appointment: Appointment, *, by: User | None) -> Message | No
     due_at = reminder_due_at(appointment)
     if not may_be_mailed(appointment.patient) or due_at <= timezone.now():
         return None
-    return _queue_visits(
-        REMINDER,
-        [appointment],
-        subject_id=appointment.public_id,
-        version=appointment.sequence + 1,
-        method=REQUEST,
-        due_at=due_at,
-        useful_until=appointment.starts_at,
-        hold=False,
-        by=by,
-    )
+    subject_id, version = appointment.public_id, appointment.sequence + 1
+    letter = _letter_of(REMINDER, [appointment], subject_id=subject_id, version=version)
+    return queue_letter(letter, due_at=due_at, useful_until=appointment.starts_at, by=by)
 
 
 def reminder_due_at(appointment: Appointment) -> datetime:
@@ -129,17 +112,9 @@ def _tell_cancelled(visits: Sequence[Appointment], *, course: Course, by: User |
     if not may_be_mailed(visits[0].patient):
         return
     subject_id = visits[0].public_id if len(visits) == 1 else course.public_id
-    _queue_visits(
-        CANCELLATION,
-        visits,
-        subject_id=subject_id,
-        version=next_version(CANCELLATION, subject_id),
-        method=CANCEL,
-        due_at=timezone.now(),
-        useful_until=visits[-1].starts_at,
-        hold=True,
-        by=by,
-    )
+    version = next_version(CANCELLATION, subject_id)
+    letter = _letter_of(CANCELLATION, visits, subject_id=subject_id, version=version)
+    queue_letter(letter, due_at=timezone.now(), useful_until=visits[-1].starts_at, hold=True, by=by)
 
 
 def void_confirmation(course: Course, *, by: User | None) -> None:
@@ -214,21 +189,17 @@ def next_version(purpose: str, subject_id: UUID) -> int:
     return (newest or 0) + 1
 
 
-def _queue_visits(
+def _letter_of(
     purpose: str,
     appointments: Sequence[Appointment],
     *,
     subject_id: UUID,
     version: int,
-    method: str,
-    due_at: datetime,
-    useful_until: datetime,
-    hold: bool,
-    by: User | None,
     was: Mapping[int, datetime] | None = None,
-) -> Message:
-    first = appointments[0]
-    letter = Letter(
+) -> Letter:
+    """Return the letter about these visits, with a calendar file for each."""
+    first, off = appointments[0], purpose == CANCELLATION
+    return Letter(
         purpose=purpose,
         subject_id=subject_id,
         version=version,
@@ -237,10 +208,9 @@ def _queue_visits(
         practitioner=first.practitioner,
         visits=appointments,
         was=was or {},
-        link_until=None if method == CANCEL else appointments[-1].starts_at,
-        method=method,
+        link_until=None if off else appointments[-1].starts_at,
+        method=CANCEL if off else REQUEST,
     )
-    return queue_letter(letter, due_at=due_at, useful_until=useful_until, hold=hold, by=by)
 
 
 # ------------------------------------------------------------------ returned mail

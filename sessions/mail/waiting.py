@@ -15,7 +15,7 @@ from patients.models import Patient, PatientStatus
 from protocols.models import StandingOverride
 from protocols.models.enums import StandingStep
 from protocols.standing.standing import standings_now
-from sessions.mail.kinds import BOOKING, CANCELLATION, CATEGORY, MAINTENANCE, REMINDER
+from sessions.mail.kinds import BOOKING, CATEGORY, MAIL_KINDS, Category, Leaves
 from sessions.models.followups import MailPreference
 
 
@@ -26,7 +26,7 @@ def may_be_mailed(patient: Patient) -> bool:
 def is_wanted(patient: Patient, purpose: str) -> bool:
     """Whether the patient lets us send this kind."""
     category = CATEGORY[purpose]
-    if category == "appointment":
+    if category == Category.APPOINTMENT:
         return True
     choice = MailPreference.objects.filter(patient=patient).first()
     return choice is None or bool(getattr(choice, category))
@@ -54,17 +54,12 @@ def unwanted(messages: Iterable[Message]) -> dict[int, str]:
         choice = choices.get(patient.pk)
         if not may_be_mailed(patient):
             found[message.pk] = WITHDRAWN
-        elif category != "appointment" and choice is not None and not getattr(choice, category):
+        elif category != Category.APPOINTMENT and choice is not None and not getattr(choice, category):
             found[message.pk] = UNWANTED
     return found
 
 
-# These may leave in the evening or the night, as long as they are on time: they follow at once on what somebody did, or
-# keep the wall time of the visit. Whatever comes late, after an outage or a refusal, waits for the morning.
-_AT_ONCE = (BOOKING, CANCELLATION, "reply", "paper", "aftercare")
-
-
-LATE = timedelta(hours=1)
+LATE = timedelta(hours=1)  # whatever comes later than this, after an outage or a refusal, waits for the morning
 
 
 def in_hours(at: datetime, site: Site) -> datetime:
@@ -93,10 +88,6 @@ def put_off(messages: Iterable[Message]) -> dict[int, datetime]:
     return {pk: at for pk, at in found.items() if at > now}
 
 
-# What tells somebody to come, or to book: it waits while they may not be treated, and goes on when that is lifted.
-_COMES = frozenset({BOOKING, REMINDER, "missed", "reminder_7d", "prepare", "unbooked", *MAINTENANCE})
-
-
 ASKED_AGAIN = timedelta(minutes=10)  # so often it is asked whether the stop still stands
 
 
@@ -108,7 +99,7 @@ def held_back(messages: Iterable[Message]) -> dict[int, tuple[datetime, str]]:
 
     A mail about a date that was moved, or that somebody who signs plans booked in spite of the stop, leaves.
     """
-    mine = [message for message in messages if message.purpose in _COMES and not _tells_a_move(message)]
+    mine = [message for message in messages if _speaks_of_coming(message) and not _tells_a_move(message)]
     if not mine:
         return {}
     people = Patient.objects.filter(public_id__in={message.person_id for message in mine}).select_related("site")
@@ -129,13 +120,18 @@ def held_back(messages: Iterable[Message]) -> dict[int, tuple[datetime, str]]:
     }
 
 
+def _speaks_of_coming(message: Message) -> bool:
+    return message.purpose in MAIL_KINDS and MAIL_KINDS[message.purpose].speaks_of_coming
+
+
 def _tells_a_move(message: Message) -> bool:
     return message.purpose == BOOKING and message.version > 1
 
 
 def _may_leave_at_night(message: Message, *, at: datetime) -> bool:
-    if message.purpose in _AT_ONCE:
+    leaves = MAIL_KINDS[message.purpose].leaves
+    if leaves is Leaves.AT_ONCE:
         return at - message.created_at <= settings.MESSAGE_HOLD + LATE
-    if message.purpose == REMINDER and message.useful_until is not None:  # until the visit begins
+    if leaves is Leaves.WALL_TIME and message.useful_until is not None:  # until the visit begins
         return message.useful_until - at >= timedelta(days=1) - LATE
     return False

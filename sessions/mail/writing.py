@@ -20,7 +20,7 @@ from mesoclinic.messaging.renewal import FIELDS, Written, bring_back
 from patients.models import Patient
 from sessions.mail import letters
 from sessions.mail.invitations import attachment
-from sessions.mail.kinds import BOOKING, CANCELLATION, CATEGORY, MAINTENANCE, reason_key
+from sessions.mail.kinds import MAIL_KINDS, Category, letter_key, reason_key
 from sessions.mail.links import choose_url_of, link_for, renew_address, stop_url_of, url_of
 from sessions.models import Appointment
 from sessions.models.followups import AnswerLink
@@ -81,90 +81,92 @@ class Desk:
 
 def write_letter(letter: Letter, *, desk: Desk) -> Written:
     """Write one letter in the patient's language and the site's time, with its own link."""
-    patient, site, purpose = letter.patient, letter.site, letter.purpose
-    language, tz, house = patient.language, site.tz, desk.house(site)
-    values: dict[str, Any] = {
-        "name": patient.name,
+    patient = letter.patient
+    link = desk.link(letter, expires_at=letter.link_until) if letter.link_until is not None else None
+    key = letter_key(letter.purpose, visits=len(letter.visits), moved=bool(letter.was))
+    subject, plain, html = letters.compose_wording(
+        desk.wording(key, patient.language),
+        language=patient.language,
+        tz=letter.site.tz,
+        values=_values_of(letter, house=desk.house(letter.site)),
+        frame=_frame_of(letter, link, clinic=desk.clinic),
+        dates=_dates_of(letter, house=desk.house(letter.site)),
+        advice=letter.advice,
+    )
+    return Written(
+        person_id=patient.public_id,
+        person_label=patient.name,
+        to_address=patient.email,
+        language=patient.language,
+        subject=subject,
+        text=plain,
+        html=html,
+        attachments=_calendar_files(letter, clinic=desk.clinic),
+        headers=_headers_of(letter, link),
+        recipe=recipe_of(letter, sources=sources_of(patient, letter.site, letter.practitioner, desk.clinic)),
+    )
+
+
+def _values_of(letter: Letter, *, house: str) -> dict[str, object]:
+    """Return what fills the placeholders of its words."""
+    language, site, tz = letter.patient.language, letter.site, letter.site.tz
+    first = letter.visits[0] if letter.visits else None
+    day = first.starts_at if first else letter.day
+    was = letter.was.get(first.pk) if first and len(letter.visits) == 1 else None
+    return {
+        "name": letter.patient.name,
         "house": house,
         "practitioner": letter.practitioner.name,
         "phone": site.phone,
         "place": site.name,
         "zone": site.time_zone,
-        "months": MAINTENANCE.get(purpose, ""),
+        "months": MAIL_KINDS[letter.purpose].months or "",
         "n": len(letter.visits),
         "text": letter.text,
-        "minutes": "",
-        "day": "",
-        "time": "",
-        "was": "",
+        "minutes": int((first.ends_at - first.starts_at).total_seconds() // 60) if first else "",
+        "day": letters.day_of(day, tz, language) if day is not None else "",
+        "time": f"{first.starts_at.astimezone(tz):%H:%M}" if first else "",
+        "was": letters.date_row(was, tz, language) if was is not None else "",
     }
-    day, before, dates = letter.day, letter.was, []
-    if letter.visits:
-        first = letter.visits[0]
-        day = first.starts_at
-        values["time"] = f"{first.starts_at.astimezone(tz):%H:%M}"
-        values["minutes"] = int((first.ends_at - first.starts_at).total_seconds() // 60)
-        dates = [letters.date_row(visit.starts_at, tz, language, was=before.get(visit.pk)) for visit in letter.visits]
-        if len(letter.visits) == 1:
-            dates = [f"{letters.date_row(first.starts_at, tz, language)}, {house}, {site.address}"]
-            if first.pk in before:
-                values["was"] = letters.date_row(before[first.pk], tz, language)
-    if day is not None:
-        values["day"] = letters.day_of(day, tz, language)
-    category = CATEGORY[purpose]
-    frame: dict[str, Any] = {
-        "clinic": desk.clinic,
-        "site": site,
-        "link": "",
-        "choose": "",
-        "until": "",
+
+
+def _dates_of(letter: Letter, *, house: str) -> list[str]:
+    """Return a row for each visit; of one alone, with its place."""
+    language, tz = letter.patient.language, letter.site.tz
+    if len(letter.visits) == 1:
+        return [f"{letters.date_row(letter.visits[0].starts_at, tz, language)}, {house}, {letter.site.address}"]
+    return [letters.date_row(visit.starts_at, tz, language, was=letter.was.get(visit.pk)) for visit in letter.visits]
+
+
+def _frame_of(letter: Letter, link: AnswerLink | None, *, clinic: Clinic | None) -> dict[str, object]:
+    """Return what stands around its words: the link, its last day, and the sentences at the foot."""
+    language, category = letter.patient.language, MAIL_KINDS[letter.purpose].category
+    until = letter.link_until
+    return {
+        "clinic": clinic,
+        "site": letter.site,
+        "link": url_of(link) if link else "",
+        "choose": choose_url_of(link) if link else "",
+        "until": letters.day_of(until, letter.site.tz, language, year=True) if until is not None else "",
         "emergency": settings.EMERGENCY_NUMBER,
-        "urgent": category == "questions",
+        "urgent": category == Category.QUESTIONS,
         "reason": letters.shipped(language)["frame"][reason_key(category)],
     }
-    headers: dict[str, str] = {}
-    if letter.link_until is not None:
-        link = desk.link(letter, expires_at=letter.link_until)
-        frame |= {
-            "link": url_of(link),
-            "choose": choose_url_of(link),
-            "until": letters.day_of(letter.link_until, tz, language, year=True),
-        }
-        if category == "offers":
-            headers = {
-                "List-Unsubscribe": f"<{stop_url_of(link)}>",
-                "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-            }
-    kind = _wording_of(purpose, len(letter.visits), moved=bool(before))
-    subject, plain, html = letters.compose(
-        kind,
-        language=language,
-        tz=tz,
-        values=values,
-        frame=frame,
-        dates=dates,
-        advice=letter.advice,
-        texts=desk.wording(kind, language),
-    )
-    attachments: list[dict[str, Any]] = []
-    if letter.method:
-        with translation.override(language):
-            now = timezone.now()  # one calendar for each: a REQUEST or CANCEL is about one UID (RFC 5546, 3.2)
-            attachments = [
-                attachment([visit], method=letter.method, at=now, clinic=desk.clinic) for visit in letter.visits
-            ]
-    return Written(
-        person_id=patient.public_id,
-        person_label=patient.name,
-        to_address=patient.email,
-        language=language,
-        subject=subject,
-        text=plain,
-        html=html,
-        attachments=attachments,
-        headers=headers,
-        recipe=recipe_of(letter, sources=sources_of(patient, site, letter.practitioner, desk.clinic)),
-    )
+
+
+def _headers_of(letter: Letter, link: AnswerLink | None) -> dict[str, str]:
+    if link is None or MAIL_KINDS[letter.purpose].category != Category.OFFERS:
+        return {}
+    return {"List-Unsubscribe": f"<{stop_url_of(link)}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+
+
+def _calendar_files(letter: Letter, *, clinic: Clinic | None) -> list[dict[str, Any]]:
+    """Return one calendar for each visit: a REQUEST or CANCEL is about one UID (RFC 5546, 3.2)."""
+    if not letter.method:
+        return []
+    now = timezone.now()
+    with translation.override(letter.patient.language):
+        return [attachment([visit], method=letter.method, at=now, clinic=clinic) for visit in letter.visits]
 
 
 def recipe_of(letter: Letter, *, sources: str) -> dict[str, Any]:
@@ -216,9 +218,3 @@ def queue_letter(
         hold=hold,
         by=by,
     )
-
-
-def _wording_of(purpose: str, visits: int, *, moved: bool) -> str:
-    if purpose in (BOOKING, CANCELLATION):
-        return purpose + ("_moved" if moved else "") + ("_one" if visits == 1 else "")
-    return "maintenance" if purpose in MAINTENANCE else purpose

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 import uuid
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -16,40 +15,6 @@ from django.utils.translation import gettext_lazy as _
 
 _STAFF = "accounts.User"
 _PATIENT = "patients.Patient"
-
-
-# The mails by name, as the staff call them.
-KIND_LABELS: dict[str, Any] = {
-    "booking": _("Dates booked, all of a course"),
-    "booking_one": _("Date booked, only one"),
-    "booking_moved": _("Dates moved"),
-    "booking_moved_one": _("Date moved, only one"),
-    "booking_cancelled": _("Dates cancelled"),
-    "booking_cancelled_one": _("Date cancelled, only one"),
-    "reminder_7d": _("Reminder, 7 days before"),
-    "reminder_24h": _("Reminder, the day before"),
-    "prepare": _("Prepare for your session"),
-    "aftercare": _("After-care"),
-    "checkin_48h": _("Check-in after 48 hours"),
-    "checkin_7d": _("Check-in after 7 days"),
-    "checkpoint": _("Review is due"),
-    "waiting_review": _("Review after waiting is due"),
-    "missed": _("Missed session"),
-    "unbooked": _("Course not booked"),
-    "maintenance": _("Maintenance, after 3, 6 and 12 months"),
-    "maintenance_3m": _("Maintenance, after 3 months"),
-    "maintenance_6m": _("Maintenance, after 6 months"),
-    "maintenance_12m": _("Maintenance, after 12 months"),
-    "reply": _("Reply to an answer"),
-    "paper": _("A paper to open by link"),
-}
-# A mail of these purposes is written with one of several of the letters above.
-PURPOSE_LABELS: dict[str, Any] = {"booking": _("Confirmation"), "booking_cancelled": _("Cancellation")}
-
-
-def purpose_words(purpose: str) -> str:
-    """Return a mail's kind as the staff call it, on every page."""
-    return str(PURPOSE_LABELS.get(purpose) or KIND_LABELS.get(purpose, purpose.replace("_", " ").capitalize()))
 
 
 class FollowUpState(models.TextChoices):

@@ -28,9 +28,10 @@ from protocols.models.marks import PLAN_MARKS
 from protocols.words.answers import waiting_title
 from sessions.course.terms import cut_courses, terms_of, versions_before
 from sessions.inbox import inbox
+from sessions.mail.kinds import purpose_words
 from sessions.models import Appointment, AppointmentStatus
 from sessions.models.changes import SessionLeftOut
-from sessions.models.followups import AnswerState, purpose_words
+from sessions.models.followups import AnswerState
 from sessions.models.marks import VISIT_MARKS
 from sessions.queries import visits_of
 

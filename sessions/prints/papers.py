@@ -23,11 +23,11 @@ from mesoclinic.messaging.models import Message
 from patients.models import Patient
 from patients.queries import patients_seen_by
 from sessions.mail import sending as mails
+from sessions.mail.kinds import PAPER
 from sessions.mail.waiting import may_be_mailed
 from sessions.mail.writing import Letter, queue_letter
 from sessions.models.followups import AnswerLink
 
-PAPER = "paper"
 # What is written for the patient. What staff work by, and the record, stays in the house.
 FOR_PATIENTS = ("plan_patient", "waiting_patient", "consent", "aftercare", "quotation", "course_schedule")
 OPEN_FOR = timedelta(days=14)

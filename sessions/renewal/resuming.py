@@ -6,7 +6,7 @@ What has no use any more by then, or what hung on a visit that has moved since, 
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
@@ -21,15 +21,25 @@ from patients.queries import records_of
 from protocols.models import Plan
 from protocols.models.enums import PlanStatus
 from sessions.mail import sending as mails
-from sessions.mail.followups import LINK_DAYS, NOT_WANTED, NOT_WRITTEN_TO, OFFERS, advice_for
-from sessions.mail.kinds import BOOKING, CANCELLATION, CATEGORY, REMINDER
+from sessions.mail.followups import ASK_TO_BOOK, NOT_WANTED, NOT_WRITTEN_TO, OFFERS, advice_for
+from sessions.mail.kinds import (
+    BOOKING,
+    CANCELLATION,
+    CATEGORY,
+    MAIL_KINDS,
+    MISSED,
+    REMINDER,
+    REPLY,
+    WAITING_REVIEW,
+    About,
+    Advice,
+)
 from sessions.mail.waiting import is_wanted, may_be_mailed
 from sessions.mail.writing import Letter, queue_letter
 from sessions.models import Appointment, AppointmentStatus, TreatmentSession, TreatmentSessionStatus
 from sessions.models.followups import FollowUp, FollowUpState
 
 _OFF = (FollowUpState.SKIPPED, FollowUpState.VOID)
-_DAYS_OF_LINK = {"aftercare": 14, "checkin_48h": 14, "checkin_7d": 28}
 
 
 def settle_what_is_owed(person: Patient, *, by: User | None) -> None:
@@ -96,7 +106,7 @@ def _still_true(message: Message) -> bool:
         BOOKING: AppointmentStatus.COMING,
         REMINDER: AppointmentStatus.COMING,
         CANCELLATION: (AppointmentStatus.CANCELLED,),
-        "reply": None,
+        REPLY: None,
     }
     if message.purpose not in states:
         return False
@@ -114,9 +124,10 @@ def _still_true(message: Message) -> bool:
 
 def letter_again(owed: FollowUp, *, person: Patient) -> Letter | None:
     """Return the letter of a follow-up as it would be written now; None where what it hung on is no longer so."""
-    if owed.kind in ("reminder_7d", "prepare", "missed"):
+    about = MAIL_KINDS[owed.kind].about
+    if about is About.VISIT:
         return _about_a_visit(owed, person)
-    if owed.kind in _DAYS_OF_LINK:
+    if about is About.SESSION:
         return _about_a_session(owed, person)
     return _about_a_plan(owed, person)
 
@@ -126,7 +137,7 @@ def _about_a_visit(owed: FollowUp, person: Patient) -> Letter | None:
     visit = rows.filter(public_id=owed.subject_id).first()
     if visit is None:
         return None
-    if owed.kind == "missed":
+    if owed.kind == MISSED:
         if visit.status != AppointmentStatus.NO_SHOW:
             return None
     elif visit.status not in AppointmentStatus.COMING or owed.version != visit.sequence + 1:
@@ -139,8 +150,8 @@ def _about_a_visit(owed: FollowUp, person: Patient) -> Letter | None:
         site=visit.site,
         practitioner=visit.practitioner,
         visits=[visit],
-        advice=advice_for(visit.course.plan, before=True, language=person.language) if owed.kind == "prepare" else (),
-        link_until=timezone.now() + timedelta(days=LINK_DAYS) if owed.kind == "missed" else visit.starts_at,
+        advice=_advice_again(owed, visit.course.plan, person),
+        link_until=timezone.now() + MAIL_KINDS[MISSED].after.link if owed.kind == MISSED else visit.starts_at,
     )
 
 
@@ -157,9 +168,14 @@ def _about_a_session(owed: FollowUp, person: Patient) -> Letter | None:
         site=session.appointment.site,
         practitioner=session.appointment.practitioner,
         day=session.performed_at,
-        advice=advice_for(session.plan, before=False, language=person.language) if owed.kind == "aftercare" else (),
-        link_until=session.performed_at + timedelta(days=_DAYS_OF_LINK[owed.kind]),
+        advice=_advice_again(owed, session.plan, person),
+        link_until=session.performed_at + MAIL_KINDS[owed.kind].after.link,
     )
+
+
+def _advice_again(owed: FollowUp, plan: Plan, person: Patient) -> Sequence[str]:
+    advice = MAIL_KINDS[owed.kind].advice
+    return advice_for(plan, before=advice is Advice.BEFORE, language=person.language) if advice is not None else ()
 
 
 def _about_a_plan(owed: FollowUp, person: Patient) -> Letter | None:
@@ -179,12 +195,13 @@ def _about_a_plan(owed: FollowUp, person: Patient) -> Letter | None:
         "subject_id": owed.subject_id,
         "version": owed.version,
         "patient": person,
-        "link_until": owed.due_at + timedelta(days=LINK_DAYS),
+        "link_until": owed.due_at + MAIL_KINDS[owed.kind].after.link,
     }
-    if owed.kind in ("unbooked", "waiting_review"):
+    if owed.kind in ASK_TO_BOOK:
         if plan.status not in PlanStatus.IN_FORCE:
             return None
-        day = owed.useful_until - timedelta(days=21) if owed.kind == "waiting_review" else None  # noon of the review
+        noon = owed.useful_until - MAIL_KINDS[owed.kind].after.useful
+        day = noon if owed.kind == WAITING_REVIEW else None
         return Letter(**about, site=person.site, practitioner=plan.signed_by or plan.created_by, day=day)
     last = (
         TreatmentSession.objects.filter(plan=plan, status=TreatmentSessionStatus.PERFORMED)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from django.core import mail
@@ -18,12 +20,15 @@ from patients.models import Patient
 from sessions.booking.actions import book_course, cancel_appointment, cancel_course, set_appointment_status
 from sessions.mail import followups
 from sessions.mail import sending as mails
+from sessions.mail.kinds import MAIL_KINDS
 from sessions.mail.waiting import in_hours
 from sessions.models import Appointment, TreatmentSession
 from sessions.models.followups import FollowUp, MailPreference
 from sessions.treatment.actions import Injected, record_session
 from tests import factories
 from tests.sessions import factories as make
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def follow_ups(**where) -> list[tuple[str, str, str]]:
@@ -342,3 +347,12 @@ def test_returned_mail_asks_to_check_the_address_until_it_is_changed(course, teo
     assert "Check the address" in page and f"/patients/{teodor.public_id}/edit/" in page
     Patient.objects.filter(pk=teodor.pk).update(email="new@example.org")
     assert "Check the address" not in sign_in(cleo).get(reverse("sessions:today")).content.decode()
+
+
+def test_page_about_follow_ups_has_a_row_for_every_kind_that_is_planned() -> None:
+    table = (ROOT / "docs/reference/follow-ups.md").read_text(encoding="utf-8").split("## Kinds")[1].split("\n\n")[1]
+    written = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+
+    planned = {kind.purpose for kind in MAIL_KINDS.values() if kind.timing}
+
+    assert {f"maintenance{name}" if name.startswith("_") else name for name in written} == planned

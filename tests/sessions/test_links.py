@@ -10,10 +10,10 @@ from django.utils import timezone
 from mesoclinic.audit.models import AuditEvent
 from mesoclinic.core.errors import NotAllowed
 from mesoclinic.messaging.models import Message
-from sessions.mail.kinds import CATEGORY
+from sessions.mail.kinds import CATEGORY, KIND_LABELS
 from sessions.mail.letters import KINDS
 from sessions.mail.links import revoke_links, token_of
-from sessions.models.followups import KIND_LABELS, AnswerLink
+from sessions.models.followups import AnswerLink
 
 
 def send(message: Message) -> None:
