@@ -63,7 +63,8 @@ def _sign(*, plan: Plan, revision: int, by: User) -> Plan:
     ):
         raise StaleRevision
     plan.refresh_from_db()
-    import_string(settings.AFTER_PLAN_SIGNED)(plan, by=by)
+    for name in settings.AFTER_PLAN_SIGNED:
+        import_string(name)(plan, by=by)
     transaction.on_commit(lambda: prepare_prints(plan, by=by), robust=True)  # ahead of need
     trail.record(
         "plan.signed",

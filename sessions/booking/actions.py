@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -23,7 +23,9 @@ from patients.queries import is_seen_by, remaining_record
 from protocols.models import Plan
 from protocols.models.enums import StandingStep
 from protocols.standing.going_on import check_may_treat, keep_override
+from protocols.standing.reasons import Standing
 from sessions.booking.changes import as_they_were, keep_change
+from sessions.booking.hooks import Booked, after_booking
 from sessions.booking.locks import lock_time, with_one_retry
 from sessions.booking.overbook import Overbook, check_not_taken, settle, told_over
 from sessions.course.gaps import check_course_length, check_gaps, check_intervals
@@ -47,7 +49,6 @@ from sessions.permissions import (
     check_visit_stands,
 )
 from sessions.planner import Wishes
-from sessions.prints.documents import prepare_dated_prints
 from sessions.sites.availability import availability_of
 from sessions.sites.queries import rooms_of
 from sessions.sites.words import not_open
@@ -85,51 +86,72 @@ def book_course(
     would be booked now, nothing is. ``chosen`` are times that the person picked: those are booked, or nothing is.
     """
     wishes = wishes_from(earliest=earliest, room=room, weekdays=weekdays, not_before=not_before, not_after=not_after)
+    course = _CourseWish(
+        plan=plan, site=site, practitioner=practitioner, wishes=wishes, standing_reason=standing_reason
+    )
     for again in range(TRIES, -1, -1):
-        picked = chosen
-        if picked is None:
-            check_can_book(plan, site=site, by=by)
-            check_may_treat(plan.patient, plan, earliest, by=by, reason=standing_reason, field="standing_reason")
-            if practitioner:
-                check_practitioner(practitioner, site=site, plan=plan)
-            series = propose_series(plan=plan, site=site, practitioner=practitioner, wishes=wishes, now=timezone.now())
-            if expected is not None and [slot.starts_at for slot in series.slots] != list(expected):
-                raise ProposalChanged(
-                    _("The times have changed since you saw them: somebody booked one of them. Please look again.")
-                )
-            picked = [
-                Chosen(number=slot.number, starts_at=slot.starts_at, practitioner=slot.practitioner, room=slot.room)
-                for slot in series.slots
-            ]
+        picked = _picked(course, expected=expected, by=by) if chosen is None else chosen
         try:
-            return _book_picked(
-                picked,
-                plan=plan,
-                site=site,
-                practitioner=practitioner,
-                wishes=wishes,
-                by=by,
-                standing_reason=standing_reason,
-            )
+            return _book_picked(picked, course, by=by)
         except ProposalChanged:
             if chosen is not None or expected is not None or not again:
                 raise
     raise AssertionError  # the last try returns or raises
 
 
-def _book_picked(
-    picked: Sequence[Chosen],
-    *,
-    plan: Plan,
-    site: Site,
-    practitioner: User | None,
-    wishes: Wishes,
-    by: User,
-    standing_reason: str,
-) -> Course:
+@dataclass(frozen=True, kw_only=True)
+class _CourseWish:
+    """A course as somebody wants it booked."""
+
+    plan: Plan
+    site: Site
+    practitioner: User | None  # None: anybody at the site
+    wishes: Wishes
+    standing_reason: str
+
+    def check_practitioner(self, current: Plan) -> None:
+        """Raise the refusal where the plan cannot be booked with the practitioner who is wished for."""
+        if self.practitioner:
+            check_practitioner(self.practitioner, site=self.site, plan=current)
+
+    def check_may_treat(self, current: Plan, first: date, *, by: User) -> Standing:
+        """Return how the patient stands on the first day. Raise where that is a stop ``by`` may not go on against."""
+        return check_may_treat(
+            current.patient, current, first, by=by, reason=self.standing_reason, field="standing_reason"
+        )
+
+    def series(self, current: Plan, *, chosen: Sequence[Chosen] | None = None) -> Series:
+        """Return the best times, or those that were chosen. Raise where there are none, or not these any more."""
+        return propose_series(
+            plan=current,
+            site=self.site,
+            practitioner=self.practitioner,
+            wishes=self.wishes,
+            now=timezone.now(),
+            chosen=chosen,
+        )
+
+
+def _picked(course: _CourseWish, *, expected: Sequence[datetime] | None, by: User) -> list[Chosen]:
+    """Return the times to book, worked out without a lock. Raise ProposalChanged where others were ``expected``."""
+    check_can_book(course.plan, site=course.site, by=by)
+    course.check_may_treat(course.plan, course.wishes.earliest, by=by)
+    course.check_practitioner(course.plan)
+    series = course.series(course.plan)
+    if expected is not None and [slot.starts_at for slot in series.slots] != list(expected):
+        raise ProposalChanged(
+            _("The times have changed since you saw them: somebody booked one of them. Please look again.")
+        )
+    return [
+        Chosen(number=slot.number, starts_at=slot.starts_at, practitioner=slot.practitioner, room=slot.room)
+        for slot in series.slots
+    ]
+
+
+def _book_picked(picked: Sequence[Chosen], course: _CourseWish, *, by: User) -> Course:
     """Book these times, which were worked out without any lock, if under the locks they are still free; or nothing."""
     wanted: list[Appointment] = []
-    person = remaining_record(plan.patient)
+    person = remaining_record(course.plan.patient)
 
     @transaction.atomic
     def book() -> Course:
@@ -139,63 +161,78 @@ def _book_picked(
             room_ids=[choice.room for choice in picked],
             patient_id=person.pk,
         )
-        current = reread(plan)
-        check_can_book(current, site=site, by=by)
-        if practitioner:
-            check_practitioner(practitioner, site=site, plan=current)
-        series = propose_series(
-            plan=current, site=site, practitioner=practitioner, wishes=wishes, now=timezone.now(), chosen=picked
-        )
-        for key in {slot.practitioner for slot in series.slots}:
-            check_practitioner(series.people[key], site=site, plan=current)
-        turnover = turnover_for(current, site)
-        check_course_length(current, [slot.number for slot in series.slots], field="earliest")
-        days = {slot.number: slot.starts_at.astimezone(site.tz).date() for slot in series.slots}
-        first = min(days.values(), default=wishes.earliest)
-        found = check_may_treat(current.patient, current, first, by=by, reason=standing_reason, field="standing_reason")
-        check_intervals(current, days, site=site, field="earliest")
-        course = _course_of(current, by=by)
-        keep_override(
-            found, plan=current, step=StandingStep.BOOK, subject_id=course.public_id, reason=standing_reason, by=by
-        )
-        rooms = {room.pk: room for room in rooms_of(site)}
-        for slot in series.slots:
-            wanted.append(
-                Appointment(
-                    course=course,
-                    number=slot.number,
-                    patient=remaining_record(current.patient),
-                    practitioner=series.people[slot.practitioner],
-                    room=rooms[slot.room],
-                    site=site,
-                    starts_at=slot.starts_at,
-                    ends_at=slot.ends_at,
-                    prepare_minutes=turnover.prepare,
-                    cleanup_minutes=turnover.cleanup,
-                    created_by=by,
-                )
-            )
-        untold = _take_over(series, course=course, by=by)
-        _take_back_left_out(course, [visit.number for visit in wanted])
-        for visit in wanted:
-            visit.save(force_insert=True)
-        told = sorted([*untold, *wanted], key=lambda visit: visit.starts_at)
-        mails.queue_confirmation(told, subject_id=course.public_id, by=by)
-        for visit in wanted:
-            mails.queue_reminder(visit, by=by)
-        followups.booked(wanted, by=by)
-        prepare_dated_prints(current, by=by)
-        details: dict[str, Any] = {
-            "plan": str(current.public_id),
-            "appointments": [str(visit.public_id) for visit in wanted],
-        }
-        if series.carried or series.given_up:
-            details["taken_over"] = [str(visit.public_id) for visit in series.carried]
-            details["cancelled"] = [str(visit.public_id) for visit in series.given_up]
-        trail.record("course.booked", by=by, target=course, patient=current.patient, details=details)
-        return course
+        return _book_series(picked, course, reread(course.plan), wanted, by=by)
 
     return in_words(book, wanted)
+
+
+def _book_series(
+    picked: Sequence[Chosen], wish: _CourseWish, current: Plan, wanted: list[Appointment], *, by: User
+) -> Course:
+    """Book the series under the locks, with what is owed and mailed about it."""
+    check_can_book(current, site=wish.site, by=by)
+    wish.check_practitioner(current)
+    series = wish.series(current, chosen=picked)
+    found = _check_series(series, wish, current, by=by)
+    course = _course_of(current, by=by)
+    keep_override(
+        found,
+        plan=current,
+        step=StandingStep.BOOK,
+        subject_id=course.public_id,
+        reason=wish.standing_reason,
+        by=by,
+    )
+    wanted += _visits_of(series, wish, current, course=course, by=by)
+    untold = _take_over(series, course=course, by=by)
+    _take_back_left_out(course, [visit.number for visit in wanted])
+    for visit in wanted:
+        visit.save(force_insert=True)
+    told = sorted([*untold, *wanted], key=lambda visit: visit.starts_at)
+    after_booking(Booked(plan=current, subject_id=course.public_id, visits=wanted, told=told), by=by)
+    details: dict[str, object] = {
+        "plan": str(current.public_id),
+        "appointments": [str(visit.public_id) for visit in wanted],
+    }
+    if series.carried or series.given_up:
+        details["taken_over"] = [str(visit.public_id) for visit in series.carried]
+        details["cancelled"] = [str(visit.public_id) for visit in series.given_up]
+    trail.record("course.booked", by=by, target=course, patient=current.patient, details=details)
+    return course
+
+
+def _check_series(series: Series, wish: _CourseWish, current: Plan, *, by: User) -> Standing:
+    """Return how the patient stands on the first day. Raise where people, the course's length or its gaps forbid it."""
+    site = wish.site
+    for key in {slot.practitioner for slot in series.slots}:
+        check_practitioner(series.people[key], site=site, plan=current)
+    check_course_length(current, [slot.number for slot in series.slots], field="earliest")
+    days = {slot.number: slot.starts_at.astimezone(site.tz).date() for slot in series.slots}
+    found = wish.check_may_treat(current, min(days.values(), default=wish.wishes.earliest), by=by)
+    check_intervals(current, days, site=site, field="earliest")
+    return found
+
+
+def _visits_of(series: Series, wish: _CourseWish, current: Plan, *, course: Course, by: User) -> list[Appointment]:
+    """Return the visits of the series as they would be written."""
+    site, turnover = wish.site, turnover_for(current, wish.site)
+    rooms = {room.pk: room for room in rooms_of(site)}
+    return [
+        Appointment(
+            course=course,
+            number=slot.number,
+            patient=remaining_record(current.patient),
+            practitioner=series.people[slot.practitioner],
+            room=rooms[slot.room],
+            site=site,
+            starts_at=slot.starts_at,
+            ends_at=slot.ends_at,
+            prepare_minutes=turnover.prepare,
+            cleanup_minutes=turnover.cleanup,
+            created_by=by,
+        )
+        for slot in series.slots
+    ]
 
 
 def _take_over(series: Series, *, course: Course, by: User) -> list[Appointment]:
@@ -334,10 +371,7 @@ def _book_one(one: _One, current: Plan, wanted: list[Appointment], *, by: User) 
     wanted.append(visit)
     visit.save(force_insert=True)
     keep_override(found, plan=current, step=StandingStep.BOOK, subject_id=visit.public_id, reason=reason, by=by)
-    mails.queue_confirmation([visit], subject_id=visit.public_id, by=by)
-    mails.queue_reminder(visit, by=by)
-    followups.booked([visit], by=by)
-    prepare_dated_prints(current, by=by)
+    after_booking(Booked(plan=current, subject_id=visit.public_id, visits=[visit], told=[visit]), by=by)
     trail.record(
         "appointment.booked",
         by=by,

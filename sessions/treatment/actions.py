@@ -18,20 +18,13 @@ from mesoclinic.audit import trail
 from mesoclinic.core.errors import InvalidInput, InvalidTransition
 from mesoclinic.core.numbers import shown_number
 from mesoclinic.login.reauthentication import confirm_password
-from patients.models import StatementSource
 from patients.queries import day_checks_on, newest_submitted_intake
-from patients.statements.recording import words_of_note
-from patients.statements.statements import record_statements
-from protocols.actions.status import change_plan_status
 from protocols.models import Ingredient, Plan
-from protocols.models.enums import PlanStatus, StandingStep
-from protocols.standing.going_on import check_may_treat, keep_override
+from protocols.standing.going_on import check_may_treat
 from protocols.standing.reasons import Standing
 from protocols.standing.standing import standing
-from sessions.booking.completing import is_complete
 from sessions.course.gaps import check_course_length, check_intervals
 from sessions.course.planned import PlannedLine, planned_lines
-from sessions.mail import followups
 from sessions.models import (
     Administration,
     Appointment,
@@ -43,6 +36,7 @@ from sessions.models import (
 from sessions.models.transitions import before
 from sessions.permissions import check_can_record
 from sessions.stock.queries import usable_lots
+from sessions.treatment.hooks import Recorded, after_recording
 from sessions.words import day_words, plain
 
 
@@ -132,7 +126,8 @@ def _record(said: _Recording, *, by: User) -> TreatmentSession:
     against = _check_may_be_injected(said, by=by)
     rows = _administrations(said, against)
     session = _keep(said, rows, by=by)
-    _what_follows(said, session, against, by=by)
+    after_recording(Recorded(session=session, against=against, reason=said.standing_reason), by=by)
+    said.appointment.refresh_from_db(fields=["status"])
     trail.record(
         "session.recorded",
         by=by,
@@ -232,39 +227,6 @@ def _keep(said: _Recording, rows: Sequence[Administration], *, by: User) -> Trea
         row.session = session
     Administration.objects.bulk_create(rows)
     return session
-
-
-def _what_follows(said: _Recording, session: TreatmentSession, against: Standing | None, *, by: User) -> None:
-    """Carry on what hangs on a recorded session: what was said, the reason to go on, plan and follow-ups."""
-    if not said.nothing_changed:  # what has changed is settled before the next session
-        record_statements(
-            patient=said.appointment.patient,
-            said=words_of_note(said.note),
-            source=StatementSource.NOTE,
-            source_id=session.public_id,
-            at=said.now,
-            by=by,
-        )
-    if against is not None:
-        keep_override(
-            against,
-            plan=said.plan,
-            step=StandingStep.RECORD,
-            subject_id=session.public_id,
-            reason=said.standing_reason,
-            by=by,
-        )
-    _move_plan(said.plan, by=by)
-    followups.performed(session, by=by)
-    said.appointment.refresh_from_db(fields=["status"])
-
-
-def _move_plan(plan: Plan, *, by: User) -> None:
-    """The first recorded session begins the course, the last completes it."""
-    if plan.status == PlanStatus.SIGNED:
-        change_plan_status(plan=plan, to=PlanStatus.ACTIVE, by=by)
-    if is_complete(plan):
-        change_plan_status(plan=plan, to=PlanStatus.COMPLETED, by=by)
 
 
 def _check_lines(planned: Sequence[PlannedLine], done: Sequence[Injected]) -> None:
