@@ -193,66 +193,89 @@ def move_appointment(
     With ``overbook`` the one visit is deliberately put over a time that is taken. ``wish`` is the answer that asked for
     another time; it is closed with “time found”. How the visits were is kept, so that it can be undone for a while.
     """
+    wish_to_move = _MoveWish(target=target, rest=rest, reason=reason.strip()[:300], overbook=overbook, answer=wish)
     wanted: list[Appointment] = []
 
     @transaction.atomic
     def move() -> list[Appointment]:
         wanted.clear()
-        later = appointment.course.appointments.filter(number__gt=appointment.number)
-        lock_time(
-            practitioner_ids=[target.practitioner.pk, *later.values_list("practitioner_id", flat=True)],
-            room_ids=rooms_of(appointment.site).values_list("pk", flat=True),
-            patient_id=appointment.patient_id,
-        )
-        visit = (
-            Appointment.objects.select_for_update(of=("self",))
-            .select_related("patient", "site", "practitioner", "room", "course__plan__patient")
-            .get(pk=appointment.pk)
-        )
-        if visit.sequence != appointment.sequence:
-            raise InvalidTransition(_("Somebody has just changed this appointment. Please look at it again."))
-        _refuse_early(visit, target, overbook=overbook, by=by)
-        way = way_of(visit, target, rest=rest, now=timezone.now(), over=overbook is not None)
-        turnover = turnover_for(visit.course.plan, visit.site)
-        was = as_they_were([change.visit for change in way.moves])
-        over: list[Appointment] = []
-        said = reason.strip()[:300]
-        if way.outside:
-            _check_may_leave_window(way.outside, reason=said, by=by)
-        for change in _in_order(way.moves):
-            own = change.visit.pk == visit.pk
-            place = _placed(change, turnover=turnover)
-            over += settle(place, overbook=overbook if own else None, by=by)
-            wanted.append(_apply(place, reason=said if way.outside and own else ""))
-        wanted.sort(key=lambda moved: moved.number)
-        keep_change(ChangeKind.MOVED, was=was, now=wanted, by=by, answer=wish)
-        if wish is not None:
-            fulfil_wish(wish, by=by)
-        _write(wanted, by=by)
-        prepare_dated_prints(visit.course.plan, by=by)
-        trail.record(
-            "appointment.moved",
-            by=by,
-            target=visit,
-            patient=visit.patient,
-            details={
-                "rest": rest,
-                "moved": [
-                    {"appointment": str(change.visit.public_id), "to": change.starts_at.isoformat()}
-                    for change in way.moves
-                ],
-                "outside": way.outside,
-                "reason": said if way.outside else "",
-                **told_over(next(moved for moved in wanted if moved.pk == visit.pk), over),
-            },
-        )
-        return list(wanted)
+        return _move_one(_locked(appointment, target), wish_to_move, wanted, by=by)
 
     _refuse_early(appointment, target, overbook=overbook, by=by)
     return in_words(move, wanted)
 
 
 # ------------------------------------------------------------------ the parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class _MoveWish:
+    """A move as somebody wants it."""
+
+    target: Target
+    rest: Rest
+    reason: str  # why outside the plan's windows
+    overbook: Overbook | None
+    answer: Answer | None  # of the patient, who asked for another time
+
+
+def _locked(appointment: Appointment, target: Target) -> Appointment:
+    """Return the visit anew, once nobody else books what the move may touch.
+
+    Raise InvalidTransition where somebody has changed it meanwhile.
+    """
+    later = appointment.course.appointments.filter(number__gt=appointment.number)
+    lock_time(
+        practitioner_ids=[target.practitioner.pk, *later.values_list("practitioner_id", flat=True)],
+        room_ids=rooms_of(appointment.site).values_list("pk", flat=True),
+        patient_id=appointment.patient_id,
+    )
+    visit = (
+        Appointment.objects.select_for_update(of=("self",))
+        .select_related("patient", "site", "practitioner", "room", "course__plan__patient")
+        .get(pk=appointment.pk)
+    )
+    if visit.sequence != appointment.sequence:
+        raise InvalidTransition(_("Somebody has just changed this appointment. Please look at it again."))
+    return visit
+
+
+def _move_one(visit: Appointment, wish: _MoveWish, wanted: list[Appointment], *, by: User) -> list[Appointment]:
+    """Move it under the locks with the rest of its course, and do all that follows."""
+    _refuse_early(visit, wish.target, overbook=wish.overbook, by=by)
+    way = way_of(visit, wish.target, rest=wish.rest, now=timezone.now(), over=wish.overbook is not None)
+    turnover = turnover_for(visit.course.plan, visit.site)
+    was = as_they_were([change.visit for change in way.moves])
+    over: list[Appointment] = []
+    if way.outside:
+        _check_may_leave_window(way.outside, reason=wish.reason, by=by)
+    for change in _in_order(way.moves):
+        own = change.visit.pk == visit.pk
+        place = _placed(change, turnover=turnover)
+        over += settle(place, overbook=wish.overbook if own else None, by=by)
+        wanted.append(_apply(place, reason=wish.reason if way.outside and own else ""))
+    wanted.sort(key=lambda moved: moved.number)
+    keep_change(ChangeKind.MOVED, was=was, now=wanted, by=by, answer=wish.answer)
+    if wish.answer is not None:
+        fulfil_wish(wish.answer, by=by)
+    _write(wanted, by=by)
+    prepare_dated_prints(visit.course.plan, by=by)
+    trail.record(
+        "appointment.moved",
+        by=by,
+        target=visit,
+        patient=visit.patient,
+        details={
+            "rest": wish.rest,
+            "moved": [
+                {"appointment": str(change.visit.public_id), "to": change.starts_at.isoformat()} for change in way.moves
+            ],
+            "outside": way.outside,
+            "reason": wish.reason if way.outside else "",
+            **told_over(next(moved for moved in wanted if moved.pk == visit.pk), over),
+        },
+    )
+    return list(wanted)
 
 
 def _refuse_early(visit: Appointment, target: Target, *, overbook: Overbook | None, by: User) -> None:

@@ -5,8 +5,8 @@ Everything comes from a fixed number of queries, however long the day is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -117,16 +117,17 @@ def day_of(*, day: date, site: Site, user: User, now: datetime, who: str = "all"
     today = now.astimezone(site.tz).date()
     people = {visit.patient_id for visit in visits} if user.may(Permission.INTAKE_READ) else set()
     intakes = _intake_days(people, site=site)
-    asked = day_checks_on(day, patients=people, tz=site.tz)
-    held = _held(visits, user=user)
-    lasts = _intakes_last(visits) if intakes else {}
+    known = _Known(
+        intakes=intakes,
+        asked=day_checks_on(day, patients=people, tz=site.tz),
+        held=_held(visits, user=user),
+        lasts=_intakes_last(visits) if intakes else {},
+    )
     return Day(
         day=day,
         is_today=day == today,
         now=now,
-        rows=tuple(
-            _rows(shown, intakes, lasts, asked, held, user=user, now=now, today=today, gaps=who != "me" and not room)
-        ),
+        rows=tuple(_rows(shown, known, user=user, now=now, today=today, gaps=who != "me" and not room)),
         total=len(visits),
         now_last=bool(shown) and day == today and all(visit.starts_at <= now for visit in shown),
         filters=_filters(visits, mine, rooms, who=who, room=room),
@@ -134,17 +135,18 @@ def day_of(*, day: date, site: Site, user: User, now: datetime, who: str = "all"
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What is known of a day's patients and visits, read for all of them at once."""
+
+    intakes: Mapping[int, date]  # by patient: the day of the newest answers
+    lasts: Mapping[int, int]  # by visit: how many days answers last
+    asked: Mapping[int, DayCheck]  # by patient
+    held: Mapping[int, Held]  # by visit
+
+
 def _rows(
-    visits: Sequence[Appointment],
-    intakes: dict[int, date],
-    lasts: dict[int, int],
-    asked: dict[int, DayCheck],
-    held: dict[int, Held],
-    *,
-    user: User,
-    now: datetime,
-    today: date,
-    gaps: bool,
+    visits: Sequence[Appointment], known: _Known, *, user: User, now: datetime, today: date, gaps: bool
 ) -> list[Row]:
     rows: list[Row] = []
     busy_until: datetime | None = None
@@ -152,48 +154,47 @@ def _rows(
     for visit in visits:
         day = visit.starts_at.astimezone(visit.site.tz).date()
         gap = None
-        live, here = visit.status != AppointmentStatus.CANCELLED, visit.status == AppointmentStatus.ARRIVED
+        live = visit.status != AppointmentStatus.CANCELLED
         if gaps and live and busy_until is not None and visit.starts_at - busy_until >= GAP:
             gap = (busy_until, visit.starts_at)
         if live:
             busy_until = max(busy_until or visit.ends_at, visit.ends_at)
         now_before = day == today and not passed and visit.starts_at > now and bool(rows)
         passed = passed or visit.starts_at > now
-        stop = held.get(visit.pk)
-        rows.append(
-            Row(
-                visit=visit,
-                held=stop.standing if stop else None,
-                ways=stop.ways if stop else (),
-                called=stop.called if stop else "",
-                minutes=int((visit.ends_at - visit.starts_at).total_seconds() // 60),
-                session=session_words(visit.number, visit.sessions_planned),  # type: ignore[attr-defined]
-                states=(
-                    *_states(
-                        visit,
-                        _intake_state(intakes.get(visit.patient_id), day, lasts=lasts.get(visit.pk)),
-                        user=user,
-                        now=now,
-                    ),
-                    *_asked_states(visit, asked.get(visit.patient_id)),
-                ),
-                action=Action(label=_("Open"), url=reverse("sessions:appointment", args=[visit.public_id]))
-                if stop
-                else _action(visit, user=user, now=now, day=day, today=today),
-                note=_note(visit, now=now, day=day, today=today),
-                undo=AppointmentStatus.BOOKED
-                if visit.status in (AppointmentStatus.ARRIVED, AppointmentStatus.NO_SHOW)
-                and user.may(Permission.BOOKING_WRITE)
-                else "",
-                ask=ask_url(visit, user=user, now=now, back=reverse("sessions:day", args=[day]))
-                if here and visit.patient_id in intakes and visit.patient_id not in asked
-                else "",
-                live=here,
-                gap_before=gap,
-                now_before=now_before,
-            )
-        )
+        row = _row(visit, known, user=user, now=now, today=today)
+        rows.append(replace(row, gap_before=gap, now_before=now_before))
     return rows
+
+
+def _row(visit: Appointment, known: _Known, *, user: User, now: datetime, today: date) -> Row:
+    day = visit.starts_at.astimezone(visit.site.tz).date()
+    here = visit.status == AppointmentStatus.ARRIVED
+    stop = known.held.get(visit.pk)
+    intake = _intake_state(known.intakes.get(visit.patient_id), day, lasts=known.lasts.get(visit.pk))
+    may_undo = here or visit.status == AppointmentStatus.NO_SHOW
+    return Row(
+        visit=visit,
+        held=stop.standing if stop else None,
+        ways=stop.ways if stop else (),
+        called=stop.called if stop else "",
+        minutes=int((visit.ends_at - visit.starts_at).total_seconds() // 60),
+        session=session_words(visit.number, visit.sessions_planned),  # type: ignore[attr-defined]
+        states=(
+            *_states(visit, intake, user=user, now=now),
+            *_asked_states(visit, known.asked.get(visit.patient_id)),
+        ),
+        action=Action(label=_("Open"), url=reverse("sessions:appointment", args=[visit.public_id]))
+        if stop
+        else _action(visit, user=user, now=now, day=day, today=today),
+        note=_note(visit, now=now, day=day, today=today),
+        undo=AppointmentStatus.BOOKED if may_undo and user.may(Permission.BOOKING_WRITE) else "",
+        ask=ask_url(visit, user=user, now=now, back=reverse("sessions:day", args=[day]))
+        if here and visit.patient_id in known.intakes and visit.patient_id not in known.asked
+        else "",
+        live=here,
+        gap_before=None,
+        now_before=False,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

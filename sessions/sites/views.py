@@ -191,8 +191,9 @@ def _site_forms(request: ClinicRequest, site: Site, what: str) -> Forms:
     }
 
 
-def _change_site(request: ClinicRequest, site: Site, forms: Forms, what: str) -> HttpResponse | None:
-    by, page = request.user, reverse("resources:site", args=[site.public_id])
+def _site_changes(request: ClinicRequest, site: Site, forms: Forms) -> dict[str, Callable[[], str]]:
+    """Return by form what sending it does; each says in a sentence what was done."""
+    by = request.user
 
     def contact() -> str:
         update_site(site=site, changes=forms["contact"].cleaned_data, by=by, seen=forms["contact"].seen)
@@ -230,7 +231,7 @@ def _change_site(request: ClinicRequest, site: Site, forms: Forms, what: str) ->
         )
         return _("%(room)s is added.") % {"room": added}
 
-    changes: dict[str, Callable[[], str]] = {
+    return {
         "contact": contact,
         "hours": hours,
         "holidays": holidays,
@@ -238,6 +239,12 @@ def _change_site(request: ClinicRequest, site: Site, forms: Forms, what: str) ->
         "closure": closure,
         "room": room,
     }
+
+
+def _change_site(request: ClinicRequest, site: Site, forms: Forms, what: str) -> HttpResponse | None:
+    """Do what the form ``what`` asks for; None where it has to be looked at again."""
+    by, page = request.user, reverse("resources:site", args=[site.public_id])
+    changes = _site_changes(request, site, forms)
     if what in changes:
         return _send(request, forms[what], changes[what], back=f"{page}#{what}")
     if what in ("reopen", "holiday"):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import TypeVar
 
 from django.utils.translation import gettext as _
 
@@ -35,6 +35,8 @@ from sessions.planner import (
 from sessions.sites.queries import practitioners_of
 from sessions.times.queries import able_practitioners, calendar_for
 from sessions.times.refusals import no_series
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,96 @@ def propose_series(
     they are, or refused.
     """
     terms = terms_of(plan)
+    kept = _kept_in_a_row(plan, terms)
+    able = able_practitioners(plan, site)
+    first = _first_practitioner(plan, site, practitioner=practitioner, able=able)
+    asked = able if chosen is None else [who for who in able if who.pk in {choice.practitioner for choice in chosen}]
+    pacing = paced(plan, terms, site=site)[: terms.sessions]
+    left = [visit for visit in still_booked(plan) if visit.starts_at > now]
+    fitting = [] if kept else _fitting(left, terms=terms, pacing=pacing, site=site)
+    calendar = calendar_for(
+        plan=plan, practitioner=first, site=site, since=now, colleagues=asked, without=left[len(fitting) :]
+    )
+    staying = [*kept, *fitting]
+    search = _Search(
+        terms=terms,
+        site=site,
+        first=first,
+        pacing=pacing,
+        calendar=calendar,
+        wishes=replace(
+            wishes,
+            earliest=max(wishes.earliest, now.astimezone(site.tz).date()),
+            practitioner=practitioner.pk if practitioner else None,
+        ),
+        days=[visit.starts_at.astimezone(site.tz).date() for visit in staying],
+        usual=usual_of_visit(staying[-1]) if staying else None,
+    )
+    slots = search.chosen(chosen) if chosen is not None else search.best()
+    return Series(
+        terms=terms,
+        slots=tuple(slots),
+        kept=tuple(kept),
+        carried=tuple(fitting),
+        given_up=tuple(left[len(fitting) :]),
+        people={who.pk: who for who in [first, *able]},
+        options=search.others(slots) if options and slots else {},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """What a series is searched in."""
+
+    terms: Terms
+    site: Site
+    first: User  # whose calendar is asked first
+    pacing: Sequence[Pacing]
+    calendar: Calendar
+    wishes: Wishes
+    days: Sequence[date]  # of the sessions that stay
+    usual: Usual | None
+
+    def chosen(self, chosen: Sequence[Chosen]) -> list[Slot]:
+        """Return the slots of the times that somebody picked. Raise ProposalChanged where one is gone."""
+        return _chosen(chosen, terms=self.terms, days=self.days, calendar=self.calendar)
+
+    def best(self) -> list[Slot]:
+        """Return the best slots for the sessions that are not booked. Raise a refusal that says what to relax."""
+        if len(self.days) == self.terms.sessions:
+            return []
+        try:
+            return self._ask(plan_series)
+        except NoSeries as error:
+            way = self._ask(relax)
+            raise no_series(
+                error.reason, practitioner=self.first, site=self.site, minutes=self.terms.minutes, way=way
+            ) from error
+
+    def _ask(self, question: Callable[..., Found]) -> Found:
+        return question(
+            pacing=self.pacing,
+            minutes=self.terms.minutes,
+            calendar=self.calendar,
+            wishes=self.wishes,
+            kept=self.days,
+            usual=self.usual,
+        )
+
+    def others(self, slots: Sequence[Slot]) -> Mapping[int, Sequence[Slot]]:
+        """Return other times for each of these slots, by session."""
+        return alternatives(
+            slots,
+            pacing=self.pacing,
+            minutes=self.terms.minutes,
+            calendar=self.calendar,
+            wishes=self.wishes,
+            kept=self.days,
+        )
+
+
+def _kept_in_a_row(plan: Plan, terms: Terms) -> list[Appointment]:
+    """Return the sessions that are booked or done. Raise where none is left to book, or one between them is missing."""
     check_sessions_left(plan, terms)
     course = Course.objects.filter(plan=plan).first()
     kept = kept_appointments(course) if course else []
@@ -104,7 +196,11 @@ def propose_series(
         raise DomainError(_("Every session of this course is booked already."))
     if numbers != list(range(1, len(numbers) + 1)):
         raise DomainError(_("A session between two booked ones is missing. Book it from the page of a booked one."))
-    able = able_practitioners(plan, site)
+    return kept
+
+
+def _first_practitioner(plan: Plan, site: Site, *, practitioner: User | None, able: Sequence[User]) -> User:
+    """Return who is asked first: whoever is wished for, the signer, anybody able. Raise where nobody is."""
     if practitioner:
         check_can_treat(practitioner, plan=plan, site=site)
     first = practitioner or next((who for who in able if who.pk == plan.signed_by_id), able[0] if able else None)
@@ -112,47 +208,7 @@ def propose_series(
         raise DomainError(_("Nobody at %(site)s does what this plan asks for.") % {"site": site})
     if first is None:
         raise DomainError(_("Nobody has working hours at %(site)s.") % {"site": site})
-    asked = able if chosen is None else [who for who in able if who.pk in {choice.practitioner for choice in chosen}]
-    pacing = paced(plan, terms, site=site)[: terms.sessions]
-    left = [visit for visit in still_booked(plan) if visit.starts_at > now]
-    fitting = [] if kept else _fitting(left, terms=terms, pacing=pacing, site=site)
-    calendar = calendar_for(
-        plan=plan, practitioner=first, site=site, since=now, colleagues=asked, without=left[len(fitting) :]
-    )
-    wished = replace(
-        wishes,
-        earliest=max(wishes.earliest, now.astimezone(site.tz).date()),
-        practitioner=practitioner.pk if practitioner else None,
-    )
-    staying = [*kept, *fitting]
-    days = [visit.starts_at.astimezone(site.tz).date() for visit in staying]
-    given: dict[str, Any] = {
-        "pacing": pacing,
-        "minutes": terms.minutes,
-        "calendar": calendar,
-        "wishes": wished,
-        "kept": days,
-    }
-    usual = usual_of_visit(staying[-1]) if staying else None
-    if chosen is not None:
-        slots = _chosen(chosen, terms=terms, days=days, calendar=calendar)
-    elif len(days) == terms.sessions:
-        slots = []
-    else:
-        try:
-            slots = plan_series(**given, usual=usual)
-        except NoSeries as error:
-            way = relax(**given, usual=usual)
-            raise no_series(error.reason, practitioner=first, site=site, minutes=terms.minutes, way=way) from error
-    return Series(
-        terms=terms,
-        slots=tuple(slots),
-        kept=tuple(kept),
-        carried=tuple(fitting),
-        given_up=tuple(left[len(fitting) :]),
-        people={who.pk: who for who in [first, *able]},
-        options=alternatives(slots, **given) if options and slots else {},
-    )
+    return first
 
 
 def still_booked(plan: Plan) -> list[Appointment]:
