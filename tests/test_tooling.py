@@ -24,9 +24,9 @@ from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.staff.opening import open_clinic
 from patients.models import IntakeStatus, Patient
 from protocols.models import FormularyVersion, Plan
-from sessions import sample
 from sessions.models import Appointment, TreatmentSession
 from sessions.queries import visits_on
+from sessions.sample import story as sample
 from tests import factories
 
 ROOT = Path(settings.BASE_DIR)

@@ -116,7 +116,7 @@ def functions() -> dict[str, Function]:
     return {
         function.name: function
         for path in sources(*PACKAGES)
-        if path.name != "sample.py" and "management" not in path.parts
+        if "sample" not in (path.stem, path.parent.name) and "management" not in path.parts
         for function in _functions(path)
     }
 

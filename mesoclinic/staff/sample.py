@@ -1,6 +1,6 @@
 """The sample clinic's house: its sites and the people who work there. All of it is invented.
 
-What belongs to patients, plans and appointments is in ``sessions/sample.py``.
+What belongs to patients, plans and appointments is in ``sessions/sample/``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from mesoclinic.accounts.models import Clinic, Site, User
 from patients.models import Patient
-from sessions import sample
+from sessions.sample import story as sample
 
 
 class Command(BaseCommand):
