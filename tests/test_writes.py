@@ -70,10 +70,10 @@ def _imported(tree: ast.Module) -> dict[str, str]:
 
 
 def _tables(tree: ast.Module, names: dict[str, str]) -> dict[str, set[str]]:
-    """Return the tables of a module, such as ``{Copy.MAILS: _mails}``, with the functions that stand in each."""
+    """Return the tables and lists of a module, such as ``{Copy.MAILS: _mails}``, with the functions in each."""
     found = {}
     for node in tree.body:
-        if isinstance(node, ast.AnnAssign | ast.Assign) and isinstance(node.value, ast.Dict):
+        if isinstance(node, ast.AnnAssign | ast.Assign) and isinstance(node.value, ast.Dict | ast.Tuple):
             target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
             inside = {
                 names[part.id] for part in ast.walk(node.value) if isinstance(part, ast.Name) and part.id in names

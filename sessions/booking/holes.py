@@ -21,7 +21,7 @@ from mesoclinic.core.asking import asks
 from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from patients.queries import in_care, is_seen_by, remaining_record
 from sessions.booking.actions import book_appointment
-from sessions.booking.completing import complete_plan_if_done
+from sessions.booking.ending import complete_plan_if_done
 from sessions.booking.locks import lock_time
 from sessions.course.gaps import check_days, paced
 from sessions.course.next_session import unbooked_sessions

@@ -13,7 +13,7 @@ from protocols.actions.status import change_plan_status
 from protocols.models.enums import PlanStatus, StandingStep
 from protocols.standing.going_on import keep_override
 from protocols.standing.reasons import Standing
-from sessions.booking.completing import is_complete
+from sessions.booking.ending import is_complete
 from sessions.mail import followups
 from sessions.models import TreatmentSession
 

@@ -20,7 +20,7 @@ def overtaken(ada, cleo, lyon, rooms):
     def arrange(*starts):
         left = list(starts)
 
-        def later(picked, **given):
+        def later(picked, course, **given):
             if left:
                 other = make.plan(patient=make.patient(by=cleo, given_name=f"Amelia {len(left)}"), by=ada)
                 book_appointment(
@@ -32,7 +32,7 @@ def overtaken(ada, cleo, lyon, rooms):
                     starts_at=left.pop(0),
                     by=cleo,
                 )
-            return book(picked, **given)
+            return book(picked, course, **given)
 
         return patch.object(actions, "_book_picked", later)
 
