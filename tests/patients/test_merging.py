@@ -122,18 +122,23 @@ def test_merge_can_be_undone_once(teodor: Patient, twin: Patient, ada: User) -> 
 def test_merge_is_refused_where_it_makes_no_sense(teodor: Patient, twin: Patient, ada: User, dan: User) -> None:
     third = factories.patient(by=ada, given_name="Teo", email="")
     for wrong, into in ((teodor, teodor), (twin, twin)):
-        with pytest.raises(InvalidTransition):
+        with pytest.raises(InvalidTransition, match="one record already"):
             merge_patients(merged=wrong, into=into, reason=WHY, by=ada)
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match="Write why"):
         merge_patients(merged=twin, into=teodor, reason=" ", by=ada)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowed, match="not yours"):
         merge_patients(merged=twin, into=teodor, reason=WHY, by=dan)
     start_intake(patient=twin, by=ada)
     with pytest.raises(InvalidTransition, match="Submit it first"):
         merge_patients(merged=twin, into=teodor, reason=WHY, by=ada)
     merge_patients(merged=third, into=teodor, reason=WHY, by=ada)
-    for gone, into in ((third, twin), (twin, third), (teodor, twin)):
-        with pytest.raises(InvalidTransition):
+    other = factories.patient(by=ada, given_name="Theo", email="")
+    for gone, into, why in (
+        (third, other, "merged already"),
+        (other, third, "merged already"),
+        (teodor, other, "Another record was merged into"),
+    ):
+        with pytest.raises(InvalidTransition, match=why):
             merge_patients(merged=gone, into=into, reason=WHY, by=ada)
 
 

@@ -76,6 +76,19 @@ def test_intake_on_today_is_as_old_as_its_formulary_lets_it_be(
     assert [state.kind for state in row.states if state.text == "Intake 30 days old"] == [kind]
 
 
+@pytest.mark.parametrize(("day", "words"), [(-1, "Intake of today"), (0, "Intake of today"), (1, "Intake 1 day old")])
+def test_intake_on_today_is_of_today_until_the_day_after(
+    day: int, words: str, rooms: list[Room], teodor: Patient, ada: User, lyon: Site
+) -> None:
+    """Also where it was submitted after the visit's own day."""
+    formulary_with(by=ada)
+    visit = visit_in_30_days(teodor, by=ada, room=rooms[0])
+    at = timezone.now() + timedelta(days=day)
+    Appointment.objects.filter(pk=visit.pk).update(starts_at=at, ends_at=at + timedelta(minutes=38))
+    row = row_on(at.astimezone(lyon.tz).date(), site=lyon, user=ada)
+    assert [state.text for state in row.states if state.text.startswith("Intake")] == [words]
+
+
 def test_intake_of_a_merged_record_is_the_persons_own(
     rooms: list[Room], teodor: Patient, ada: User, cleo: User, lyon: Site
 ) -> None:

@@ -148,6 +148,7 @@ def test_check_in_comes_back_to_the_day_and_can_be_undone(todays, cleo, ben, sig
     assert "Teodor Brandvold is checked in." in text_of(arrived)
     assert "Undo check-in" in text_of(arrived)
     assert "Record session" in text_of(sign_in(ben).get("/"))
+    assert "Record session" not in text_of(client.get("/"))  # reception books; it does not treat
 
     undone = client.post(url, {"status": "booked", "day": day}, follow=True)
     assert "Check in , Teodor Brandvold" in text_of(undone)

@@ -98,6 +98,13 @@ def test_dose_follows_the_volume_that_was_injected(record) -> None:
     )
 
 
+def test_reason_is_kept_only_where_one_is_due(record) -> None:
+    """A reason typed beside a line that was given as planned says nothing, and is not kept as if it did."""
+    session = record(administrations=but(0, deviation_reason="Drop lost"))
+
+    assert session.administrations.get(ingredient__key="biotin").deviation_reason == ""
+
+
 def refusal(record, **changes) -> tuple[str, str | None]:
     with pytest.raises(DomainError) as refused:
         record(**changes)

@@ -249,14 +249,17 @@ def test_kept_file_that_was_cut_short_is_written_anew(ask: Ask) -> None:
 
 def test_retry_document_only_after_a_failure(ask: Ask, ada: User) -> None:
     document = ask()
-    with pytest.raises(InvalidTransition):
+    with pytest.raises(InvalidTransition, match="failed or was cancelled"):
         actions.retry_document(document=document, by=ada)
+    assert not AuditEvent.objects.filter(action="document.retried").exists()
 
     Document.objects.update(state="failed")
     document.refresh_from_db()
     actions.retry_document(document=document, by=ada)
 
     assert Document.objects.get().state == "queued"
+    event = AuditEvent.objects.get(action="document.retried")
+    assert (event.actor_id, event.target_id) == (ada.public_id, document.public_id)
 
 
 def test_made_document_is_frozen_in_the_database(ask: Ask, renders: list[int]) -> None:
