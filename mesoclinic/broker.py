@@ -28,14 +28,14 @@ class Channel(filesystem.Channel):
         name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
         unfinished = folder / f"{name}.part"  # not the name of any queue's message, so nobody takes it
         try:
-            unfinished.write_bytes(str_to_bytes(dumps(payload)))
+            unfinished.write_bytes(str_to_bytes(dumps(payload)))  # type: ignore[no-untyped-call]
             unfinished.replace(folder / name)
         except OSError as error:
             raise ChannelError(f"Cannot put a message into {folder}") from error
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         try:
-            message: dict[str, Any] = super()._get(queue)
+            message: dict[str, Any] = super()._get(queue)  # type: ignore[no-untyped-call]
         except ValueError as error:  # JSON or its encoding; the file is gone already
             logger.warning("A broken message in queue %s was dropped: %s", queue, error)
             raise Empty from error

@@ -14,7 +14,7 @@ def web() -> bool:
     host = os.environ.get("ALLOWED_HOSTS", "127.0.0.1").split(",")[0].strip().lstrip(".") or "127.0.0.1"
     request = urllib.request.Request("http://127.0.0.1:8000/healthz", headers={"Host": host})
     with urllib.request.urlopen(request, timeout=8) as answer:
-        return answer.status == 200
+        return bool(answer.status == 200)
 
 
 def beat() -> bool:

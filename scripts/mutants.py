@@ -634,11 +634,13 @@ def _watching(watched: dict[str, str], lines: dict[str, set[int]]) -> Callable[.
 
 def _values_changed() -> list[Timed]:
     """What test_faults does to an answer, one change at a time; of the changes of one field one."""
+    from protocols.engine.verify import verify
     from tests.protocols import test_faults
+    from tests.protocols.worked_cases import starter
 
     def check(name: str, part: str, path: str, way: tuple[str | int, ...]) -> None:
         case, answer = test_faults.answers()[name]
-        rows = test_faults.verify(test_faults.changed(answer, way), case, test_faults.starter())
+        rows = verify(test_faults.changed(answer, way), case, starter())
         said = sorted({test_faults.in_short(row) for row in rows if row.path != "fingerprint"})
         assert said == test_faults.golden()[name][part][path]
 
@@ -661,7 +663,7 @@ def remember_documents() -> None:
 
     def fingerprint(value: Any) -> str:
         if "ingredients" not in value:
-            return real(value)
+            return str(real(value))
         if id(value) not in known:
             known[id(value)] = value, real(value)
         return known[id(value)][1]

@@ -137,9 +137,10 @@ def fingerprint(path: Path) -> str:
 
 def read_record() -> dict[str, str]:
     try:
-        return json.loads(RECORD.read_text())
+        kept: dict[str, str] = json.loads(RECORD.read_text())
     except (OSError, ValueError):
         return {}
+    return kept
 
 
 def without_source_map(content: bytes, name: str) -> bytes:

@@ -58,7 +58,8 @@ def seen_elsewhere(user: User, what: str) -> QuerySet[Appointment, Any]:
         starts_at__gte=timezone.now() - timedelta(days=GUEST_DAYS),
         status__in=(*AppointmentStatus.COMING, AppointmentStatus.DONE),
     )
-    return live.order_by().values("course__plan_id" if what == "plan" else "patient_id")
+    found: QuerySet[Appointment, Any] = live.order_by().values("course__plan_id" if what == "plan" else "patient_id")
+    return found
 
 
 # ------------------------------------------------------------------ resources of a site

@@ -32,7 +32,8 @@ class OwnSiteField(serializers.SlugRelatedField[Site]):
         request = self.context.get("request")
         if request is None or not request.user.is_authenticated:  # while the schema is being written
             return Site.objects.none()
-        return request.user.sites.all()
+        mine: QuerySet[Site] = request.user.sites.all()
+        return mine
 
 
 class PatientSerializer(serializers.ModelSerializer[Patient]):

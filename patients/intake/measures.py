@@ -155,7 +155,7 @@ def _looks_like(fact: Fact, number: Decimal, unit: Unit) -> Unit | None:
 
 
 def _stored(fact: Fact, number: Decimal, unit: Unit) -> Decimal:
-    if (unit.factor, unit.offset) == (1, 0):
+    if (unit.factor, unit.offset) == (Decimal(1), Decimal(0)):
         return number
     step = Decimal(1).scaleb(-fact.decimals)
     return (number * unit.factor + unit.offset).quantize(step, rounding=ROUND_HALF_UP)
@@ -174,7 +174,7 @@ def _asked_back(fact: Fact, number: Decimal, unit: Unit, other: Unit) -> str:
 def in_unit(fact: Fact, stored: Decimal, unit: Unit) -> str:
     """Return a stored value in one of the fact's units, with the unit."""
     number = stored
-    if (unit.factor, unit.offset) != (1, 0):
+    if (unit.factor, unit.offset) != (Decimal(1), Decimal(0)):
         number = ((stored - unit.offset) / unit.factor).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
     return " ".join(part for part in (shown_number(plain_number(number)), unit_label(unit.key)) if part)
 

@@ -181,7 +181,7 @@ def _units(key: str, entry: Mapping[str, Any]) -> tuple[Unit, ...]:
             raise DataFileError(f"{where}, unit {name}: its range lies outside of what is stored")
         if units and not row.get("source"):
             raise DataFileError(f"{where}, unit {name}: a conversion needs its source")
-        if not units and (factor, offset) != (1, 0):
+        if not units and (factor, offset) != (Decimal(1), Decimal(0)):
             raise DataFileError(f"{where}, unit {name}: what is stored is not converted")
         units.append(Unit(key=name, least=least, most=most, factor=factor, offset=offset, source=row.get("source", "")))
     return tuple(units)

@@ -94,11 +94,11 @@ class IngredientDetailSerializer(IngredientSerializer):
 
     @extend_schema_field(RuleSerializer(many=True))
     def get_rules(self, row: Row) -> list[Any]:
-        return RuleSerializer(self.context["contents"].rule_lines(row.key), many=True).data
+        return list(RuleSerializer(self.context["contents"].rule_lines(row.key), many=True).data)
 
     @extend_schema_field(PairSerializer(many=True))
     def get_pairs(self, row: Row) -> list[Any]:
-        return PairSerializer(self.context["contents"].pair_lines(row.key), many=True).data
+        return list(PairSerializer(self.context["contents"].pair_lines(row.key), many=True).data)
 
     def get_formulary(self, row: Row) -> str:
         return row.entry.version.label

@@ -68,7 +68,8 @@ class NewEditSerializer(serializers.Serializer[Any]):
     note = serializers.CharField(required=False, max_length=500, help_text="Needed where the reason is “other”")
 
     def get_fields(self) -> dict[str, Any]:
-        return super().get_fields() | {"with": serializers.CharField(required=False, help_text="With swap")}
+        fields: dict[str, Any] = super().get_fields()
+        return fields | {"with": serializers.CharField(required=False, help_text="With swap")}
 
 
 class NewEditsSerializer(serializers.Serializer[Any]):

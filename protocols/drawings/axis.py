@@ -116,7 +116,7 @@ def _start_of(known: Mapping[int, Mapping[str, Any]], offsets: Sequence[int]) ->
 
 
 def _day_of(entry: Mapping[str, Any]) -> date:
-    value = entry.get("date") or entry["starts_at"]
+    value: str | date = entry.get("date") or entry["starts_at"]
     if isinstance(value, str):
         value = datetime.fromisoformat(value) if len(value) > 10 else date.fromisoformat(value)
     if isinstance(value, datetime):

@@ -468,7 +468,7 @@ def matching(
 ) -> list[Row]:
     """The rows that every given filter lets through."""
     needle = fold(q)
-    tests = {
+    tests: dict[str, Callable[[Row], bool]] = {
         "": lambda row: True,
         "on": lambda row: row.entry.is_active,
         "off": lambda row: not row.entry.is_active,

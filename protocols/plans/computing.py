@@ -76,11 +76,12 @@ def compute(
     clean_policy = plain(Policy.from_mapping(policy, formulary).overrides)
 
     def ask(with_edits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        return plain(
+        found: dict[str, Any] = plain(
             answer(
                 clean_case, formulary=formulary, policy=clean_policy, language=language, edits=bare_edits(with_edits)
             )
         )
+        return found
 
     own = ask(()) if proposal is None else proposal
     clean_edits = plain(list(edits))

@@ -105,7 +105,8 @@ class WithOffset(serializers.DateTimeField):
     def to_internal_value(self, value: Any) -> datetime:
         if isinstance(value, str) and not (value.endswith(("Z", "z")) or _has_offset(value)):
             raise serializers.ValidationError(_("Write the time with its offset from UTC."))
-        return super().to_internal_value(value)
+        read: datetime = super().to_internal_value(value)
+        return read
 
 
 class MoveSerializer(serializers.Serializer[Any]):

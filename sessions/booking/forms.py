@@ -27,7 +27,7 @@ SHORT_WEEKDAYS = [
 ]
 
 
-class PractitionerField(forms.ModelChoiceField):
+class PractitionerField(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, obj: User) -> str:
         return obj.name
 

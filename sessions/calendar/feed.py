@@ -137,7 +137,7 @@ def calendar_of(feed: CalendarFeed, visits: Sequence[Appointment], *, changed_at
     cal.add("x-published-ttl", REFRESH)
     for visit in visits:
         cal.add_component(_event(visit, house=house, changed_at=changed_at))
-    return cal.to_ical().decode()
+    return str(cal.to_ical(), "utf-8")
 
 
 def _event(visit: Appointment, *, house: str, changed_at: datetime) -> Event:

@@ -31,7 +31,7 @@ def calendar(appointments: Sequence[Appointment], *, method: str, at: datetime, 
     cal = frame(appointments, of="appointments", method=method)
     for appointment in appointments:
         cal.add_component(_event(appointment, method=method, at=at, house=clinic.name if clinic else ""))
-    return cal.to_ical().decode()
+    return str(cal.to_ical(), "utf-8")
 
 
 def start_in(text: str, *, uid: str) -> datetime | None:

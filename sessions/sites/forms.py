@@ -267,7 +267,7 @@ class RoomForm(MergingForm):
 # ------------------------------------------------------------------ a person
 
 
-class SiteField(forms.ModelChoiceField):
+class SiteField(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, obj: Site) -> str:
         return obj.name
 

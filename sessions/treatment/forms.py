@@ -17,7 +17,7 @@ from sessions.models import Lot
 from sessions.treatment.actions import Injected
 
 
-class LotField(forms.ModelChoiceField):
+class LotField(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, obj: Lot) -> str:
         return _("%(lot)s, exp. %(day)s") % {"lot": obj.number, "day": days.written(obj.expires_on, "year")}
 

@@ -19,7 +19,8 @@ HERE = Path(__file__).resolve().parent
 
 @lru_cache(maxsize=1)
 def case_file() -> dict[str, Any]:
-    return yaml.safe_load((HERE / "cases.yaml").read_text(encoding="utf-8"))
+    read: dict[str, Any] = yaml.safe_load((HERE / "cases.yaml").read_text(encoding="utf-8"))
+    return read
 
 
 @lru_cache(maxsize=1)
@@ -36,7 +37,8 @@ def earlier_formulary() -> Formulary:
 
 def earlier_cases() -> list[dict[str, Any]]:
     """The worked cases as they stood then."""
-    return json.loads((HERE / "golden" / "cases-2026.1.json").read_text(encoding="utf-8"))
+    read: list[dict[str, Any]] = json.loads((HERE / "golden" / "cases-2026.1.json").read_text(encoding="utf-8"))
+    return read
 
 
 def worked_case(entry: dict[str, Any]) -> dict[str, Any]:

@@ -196,7 +196,7 @@ def progress(done: int, total: int, label: Any = "") -> dict[str, Any]:
 
 
 @register.inclusion_tag("components/pagination.html", takes_context=True)
-def pagination(context: template.Context, page: Page) -> dict[str, Any]:
+def pagination(context: template.Context, page: Page[Any]) -> dict[str, Any]:
     """Newer and older pages; what is filtered stays in the address."""
     query = context["request"].GET.copy()
 
