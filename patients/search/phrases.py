@@ -105,9 +105,16 @@ class Phrases(Generic[T]):
     def all_in(self, keys: Sequence[str], places: Sequence[int]) -> Iterator[Found[T]]:
         """Yield each phrase that stands in ``keys``; ``places`` says which word of the line each of them is."""
         for at, key in enumerate(keys):
-            for phrase, what in self._by_first.get(key, ()):
-                if tuple(keys[at : at + len(phrase)]) == phrase:
-                    yield Found(tuple(places[at : at + len(phrase)]), what)
+            for first in _beginnings(key):
+                for phrase, what in self._by_first.get(first, ()):
+                    if (first, *keys[at + 1 : at + len(phrase)]) == phrase:
+                        yield Found(tuple(places[at : at + len(phrase)]), what)
+
+
+def _beginnings(key: str) -> tuple[str, ...]:
+    """Return what a phrase may begin with here: in “aspirin 100,5-FU” the number ends one entry and begins the next."""
+    parts = re.split("[.,]", key)
+    return (key,) if len(parts) == 1 else (key, parts[-1])
 
 
 def outermost(found: Iterable[Found[T]]) -> list[Found[T]]:

@@ -45,6 +45,9 @@ MEDICINE_LINES: list[Row] = [
     # several on one line, however joined
     sets("warfarin, paracetamol", VKA),
     sets("paracetamol, warfarin", VKA),
+    sets("aspirin 100,6-MP 50 mg", ONE, CHEMO),
+    sets("metformin 1/2,6 mp", SUGAR, CHEMO),
+    sets("aspirine 2,6 mg", ONE),
     sets("minoxidil lotion and warfarin", TOPICAL, VKA),
     sets("omeprazole / warfarin", VKA),
     sets("B01AF02 B01AC06", DOAC, ONE),
