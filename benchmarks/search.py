@@ -87,7 +87,7 @@ def measure(top: int) -> int:
     from mesoclinic.accounts.models import User
     from patients.models import Patient
     from patients.search.duplicates import possible_duplicates
-    from patients.search.finding import find
+    from patients.search.finding import find_patients
 
     user = User.objects.get(given_name="Lena")
     site = user.sites.get()
@@ -122,7 +122,7 @@ def measure(top: int) -> int:
         ):
             shown(
                 kind,
-                partial(find, user, query),
+                partial(find_patients, user, query),
                 partial(ask, BARE, site.pk, f"%{query.lower()}%"),
                 rounds=rounds,
                 request=partial(client.post, reverse("patients:find"), {"q": query}),

@@ -34,7 +34,7 @@ def when_words(at: datetime, site: Site) -> str:
     return _("%(day)s at %(time)s") % {"day": day_words(local), "time": date_format(local, "H:i")}
 
 
-def plain(number: Decimal) -> str:
+def plain_number(number: Decimal) -> str:
     """Without trailing zeros and never as a power of ten: 10, 0.35."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

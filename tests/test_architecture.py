@@ -184,3 +184,21 @@ def test_tree_in_the_docs_is_that_of_the_folders() -> None:
     """Each module has its row: the first line of its docstring."""
     assert tree.without_a_line() == []
     assert tree.tree() in tree.PAGE.read_text(encoding="utf-8"), "python scripts/tree.py write"
+
+
+EVERYDAY = re.compile(
+    "ask|answer|check|do|find|fit|found|get|give|go|handle|keep|make|plain|process|put|read|run|set|settle|shown|take"
+    "|tell|use|used|where"
+)
+
+
+def test_function_is_not_named_by_an_everyday_verb_alone() -> None:
+    """Where it is called, ``find`` says nothing; ``find_patients`` does. Tags and views stand under their own names."""
+    bare = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in sources(*PACKAGES)
+        if not {"templatetags", "views"} & set(path.relative_to(ROOT).parts)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and EVERYDAY.fullmatch(node.name)
+    ]
+    assert bare == []

@@ -22,7 +22,7 @@ from patients.vocabulary import load_vocabulary
 from protocols.engine import canonical_json
 from protocols.engine.codes import without_sentences
 from protocols.models import Plan
-from protocols.plans.proposing import answer
+from protocols.plans.proposing import answer_case
 from protocols.plans.signature import signature, signed_content
 from scripts import messages
 from tests import factories
@@ -226,7 +226,7 @@ def test_an_open_answer_that_reads_two_ways_is_refused(
 
 def test_a_case_gives_the_same_answer_in_every_language() -> None:
     case, every = by_id("C05"), ("en", *LANGUAGES)
-    said = {language: answer(case, formulary=starter(), policy={}, language=language) for language in every}
+    said = {language: answer_case(case, formulary=starter(), policy={}, language=language) for language in every}
 
     bare = {language: canonical_json(without_sentences(one)) for language, one in said.items()}
     assert bare["fr"] == bare["en"] == bare["es"]
@@ -262,7 +262,7 @@ def test_the_api_writes_numbers_with_a_point_in_every_language(rooms: dict[str, 
 @pytest.mark.parametrize("case", worked_cases(), ids=lambda case: case["id"])
 def test_the_sentences_of_a_worked_case_are_what_they_were(case: dict[str, Any], language: str) -> None:
     """MESOCLINIC_SNAPSHOTS=1 writes them anew; a change then shows in review."""
-    said = answer(case, formulary=starter(), policy={}, language=language)
+    said = answer_case(case, formulary=starter(), policy={}, language=language)
     with translation.override(language):
         text = json.dumps(_sentences(said), ensure_ascii=False, indent=1) + "\n"
 

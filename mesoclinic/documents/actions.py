@@ -222,7 +222,7 @@ def render_document(document_id: int) -> DocumentState | None:
     document = Document.objects.get(pk=document_id)
     try:
         pdf = rendering.render(document, tell=lambda done: _report(document, lease, done), make=_made_part)
-        name, content_hash = storage.keep(pdf.data)
+        name, content_hash = storage.keep_file(pdf.data)
     except LeaseLost:
         return None
     except SoftTimeLimitExceeded:
@@ -263,7 +263,7 @@ def _made_part(part: dict[str, Any]) -> rendering.Pdf:
         raise rendering.CannotRender(f"{part.get('mark') or document.title}: {document.last_error}")
     if document.state == DocumentState.READY:
         with suppress(storage.FileLost):
-            return rendering.Pdf(data=storage.read(document), pages=document.pages or 0)
+            return rendering.Pdf(data=storage.read_file(document), pages=document.pages or 0)
     return rendering.render(document)  # another worker is at it, or its file is lost
 
 

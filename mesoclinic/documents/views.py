@@ -55,7 +55,7 @@ def document_file(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     if document.state != DocumentState.READY or why_held(request.user, document):
         return redirect("documents:status", public_id=public_id)
     try:
-        data = storage.read(document)
+        data = storage.read_file(document)
     except storage.FileLost:
         actions.renew_lost_file(document=document, by=request.user)
         return redirect("documents:status", public_id=public_id)

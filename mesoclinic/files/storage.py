@@ -22,7 +22,7 @@ class FileLost(Exception):
     """The file is gone, or its bytes are not the ones that were kept."""
 
 
-def keep(data: bytes) -> tuple[str, str]:
+def keep_file(data: bytes) -> tuple[str, str]:
     """Write the bytes where their hash says and return (name, hash). The file is there whole or not at all."""
     content_hash = hashlib.sha256(data).hexdigest()
     name = f"pdf/{content_hash[:2]}/{content_hash}.pdf"
@@ -43,7 +43,7 @@ def keep(data: bytes) -> tuple[str, str]:
     return name, content_hash
 
 
-def read(document: Kept) -> bytes:
+def read_file(document: Kept) -> bytes:
     """Return the bytes of a finished document. Raise FileLost if they are gone or not those of its hash."""
     try:
         data = Path(document.file.path).read_bytes()

@@ -82,14 +82,14 @@ def _rewrite(rows: Sequence[Message]) -> list[Message]:
     anew = written_anew(rows)
     changed = []
     for row in rows:
-        if row.pk in anew and put(row, anew[row.pk]):
+        if row.pk in anew and write_anew(row, anew[row.pk]):
             row.attempts = 0  # of what it says now
             changed.append(row)
     Message.objects.bulk_update(changed, [*FIELDS, "attempts"], batch_size=IN_ONE_GO)
     return changed
 
 
-def put(message: Message, written: Written) -> bool:
+def write_anew(message: Message, written: Written) -> bool:
     """Set what the message says, without saving it. Return whether that is anything new."""
     before = [getattr(message, name) for name in FIELDS]
     for name in FIELDS:
@@ -182,7 +182,7 @@ def refresh_claimed(batch: Sequence[Message], lease: UUID) -> int:
     anew = written_anew(batch, only_stale=True)
     count = 0
     for message in batch:
-        if message.pk in anew and put(message, anew[message.pk]):
+        if message.pk in anew and write_anew(message, anew[message.pk]):
             ours = Message.objects.filter(pk=message.pk, state=MessageState.SENDING, lease=lease)
             count += ours.update(**{name: getattr(message, name) for name in FIELDS})
     return count

@@ -66,7 +66,7 @@ PEOPLE = (
 )
 
 
-def found() -> tuple[Clinic, dict[str, Site], dict[str, User]]:
+def found_clinic() -> tuple[Clinic, dict[str, Site], dict[str, User]]:
     """Make the clinic, its sites by name and its people by key, in a database that has none of them."""
     clinic = Clinic.objects.create(pk=1, name="Clinique des Tilleuls", currency="EUR", is_sample=True)
     sites = {name: Site.objects.create(name=name, **details) for name, details in SITES.items()}

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 _UNDO = "undo:"
 
 
-def tell(request: HttpRequest, text: Any, *, undo_url: str = "") -> None:
+def show_toast(request: HttpRequest, text: Any, *, undo_url: str = "") -> None:
     """``text`` is a sentence about what is done. ``undo_url`` takes a POST that takes it back."""
     messages.success(request, text, extra_tags=_UNDO + undo_url if undo_url else "")
 

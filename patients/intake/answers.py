@@ -428,7 +428,7 @@ def days_since_answered(intake: Intake, *, on: date) -> int:
     return max((on - timezone.localdate(intake.submitted_at, timezone=intake.patient.site.tz)).days, 0)
 
 
-def aged(fact: Fact, value: Any, *, days: int) -> Any:
+def aged_value(fact: Fact, value: Any, *, days: int) -> Any:
     """An answer ``days`` later: days and months since something have gone by, whole months only."""
     if fact.unit not in ("days", "months") or not isinstance(value, int) or fact.maximum is None:
         return value
@@ -449,7 +449,7 @@ def case_of(intake: Intake, *, on: date, settled: Sequence[SettledFact] | None =
     for fact in asked_facts(intake.patient, vocabulary):
         value = intake.facts.get(fact.key)
         if value is not None and not isinstance(value, dict):
-            facts[fact.key] = list(value) if isinstance(value, list) else aged(fact, value, days=days)
+            facts[fact.key] = list(value) if isinstance(value, list) else aged_value(fact, value, days=days)
     return {
         "facts": settled_over(intake, facts, settled=settled),
         "concerns": [dict(entry) for entry in intake.concerns],

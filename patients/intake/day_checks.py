@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.translation import gettext_noop
 
 from patients.intake.answers import (
-    aged,
+    aged_value,
     asked_facts,
     days_since_answered,
     intake_vocabulary,
@@ -177,7 +177,7 @@ def _aged(previous: Intake, *, on: date) -> dict[str, Any]:
         fact = vocabulary.facts.get(key)
         if fact is None or fact.before_session in ("dropped", "asked_afresh"):
             continue
-        facts[key] = aged(fact, value, days=days)
+        facts[key] = aged_value(fact, value, days=days)
     return facts
 
 

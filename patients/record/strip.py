@@ -49,7 +49,7 @@ class Strip:
     standing: Any = None  # whether the person may be treated, as the reader may see it; see settings.STANDING_BAND
 
 
-def strip(patient: Patient, *, user: User | None = None) -> Strip:
+def patient_strip(patient: Patient, *, user: User | None = None) -> Strip:
     """Return who it is, and what must not be missed. Age is that of today where the patient is treated.
 
     What was said in words counts as what it was settled as; what nobody settled stands there as it was said.

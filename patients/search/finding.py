@@ -84,7 +84,7 @@ class Found:
     too_short: bool
 
 
-def find(user: User, query: str, *, limit: int = 8) -> Found:
+def find_patients(user: User, query: str, *, limit: int = 8) -> Found:
     """The likeliest people for what somebody types into the search box."""
     visible = patients_visible_to(user)
     if searching.condition(query) is None:

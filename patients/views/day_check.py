@@ -22,7 +22,7 @@ from patients.intake.day_form import DayCheckForm
 from patients.models import DayCheck
 from patients.permissions import check_can_start_intake
 from patients.queries import latest_submitted_intake, patients_seen_by
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 
 
 @requires(Permission.INTAKE_WRITE)
@@ -54,7 +54,7 @@ def day_check(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     context = {
         "form": form,
         "patient": patient,
-        "strip": strip(patient, user=request.user),
+        "strip": patient_strip(patient, user=request.user),
         "previous": previous,
         "next": _own_path(request),
     }

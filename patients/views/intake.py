@@ -53,7 +53,7 @@ from patients.queries import (
     patients_seen_by,
     review_of,
 )
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from patients.statements.recording import words_of_intake
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import Vocabulary
@@ -197,7 +197,7 @@ def _answers_context(intake: Intake, vocabulary: Vocabulary, *, user: User) -> d
     return {
         "intake": intake,
         "patient": intake.patient,
-        "strip": strip(intake.patient, user=user),
+        "strip": patient_strip(intake.patient, user=user),
         "sections": sections,
         "review": review.to_review(intake, vocabulary),
         "will_be_asked": [_(said.text) if said.is_unknown else said.text for said in words_of_intake(intake)]
@@ -382,7 +382,7 @@ def _form_context(request: ClinicRequest, intake: Intake, form: IntakeForm) -> d
         **_medicines_context(form.named_medicines()),
         "intake": intake,
         "patient": intake.patient,
-        "strip": strip(intake.patient, user=request.user),
+        "strip": patient_strip(intake.patient, user=request.user),
         "form": form,
         "sections": sections,
         "concerns": concerns,

@@ -27,16 +27,16 @@ from mesoclinic.audit.conflicts import Conflict
 from mesoclinic.core.errors import DomainError, NotAllowed
 from mesoclinic.core.reading import id_of
 from mesoclinic.ui import days
-from mesoclinic.ui.toasts import tell
+from mesoclinic.ui.toasts import show_toast
 from patients.actions.intake import start_intake
 from patients.actions.record import RegisteredJustNow, merge_patients, register_patient, undo_merge, update_patient
 from patients.models import Patient, PatientMerge, PatientStatus
 from patients.permissions import check_can_merge, check_can_write_patient
 from patients.queries import in_this_order, patients_seen_by, patients_visible_to, standing_merges, status_counts
 from patients.record.forms import MergeForm, PatientForm
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from patients.search.duplicates import Duplicate, possible_duplicates, registered_from
-from patients.search.finding import find, near_spellings, ranked, search
+from patients.search.finding import find_patients, near_spellings, ranked, search
 from patients.search.keys import is_too_short
 
 PER_PAGE = 25
@@ -101,7 +101,7 @@ def _with_stops(patients: Sequence[Patient], *, user: User) -> None:
 def patient_find(request: ClinicRequest) -> HttpResponse:
     """What the search box in the header offers while somebody types. By POST: names stay out of addresses and logs."""
     query = request.POST.get("q", "").strip()
-    found = find(request.user, query) if query else None
+    found = find_patients(request.user, query) if query else None
     if found and found.patients:
         shown = [str(patient.public_id) for patient in found.patients]
         trail.record("patients.listed", by=request.user, details={"searched": True, "shown": shown})
@@ -221,7 +221,7 @@ def patient_edit(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     context = {
         "form": form,
         "patient": patient,
-        "strip": strip(patient, user=request.user),
+        "strip": patient_strip(patient, user=request.user),
         "consequences": consequences,
         "confirmed": form.cleaned_data["status"] if consequences else "",
         "becomes": PatientStatus(form.cleaned_data["status"]).label if consequences else "",
@@ -238,7 +238,7 @@ def patient_merge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     check_can_write_patient(patient, by=request.user)
     query = request.GET.get("q", "").strip()
     if query:
-        others: list[tuple[Patient, tuple[str, ...]]] = [(o, ()) for o in find(request.user, query).patients]
+        others: list[tuple[Patient, tuple[str, ...]]] = [(o, ()) for o in find_patients(request.user, query).patients]
     else:
         others = [
             (duplicate.patient, duplicate.reasons)
@@ -257,7 +257,7 @@ def patient_merge(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     trail.record("patients.compared", by=request.user, patient=patient, details={"shown": shown})
     context = {
         "patient": patient,
-        "strip": strip(patient, user=request.user),
+        "strip": patient_strip(patient, user=request.user),
         "q": query,
         "others": others,
         "merges": standing_merges(patient),
@@ -287,7 +287,7 @@ def patient_merge_into(request: ClinicRequest, public_id: UUID, other_id: UUID) 
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
             said = _("%(gone)s is merged into %(kept)s. Both histories are kept.")
-            tell(
+            show_toast(
                 request,
                 said % {"gone": patient.display_number, "kept": kept.display_number},
                 undo_url=reverse("patients:merge_undo", args=[merge.public_id]),
@@ -312,7 +312,7 @@ def patient_merge_into(request: ClinicRequest, public_id: UUID, other_id: UUID) 
         "form": form,
         "patient": patient,
         "kept": kept,
-        "strip": strip(patient, user=request.user),
+        "strip": patient_strip(patient, user=request.user),
         "rows": rows,
         "differ": differ,
     }

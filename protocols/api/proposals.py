@@ -25,7 +25,7 @@ from protocols.engine.policy import read_decimal
 from protocols.engine.schema import ANSWER_SCHEMA
 from protocols.formulary.queries import built_formulary, required_formulary
 from protocols.plans.computing import clinic_policy
-from protocols.plans.proposing import COMPARISON_SCHEMA, answer, named_changes
+from protocols.plans.proposing import COMPARISON_SCHEMA, answer_case, named_changes
 from protocols.words.faults import fault_message
 
 
@@ -67,7 +67,7 @@ class ProposalView(APIView):
         if doubtful:
             return Response(doubtful, status=400)
         try:
-            found = answer(case, formulary=formulary, policy=policy, language=request.user.language)
+            found = answer_case(case, formulary=formulary, policy=policy, language=request.user.language)
         except CaseError as error:
             return Response(faults_by_path(error), status=400)
         if beyond := beyond_the_clinic(case, formulary=formulary, policy=policy):
@@ -109,7 +109,9 @@ class ComparisonView(APIView):
             case, found = in_stored_units(sent[side])
             try:
                 if not found:
-                    answers[side] = answer(case, formulary=formulary, policy=policy, language=request.user.language)
+                    answers[side] = answer_case(
+                        case, formulary=formulary, policy=policy, language=request.user.language
+                    )
                     found = beyond_the_clinic(case, formulary=formulary, policy=policy)
             except CaseError as error:
                 found = faults_by_path(error)

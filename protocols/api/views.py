@@ -33,7 +33,7 @@ from protocols.engine.edits import EDIT_FIELDS, MOST_EDITS
 from protocols.models import Plan
 from protocols.models.enums import EditReason, PlanStatus
 from protocols.pages.disagreements import in_sentences
-from protocols.plans.computing import Disagreement, shown, verified
+from protocols.plans.computing import Disagreement, shown_answer, verified
 from protocols.plans.queries import obstacles_to_signing, plans_visible_to
 
 
@@ -180,7 +180,7 @@ class PlanDetailSerializer(PlanSerializer):
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_result(self, plan: Plan) -> dict[str, Any]:
-        return shown(plan)
+        return shown_answer(plan)
 
     def get_obstacles(self, plan: Plan) -> list[str]:
         return obstacles_to_signing(plan) if plan.is_draft else []

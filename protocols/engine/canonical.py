@@ -11,7 +11,7 @@ from typing import Any
 PLAIN_TYPES = frozenset({type(None), str, bool, int})
 
 
-def plain(number: Decimal | int) -> str:
+def plain_number(number: Decimal | int) -> str:
     """A decimal as people write it: no exponent, no trailing zeros."""
     text = format(Decimal(number), "f")
     if "." in text:
@@ -25,7 +25,7 @@ def json_safe(value: Any) -> Any:
     if kind in PLAIN_TYPES:
         return value
     if kind is Decimal:
-        return plain(value)
+        return plain_number(value)
     if kind is dict or isinstance(value, Mapping):
         return {str(key): item if type(item) in PLAIN_TYPES else json_safe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -121,7 +121,7 @@ def target_mask(rule: Rule, answers: Mapping[str, Answer], formulary: Formulary)
     return formulary.mask(listed) if isinstance(listed, tuple) else 0
 
 
-def shown(finding: Finding, chosen_mask: int) -> bool:
+def is_shown(finding: Finding, chosen_mask: int) -> bool:
     """A caution or info aimed at ingredients is shown only when one of them is in the plan."""
     return finding.rule.scope.kind == "plan" or bool(finding.mask & chosen_mask)
 

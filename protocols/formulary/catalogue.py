@@ -16,7 +16,7 @@ from mesoclinic.core.numbers import shown_number
 from mesoclinic.core.sorting import by_words
 from patients.search.keys import fold
 from protocols.engine import Formulary
-from protocols.engine.canonical import plain
+from protocols.engine.canonical import plain_number
 from protocols.formulary.queries import built_formulary, formulary_in_force
 from protocols.formulary.texts import spoken_documents
 from protocols.formulary.words import (
@@ -261,7 +261,7 @@ class Catalogue:
 
         def place(value: Any) -> str:
             """Where a volume stands on a scale from 0 to the most, drawn from x = 24 to 354."""
-            return plain((24 + 330 * Decimal(str(value)) / most).quantize(Decimal("0.1")))
+            return plain_number((24 + 330 * Decimal(str(value)) / most).quantize(Decimal("0.1")))
 
         return Amounts(
             volumes=(_two(volume["min"]), _two(volume["usual"]), _two(volume["max"])),
@@ -456,7 +456,7 @@ class Catalogue:
 
 
 def _plain(value: Any) -> str:
-    return plain(Decimal(str(value)))
+    return plain_number(Decimal(str(value)))
 
 
 def _two(value: Any) -> str:

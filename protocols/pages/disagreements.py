@@ -21,15 +21,15 @@ def in_sentences(plan: Plan, places: Sequence[Disagreement]) -> list[str]:
     differ stands in the row itself, for whoever looks into it.
     """
     reading = Reading(plan)
-    named = [where(reading, row) for row in places if row.path != "fingerprint"]
+    named = [name_place(reading, row) for row in places if row.path != "fingerprint"]
     return [
         _("The second calculation does not agree with the first about %(what)s, so the plan cannot be signed.")
         % {"what": what}
-        for what in list(dict.fromkeys(named or [where(reading, row) for row in places]))[:MOST]
+        for what in list(dict.fromkeys(named or [name_place(reading, row) for row in places]))[:MOST]
     ]
 
 
-def where(reading: Reading, row: Disagreement) -> str:
+def name_place(reading: Reading, row: Disagreement) -> str:
     """Name the line or the mixture that a disagreement is about."""
     words = {"name": reading.contents.name(row.ingredient), "mixture": row.mixture}
     if row.ingredient and row.mixture:

@@ -14,7 +14,7 @@ from protocols.engine.answer import Answer, Course
 from protocols.formulary.catalogue import Catalogue
 from protocols.models import Plan
 from protocols.models.enums import EditReason
-from protocols.plans.computing import bare_edit, formulary_of, shown
+from protocols.plans.computing import bare_edit, formulary_of, shown_answer
 from protocols.words.terms import Words, words_of
 
 
@@ -56,7 +56,7 @@ class Reading:
     @cached_property
     def result(self) -> Answer:
         """The answer with its sentences in the active language."""
-        return cast(Answer, shown(self.plan, self.given))
+        return cast(Answer, shown_answer(self.plan, self.given))
 
     @property
     def answer(self) -> Answer:

@@ -18,7 +18,7 @@ from protocols.pages.edits import refusal_beside
 from protocols.pages.mixtures import Served, would_serve
 from protocols.pages.reading import Reading
 from protocols.plans import what_if
-from protocols.plans.computing import bare_edits, formulary_of, merged, plain
+from protocols.plans.computing import bare_edits, formulary_of, merged, plain_json
 from protocols.words.faults import explain_refusal
 
 Trial = Callable[[Mapping[str, Any]], EditResult]
@@ -88,7 +88,7 @@ def preview(plan: Plan, *, out: str, into: str) -> Preview:
     tried = _trial(plan)(edit_of(out, into))
     if tried.refusals:
         return Preview(refusals=_refusals(plan, tried))
-    return Preview(differences=what_if.in_words(plan.result, plain(tried.proposal.as_dict()), plan))
+    return Preview(differences=what_if.in_words(plan.result, plain_json(tried.proposal.as_dict()), plan))
 
 
 def _option(plan: Plan, reading: Reading, trial: Trial, key: str, volumes: Mapping[str, str], *, out: str) -> Option:

@@ -22,7 +22,7 @@ from protocols.formulary.loader import release_label
 from protocols.models import Plan
 from protocols.models.enums import OpenAnswerKind
 from protocols.plans.asking import not_asked_obstacles
-from protocols.plans.fitting import Fitted, Unheard, fit, unheard_sentence
+from protocols.plans.fitting import Fitted, Unheard, fit_to_version, unheard_sentence
 
 NEVER_REASON = "Answered “never” in intake %(number)d, submitted by %(name)s on %(day)s."
 COMPARED = ("facts", "concerns", "zones")
@@ -40,7 +40,7 @@ def case_from(intake: Intake, *, on: date, settled: Sequence[SettledFact] | None
 
 def case_for(intake: Intake, formulary: Formulary, *, on: date, settled: Sequence[SettledFact] | None = None) -> Fitted:
     """Return the intake's case in the words of one version of the formulary, and what that version cannot judge."""
-    return fit(case_from(intake, on=on, settled=settled), formulary)
+    return fit_to_version(case_from(intake, on=on, settled=settled), formulary)
 
 
 def unheard_obstacles(unheard: Sequence[Unheard], formulary: Formulary) -> list[str]:

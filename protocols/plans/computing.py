@@ -26,7 +26,7 @@ from protocols.engine.policy import read_decimal
 from protocols.formulary.queries import built_formulary
 from protocols.models import FormularyVersion, Plan
 from protocols.models.enums import PlanKind
-from protocols.plans.proposing import answer
+from protocols.plans.proposing import answer_case
 from protocols.words import answers as wording
 
 
@@ -72,19 +72,19 @@ def compute(
 ) -> Computed:
     """The answer for a case. ``proposal`` spares the engine its search where only the edits have changed."""
     formulary = built_formulary(version)
-    clean_case = plain(parse_case(case, formulary).canonical())
-    clean_policy = plain(Policy.from_mapping(policy, formulary).overrides)
+    clean_case = plain_json(parse_case(case, formulary).canonical())
+    clean_policy = plain_json(Policy.from_mapping(policy, formulary).overrides)
 
     def ask(with_edits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = plain(
-            answer(
+        found: dict[str, Any] = plain_json(
+            answer_case(
                 clean_case, formulary=formulary, policy=clean_policy, language=language, edits=bare_edits(with_edits)
             )
         )
         return found
 
     own = ask(()) if proposal is None else proposal
-    clean_edits = plain(list(edits))
+    clean_edits = plain_json(list(edits))
     result = ask(clean_edits) if clean_edits else own
     return Computed(
         case=clean_case,
@@ -209,7 +209,7 @@ def _named_in(path: str, plan: Plan) -> tuple[str, str]:
     return ingredient, mixture
 
 
-def shown(plan: Plan, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def shown_answer(plan: Plan, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The plan's answer with its sentences, in the reader's language: made anew from its codes and numbers.
 
     ``given`` is the answer to show in the place of the stored one.
@@ -238,8 +238,8 @@ def recompute(plan: Plan) -> list[Computed]:
     refusals = [] if edited is None else [{"path": row.path, "code": row.code} for row in edited.refusals]
     return [
         Computed(
-            case=plain(case.canonical()),
-            policy=plain(policy.overrides),
+            case=plain_json(case.canonical()),
+            policy=plain_json(policy.overrides),
             proposal=own,
             result=said,
             edits=plan.edits,
@@ -254,7 +254,7 @@ def recompute(plan: Plan) -> list[Computed]:
     ]
 
 
-def plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """In JSON's own types, decimals as strings: what is stored, shown and hashed."""
     return json.loads(canonical_json(value))
 

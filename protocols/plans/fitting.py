@@ -49,7 +49,7 @@ class Fitted:
     unheard: tuple[Unheard, ...] = ()
 
 
-def fit(case: Mapping[str, Any], formulary: Formulary) -> Fitted:
+def fit_to_version(case: Mapping[str, Any], formulary: Formulary) -> Fitted:
     """Return the case without what the version has no word for, and of that what is more than a “no”."""
     unheard: list[Unheard] = []
     facts: dict[str, Any] = {}

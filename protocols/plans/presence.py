@@ -56,7 +56,7 @@ def mark_open(plan: Plan, *, user: User, writes: bool) -> list[Present]:
     ]
 
 
-def forget(plan: Plan) -> None:
+def forget_presence(plan: Plan) -> None:
     """Nobody drafts it any more."""
     cache.delete(_key(plan))
 

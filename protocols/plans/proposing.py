@@ -60,7 +60,7 @@ def starter_formulary() -> Formulary:
     return build_formulary(load_documents())
 
 
-def answer(
+def answer_case(
     case_mapping: Any,
     *,
     formulary: Formulary | None = None,
@@ -101,8 +101,8 @@ def what_if(
 ) -> dict[str, Any]:
     """The new answer beside the old, with the differences named."""
     used = formulary if formulary is not None else starter_formulary()
-    old = answer(old_case, formulary=used, policy=policy, language=language)
-    new = answer(new_case, formulary=used, policy=policy, language=language)
+    old = answer_case(old_case, formulary=used, policy=policy, language=language)
+    new = answer_case(new_case, formulary=used, policy=policy, language=language)
     with translation.override(language):
         return {"old": old, "new": new, "changes": named_changes(old, new, used)}
 
@@ -116,7 +116,7 @@ __all__ = [
     "COMPARISON_SCHEMA",
     "CaseError",
     "Fault",
-    "answer",
+    "answer_case",
     "explain_fault",
     "named_changes",
     "starter_formulary",

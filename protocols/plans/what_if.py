@@ -16,7 +16,7 @@ from patients.vocabulary import Vocabulary
 from protocols.engine import CaseError, Policy, compare
 from protocols.engine.codes import without_sentences
 from protocols.models import Plan
-from protocols.plans.computing import Computed, formulary_of, kept_edits, shown
+from protocols.plans.computing import Computed, formulary_of, kept_edits, shown_answer
 from protocols.plans.proposing import explain_fault
 from protocols.plans.queries import open_facts
 from protocols.words import answers as wording
@@ -133,13 +133,13 @@ def within_budget(plan: Plan, change: Change, money: Decimal) -> Change:
     )
 
 
-def ask(plan: Plan, change: Change) -> Answered:
+def ask_what_if(plan: Plan, change: Change) -> Answered:
     """The plan as it stands beside the plan under the change, with each difference in words."""
     computed = recomputed(plan, change)
     formulary = formulary_of(plan)
     new = wording.render(without_sentences(computed.result), formulary)
     return Answered(
-        old=shown(plan),
+        old=shown_answer(plan),
         new=new,
         differences=in_words(plan.result, computed.result, plan),
         edits_dropped=len(plan.edits) - len(computed.edits),

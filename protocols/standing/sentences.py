@@ -16,7 +16,7 @@ from patients.models import DayCheck, Intake, Patient, Statement
 from patients.queries import MERGED_UNASKED
 from patients.vocabulary import load_vocabulary
 from protocols.engine import Formulary
-from protocols.engine.screen import Finding, shown
+from protocols.engine.screen import Finding, is_shown
 from protocols.plans.asking import Unasked, not_asked_sentence
 from protocols.plans.basis import newer_than
 from protocols.plans.fitting import Unheard, unheard_sentence, way_on
@@ -75,7 +75,7 @@ def of_finding(finding: Finding, formulary: Formulary, chosen: int, saying: Sayi
         return None
     if rule.severity == "exclude" and not touched:
         return None
-    if rule.severity == "caution" and not shown(finding, chosen):
+    if rule.severity == "caution" and not is_shown(finding, chosen):
         return None
     message = words.rule_message({"rule": rule.key, "params": {"concern": rule.referral_of_concern}})
     row = words.rules.get(rule.key, {})

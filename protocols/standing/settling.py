@@ -29,7 +29,7 @@ from protocols.formulary.queries import built_formulary, formulary_in_force
 from protocols.formulary.words import SEVERITY_NAMES
 from protocols.models.enums import PlanStatus
 from protocols.plans.basis import unheard_obstacles
-from protocols.plans.fitting import fit
+from protocols.plans.fitting import fit_to_version
 from protocols.plans.queries import drafts_of, plan_in_force
 from protocols.words.terms import Words, words_of
 
@@ -156,7 +156,7 @@ class Effects:
     def unheard(self, chosen: Iterable[Meaning]) -> str:
         """Return why the formulary in force cannot judge these meanings; empty where it knows them all."""
         facts = {row.fact: [row.value] if self._is_list(row.fact) else row.value for row in chosen}
-        fitted = fit({"facts": facts, "concerns": (), "zones": ()}, self.formulary)
+        fitted = fit_to_version({"facts": facts, "concerns": (), "zones": ()}, self.formulary)
         return " ".join(unheard_obstacles(fitted.unheard, self.formulary))
 
     def gravest(self, meaning: Meaning) -> Effect:
@@ -205,7 +205,7 @@ def _key(finding: Finding) -> tuple[str, int]:
 
 def _screened(intake: Intake, facts: Mapping[str, Any], formulary: Formulary) -> list[Finding]:
     case = {"facts": facts, "concerns": intake.concerns, "zones": intake.zones}
-    return list(screen(parse_case(fit(case, formulary).case, formulary), formulary).findings)
+    return list(screen(parse_case(fit_to_version(case, formulary).case, formulary), formulary).findings)
 
 
 def effects_for(statement: Statement) -> Effects | None:

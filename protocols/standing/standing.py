@@ -47,7 +47,7 @@ from protocols.plans.asking import (
     values_not_asked,
 )
 from protocols.plans.basis import case_from
-from protocols.plans.fitting import Unheard, fit
+from protocols.plans.fitting import Unheard, fit_to_version
 from protocols.standing.reasons import (
     CAUTIONS,
     CLEAR,
@@ -238,7 +238,7 @@ class _World:
         if formulary is None:
             return [] if plan is None else [unreadable()]
         whole = self._case(person, plan, intake, day)
-        fitted = fit(whole, formulary)
+        fitted = fit_to_version(whole, formulary)
         try:
             case = parse_case(fitted.case, formulary)
         except CaseError:
@@ -278,7 +278,7 @@ class _World:
         held = _mixture(plan) if plan is not None else set()
         if plan is None or newest is None or newest is formulary or not held <= newest.ingredients.keys():
             return [unheard_reason(unheard, formulary, saying=saying, stops=plan is not None)]
-        fitted = fit(whole, newest)
+        fitted = fit_to_version(whole, newest)
         try:
             case = parse_case(fitted.case, newest)
         except CaseError:
@@ -310,7 +310,7 @@ class _World:
         if not since and not values_not_asked(intake, judging):
             return []
         try:
-            case = parse_case(fit(whole, judging).case, judging)
+            case = parse_case(fit_to_version(whole, judging).case, judging)
         except CaseError:
             return []  # said as unreadable or unheard already
         chosen = judging.mask(key for key in held if key in judging.ingredients)

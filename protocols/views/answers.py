@@ -16,9 +16,9 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError, InvalidInput
-from mesoclinic.ui.toasts import tell
+from mesoclinic.ui.toasts import show_toast
 from patients.intake.answers import InvalidAnswers
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from protocols.actions.answers import acknowledge, answer_open_questions, take_over_what_if
 from protocols.actions.refusals import StaleRevision
 from protocols.models import Plan
@@ -146,13 +146,13 @@ def plan_what_if(request: ClinicRequest, public_id: UUID) -> HttpResponse:
             if request.POST.get("take_over"):
                 revision = edit_from(request.POST)[0]
                 take_over_what_if(plan=plan, revision=revision, change=change, by=request.user)
-                tell(request, _("Taken over into the draft."))
+                show_toast(request, _("Taken over into the draft."))
                 return _leave(request, reverse("protocols:plan", args=[public_id]))
-            answered = what_if.ask(plan, change)
+            answered = what_if.ask_what_if(plan, change)
         except StaleRevision as refusal:  # what it gives on the draft as it is now, before it can be taken over
             form.add_error(None, str(refusal))
             if plan.is_draft:
-                context |= _two_sides(request, reader, change, what_if.ask(plan, change))
+                context |= _two_sides(request, reader, change, what_if.ask_what_if(plan, change))
         except DomainError as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
@@ -166,7 +166,10 @@ def plan_what_if(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     if request.htmx:
         return render(request, "protocols/_what_if.html", context, status=status)
     return render(
-        request, "protocols/what_if.html", context | {"strip": strip(plan.patient, user=request.user)}, status=status
+        request,
+        "protocols/what_if.html",
+        context | {"strip": patient_strip(plan.patient, user=request.user)},
+        status=status,
     )
 
 

@@ -14,8 +14,8 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.core.errors import DomainError, InvalidInput, InvalidTransition, NotAllowed
 from mesoclinic.documents.views import open_document
-from mesoclinic.ui.toasts import tell
-from patients.record.strip import strip
+from mesoclinic.ui.toasts import show_toast
+from patients.record.strip import patient_strip
 from protocols.actions.drafts import amend_plan
 from protocols.actions.refusals import NotReadyToSign, SecondCalculationDisagrees
 from protocols.actions.signing import sign_plan
@@ -40,7 +40,7 @@ def plan_sign(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         sign_plan(plan=plan, revision=edit_from(request.POST)[0], password=password, by=request.user)
 
     def done() -> HttpResponse:
-        tell(request, _("Plan %(number)s is signed.") % {"number": plan.display_number})
+        show_toast(request, _("Plan %(number)s is signed.") % {"number": plan.display_number})
         return redirect("protocols:plan", public_id)
 
     def refused(refusal: DomainError) -> HttpResponse:
@@ -65,7 +65,7 @@ def plan_sign(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 def plan_discard(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = asked_plan(request, public_id)
     discard_plan(plan=plan, by=request.user)
-    tell(request, _("The draft was discarded. It stays on record."))
+    show_toast(request, _("The draft was discarded. It stays on record."))
     return redirect("sessions:patient", plan.patient.public_id)
 
 
@@ -74,7 +74,7 @@ def plan_discard(request: ClinicRequest, public_id: UUID) -> HttpResponse:
 def plan_take_over(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = asked_plan(request, public_id)
     take_over_plan(plan=plan, by=request.user)
-    tell(request, _("You are responsible for this draft now. Acknowledge its cautions yourself."))
+    show_toast(request, _("You are responsible for this draft now. Acknowledge its cautions yourself."))
     return redirect("protocols:plan", public_id)
 
 
@@ -101,11 +101,11 @@ def plan_stop(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         except DomainError as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
-            tell(request, _("Plan %(number)s is stopped.") % {"number": plan.display_number})
+            show_toast(request, _("Plan %(number)s is stopped.") % {"number": plan.display_number})
             return redirect("protocols:plan", public_id)
     context = {
         "plan": plan,
-        "strip": strip(plan.patient, user=request.user),
+        "strip": patient_strip(plan.patient, user=request.user),
         "form": form,
         "ahead": ahead,
         "amendment": plan.amendments.filter(status=PlanStatus.DRAFT).first(),

@@ -17,7 +17,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError, InvalidInput
 from mesoclinic.core.numbers import read_two_ways
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from protocols.actions.drafts import edit_plan, explain_edit, insist_on_severity, undo_edit
 from protocols.actions.refusals import EditCannotBeSigned, RefusedEdits, StaleRevision
 from protocols.engine.edits import EDIT_FIELDS
@@ -186,7 +186,10 @@ def _change_panel(request: ClinicRequest, plan: Plan, context: dict[str, Any], *
     if request.htmx:
         return render(request, "protocols/_change.html", context, status=status)
     return render(
-        request, "protocols/change.html", context | {"strip": strip(plan.patient, user=request.user)}, status=status
+        request,
+        "protocols/change.html",
+        context | {"strip": patient_strip(plan.patient, user=request.user)},
+        status=status,
     )
 
 

@@ -17,7 +17,7 @@ from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.core.errors import DomainError
 from mesoclinic.core.reading import one_of
 from mesoclinic.core.sorting import by_words
-from mesoclinic.ui.toasts import tell
+from mesoclinic.ui.toasts import show_toast
 from protocols.actions.formulary import confirm_entry, load_formulary_draft, publish_formulary, set_entry_active
 from protocols.formulary.catalogue import Catalogue, matching
 from protocols.formulary.difference import Part, differences, release_notes
@@ -234,5 +234,5 @@ def version_publish(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         publish_formulary(version=version, by=request.user)
     except DomainError as refusal:
         return _version_page(request, version, error=str(refusal), status=refusal.status)
-    tell(request, _("Formulary %(label)s is in force.") % {"label": version.label})
+    show_toast(request, _("Formulary %(label)s is in force.") % {"label": version.label})
     return redirect("protocols:version", public_id)

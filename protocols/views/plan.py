@@ -18,7 +18,7 @@ from mesoclinic.core.reading import revision_of
 from patients.models import Patient
 from patients.permissions import can_start_intake
 from patients.queries import latest_submitted_intake, patients_seen_by
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from protocols.actions.drafts import create_plan
 from protocols.engine import ENGINE_VERSION
 from protocols.engine.earlier import speaks
@@ -95,7 +95,7 @@ def draft_refused(
     asks = intake is not None and version is not None and values_not_asked(intake, built_formulary(version))
     may_start = can_start_intake(patient, by=request.user)
     context = {
-        "strip": strip(patient, user=request.user),
+        "strip": patient_strip(patient, user=request.user),
         "patient": patient,
         "amended": amended,
         "message": str(refusal),
@@ -113,7 +113,7 @@ def plan(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     plan = asked_plan(request, public_id)
     trail.record("plan.viewed", by=request.user, target=plan, patient=plan.patient)
     if not request.user.may(Permission.PLAN_READ):
-        context = {"plan": plan, "strip": strip(plan.patient, user=request.user), "dates": session_dates(plan)}
+        context = {"plan": plan, "strip": patient_strip(plan.patient, user=request.user), "dates": session_dates(plan)}
         return render(request, "protocols/plan_exists.html", context)
     return plan_page(request, plan)
 
@@ -133,7 +133,7 @@ def plan_page(request: ClinicRequest, plan: Plan, *, refused: Refused | None = N
         "plan": plan,
         "result": reader.result,
         "reader": reader,
-        "strip": strip(plan.patient, user=request.user),
+        "strip": patient_strip(plan.patient, user=request.user),
         "mixtures": mixtures,
         "left": shown_left,
         "left_first": shown_left[:beside],

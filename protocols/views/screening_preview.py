@@ -30,7 +30,7 @@ from protocols.engine.screen import screen
 from protocols.formulary.queries import built_formulary, formulary_in_force
 from protocols.formulary.words import SEVERITY_NAMES
 from protocols.plans.basis import unheard_obstacles
-from protocols.plans.fitting import fit
+from protocols.plans.fitting import fit_to_version
 from protocols.words.terms import words_of
 
 # The engine reads no case without them; rules that they alone decide are not shown.
@@ -88,7 +88,7 @@ def screening_preview(request: ClinicRequest) -> HttpResponse:
     else:
         case = intakes.case_of(typed, on=timezone.localdate(timezone=intake.patient.site.tz))
         formulary = built_formulary(version)
-        fitted = fit(case, formulary)
+        fitted = fit_to_version(case, formulary)
         problem = " ".join(unheard_obstacles(fitted.unheard, formulary))
         try:
             found = findings_of(fitted.case, formulary)

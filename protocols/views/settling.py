@@ -21,7 +21,7 @@ from patients.intake.answers import intake_vocabulary, short_label
 from patients.intake.groups import part_label
 from patients.models import Patient, Settlement, SettlementOutcome, Statement
 from patients.queries import patients_visible_to
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from patients.statements.statements import (
     can_settle,
     open_statements,
@@ -63,7 +63,7 @@ def statements(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     trail.record("statements.listed", by=request.user, target=patient, patient=patient)
     context = {
         "patient": patient,
-        "strip": strip(patient, user=request.user),
+        "strip": patient_strip(patient, user=request.user),
         "open_rows": [row for row in rows if row.statement.is_open],
         "settled_rows": [row for row in reversed(rows) if not row.statement.is_open],
         "may_settle": can_settle(patient, by=request.user),
@@ -115,7 +115,7 @@ def _page(request: ClinicRequest, said: Statement, form: SettleForm, vocabulary:
         "statement": said,
         "row": row_of(said, vocabulary),
         "patient": person_of(said.patient),
-        "strip": strip(person_of(said.patient), user=request.user),
+        "strip": patient_strip(person_of(said.patient), user=request.user),
         "form": form,
         "offers": _offers(form.offered, form, effects),
         "known": known,

@@ -13,8 +13,8 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError
-from mesoclinic.ui.toasts import tell
-from patients.record.strip import strip
+from mesoclinic.ui.toasts import show_toast
+from patients.record.strip import patient_strip
 from protocols.plans.queries import plans_visible_to
 from protocols.standing.going_on import acknowledge_caution
 from protocols.standing.standing import standing_now
@@ -33,12 +33,12 @@ def plan_cautions(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         except DomainError as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
-            tell(request, _("The caution is acknowledged for this plan."))
+            show_toast(request, _("The caution is acknowledged for this plan."))
             return redirect("protocols:plan_cautions", public_id)
     trail.record("plan.viewed", by=request.user, target=plan, patient=plan.patient)
     context = {
         "plan": plan,
-        "strip": strip(plan.patient, user=request.user),
+        "strip": patient_strip(plan.patient, user=request.user),
         "standing": standing_now(plan.patient, plan).seen_by(request.user),
         "acknowledged": plan.standing_acknowledgements.select_related("by"),
         "form": form,

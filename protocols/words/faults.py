@@ -9,7 +9,7 @@ from django.utils.translation import gettext_noop
 
 from mesoclinic.core.numbers import shown_number
 from protocols.engine import Fault, Formulary
-from protocols.engine.canonical import plain
+from protocols.engine.canonical import plain_number
 from protocols.engine.edits import Refusal
 from protocols.words.terms import TYPES, words_of
 
@@ -69,7 +69,7 @@ def explain_refusal(refusal: Refusal, formulary: Formulary) -> str:
     """Why an edit by hand was refused: the limit, its rule and its source."""
     words, params = words_of(formulary), refusal.params
     values = {
-        key: shown_number(plain(value) if isinstance(value, Decimal) else value)
+        key: shown_number(plain_number(value) if isinstance(value, Decimal) else value)
         if isinstance(value, Decimal | str)
         else value
         for key, value in params.items()

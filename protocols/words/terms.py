@@ -12,7 +12,7 @@ from django.utils.translation import gettext_noop
 
 from mesoclinic.core.numbers import shown_number
 from protocols.engine import Formulary
-from protocols.engine.canonical import plain
+from protocols.engine.canonical import plain_number
 
 TYPES = {
     "integer": gettext_noop("a whole number"),
@@ -90,7 +90,7 @@ class Words:
                 return _(label)
             if entry.get("values_from") == "ingredients":
                 return self.ingredient(value)
-        text = shown_number(plain(value) if isinstance(value, Decimal) else value)
+        text = shown_number(plain_number(value) if isinstance(value, Decimal) else value)
         return f"{text} {_(entry['unit'])}" if entry.get("unit") else text
 
     def because(self, reasons: Iterable[Mapping[str, Any]]) -> list[str]:

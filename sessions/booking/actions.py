@@ -27,7 +27,7 @@ from protocols.standing.reasons import Standing
 from sessions.booking.changes import as_they_were, keep_change
 from sessions.booking.hooks import Booked, after_booking
 from sessions.booking.locks import lock_time, with_one_retry
-from sessions.booking.overbook import Overbook, check_not_taken, settle, told_over
+from sessions.booking.overbook import Overbook, check_not_taken, settle_overbooking, told_over
 from sessions.course.gaps import check_course_length, check_gaps, check_intervals
 from sessions.course.terms import terms_of
 from sessions.mail import followups
@@ -365,7 +365,7 @@ def _book_one(one: _One, current: Plan, wanted: list[Appointment], *, by: User) 
     reason = one.standing_reason
     found = check_may_treat(current.patient, current, one.day, by=by, reason=reason, field="standing_reason")
     visit = _check_wish(one, current, by=by)
-    over = settle(visit, overbook=one.overbook, by=by)
+    over = settle_overbooking(visit, overbook=one.overbook, by=by)
     visit.course = _course_of(current, by=by)
     _take_back_left_out(visit.course, [one.number])
     wanted.append(visit)

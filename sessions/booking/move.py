@@ -20,7 +20,7 @@ from sessions.booking.actions import book_appointment, check_in_reach, check_ope
 from sessions.booking.changes import as_they_were, keep_change, write_place
 from sessions.booking.holes import times_for
 from sessions.booking.locks import lock_time, with_one_retry
-from sessions.booking.overbook import Overbook, clashes_of, settle, told_over, twice_already
+from sessions.booking.overbook import Overbook, clashes_of, settle_overbooking, told_over, twice_already
 from sessions.booking.wishes import fulfil_wish
 from sessions.course.gaps import check_days, check_intervals, paced
 from sessions.course.queries import kept_appointments
@@ -252,7 +252,7 @@ def _move_one(visit: Appointment, wish: _MoveWish, wanted: list[Appointment], *,
     for change in _in_order(way.moves):
         own = change.visit.pk == visit.pk
         place = _placed(change, turnover=turnover)
-        over += settle(place, overbook=wish.overbook if own else None, by=by)
+        over += settle_overbooking(place, overbook=wish.overbook if own else None, by=by)
         wanted.append(_apply(place, reason=wish.reason if way.outside and own else ""))
     wanted.sort(key=lambda moved: moved.number)
     keep_change(ChangeKind.MOVED, was=was, now=wanted, by=by, answer=wish.answer)

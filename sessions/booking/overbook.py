@@ -30,7 +30,7 @@ def clashes_of(visit: Appointment) -> list[Appointment]:
     return [other for other in there if other.pk != visit.pk]
 
 
-def settle(visit: Appointment, *, overbook: Overbook | None, by: User) -> list[Appointment]:
+def settle_overbooking(visit: Appointment, *, overbook: Overbook | None, by: User) -> list[Appointment]:
     """Refuse a time that is taken; or mark the visit as deliberately booked over what is there, and give that back.
 
     To be asked under the locks of ``lock_time``, before the visit is written.

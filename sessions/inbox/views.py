@@ -34,8 +34,8 @@ from mesoclinic.messaging.compose import Composed
 from mesoclinic.messaging.models import Message
 from mesoclinic.messaging.views import letter_response, mail_leaves
 from mesoclinic.ui.merging import MergingForm
-from mesoclinic.ui.toasts import tell
-from patients.record.strip import strip
+from mesoclinic.ui.toasts import show_toast
+from patients.record.strip import patient_strip
 from sessions.booking.views.move import move_to
 from sessions.booking.views.undo import undo_url_of
 from sessions.course.standing_band import chips_of
@@ -154,7 +154,7 @@ def _detail(
     context = {
         "row": row,
         "answer": answer,
-        "strip": strip(answer.patient, user=request.user),
+        "strip": patient_strip(answer.patient, user=request.user),
         "templates": [(key, inbox.REPLY_LABELS[key]) for key in texts],
         "template": template,
         "reply_form": reply_form or ReplyForm(initial={"text": texts.get(template, "")}),
@@ -218,7 +218,7 @@ def inbox_move(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     told = _("Session %(n)s of %(name)s is moved to %(when)s.") % names
     if may_be_mailed(moved.patient):
         told += " " + _("The mail about it leaves in a few minutes.")
-    tell(request, told, undo_url=undo_url_of(moved))
+    show_toast(request, told, undo_url=undo_url_of(moved))
     return redirect("inbox:list")
 
 
@@ -404,7 +404,9 @@ def paper_mail(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     document = document_visible_to(request.user, public_id)
     message = mail_paper(document=document, by=request.user)
     told = _("The mail to %(address)s leaves in a few minutes. Its link asks the birth date.")
-    tell(request, told % {"address": message.to_address}, undo_url=reverse("messaging:undo", args=[message.public_id]))
+    show_toast(
+        request, told % {"address": message.to_address}, undo_url=reverse("messaging:undo", args=[message.public_id])
+    )
     back = request.POST.get("back", "")
     page = reverse("documents:status", args=[document.public_id])
     return redirect(f"{page}?{urlencode({'back': back})}" if back.startswith("/") else page)

@@ -18,7 +18,7 @@ from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError
 from patients.models import Patient
 from patients.queries import patients_seen_by
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from sessions.mail import links
 
 SHOWN = 100
@@ -50,7 +50,7 @@ def _page(request: ClinicRequest, patient: Patient, *, refusal: DomainError | No
     rows = links.rows_of(patient, at=now)
     context: dict[str, Any] = {
         "patient": patient,
-        "strip": strip(patient, user=request.user),
+        "strip": patient_strip(patient, user=request.user),
         "rows": rows[:SHOWN],
         "hidden": max(0, len(rows) - SHOWN),
         "open_count": sum(row.state == "open" for row in rows),

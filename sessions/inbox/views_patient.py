@@ -163,7 +163,7 @@ def _paper(request: HttpRequest, subject: Subject) -> HttpResponse:
         context["error"] = letters.page_texts(link.patient.language)["paper_wrong"]
         return _render(request, link, "paper", context, 422)
     try:
-        return pdf_response(storage.read(document), name=file_name(document), kept=False)
+        return pdf_response(storage.read_file(document), name=file_name(document), kept=False)
     except storage.FileLost:
         return _old(request, link)
 

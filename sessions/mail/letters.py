@@ -77,7 +77,7 @@ def wording(kind: str, language: str) -> Wording:
 # ------------------------------------------------------------------ filling in
 
 
-def used(text: str) -> set[str]:
+def placeholders_used(text: str) -> set[str]:
     """The placeholders of a text. A brace that belongs to none is a ValueError."""
     found = set()
     for _literal, name, spec, conversion in string.Formatter().parse(text):
@@ -100,7 +100,7 @@ def faults_of(kind: str, texts: Mapping[str, str]) -> dict[str, str]:
             faults[name] = _("This cannot be empty.")
             continue
         try:
-            here = used(text)
+            here = placeholders_used(text)
         except ValueError:
             faults[name] = _("A curly brace here belongs to no placeholder. Write one like {name}.")
             continue

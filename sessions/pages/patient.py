@@ -107,7 +107,7 @@ class Record:
     merged: list[tuple[str, Record]] = field(default_factory=list)  # number and history of each record merged into it
 
 
-def read(patient: Patient, *, user: User) -> Record:
+def read_patient_page(patient: Patient, *, user: User) -> Record:
     record = Record(
         intakes=_intakes(patient, user),
         plans=_plans(patient, user),
@@ -117,7 +117,7 @@ def read(patient: Patient, *, user: User) -> Record:
     )
     if patient.holds_merged_records:
         merged = patients_seen_by(user).filter(merged_into=patient).order_by("number")
-        record.merged = [(other.display_number, read(other, user=user)) for other in merged]
+        record.merged = [(other.display_number, read_patient_page(other, user=user)) for other in merged]
     plans = record.plans + [plan for _number, other in record.merged for plan in other.plans]
     visits = record.visits + [visit for _number, other in record.merged for visit in other.visits]
     record.draft = next((plan for plan in record.plans if plan.status == PlanStatus.DRAFT), None)

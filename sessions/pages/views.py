@@ -14,7 +14,7 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from patients.queries import patients_seen_by
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from sessions.course.planned import planned_syringes
 from sessions.inbox import inbox
 from sessions.mail.waiting import may_be_mailed
@@ -89,14 +89,14 @@ def _day(request: ClinicRequest, day: date | None) -> HttpResponse:
 def patient(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     shown = get_object_or_404(patients_seen_by(request.user), public_id=public_id)
     now = timezone.now()
-    record = timeline.read(shown, user=request.user)
+    record = timeline.read_patient_page(shown, user=request.user)
     kind = request.GET.get("t", "") if request.GET.get("t", "") in timeline.KINDS else ""
     following = timeline.next_visit(record, now=now)
     trail.record("patient.viewed", by=request.user, target=shown, patient=shown)
     with timezone.override(shown.site.tz):
         context = {
             "patient": shown,
-            "strip": strip(shown, user=request.user),
+            "strip": patient_strip(shown, user=request.user),
             "steps": steps_of(record, patient=shown, user=request.user, now=now),
             "course": timeline.course_of(record, user=request.user),
             "events": timeline.events_of(record, user=request.user, now=now, kind=kind) if kind else [],

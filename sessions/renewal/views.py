@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
-from mesoclinic.ui.toasts import tell
+from mesoclinic.ui.toasts import show_toast
 from patients.queries import patients_seen_by
 from sessions.renewal.leaving import cancel_visits
 
@@ -22,7 +22,7 @@ def visits_cancel(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     """Cancel all that is booked for somebody who has died or moved away."""
     person = get_object_or_404(patients_seen_by(request.user), public_id=public_id)
     visits = cancel_visits(person=person, by=request.user)
-    tell(
+    show_toast(
         request,
         ngettext("%(n)s appointment is cancelled.", "%(n)s appointments are cancelled.", len(visits))
         % {"n": len(visits)},

@@ -92,7 +92,7 @@ class Story:
         self.people = {person.key: person for person in PEOPLE}
 
     def tell(self) -> dict[str, int]:
-        _clinic, self.sites, self.staff = house.found()
+        _clinic, self.sites, self.staff = house.found_clinic()
         with self.on(day=-62, at="08:00"):
             self._resources()
             self._formulary()

@@ -30,7 +30,7 @@ from mesoclinic.core.errors import DomainError, InvalidInput
 from mesoclinic.core.reading import one_of
 from mesoclinic.staff.actions import SITE_FIELDS, rename_clinic, update_site
 from mesoclinic.ui.merging import MergingForm
-from mesoclinic.ui.toasts import tell
+from mesoclinic.ui.toasts import show_toast
 from sessions.course.abilities import abilities, usual_codes
 from sessions.models.hours import Abilities, Absence, SiteRules, TechniqueMinutes
 from sessions.sites import actions
@@ -83,7 +83,7 @@ def _send(request: ClinicRequest, form: Form, change: Callable[[], str], *, back
     except DomainError as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         return None
-    tell(request, told)
+    show_toast(request, told)
     return redirect(back)
 
 
@@ -251,11 +251,11 @@ def _change_site(request: ClinicRequest, site: Site, forms: Forms, what: str) ->
         first, last = _days(request)
         if what == "reopen":
             actions.reopen_site(site=site, first=first, last=last, by=by)
-            tell(request, _("Open again on these days."))
+            show_toast(request, _("Open again on these days."))
             return redirect(f"{page}#closure")
         opened = one_of(request.POST, "opened", ("yes", "no")) == "yes"
         actions.open_on_holiday(site=site, day=first, opened=opened, by=by)
-        tell(request, _("Open on this holiday.") if opened else _("Closed on this holiday."))
+        show_toast(request, _("Open on this holiday.") if opened else _("Closed on this holiday."))
         return redirect(f"{page}#holidays")
     for form in forms["rooms"]:
         if what == form.prefix:
@@ -395,7 +395,7 @@ def _change_person(request: ClinicRequest, person: User, forms: Forms, what: str
         row = next((row for row in Absence.objects.filter(person=person) if str(row.public_id) == wanted), None)
         if row is not None:  # sent twice, it is gone already
             actions.remove_absence(absence=row, by=by)
-        tell(request, _("The absence is taken out."))
+        show_toast(request, _("The absence is taken out."))
         return redirect(f"{page}#absence")
     for place in forms["places"]:
         site: Site = place["site"]

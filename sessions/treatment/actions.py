@@ -37,7 +37,7 @@ from sessions.models.transitions import before
 from sessions.permissions import check_can_record
 from sessions.stock.queries import usable_lots
 from sessions.treatment.hooks import Recorded, after_recording
-from sessions.words import day_words, plain
+from sessions.words import day_words, plain_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -351,9 +351,9 @@ def _check_lot(line: PlannedLine, done: Injected, *, site: Site, today: date) ->
             )
             % {
                 **names,
-                "has": shown_number(plain(lot.product.concentration)),
+                "has": shown_number(plain_number(lot.product.concentration)),
                 "unit": lot.product.concentration_unit,
-                "wants": shown_number(plain(strength)),
+                "wants": shown_number(plain_number(strength)),
                 "wanted_unit": f"{line.dose_unit}/mL",
             },
             field=field,

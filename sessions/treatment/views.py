@@ -16,8 +16,8 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError
-from mesoclinic.ui.toasts import tell
-from patients.record.strip import strip
+from mesoclinic.ui.toasts import show_toast
+from patients.record.strip import patient_strip
 from sessions.booking.views.appointment import appointment_seen_by, asked_of, standing_of, visit_url
 from sessions.course.planned import planned_syringes, planned_zones
 from sessions.course.terms import terms_of
@@ -65,7 +65,7 @@ def session_record(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 status = refusal.status
                 form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
             else:
-                tell(request, _("Session %(n)s is recorded and signed.") % {"n": visit.number})
+                show_toast(request, _("Session %(n)s is recorded and signed.") % {"n": visit.number})
                 return redirect(visit_url(visit))
     trail.record("session.opened", by=request.user, target=visit, patient=visit.patient)
     with timezone.override(visit.site.tz):
@@ -88,7 +88,7 @@ def _record_context(request: ClinicRequest, visit: Appointment, form: RecordForm
     return {
         "visit": visit,
         "patient": visit.patient,
-        "strip": strip(visit.patient, user=request.user),
+        "strip": patient_strip(visit.patient, user=request.user),
         "plan": plan,
         "form": form,
         "rows": form.rows(),

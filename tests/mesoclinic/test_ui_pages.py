@@ -32,7 +32,7 @@ def refused(request: HttpRequest) -> HttpResponse:
 
 @signed_in
 def told(request: HttpRequest) -> HttpResponse:
-    toasts.tell(request, f"Booked {EVIL}", undo_url="/undo/")
+    toasts.show_toast(request, f"Booked {EVIL}", undo_url="/undo/")
     return HttpResponse()
 
 

@@ -16,7 +16,7 @@ from patients.intake.answers import UNKNOWN
 from patients.intake.medicines import ASK, KNOWN, classes_of, medicine_names, read_medicines
 from patients.intake.medicines import UNKNOWN as NOT_KNOWN
 from patients.models import Intake, IntakeStatus, Patient
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from patients.search.keys import fold
 from patients.statements.recording import words_of_intake
 from patients.vocabulary import load_vocabulary, read_yaml
@@ -156,7 +156,7 @@ def test_strip_shows_other_allergies_and_never_none_beside_them(teodor: Patient,
     )  # fmt: skip
     submit_intake(intake=draft, by=ada)
 
-    assert [chip.text for chip in strip(teodor).chips] == ["Not settled: “Nickel”", "In words: Nickel"]
+    assert [chip.text for chip in patient_strip(teodor).chips] == ["Not settled: “Nickel”", "In words: Nickel"]
 
 
 # ------------------------------------------------------------------ long lists, part by part

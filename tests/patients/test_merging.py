@@ -23,9 +23,9 @@ from patients.queries import (
     newest_submitted_intake,
     records_of,
 )
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from patients.search.duplicates import possible_duplicates
-from patients.search.finding import find
+from patients.search.finding import find_patients
 from tests import factories
 
 WHY = "Same identity card"
@@ -46,10 +46,10 @@ def test_merge_marks_the_record_and_keeps_both_histories(teodor: Patient, twin: 
     assert set(records_of(teodor)) == {teodor, twin}
     old.refresh_from_db()
     assert old.patient == twin  # what was submitted stays where it was written
-    header = strip(teodor)
+    header = patient_strip(teodor)
     assert [record.pk for record in header.merged_records] == [twin.pk]
     assert "Allergies: Fish (P-00002)" in [chip.text for chip in header.chips]
-    assert strip(twin).merged_into == teodor
+    assert patient_strip(twin).merged_into == teodor
     told = AuditEvent.objects.filter(action="patient.merged").values_list("patient_id", flat=True)
     assert set(told) == {twin.public_id, teodor.public_id}
 
@@ -193,15 +193,15 @@ def test_find_lists_the_likeliest_first(teodor: Patient, ada: User, typed: str) 
         email="anna@example.org",
         birth_date=date(1950, 1, 2),
     )
-    found = find(ada, typed)
+    found = find_patients(ada, typed)
     assert (found.patients[0], found.is_near) == (teodor, False)
 
 
 @pytest.mark.parametrize("typed", ["brandvolt", "teodro brandvold", "theodor brandwold"])
 def test_find_offers_near_spellings(teodor: Patient, ada: User, dan: User, typed: str) -> None:
-    found = find(ada, typed)
+    found = find_patients(ada, typed)
     assert (found.patients, found.is_near) == ((teodor,), True)
-    assert find(dan, typed).patients == ()
+    assert find_patients(dan, typed).patients == ()
 
 
 def test_duplicates_include_near_spellings(teodor: Patient, ada: User) -> None:

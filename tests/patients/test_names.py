@@ -15,7 +15,7 @@ from patients.actions.record import register_patient, update_patient
 from patients.models import Patient
 from patients.queries import patients_visible_to
 from patients.search.duplicates import possible_duplicates
-from patients.search.finding import find, search
+from patients.search.finding import find_patients, search
 from patients.search.keys import fold_name, is_too_short
 
 PERSIAN = "علی\u200cرضا"
@@ -74,14 +74,14 @@ def test_everybody_is_said_and_found_by_every_way_of_writing(cleo: User, people:
                 typed = unicodedata.normalize(form, query)
                 assert not is_too_short(typed), typed
                 assert people[key] in search(visible, typed), (key, form, typed)
-                assert people[key] in find(cleo, typed).patients, (key, form, typed)
+                assert people[key] in find_patients(cleo, typed).patients, (key, form, typed)
 
 
 def test_two_letters_find_beginnings_of_words_and_whole_names_first(cleo: User) -> None:
     short = register(cleo, "Mai", "Ng")
     longer = register(cleo, "Ada", "Nguyen")
     inside = register(cleo, "Hang", "Wang")
-    assert list(find(cleo, "ng").patients) == [short, longer]
+    assert list(find_patients(cleo, "ng").patients) == [short, longer]
     assert inside in search(patients_visible_to(cleo), "ang hang")
 
 

@@ -16,7 +16,7 @@ from patients.queries import in_this_order, patients_visible_to, status_counts
 from patients.search import finding as queries
 from patients.search import index as search_index
 from patients.search.duplicates import possible_duplicates
-from patients.search.finding import find, likeliest, ranked, search
+from patients.search.finding import find_patients, likeliest, ranked, search
 from patients.search.keys import fold, is_too_short, search_key_of
 from tests import factories
 from tests.patients.crowd import crowd
@@ -150,7 +150,10 @@ def test_search_costs_the_same_at_100_and_10000_patients(cleo: User) -> None:
     asked: dict[str, list[int]] = {}
     for count in (100, 10_000, *([100_000] if os.environ.get("MESOCLINIC_DEEP") else [])):
         crowd(count - Patient.objects.count(), site=site, by=cleo, seed=count)
-        work = {query: partial(find, cleo, query) for query in ("brandvold", "bra", "8 jun 1987", "brandvolx", "zzzz")}
+        work = {
+            query: partial(find_patients, cleo, query)
+            for query in ("brandvold", "bra", "8 jun 1987", "brandvolx", "zzzz")
+        }
         typed = {"given_name": "Teodor", "family_name": "Brandvolt"}
         work["panel, names"] = partial(possible_duplicates, cleo, **typed)
         more = {"birth_date": teodor.birth_date, "email": teodor.email, "phone": "06 00 00 00 07"}
@@ -205,7 +208,7 @@ def test_search_works_without_the_index_of_pieces_and_the_check_says_so(cleo: Us
 
     (told,) = search_index.search_index_is_there(databases=["default"])
     assert (told.id, "CREATE EXTENSION pg_trgm" in str(told.hint)) == ("mesoclinic.W007", True)
-    assert find(cleo, "saint elodie").patients == (people["elodie"],)
+    assert find_patients(cleo, "saint elodie").patients == (people["elodie"],)
 
     assert search_index.install(connection)
     assert search_index.search_index_is_there(databases=["default"]) == []

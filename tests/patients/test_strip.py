@@ -11,12 +11,12 @@ from patients.actions.intake import start_intake
 from patients.intake.answers import UNKNOWN
 from patients.models import Patient
 from patients.queries import latest_submitted_intake, patients_visible_to, visible_person_ids
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from tests import factories
 
 
 def told(patient: Patient) -> list[tuple[str, str]]:
-    return [(chip.kind, chip.text) for chip in strip(patient).chips]
+    return [(chip.kind, chip.text) for chip in patient_strip(patient).chips]
 
 
 def test_strip_without_an_intake_says_that_nothing_was_asked(teodor: Patient, ada: User) -> None:
@@ -76,7 +76,7 @@ def test_strip_age_is_that_of_today_at_the_patients_site(ada: User, monkeypatch:
     here = factories.patient(by=ada, site=ada.sites.get(name="Lyon"), birth_date=date(1987, 11, 23))
     monkeypatch.setattr(timezone, "now", lambda: datetime(2026, 11, 22, 12, tzinfo=UTC))
 
-    assert (strip(there).age, strip(here).age) == (39, 38)
+    assert (patient_strip(there).age, patient_strip(here).age) == (39, 38)
 
 
 def test_strip_costs_two_queries(teodor: Patient, ada: User, fill: Any, django_assert_num_queries: Any) -> None:
@@ -84,7 +84,7 @@ def test_strip_costs_two_queries(teodor: Patient, ada: User, fill: Any, django_a
     patient = patients_visible_to(ada).get()
 
     with django_assert_num_queries(2):  # the intake, and what was said in words
-        strip(patient)
+        patient_strip(patient)
 
 
 def test_latest_submitted_intake_passes_over_the_draft(teodor: Patient, ada: User, fill: Any) -> None:

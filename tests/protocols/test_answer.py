@@ -26,11 +26,11 @@ from protocols.engine import (
     propose,
     verify,
 )
-from protocols.engine.canonical import plain
+from protocols.engine.canonical import plain_number
 from protocols.engine.codes import without_sentences
 from protocols.engine.compare import compare
 from protocols.engine.schema import ANSWER_SCHEMA
-from protocols.plans.proposing import answer, what_if
+from protocols.plans.proposing import answer_case, what_if
 from protocols.words.changes import explain_change
 from protocols.words.faults import FAULTS, REFUSALS, explain_refusal
 from tests.protocols.patients_at_random import random_patient, random_policy
@@ -89,18 +89,18 @@ def test_decimal_context_of_the_caller_changes_nothing() -> None:
 @pytest.mark.parametrize("case", worked_cases(), ids=lambda case: case["id"])
 def test_answer_has_its_published_shape(case: dict[str, Any]) -> None:
     VALIDATOR.validate(answer_of(case))
-    VALIDATOR.validate(answer(case))
+    VALIDATOR.validate(answer_case(case))
 
 
 def test_answer_of_random_patients_has_its_published_shape() -> None:
     rng = random.Random("shape")
     for _ in range(count(40, 3000)):
-        VALIDATOR.validate(answer(random_patient(rng)))
+        VALIDATOR.validate(answer_case(random_patient(rng)))
 
 
 def test_edited_answer_has_its_published_shape() -> None:
     edits = [{"op": "remove", "ingredient": "arginine"}, {"op": "add", "ingredient": "coumarin"}, {"op": "odd"}]
-    edited = answer(by_id("C03"), edits=edits)
+    edited = answer_case(by_id("C03"), edits=edits)
 
     VALIDATOR.validate(edited)
     assert [row["path"] for row in edited["refusals"]] == ["edits[1]", "edits[2]"]
@@ -129,14 +129,14 @@ def test_answer_names_its_versions() -> None:
 def test_sentences_leave_what_the_engine_said_alone(language: str) -> None:
     rng = random.Random("sentences")
     for case in [*worked_cases(), *(random_patient(rng) for _ in range(count(20, 500)))]:
-        said = answer(case, language=language)
+        said = answer_case(case, language=language)
         assert without_sentences(said) == answer_of(case)
 
 
 def test_no_sentence_has_a_hole() -> None:
     rng = random.Random("holes")
     for _ in range(count(40, 2000)):
-        for text in _texts(answer(random_patient(rng))):
+        for text in _texts(answer_case(random_patient(rng))):
             assert "%(" not in text and "{" not in text and "None" not in text, text
 
 
@@ -148,15 +148,15 @@ def _texts(node: Any) -> list[str]:
 
 
 def test_claim_of_the_web_article_alone_is_labelled() -> None:
-    said = answer(man(concerns=[{"concern": "poor_scalp_circulation", "severity": "mild"}]))
+    said = answer_case(man(concerns=[{"concern": "poor_scalp_circulation", "severity": "mild"}]))
 
     line = next(line for line in said["syringes"][0]["lines"] if line["ingredient"] == "coumarin")
     assert line["addresses"][0]["notice"] == "Rests on the web article alone: no independent source supports it."
-    assert next(line for line in answer(man())["syringes"][0]["lines"])["addresses"][0]["notice"] == ""
+    assert next(line for line in answer_case(man())["syringes"][0]["lines"])["addresses"][0]["notice"] == ""
 
 
 def test_sentences_of_left_out_ingredients_name_rule_and_answer() -> None:
-    said = answer(by_id("C03"))
+    said = answer_case(by_id("C03"))
 
     reasons = {row["ingredient"]: row["reason"] for row in said["left_out"]}
     assert reasons["coumarin"] == (
@@ -239,7 +239,7 @@ def test_what_if_names_the_difference(
     result = what_if(old(), new)
 
     texts = [change["text"] for change in result["changes"]]
-    assert (result["old"], result["new"]) == (answer(old()), answer(new))
+    assert (result["old"], result["new"]) == (answer_case(old()), answer_case(new))
     assert any(text.startswith(sentence) for text in texts) if sentence else True, texts
     assert all(text and "%(" not in text for text in texts)
 
@@ -285,7 +285,7 @@ def test_first_choice_that_would_fit_again_is_offered() -> None:
     waiting = next(row for row in before["requirements"] if row["state"] == "gave_way")
     held = before["syringes"][0]["lines"][0]["ingredient"]
 
-    said = answer(case, edits=[{"op": "remove", "ingredient": held}])
+    said = answer_case(case, edits=[{"op": "remove", "ingredient": held}])
 
     row = next(row for row in said["requirements"] if row["ingredient"] == waiting["ingredient"])
     assert (row["state"], row["limit"]) == ("could_return", None)
@@ -313,13 +313,13 @@ def test_alternative_says_its_own_doses_and_the_price_of_its_own_course(case: di
         ]
 
 
-def mixed(answer: dict[str, Any]) -> list[dict[str, Any]]:
+def mixed(answer_case: dict[str, Any]) -> list[dict[str, Any]]:
     """The alternatives that hold a mixture; the other one is to wait."""
-    return [row for row in answer["alternatives"] if row["kind"] == "mixture"]
+    return [row for row in answer_case["alternatives"] if row["kind"] == "mixture"]
 
 
-def towards(answer: dict[str, Any], row: dict[str, Any]) -> list[dict[str, str]]:
-    mine, theirs = actives(answer), set(row["ingredients"])
+def towards(answer_case: dict[str, Any], row: dict[str, Any]) -> list[dict[str, str]]:
+    mine, theirs = actives(answer_case), set(row["ingredients"])
     out, into = sorted(mine - theirs), sorted(theirs - mine)
     if out and into:
         return [{"op": "swap", "ingredient": out[0], "with": into[0]}]
@@ -334,8 +334,8 @@ def amounts(syringes: list[dict[str, Any]]) -> list[dict[str, str]]:
     return [
         {
             "ingredient": key,
-            "volume_ml": plain(volume),
-            "dose": plain(starter().ingredients[key].dose_of(volume).amount),
+            "volume_ml": plain_number(volume),
+            "dose": plain_number(starter().ingredients[key].dose_of(volume).amount),
             "dose_unit": starter().ingredients[key].dose_unit,
         }
         for key, volume in volumes.items()
@@ -368,7 +368,7 @@ def test_alternative_of_an_edited_plan_keeps_volumes_set_by_hand_where_they_fit(
 def test_alternative_says_the_price_of_the_course_in_the_clinics_currency(
     policy: dict[str, Any], language: str, cheaper: str | None
 ) -> None:
-    rows = answer({**by_id("C03"), "policy": policy}, language=language)["alternatives"]
+    rows = answer_case({**by_id("C03"), "policy": policy}, language=language)["alternatives"]
 
     without = next(row for row in rows if len(row["ingredients"]) == 2)
     texts = [trade["text"] for trade in without["trades"] if trade["code"] in ("dearer", "cheaper")]
@@ -376,7 +376,7 @@ def test_alternative_says_the_price_of_the_course_in_the_clinics_currency(
 
 
 def test_what_could_be_added_or_swapped_in_says_its_range() -> None:
-    said = answer(by_id("C03"))
+    said = answer_case(by_id("C03"))
     ranges = {row["ingredient"]: row["range"] for row in said["left_out"]}
     codes = {row["ingredient"]: row["reason_code"] for row in said["left_out"]}
 

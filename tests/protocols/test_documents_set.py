@@ -94,7 +94,7 @@ def worst(ada: User, formulary: object) -> Plan:
 def made(document: Document) -> bytes:
     assert render_document(document.pk) == DocumentState.READY, Document.objects.get(pk=document.pk).last_error
     document.refresh_from_db()
-    return storage.read(document)
+    return storage.read_file(document)
 
 
 @pytest.mark.prints

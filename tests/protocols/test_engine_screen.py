@@ -11,7 +11,7 @@ import pytest
 from protocols.engine.case import Case
 from protocols.engine.formulary import Formulary, Rule
 from protocols.engine.model import FactShape, Scope
-from protocols.engine.screen import Screening, open_questions, required_facts, screen, shown
+from protocols.engine.screen import Screening, is_shown, open_questions, required_facts, screen
 from protocols.engine.triggers import Reason, build_trigger
 
 FACTS = {
@@ -125,9 +125,9 @@ def test_a_finding_on_ingredients_is_shown_where_one_is_chosen() -> None:
         rule("plan", "info"), rule("aimed", "caution", **aimed(0b110)), rule("listed", "caution", **LISTED)
     )
     plan, aim, listed = screen(case(smoker=True, listed=("b",)), formulary).findings
-    assert [shown(plan, mask) for mask in (0, 0b1)] == [True, True]
-    assert [shown(aim, mask) for mask in (0, 0b001, 0b010, 0b101)] == [False, False, True, True]
-    assert [shown(listed, mask) for mask in (0, 0b010, 0b101)] == [False, True, False]
+    assert [is_shown(plan, mask) for mask in (0, 0b1)] == [True, True]
+    assert [is_shown(aim, mask) for mask in (0, 0b001, 0b010, 0b101)] == [False, False, True, True]
+    assert [is_shown(listed, mask) for mask in (0, 0b010, 0b101)] == [False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from mesoclinic.accounts.models import User
 from protocols.engine import CaseError, apply_edits, parse_case, propose
 from protocols.engine.schema import ANSWER_SCHEMA
 from protocols.models import FormularyVersion
-from protocols.plans.proposing import COMPARISON_SCHEMA, answer, explain_fault
+from protocols.plans.proposing import COMPARISON_SCHEMA, answer_case, explain_fault
 from tests.protocols.patients_at_random import JUNK, damaged, random_patient
 from tests.protocols.worked_cases import by_id, count, man, starter
 
@@ -131,7 +131,7 @@ def test_junk_as_edits_is_refused_never_raised() -> None:
                  {"op": "set_volume", "ingredient": "pdrn", "volume_ml": junk}]  # fmt: skip
         result = apply_edits(by_id("C03"), starter(), None, edits)
         assert len(result.refusals) + len(result.proposal.edits) == len(edits)
-        json.dumps(answer(by_id("C03"), edits=edits), default=repr)
+        json.dumps(answer_case(by_id("C03"), edits=edits), default=repr)
     with pytest.raises(CaseError):
         apply_edits(by_id("C03"), starter(), None, [{}] * 101)
     with pytest.raises(CaseError):

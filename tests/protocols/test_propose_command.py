@@ -15,7 +15,7 @@ import yaml
 from django.core.management import call_command
 
 from protocols.engine import CaseError, parse_case
-from protocols.plans.proposing import answer
+from protocols.plans.proposing import answer_case
 from tests.protocols.worked_cases import by_id, man, starter, worked_cases
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +44,7 @@ def test_propose_prints_the_answer_as_json(case_id: str, tmp_path: Path) -> None
     status, out, err = run(yaml.safe_dump(case), tmp_path)
 
     assert (status, err) == (0, [])
-    assert json.loads(out) == answer(case)
+    assert json.loads(out) == answer_case(case)
 
 
 def test_propose_exits_0_for_an_incomplete_case(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from protocols.engine import Policy, apply_edits, canonical_json, propose, verif
 from protocols.engine.codes import without_sentences
 from protocols.management.commands.recompute import Command, differences
 from protocols.models import FormularyVersion, Plan
-from protocols.plans.computing import bare_edits, formulary_of, shown, verified
+from protocols.plans.computing import bare_edits, formulary_of, shown_answer, verified
 from protocols.plans.queries import live_acknowledgements, obstacles_to_signing
 from protocols.plans.signature import signature, signature_holds, signed_content
 from protocols.words import answers, contributions, terms
@@ -48,11 +48,11 @@ def in_words(monkeypatch: pytest.MonkeyPatch, said: Callable[[str], str]) -> Non
 def test_a_changed_translation_leaves_plan_and_signature_as_they_were(
     signed: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = shown(signed)
+    before = shown_answer(signed)
     reworded(monkeypatch)
 
-    assert shown(signed)["cautions"][0]["message"] == "» " + before["cautions"][0]["message"]
-    assert without_sentences(shown(signed)) == without_sentences(before)
+    assert shown_answer(signed)["cautions"][0]["message"] == "» " + before["cautions"][0]["message"]
+    assert without_sentences(shown_answer(signed)) == without_sentences(before)
     assert signature_holds(signed)
     assert run("--all").endswith("1 looked at, 1 computed again, 0 different.\n")
 
@@ -73,7 +73,7 @@ def test_the_answer_is_shown_in_the_readers_language(signed: Plan, monkeypatch: 
     assert signed.language == "en"
     in_words(monkeypatch, lambda text: f"{translation.get_language()}: {text}")
     with translation.override("fr"):
-        said = shown(signed)
+        said = shown_answer(signed)
     assert said["cautions"][0]["message"].startswith("fr: ")
     assert without_sentences(said) == without_sentences(signed.result)
 
@@ -213,7 +213,7 @@ def test_a_plan_of_an_unknown_engine_keeps_its_signature_verifiable(
     assert "computed by engine 0.1, this is 1.2: not computed again; its signature holds" in said
     assert "1 looked at, 0 computed again, 0 different." in said
     assert "1 of another engine: only their signatures were checked." in said
-    assert shown(signed) == signed.result
+    assert shown_answer(signed) == signed.result
 
 
 def as_from_elsewhere(plan: Plan) -> Plan:

@@ -124,7 +124,7 @@ def test_every_edit_that_is_taken_can_be_signed(way: str, ready: Plan, ada: User
                 continue
             taken[0] += 1
             assert verified(ready) == []
-            assert ready.edits == computing.plain(ready.edits)
+            assert ready.edits == computing.plain_json(ready.edits)
         while ready.edits:
             undo_edit(plan=ready, revision=ready.revision, by=ada)
             assert verified(ready) == []

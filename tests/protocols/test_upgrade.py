@@ -16,7 +16,7 @@ from protocols.engine import build_formulary
 from protocols.formulary.loader import load_documents
 from protocols.models import FormularyVersion, Plan
 from protocols.models.enums import FormularyStatus
-from protocols.plans.fitting import Unheard, fit
+from protocols.plans.fitting import Unheard, fit_to_version
 from protocols.plans.queries import obstacles_to_signing
 from protocols.standing.standing import standing, standing_now
 from tests import factories
@@ -65,7 +65,7 @@ def test_new_questions_are_those_that_the_version_before_does_not_know() -> None
 def test_no_to_what_a_version_does_not_know_is_left_out() -> None:
     case = {"facts": {"conditions": ["asthma"], **NO_TO_ALL_NEW}, "concerns": [], "zones": [], "waived": {"odd": {}}}
 
-    found = fit(case, earlier_formulary())
+    found = fit_to_version(case, earlier_formulary())
 
     assert found.unheard == ()
     assert found.case == {"facts": {"conditions": ["asthma"]}, "concerns": [], "zones": [], "waived": {}}
@@ -78,7 +78,7 @@ def test_every_answer_that_says_something_and_is_not_known_is_named() -> None:
         "zones": [{"zone": "beard", "area_cm2": "30"}],
     }
 
-    found = fit(case, earlier_formulary())
+    found = fit_to_version(case, earlier_formulary())
 
     assert found.case == {"facts": {"conditions": ["asthma"]}, "concerns": [], "zones": []}
     assert found.unheard == (
@@ -102,7 +102,7 @@ def test_todays_formulary_knows_every_answer_of_todays_intake() -> None:
         "zones": [{"zone": key} for key in vocabulary.zones],
     }
 
-    assert fit({"facts": facts, **rows}, today).unheard == ()
+    assert fit_to_version({"facts": facts, **rows}, today).unheard == ()
 
 
 def test_no_to_the_new_questions_is_planned_signed_and_clear_by_the_older_version(ada: User, earlier) -> None:

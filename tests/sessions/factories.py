@@ -272,7 +272,7 @@ def paper(kind: str, course: Course, patient: Patient, *, by: User, **context: o
         context={"person": {"name": patient.name, "number": "P-1"}, **context},
         by=by,
     )
-    name, content_hash = storage.keep(b"%PDF-1.7 probe")
+    name, content_hash = storage.keep_file(b"%PDF-1.7 probe")
     Document.objects.filter(pk=document.pk).update(
         state="ready", file=name, content_hash=content_hash, size_bytes=14, pages=1, ready_at=timezone.now()
     )

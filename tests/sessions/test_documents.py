@@ -63,7 +63,7 @@ def day_of(visit: Appointment) -> date:
 def made(document: Document) -> bytes:
     assert actions.render_document(document.pk) == DocumentState.READY, Document.objects.get(pk=document.pk).last_error
     document.refresh_from_db()
-    return storage.read(document)
+    return storage.read_file(document)
 
 
 def test_the_preparation_sheet_says_what_to_draw_in_which_order(visit: Appointment, ben: User) -> None:

@@ -21,7 +21,7 @@ from mesoclinic.messaging.models import Message, MessageState
 from patients.actions.day_check import confirm_unchanged, record_changes
 from patients.intake.day_checks import Answers
 from patients.models import Intake, Patient
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from protocols.models import Plan
 from sessions.booking.actions import set_appointment_status
 from sessions.models import Appointment, AppointmentStatus, Closure, Course, TreatmentSession
@@ -328,9 +328,9 @@ def test_patient_page_costs_the_same_at_few_and_at_many_events(more, course, teo
             created_by=ada,
         )
 
-    strip(teodor)
+    patient_strip(teodor)
     with CaptureQueriesContext(connection) as of_strip:
-        strip(teodor)
+        patient_strip(teodor)
 
     found = queries(sign_in(ada), reverse("sessions:patient", args=[teodor.public_id]))
     assert found - counted(of_strip) == PATIENT_QUERIES

@@ -15,7 +15,7 @@ from mesoclinic.messaging.models import Message, MessageState
 from mesoclinic.staff.actions import activate_person, deactivate_person, update_person
 from patients.actions.record import merge_patients, update_patient
 from patients.models import Patient, PatientStatus
-from patients.search.finding import find
+from patients.search.finding import find_patients
 from protocols.models import Plan
 from protocols.plans.queries import plans_visible_to
 from sessions.booking.actions import book_appointment, book_course, set_appointment_status
@@ -256,7 +256,7 @@ def test_patient_who_changes_site_is_seen_where_the_visits_are(
     assert [plan.pk for plan in plans_visible_to(ada)] == [course.plan_id]
     visit = course.appointments.get(number=1)
     assert client.get(reverse("sessions:appointment", args=[visit.public_id])).status_code == 200
-    assert [patient.pk for patient in find(ben, "brandvold").patients] == [teodor.pk]
+    assert [patient.pk for patient in find_patients(ben, "brandvold").patients] == [teodor.pk]
     assert appointments_visible_to(ben).count() == 4
 
 
@@ -273,7 +273,7 @@ def test_visit_of_a_patient_of_another_site_is_recorded_where_it_is(
 def test_patient_without_visits_there_is_not_seen_at_another_site(teodor: Patient, dan: User, sign_in) -> None:
     client = sign_in(dan)
     assert client.get(reverse("sessions:patient", args=[teodor.public_id])).status_code == 404
-    assert find(dan, "brandvold").patients == ()
+    assert find_patients(dan, "brandvold").patients == ()
 
 
 def test_patient_whose_visits_are_off_is_no_longer_seen_there(

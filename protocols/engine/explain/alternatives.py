@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from protocols.engine import answer as says
-from protocols.engine.canonical import plain
+from protocols.engine.canonical import plain_number
 from protocols.engine.cost import Estimate
 from protocols.engine.dose import Mixture
 from protocols.engine.explain import waiting
@@ -106,15 +106,15 @@ def _alternative(result: Result, other: int, values: Values, money: Estimate) ->
     return {
         "kind": "mixture",
         "ingredients": list(formulary.keys(other)),
-        "value": plain(setting.decimal_value(value)),
-        "value_difference": plain(setting.decimal_value(value - values.value(mask))),
+        "value": plain_number(setting.decimal_value(value)),
+        "value_difference": plain_number(setting.decimal_value(value - values.value(mask))),
         "lines": _amounts(setting, composition.mixtures),
         "sessions": [
             {"number": number, "lines": _amounts(setting, mixtures)}
             for number, mixtures in sorted(composition.others.items())
         ],
-        "cost_total": plain(total),
-        "cost_difference": plain(more),
+        "cost_total": plain_number(total),
+        "cost_difference": plain_number(more),
         "trades": trades,
         "review": None,
     }
@@ -147,8 +147,8 @@ def _amounts(setting: Setting, mixtures: tuple[Mixture, ...]) -> list[says.Amoun
         rows.append(
             {
                 "ingredient": item.key,
-                "volume_ml": plain(volume),
-                "dose": plain(amount.amount),
+                "volume_ml": plain_number(volume),
+                "dose": plain_number(amount.amount),
                 "dose_unit": amount.unit,
             }
         )

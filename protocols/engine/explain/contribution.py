@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 
 from protocols.engine.answer import Contribution, DecidedBy, InWords, LeftOut, Served
-from protocols.engine.canonical import plain
+from protocols.engine.canonical import plain_number
 from protocols.engine.cost import CENT
 from protocols.engine.model import bits
 from protocols.engine.result import Composition, Result
@@ -56,14 +56,14 @@ def _row(result: Result, i: int, *, held: bool) -> Contribution:
         "ingredient": setting.formulary.by_index[i].key,
         "held": held,
         "adds": _in_words(setting, gross),
-        "gross": plain(setting.decimal_value(gross)),
-        "needed": plain(setting.decimal_value(needed)),
+        "gross": plain_number(setting.decimal_value(gross)),
+        "needed": plain_number(setting.decimal_value(needed)),
         "needed_for": {"cautions": cautions if fits else 0, "mixtures": mixtures},
         "decided_by": _kept_by(result, i, gross, needed),
         "limit": None,
         "serves": list(_serves(setting, rest, whole)),
         "first_choice_of": [r.concern for r in problem.requirements if r.index == i],
-        "price": None if price is None else plain(price),
+        "price": None if price is None else plain_number(price),
     }
 
 
@@ -89,7 +89,7 @@ def _serves(setting: Setting, rest: int, whole: int) -> Iterator[Served]:
         if change:
             yield {
                 "concern": entry.concern,
-                "value": plain(setting.decimal_value(change)),
+                "value": plain_number(setting.decimal_value(change)),
                 "much": _in_words(setting, change),
             }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from protocols.engine.answer import Checkpoint, Cost, Course
-from protocols.engine.canonical import plain
+from protocols.engine.canonical import plain_number
 from protocols.engine.cost import Estimate, estimate
 from protocols.engine.course import Schedule, minutes, technique
 from protocols.engine.dose import Mixture
@@ -50,9 +50,9 @@ def course_row(setting: Setting, composition: Composition, total: Decimal) -> Co
         "appointment_minutes_extra": rules.extra_minutes,
         "appointment_minutes": length + rules.extra_minutes,
         "points": setting.points,
-        "volume_per_point_ml": plain(significant(total / setting.points)),
+        "volume_per_point_ml": plain_number(significant(total / setting.points)),
         "technique": method.key,
-        "depth_mm": {"min": plain(method.depth_min_mm), "max": plain(method.depth_max_mm)},
+        "depth_mm": {"min": plain_number(method.depth_min_mm), "max": plain_number(method.depth_max_mm)},
         "angle_degrees": {"min": method.angle_min, "max": method.angle_max},
         "needle": rules.needle,
         "change_needle_every_points": rules.change_needle_every,
@@ -93,17 +93,17 @@ def _ingredient_units(setting: Setting, mixtures: tuple[Mixture, ...]) -> Decima
 def cost_row(money: Estimate) -> Cost:
     return {
         "currency": money.currency,
-        "per_session": plain(money.per_session[0]),
-        "sessions": [plain(each) for each in money.per_session],
-        "total": plain(money.total),
-        "low": plain(money.low),
-        "high": plain(money.high),
+        "per_session": plain_number(money.per_session[0]),
+        "sessions": [plain_number(each) for each in money.per_session],
+        "total": plain_number(money.total),
+        "low": plain_number(money.low),
+        "high": plain_number(money.high),
         "lines": [
             {
                 "item": line.item,
                 "key": line.key,
-                "amount": plain(line.amount),
-                "multiplier": None if line.multiplier is None else plain(line.multiplier),
+                "amount": plain_number(line.amount),
+                "multiplier": None if line.multiplier is None else plain_number(line.multiplier),
             }
             for line in money.lines
         ],

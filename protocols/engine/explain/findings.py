@@ -10,7 +10,7 @@ from protocols.engine import answer as says
 from protocols.engine.explain.values import SMALL_SYRINGE
 from protocols.engine.model import MixtureLimits
 from protocols.engine.result import Composition
-from protocols.engine.screen import Finding, OpenQuestion, shown
+from protocols.engine.screen import Finding, OpenQuestion, is_shown
 from protocols.engine.setting import Setting
 from protocols.engine.triggers import Reason
 
@@ -53,7 +53,7 @@ def question_row(setting: Setting, question: OpenQuestion) -> says.Question:
 def referral_rows(setting: Setting, findings: Iterable[Finding], chosen: int) -> list[says.Referral]:
     offered: list[says.Referral] = []
     for finding in findings:
-        if not finding.rule.refer or (finding.rule.severity in ("caution", "info") and not shown(finding, chosen)):
+        if not finding.rule.refer or (finding.rule.severity in ("caution", "info") and not is_shown(finding, chosen)):
             continue
         referral = setting.formulary.referrals[finding.rule.refer]
         offered.append(

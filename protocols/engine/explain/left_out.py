@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import cast
 
 from protocols.engine import answer as says
-from protocols.engine.canonical import plain
+from protocols.engine.canonical import plain_number
 from protocols.engine.explain.findings import reason_row
 from protocols.engine.explain.values import SMALL_SYRINGE, Values
 from protocols.engine.model import Ingredient, bits
@@ -75,9 +75,9 @@ def _range(setting: Setting, item: Ingredient) -> says.Range | None:
         return None
     limits = setting.limits[item.index]
     return {
-        "volume_min_ml": plain(setting.volume_ml(limits.least)),
-        "volume_usual_ml": plain(setting.volume_ml(limits.usual)),
-        "volume_max_ml": plain(setting.volume_ml(limits.most)),
+        "volume_min_ml": plain_number(setting.volume_ml(limits.least)),
+        "volume_usual_ml": plain_number(setting.volume_ml(limits.usual)),
+        "volume_max_ml": plain_number(setting.volume_ml(limits.most)),
     }
 
 

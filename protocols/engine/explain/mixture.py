@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import cast
 
 from protocols.engine import answer as says
-from protocols.engine.canonical import plain
+from protocols.engine.canonical import plain_number
 from protocols.engine.dose import Mixture
 from protocols.engine.explain.values import Values, significant
 from protocols.engine.formulary import Formulary
@@ -35,13 +35,13 @@ def _syringe(result: Result, label: str, mixture: Mixture, values: Values) -> sa
     parts = parts_of(mixture.total, setting.formulary.course)
     return {
         "label": label,
-        "volume_ml": plain(volume),
-        "drawn_as": {"count": len(parts), "parts_ml": [plain(setting.volume_ml(part)) for part in parts]},
-        "ph_min": plain(low),
-        "ph_max": plain(high),
-        "ph_estimate": plain(((low + high) / 2).quantize(Decimal("0.1"), ROUND_HALF_UP)),
+        "volume_ml": plain_number(volume),
+        "drawn_as": {"count": len(parts), "parts_ml": [plain_number(setting.volume_ml(part)) for part in parts]},
+        "ph_min": plain_number(low),
+        "ph_max": plain_number(high),
+        "ph_estimate": plain_number(((low + high) / 2).quantize(Decimal("0.1"), ROUND_HALF_UP)),
         "osmolality": _osmolality(mixture, setting.formulary),
-        "diluent_share": plain(significant(setting.volume_ml(mixture.diluent_steps) / volume)),
+        "diluent_share": plain_number(significant(setting.volume_ml(mixture.diluent_steps) / volume)),
         "use_immediately": [
             {
                 "pair": pair.key,
@@ -76,7 +76,7 @@ def _osmolality(mixture: Mixture, formulary: Formulary) -> says.Osmolality:
         return {"estimate": None, "unknown": unknown}
     total = sum((item.osmolality * steps for item, steps in items if item.osmolality is not None), Decimal(0))
     tens = (total / mixture.total / 10).to_integral_value(ROUND_CEILING)
-    return {"estimate": plain(tens * 10), "unknown": []}
+    return {"estimate": plain_number(tens * 10), "unknown": []}
 
 
 def _line(result: Result, i: int, steps: int, mixture_ml: Decimal, values: Values) -> says.Line:
@@ -89,21 +89,21 @@ def _line(result: Result, i: int, steps: int, mixture_ml: Decimal, values: Value
         "ingredient": item.key,
         "name": item.name,
         "role": item.role,
-        "stock_concentration": plain(item.concentration),
+        "stock_concentration": plain_number(item.concentration),
         "concentration_unit": item.concentration_unit,
-        "volume_ml": plain(volume),
-        "volume_min_ml": plain(setting.volume_ml(limits.least)),
-        "volume_usual_ml": plain(setting.volume_ml(limits.usual)),
-        "volume_max_ml": plain(setting.volume_ml(limits.most)),
+        "volume_ml": plain_number(volume),
+        "volume_min_ml": plain_number(setting.volume_ml(limits.least)),
+        "volume_usual_ml": plain_number(setting.volume_ml(limits.usual)),
+        "volume_max_ml": plain_number(setting.volume_ml(limits.most)),
         "set_by_hand": i in result.pinned,
-        "dose": plain(amount.amount),
+        "dose": plain_number(amount.amount),
         "dose_unit": amount.unit,
-        "max_dose": plain(item.max_dose.amount),
-        "final_concentration": plain(significant(amount.amount / mixture_ml)),
+        "max_dose": plain_number(item.max_dose.amount),
+        "final_concentration": plain_number(significant(amount.amount / mixture_ml)),
         "addresses": [_address(setting, address) for address in setting.serves(item)],
         "marginal_value": None
         if item.role == "diluent"
-        else plain(setting.decimal_value(values.value(result.mask) - values.value(result.mask & ~(1 << i)))),
+        else plain_number(setting.decimal_value(values.value(result.mask) - values.value(result.mask & ~(1 << i)))),
         "required_by": [
             requirement.concern
             for requirement in setting.problem.requirements

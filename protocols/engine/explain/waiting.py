@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from protocols.engine.answer import Alternative, Review, Trade
-from protocols.engine.canonical import plain
+from protocols.engine.canonical import plain_number
 from protocols.engine.setting import Setting
 
 BELOW_ZERO, NO_MIXTURE, SETTLES = "value_below_zero", "no_mixture", "settles_by_itself"
@@ -50,11 +50,11 @@ def alternative(setting: Setting, mask: int, value: Decimal, total: Decimal, cur
         "kind": "waiting",
         "ingredients": [],
         "value": "0",
-        "value_difference": plain(-value),
+        "value_difference": plain_number(-value),
         "lines": [],
         "sessions": [],
         "cost_total": "0",
-        "cost_difference": plain(-total),
+        "cost_difference": plain_number(-total),
         "trades": trades,
         "review": {**review(setting), "because": reasons(setting, mask, value)},
     }

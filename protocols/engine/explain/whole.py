@@ -16,7 +16,7 @@ from protocols.engine.answer import (
     Severity,
     Status,
 )
-from protocols.engine.canonical import fingerprint, json_safe, plain
+from protocols.engine.canonical import fingerprint, json_safe, plain_number
 from protocols.engine.explain import waiting
 from protocols.engine.explain.alternatives import alternatives
 from protocols.engine.explain.contribution import contributions
@@ -34,7 +34,7 @@ from protocols.engine.explain.mixture import syringe_rows
 from protocols.engine.explain.trace import trace_rows
 from protocols.engine.explain.values import Values, used_diluents
 from protocols.engine.result import ENGINE_VERSION, Composition, Result
-from protocols.engine.screen import open_questions, shown
+from protocols.engine.screen import is_shown, open_questions
 from protocols.engine.setting import Setting
 
 
@@ -61,9 +61,9 @@ def explain(result: Result) -> Answer:
     answer: Answer = {
         "status": cast(Status, result.status),
         **_screened(result, result.mask | used_diluent),
-        "zones": [{"zone": zone.zone, "area_cm2": plain(zone.area_cm2)} for zone in setting.case.zones],
-        "area_cm2": plain(setting.case.area_cm2),
-        "target_volume_ml": plain(setting.target_ml),
+        "zones": [{"zone": zone.zone, "area_cm2": plain_number(zone.area_cm2)} for zone in setting.case.zones],
+        "area_cm2": plain_number(setting.case.area_cm2),
+        "target_volume_ml": plain_number(setting.target_ml),
         "total_volume_ml": "0",
         "syringes": [],
         "left_out": left_out(result, values, used_diluent),
@@ -95,7 +95,7 @@ def _screened(result: Result, chosen: int) -> _Screened:
     formulary, screening = setting.formulary, setting.screening
     findings = screening.findings
     asked = () if result.waits else open_questions(setting.case, formulary, chosen)
-    told = [finding for finding in findings if shown(finding, chosen)]
+    told = [finding for finding in findings if is_shown(finding, chosen)]
     return {
         "missing": [{"fact": fact, "needed_by": list(rules)} for fact, rules in screening.missing],
         "open_questions": [question_row(setting, question) for question in asked],
@@ -147,7 +147,7 @@ def _compose(answer: Answer, result: Result, composition: Composition, values: V
     setting, mask = result.setting, composition.mask
     total = setting.volume_ml(sum(mixture.total for mixture in composition.mixtures))
     money = estimate_of(setting, composition)
-    answer["total_volume_ml"] = plain(total)
+    answer["total_volume_ml"] = plain_number(total)
     answer["syringes"] = syringe_rows(result, composition.mixtures, values)
     if composition.others:
         answer["sessions"] = [
@@ -159,7 +159,7 @@ def _compose(answer: Answer, result: Result, composition: Composition, values: V
     answer["cost"] = cost_row(money)
     worth = values.value(mask)
     own = worth if result.engine_mask is None else values.value(result.engine_mask)
-    answer["value"] = plain(setting.decimal_value(worth))
-    answer["value_cost"] = plain(setting.decimal_value(own - worth))
+    answer["value"] = plain_number(setting.decimal_value(worth))
+    answer["value_cost"] = plain_number(setting.decimal_value(own - worth))
     answer["cautions"] += [*volume_cautions(setting, composition), *mixture_cautions(answer, setting)]
     answer["contributions"] = contributions(result, answer["left_out"])

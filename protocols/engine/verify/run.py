@@ -44,7 +44,7 @@ def verify(
             raise CaseError(tuple(faults))
     context = context_of(answer, read, used, base.overridden(read.policy, used), amounts)
     try:
-        run(context)
+        run_checks(context)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError) as broken:
         context.found.append(Discrepancy(path="answer", code="unreadable", found=f"{type(broken).__name__}: {broken}"))
     return tuple(context.found)
@@ -77,7 +77,7 @@ def context_of(
     return replace(context, target=target_of(context), points=points_of(context))
 
 
-def run(context: Context) -> None:
+def run_checks(context: Context) -> None:
     """Hold the answer against every check, in order; what differs is in the context."""
     answer = context.answer
     context.same("formulary_fingerprint", answer["formulary_fingerprint"], fingerprint(context.documents))

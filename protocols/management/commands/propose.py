@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand
 
 from patients.vocabulary.reading import ExactLoader
 from protocols.engine import CaseError, Fault
-from protocols.plans.proposing import answer, explain_fault
+from protocols.plans.proposing import answer_case, explain_fault
 
 LARGEST_FILE = 1_000_000
 EXIT_BAD_INPUT = 2
@@ -63,7 +63,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            said = answer(read_case(options["case"]), language=options["language"])
+            said = answer_case(read_case(options["case"]), language=options["language"])
         except CaseError as error:
             for fault in error.faults:
                 self.stderr.write(explain_fault(fault), self.style.ERROR)

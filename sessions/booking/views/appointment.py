@@ -22,10 +22,10 @@ from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError, InvalidTransition
 from mesoclinic.core.reading import whole_number
 from mesoclinic.messaging.queries import messages_about
-from mesoclinic.ui.toasts import tell
+from mesoclinic.ui.toasts import show_toast
 from patients.models import DayCheck
 from patients.queries import day_checks_on
-from patients.record.strip import strip
+from patients.record.strip import patient_strip
 from protocols.standing.standing import standing
 from sessions.booking.actions import cancel_appointment, set_appointment_status
 from sessions.booking.calls import call_words, note_call, overrides_of
@@ -75,7 +75,7 @@ def appointment_call(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         except DomainError as refusal:
             form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
-            tell(request, _("The call is noted."))
+            show_toast(request, _("The call is noted."))
             return redirect(visit_url(visit))
     return _appointment_page(request, visit, call=form)
 
@@ -115,7 +115,7 @@ def _appointment_page(
             **asked_of(visit, user=user, now=now, back=visit_url(visit)),
             "visit": visit,
             "patient": visit.patient,
-            "strip": strip(visit.patient, user=request.user),
+            "strip": patient_strip(visit.patient, user=request.user),
             "session": session_words(visit.number, terms_of(visit.course.plan).sessions),
             "minutes": int((visit.ends_at - visit.starts_at).total_seconds() // 60),
             "recorded": recorded,
@@ -174,11 +174,13 @@ def appointment_status(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         visit.refresh_from_db()
         return _appointment_page(request, visit, refusal=refusal)
     if wanted == AppointmentStatus.ARRIVED:
-        tell(request, _("%(name)s is checked in.") % {"name": visit.patient})
+        show_toast(request, _("%(name)s is checked in.") % {"name": visit.patient})
     elif wanted == AppointmentStatus.NO_SHOW:
-        tell(request, _("%(name)s is marked as not come. The session can be booked again.") % {"name": visit.patient})
+        show_toast(
+            request, _("%(name)s is marked as not come. The session can be booked again.") % {"name": visit.patient}
+        )
     else:
-        tell(request, _("%(name)s is booked, not arrived.") % {"name": visit.patient})
+        show_toast(request, _("%(name)s is booked, not arrived.") % {"name": visit.patient})
     return redirect(_back(request, visit))
 
 
@@ -206,7 +208,7 @@ def appointment_cancel(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     except DomainError as refusal:
         visit.refresh_from_db()
         return _appointment_page(request, visit, refusal=refusal)
-    tell(request, _("The appointment is cancelled."), undo_url=undo_url_of(visit))
+    show_toast(request, _("The appointment is cancelled."), undo_url=undo_url_of(visit))
     return redirect(visit_url(visit))
 
 

@@ -21,8 +21,8 @@ from mesoclinic.accounts.models import Site
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError, InvalidInput
 from mesoclinic.core.reading import whole_number, whole_numbers
-from mesoclinic.ui.toasts import tell
-from patients.record.strip import strip
+from mesoclinic.ui.toasts import show_toast
+from patients.record.strip import patient_strip
 from protocols.models import Plan
 from protocols.standing.going_on import check_may_treat
 from protocols.standing.standing import standing
@@ -71,7 +71,7 @@ def course_book(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         context = {
             "plan": plan,
             "patient": plan.patient,
-            "strip": strip(plan.patient, user=request.user),
+            "strip": patient_strip(plan.patient, user=request.user),
             "place": site,
             "form": form,
             "series": series,
@@ -146,7 +146,7 @@ def _book(request: ClinicRequest, plan: Plan, site: Site, form: WishesForm) -> H
         told += " " + _("The confirmation leaves in a few minutes.")
     else:
         told += " " + _("No e-mail: hand over the printed dates.")
-    tell(request, told, undo_url=booking_undo_url(course, booked))
+    show_toast(request, told, undo_url=booking_undo_url(course, booked))
     return redirect("sessions:patient", public_id=plan.patient.public_id)
 
 
@@ -232,7 +232,7 @@ def course_cancel(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         "n": len(visits)
     }
     if "undo" in request.GET:  # of a booking: nothing was freed that had been there before
-        tell(request, told)
+        show_toast(request, told)
         return redirect("sessions:patient", public_id=course.plan.patient.public_id)
-    tell(request, told, undo_url=undo_url_of(visits[0]))
+    show_toast(request, told, undo_url=undo_url_of(visits[0]))
     return redirect(visit_url(visits[0]))

@@ -19,8 +19,8 @@ from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError
 from mesoclinic.core.reading import whole_number
-from mesoclinic.ui.toasts import tell
-from patients.record.strip import strip
+from mesoclinic.ui.toasts import show_toast
+from patients.record.strip import patient_strip
 from sessions.booking.holes import (
     REASON_LENGTH,
     book_session,
@@ -68,7 +68,7 @@ def course_missing(request: ClinicRequest, public_id: UUID) -> HttpResponse:
                 except DomainError as error:
                     refusal = error
                 else:
-                    tell(request, _("Session %(n)s is left out.") % {"n": number})
+                    show_toast(request, _("Session %(n)s is left out.") % {"n": number})
                     return redirect("sessions:patient", public_id=course.plan.patient.public_id)
         else:
             try:
@@ -90,7 +90,7 @@ def _book(request: ClinicRequest, course: Course, number: int) -> HttpResponse:
     visit = book_session(
         course=course, number=number, starts_at=starts_at, practitioner=practitioner, room=room, by=request.user
     )
-    tell(
+    show_toast(
         request,
         _("Session %(n)s is booked on %(when)s.")
         % {"n": visit.number, "when": when_words(visit.starts_at, visit.site)},
@@ -124,7 +124,7 @@ def _page(
             "number": number,
             "patient": patient,
             "place": site,
-            "strip": strip(patient, user=request.user),
+            "strip": patient_strip(patient, user=request.user),
             "neighbours": [visit for visit in kept if number is not None and abs(visit.number - number) == 1],
             "times": _times(slots),
             "refusal": refusal or closed,

@@ -20,8 +20,8 @@ from mesoclinic.accounts.models import User
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError, InvalidInput
 from mesoclinic.core.reading import id_of, whole_number
-from mesoclinic.ui.toasts import tell
-from patients.record.strip import strip
+from mesoclinic.ui.toasts import show_toast
+from patients.record.strip import patient_strip
 from sessions.booking.forms import MoveForm
 from sessions.booking.move import WAYS, Target, give_time, move_appointment, suggestions, ways_of
 from sessions.booking.views.given import chosen_time, instant_in
@@ -68,7 +68,7 @@ def appointment_move(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         context: dict[str, Any] = {
             "visit": visit,
             "patient": visit.patient,
-            "strip": strip(visit.patient, user=request.user),
+            "strip": patient_strip(visit.patient, user=request.user),
             "form": form,
             "target": target,
             "ways": ways,
@@ -89,7 +89,7 @@ def _move(request: ClinicRequest, visit: Appointment, target: Target, *, reason:
     if "sequence" in request.POST:
         visit.sequence = whole_number(request.POST["sequence"])  # as the page showed it
     moved = move_appointment(appointment=visit, target=target, rest=rest, reason=reason, by=request.user)
-    tell(
+    show_toast(
         request,
         ngettext("%(n)s visit has a new time.", "%(n)s visits have new times.", len(moved)) % {"n": len(moved)},
         undo_url=undo_url_of(moved[0]),
@@ -145,7 +145,7 @@ def appointment_to(request: ClinicRequest, public_id: UUID) -> HttpResponse:
     )
     moved = move_to(visit, request, wish=None)
     names = {"n": moved.number, "name": moved.patient, "when": when_words(moved.starts_at, moved.site)}
-    tell(request, _("Session %(n)s of %(name)s is moved to %(when)s.") % names, undo_url=undo_url_of(moved))
+    show_toast(request, _("Session %(n)s of %(name)s is moved to %(when)s.") % names, undo_url=undo_url_of(moved))
     return redirect("sessions:appointment", public_id=moved.public_id)
 
 
@@ -184,8 +184,8 @@ def time_give(request: ClinicRequest) -> HttpResponse:
     visit = give_time(time=time, fit=fit, by=request.user)
     names = {"n": visit.number, "name": visit.patient, "when": when_words(visit.starts_at, site)}
     if fit.visit is not None:
-        tell(request, _("Session %(n)s of %(name)s is moved to %(when)s.") % names, undo_url=undo_url_of(visit))
+        show_toast(request, _("Session %(n)s of %(name)s is moved to %(when)s.") % names, undo_url=undo_url_of(visit))
     else:
         undo = booking_undo_url(visit.course, [visit.number])
-        tell(request, _("Session %(n)s of %(name)s is booked on %(when)s.") % names, undo_url=undo)
+        show_toast(request, _("Session %(n)s of %(name)s is booked on %(when)s.") % names, undo_url=undo)
     return redirect("sessions:appointment", public_id=visit.public_id)

@@ -16,8 +16,8 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.audit import trail
 from mesoclinic.core.errors import DomainError, InvalidTransition
-from mesoclinic.ui.toasts import tell
-from patients.record.strip import strip
+from mesoclinic.ui.toasts import show_toast
+from patients.record.strip import patient_strip
 from protocols.models import Plan
 from sessions.booking.actions import book_appointment
 from sessions.booking.forms import OverbookForm
@@ -119,7 +119,7 @@ def _page(
                 else:
                     refusal = error
             else:
-                tell(request, _("Booked over what is there. The day list shows it with the reason."))
+                show_toast(request, _("Booked over what is there. The day list shows it with the reason."))
                 return redirect("sessions:appointment", public_id=booked.public_id)
         trail.record(
             "appointment.overbooking",
@@ -133,7 +133,7 @@ def _page(
             "visit": visit,
             "patient": patient,
             "place": site,
-            "strip": strip(patient, user=request.user),
+            "strip": patient_strip(patient, user=request.user),
             "number": number,
             "form": form,
             "refusal": refusal,

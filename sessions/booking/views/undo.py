@@ -17,8 +17,8 @@ from mesoclinic.accounts.access import Permission, requires
 from mesoclinic.accounts.middleware import ClinicRequest
 from mesoclinic.accounts.models import User
 from mesoclinic.core.errors import DomainError
-from mesoclinic.ui.toasts import tell
-from patients.record.strip import strip
+from mesoclinic.ui.toasts import show_toast
+from patients.record.strip import patient_strip
 from sessions.booking.changes import open_change, put_as_it_was
 from sessions.booking.holes import times_for
 from sessions.booking.overbook import clashes_of
@@ -54,7 +54,7 @@ def change_undo(request: ClinicRequest, public_id: UUID) -> HttpResponse:
         undone = undo_change(change=change, by=request.user)
     except DomainError as refusal:
         return _refused(request, change, refusal)
-    tell(request, undone_words(undone))
+    show_toast(request, undone_words(undone))
     return redirect("sessions:appointment", public_id=undone.visits[0].public_id)
 
 
@@ -69,7 +69,7 @@ def _refused(request: ClinicRequest, change: VisitChange, refusal: DomainError) 
         context = {
             "visit": visit,
             "patient": visit.patient,
-            "strip": strip(visit.patient, user=request.user),
+            "strip": patient_strip(visit.patient, user=request.user),
             "was": row,
             "kind": change.kind,
             "refusal": refusal,

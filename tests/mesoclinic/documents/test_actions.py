@@ -132,7 +132,7 @@ def test_render_makes_it_once(ask: Ask, renders: list[int]) -> None:
     document.refresh_from_db()
     assert renders == [document.pk]
     assert (document.state, document.pages, document.size_bytes, document.lease) == ("ready", 2, len(PDF.data), None)
-    assert storage.read(document) == PDF.data
+    assert storage.read_file(document) == PDF.data
 
 
 def test_render_of_a_row_that_is_gone_is_left(db: None) -> None:
@@ -217,13 +217,13 @@ def test_lost_file_is_made_again(ask: Ask, renders: list[int], ada: User) -> Non
     document.refresh_from_db()
     Path(document.file.path).unlink()
     with pytest.raises(storage.FileLost):
-        storage.read(document)
+        storage.read_file(document)
 
     actions.renew_lost_file(document=document, by=ada)
     actions.render_document(document.pk)
 
     document.refresh_from_db()
-    assert storage.read(document) == PDF.data
+    assert storage.read_file(document) == PDF.data
 
 
 def test_damaged_file_is_not_served(ask: Ask, renders: list[int]) -> None:
@@ -233,15 +233,15 @@ def test_damaged_file_is_not_served(ask: Ask, renders: list[int]) -> None:
     Path(document.file.path).write_bytes(b"%PDF-1.7 something else")
 
     with pytest.raises(storage.FileLost):
-        storage.read(document)
+        storage.read_file(document)
 
 
 def test_kept_file_that_was_cut_short_is_written_anew(ask: Ask) -> None:
-    name, _hash = storage.keep(PDF.data)
+    name, _hash = storage.keep_file(PDF.data)
     path = Path(storage.default_storage.path(name))
     path.write_bytes(PDF.data[:4])
 
-    storage.keep(PDF.data)
+    storage.keep_file(PDF.data)
 
     assert path.read_bytes() == PDF.data
     assert [file.name for file in path.parent.iterdir()] == [path.name]

@@ -130,7 +130,7 @@ def test_a_part_is_made_once_for_all_packs(pack: Any, laid_out: list[str]) -> No
     assert Document.objects.filter(kind="probe", title="Two", state="ready").count() == 1
     second.refresh_from_db()
     assert (second.pages, second.parts_done) == (2, 2)
-    assert "Two" in text_of(storage.read(second)) and "One" not in text_of(storage.read(second))
+    assert "Two" in text_of(storage.read_file(second)) and "One" not in text_of(storage.read_file(second))
 
 
 def test_a_pack_goes_on_where_it_was_left(pack: Any, laid_out: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ has_han_fonts = pytest.mark.skipif(
 def made(document: Document) -> bytes:
     assert actions.render_document(document.pk) == "ready", Document.objects.get(pk=document.pk).last_error
     document.refresh_from_db()
-    return storage.read(document)
+    return storage.read_file(document)
 
 
 def named(name: str) -> dict[str, str]:

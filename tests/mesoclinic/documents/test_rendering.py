@@ -24,7 +24,7 @@ Ask = Callable[..., Document]
 def made(document: Document) -> bytes:
     assert actions.render_document(document.pk) == "ready", Document.objects.get(pk=document.pk).last_error
     document.refresh_from_db()
-    return storage.read(document)
+    return storage.read_file(document)
 
 
 def text_of(data: bytes, how: str = "-layout") -> str:
