@@ -10,6 +10,7 @@ class PatientsConfig(AppConfig):
     verbose_name = _("Patients")
 
     def ready(self) -> None:
+        from patients import guards as _registered  # noqa: F401  (what the database itself keeps)
         from patients.search import index as search_index
 
         post_migrate.connect(search_index.install_after_migrate, sender=self, dispatch_uid="patients.search.index")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -202,3 +205,33 @@ def test_function_is_not_named_by_an_everyday_verb_alone() -> None:
         if isinstance(node, ast.FunctionDef) and EVERYDAY.fullmatch(node.name)
     ]
     assert bare == []
+
+
+def test_new_process_knows_every_guard_and_task(tmp_path: Path) -> None:
+    """What is registered by its import is imported by its app, and not by luck by another test."""
+    guards = [path for path in sources(*PACKAGES) if path.name == "guards.py"]
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in guards}
+    tasks = {
+        keyword.value.value
+        for path in sources(*PACKAGES)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "shared_task"
+        for keyword in node.keywords
+        if keyword.arg == "name" and isinstance(keyword.value, ast.Constant)
+    }
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, django; django.setup(); from mesoclinic.celery import app; app.loader.import_default_modules()"
+            "; print(*sys.modules, *app.tasks)",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "mesoclinic.settings", "MESOCLINIC_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (modules | tasks) - set(told.stdout.split()) == set()
+    assert len(modules) >= 6
+    assert len(tasks) >= 5
