@@ -52,7 +52,7 @@ coverage: setup ## branch coverage of the protocol engine
 	@$(PY) -m coverage run --branch --source=protocols/engine --data-file=var/coverage -m pytest $(addprefix tests/protocols/test_,$(ENGINE_TESTS)) $(ARGS)
 	@$(PY) -m coverage report --data-file=var/coverage -m --skip-covered --fail-under=100
 
-mutants: setup ## mutation testing of the engine; ARGS="dose partition" for some modules, --write for the page
+mutants: setup ## mutation testing of the engine; ARGS="mixing/dose screen" for some modules, --write for the page
 	@$(PY) scripts/mutants.py $(ARGS)
 
 bench: setup ## each benchmark beside its reference

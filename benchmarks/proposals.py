@@ -18,7 +18,7 @@ from benchmarks._measuring import beside, sample_clinic, spread, times
 def main() -> None:
     with sample_clinic():
         from protocols.engine import propose, verify
-        from protocols.engine.select import select
+        from protocols.engine.mixing.select import select
         from tests.protocols.patients_at_random import random_patient
         from tests.protocols.references import random_problem, solve_milp
         from tests.protocols.worked_cases import starter, worked_cases

@@ -1,7 +1,7 @@
 """Mutation testing of the engine: each small change of its code has to be noticed by a test.
 
     make mutants                        all modules below
-    make mutants ARGS="dose partition"  some of them
+    make mutants ARGS="mixing/dose screen"  some of them
     make mutants ARGS="verify --write"  the modules of a package; and write docs/reference/engine-mutants.md
     make mutants ARGS="verify --since COMMIT"  only the functions that read otherwise than any at that commit
 
@@ -39,12 +39,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "engine-mutants.md"
 TESTS: dict[str, tuple[str, ...]] = {
-    "triggers": ("test_engine_tables", "test_engine_edges"),
+    "inputs/triggers": ("test_engine_tables", "test_engine_edges"),
     "screen": ("test_engine_screen",),
-    "select": ("test_engine_tables", "test_selection"),
-    "partition": ("test_engine_tables", "test_selection", "test_mixtures"),
-    "dose": ("test_engine_tables", "test_selection", "test_mixtures"),
-    "drawing": ("test_engine_tables", "test_selection", "test_mixtures"),
+    "mixing/select": ("test_engine_tables", "test_selection"),
+    "mixing/partition": ("test_engine_tables", "test_selection", "test_mixtures"),
+    "mixing/dose": ("test_engine_tables", "test_selection", "test_mixtures"),
+    "mixing/drawing": ("test_engine_tables", "test_selection", "test_mixtures"),
     "explain/waiting": ("test_engine_tables", "test_waiting"),
     "explain/contribution": ("test_engine_tables", "test_contributions"),
     **dict.fromkeys(
@@ -88,50 +88,49 @@ _LOOSE = "The bound is looser by a hair; more sets may be tried, the same is cho
 _VAIN = "What is tried then is no better; it only takes longer."
 _VAIN_WAYS = "A way with more mixtures is begun in vain: only those with so many are told."
 EQUIVALENT: dict[str, str] = {
-    "dose:fill: `True` turned": _GUARD,
-    **{f"dose:fill: `True` turned (no. {number})": _GUARD for number in range(2, 6)},
-    "dose:fill: `sum(needs) <= amount_in_all` with Lt": "Shared out whole, each gets what it needs.",
-    "dose:_Room.each: `True` turned": _GUARD,
+    "mixing/dose:fill: `True` turned": _GUARD,
+    **{f"mixing/dose:fill: `True` turned (no. {number})": _GUARD for number in range(2, 6)},
+    "mixing/dose:fill: `sum(needs) <= amount_in_all` with Lt": "Shared out whole, each gets what it needs.",
+    "mixing/dose:_Room.each: `True` turned": _GUARD,
     "explain/contribution:_serves: `True` turned": _GUARD,
-    "drawing:Drawing._draw: `if self.smallest(drawn[1]) is None` never": "The first way is the same, drawn anew.",
-    "partition:clashes_of: `0` + 1 (no. 2)": "Of no ingredients there are no two to keep apart.",
-    "dose:_spread: `amount <= 0` with Lt": "Of nothing, each share is nothing as well.",
-    "partition:SyringeRules.fewest: `if known is None` always": _MEMORY,
-    "partition:SyringeRules._fewest: `2` - 1": "That they are not one mixture has just been asked.",
-    "partition:SyringeRules._fewest: `1` + 1 (no. 2)": "One more than allowed is what is answered in any case.",
-    "partition:SyringeRules._fewest: `0` + 1 (no. 4)": _ALIKE,
-    "partition:SyringeRules._assign: `1` + 1 (no. 2)": _ALIKE,
-    "partition:SyringeRules._assign: `1` + 1 (no. 4)": _ALIKE,
-    "partition:SyringeRules.best: `if count == 1` never": "A short cut: the only way is found as well.",
-    "partition:SyringeRules.best: `0` + 1 (no. 3)": _ALIKE,
-    "select:_ignoring_small_syringes: `if problem.feasible(wanted)` never": (
+    "mixing/drawing:Drawing._draw: `if self.smallest(drawn[1]) is None` never": "The first way is the same one again.",
+    "mixing/partition:clashes_of: `0` + 1 (no. 2)": "Of no ingredients there are no two to keep apart.",
+    "mixing/dose:_spread: `amount <= 0` with Lt": "Of nothing, each share is nothing as well.",
+    "mixing/partition:SyringeRules.fewest: `if known is None` always": _MEMORY,
+    "mixing/partition:SyringeRules._fewest: `2` - 1": "That they are not one mixture has just been asked.",
+    "mixing/partition:SyringeRules._fewest: `1` + 1 (no. 2)": "One more than allowed is what is answered in any case.",
+    "mixing/partition:SyringeRules._fewest: `0` + 1 (no. 4)": _ALIKE,
+    "mixing/partition:SyringeRules._assign: `1` + 1 (no. 2)": _ALIKE,
+    "mixing/partition:SyringeRules._assign: `1` + 1 (no. 4)": _ALIKE,
+    "mixing/partition:SyringeRules.best: `if count == 1` never": "A short cut: the only way is found as well.",
+    "mixing/partition:SyringeRules.best: `0` + 1 (no. 3)": _ALIKE,
+    "mixing/select:_ignoring_small_syringes: `if problem.feasible(wanted)` never": (
         "Where all requirements fit, the other way meets all."
     ),
-    "select:_worth_drawing: `grown != mask and problem.feasible(grown) and (not problem.too_small(grown))` "
+    "mixing/select:_worth_drawing: `grown != mask and problem.feasible(grown) and (not problem.too_small(grown))` "
     "without part 1": "What is in already changes nothing.",
-    "select:_Best.beaten_by: `(-value, cost, tuple(bits(mask))) < (-self.value, self.cost, self.keys)` with LtE": (
-        "No set is tried twice."
-    ),
-    "select:_Search.__init__: `0` + 1": _FIRST,
-    "select:_Search.__init__: `1` + 1": _FIRST,
-    "select:_Search.__init__: `200` + 1": _FIRST,
-    "select:_Search.__init__: `200` - 1": _FIRST,
-    "select:_Search.__init__: `0` + 1 (no. 2)": _FIRST,
-    "select:_Search.visit: `self._gains(mask, lists, raised, pool) if slots > 0 else []` always": (
+    "mixing/select:_Best.beaten_by: `(-value, cost, tuple(bits(mask))) < (-self.value, self.cost, self.keys)` "
+    "with LtE": "No set is tried twice.",
+    "mixing/select:_Search.__init__: `0` + 1": _FIRST,
+    "mixing/select:_Search.__init__: `1` + 1": _FIRST,
+    "mixing/select:_Search.__init__: `200` + 1": _FIRST,
+    "mixing/select:_Search.__init__: `200` - 1": _FIRST,
+    "mixing/select:_Search.__init__: `0` + 1 (no. 2)": _FIRST,
+    "mixing/select:_Search.visit: `self._gains(mask, lists, raised, pool) if slots > 0 else []` always": (
         "A short cut: nothing fits into a full set."
     ),
-    "select:_Search.visit: `slots > 0` with GtE": "A short cut: nothing fits into a full set.",
-    "select:_Search._gains: `0` + 1": _LOOSE,
-    "select:_Search._gains: `0` + 1 (no. 5)": _VAIN,
-    "select:_Search._gains: `1` - 1 (no. 4)": "Only the order in which equal gains are tried.",
-    "select:_Search._by_concern: `0` + 1": _LOOSE,
-    "select:_Search._by_concern: `1` + 1": "One place more, which nobody reads.",
-    "select:_Search._by_concern: `0` + 1 (no. 2)": _LOOSE,
-    "select:_Search._by_concern: `1` - 1 (no. 3)": "None of them add nothing.",
-    "select:_Search._by_concern: `if t <= len(offers)` always": _MEMORY,
-    "select:_Search._hopeless: `0` + 1": _LOOSE,
-    "select:_Search._hopeless: `bound > short` with GtE": _VAIN,
-    "select:_Search._hopeless: `bound == short and cost <= self.best.cost` without part 2": _VAIN,
+    "mixing/select:_Search.visit: `slots > 0` with GtE": "A short cut: nothing fits into a full set.",
+    "mixing/select:_Search._gains: `0` + 1": _LOOSE,
+    "mixing/select:_Search._gains: `0` + 1 (no. 5)": _VAIN,
+    "mixing/select:_Search._gains: `1` - 1 (no. 4)": "Only the order in which equal gains are tried.",
+    "mixing/select:_Search._by_concern: `0` + 1": _LOOSE,
+    "mixing/select:_Search._by_concern: `1` + 1": "One place more, which nobody reads.",
+    "mixing/select:_Search._by_concern: `0` + 1 (no. 2)": _LOOSE,
+    "mixing/select:_Search._by_concern: `1` - 1 (no. 3)": "None of them add nothing.",
+    "mixing/select:_Search._by_concern: `if t <= len(offers)` always": _MEMORY,
+    "mixing/select:_Search._hopeless: `0` + 1": _LOOSE,
+    "mixing/select:_Search._hopeless: `bound > short` with GtE": _VAIN,
+    "mixing/select:_Search._hopeless: `bound == short and cost <= self.best.cost` without part 2": _VAIN,
     "verify/context:Context.tells_words: `0` + 1": "Neither of the engines in that list knew the words.",
     "verify/mixture:check_mixture_cautions: `True` turned": _GUARD,
     "verify/drawing:ways_of: `number < count and may_be_one(context, grown)` without part 1": _VAIN_WAYS,
@@ -704,7 +703,7 @@ def changes_code(mutant: Mutant) -> bool:
 
 
 def _trial(mutant: Mutant, tests: list[Timed], budget_s: float, writing: int) -> bool:
-    from protocols.engine import partition
+    from protocols.engine.mixing import partition
     from tests.protocols import worked_cases
 
     partition.clashes_of.cache_clear()

@@ -21,7 +21,7 @@ from patients.intake.answers import UNKNOWN
 from patients.intake.measures import checked_measure
 from patients.vocabulary import Fact, load_vocabulary
 from protocols.engine import CaseError, Formulary, Policy, parse_case
-from protocols.engine.policy import read_decimal
+from protocols.engine.inputs.policy import read_decimal
 from protocols.engine.schema import ANSWER_SCHEMA
 from protocols.formulary.queries import built_formulary, required_formulary
 from protocols.plans.computing import clinic_policy

@@ -4,14 +4,14 @@ Plain Python: no Django, no clock, no input or output. Same input, same bytes.
 """
 
 from protocols.engine.canonical import canonical_json, fingerprint
-from protocols.engine.case import Case, parse_case
 from protocols.engine.compare import compare
-from protocols.engine.documents import build_formulary
 from protocols.engine.earlier import speaks
 from protocols.engine.edits import EditResult, Refusal, apply_edits
-from protocols.engine.formulary import Formulary
-from protocols.engine.model import CaseError, Dose, Fault, MixedUnits
-from protocols.engine.policy import POLICY_SCHEMA, Policy
+from protocols.engine.inputs.case import Case, parse_case
+from protocols.engine.inputs.documents import build_formulary
+from protocols.engine.inputs.formulary import Formulary
+from protocols.engine.inputs.model import CaseError, Dose, Fault, MixedUnits
+from protocols.engine.inputs.policy import POLICY_SCHEMA, Policy
 from protocols.engine.propose import Proposal, propose
 from protocols.engine.result import ENGINE_VERSION
 from protocols.engine.verify import Discrepancy, verify

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-from protocols.engine.formulary import Formulary
-from protocols.engine.policy import Policy
+from protocols.engine.inputs.formulary import Formulary
+from protocols.engine.inputs.policy import Policy
 
 CENT = Decimal("0.01")
 HUNDRED = Decimal(100)

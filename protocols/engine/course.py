@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
-from protocols.engine.formulary import Formulary
-from protocols.engine.model import CourseBand, Method
-from protocols.engine.policy import Policy
+from protocols.engine.inputs.formulary import Formulary
+from protocols.engine.inputs.model import CourseBand, Method
+from protocols.engine.inputs.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from protocols.engine.case import Case
-from protocols.engine.dose import Mixture
-from protocols.engine.formulary import Formulary
-from protocols.engine.model import CaseError, Fault, Ingredient, bits
-from protocols.engine.policy import Policy, read_decimal, shown_value
+from protocols.engine.inputs.case import Case
+from protocols.engine.inputs.formulary import Formulary
+from protocols.engine.inputs.model import CaseError, Fault, Ingredient, bits
+from protocols.engine.inputs.policy import Policy, read_decimal, shown_value
+from protocols.engine.mixing.dose import Mixture
+from protocols.engine.mixing.select import select
 from protocols.engine.propose import Proposal, prepare
 from protocols.engine.result import Composition, compose
-from protocols.engine.select import select
 from protocols.engine.setting import Setting, set_up
 
 EDIT_FIELDS: dict[str, tuple[str, ...]] = {

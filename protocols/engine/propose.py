@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from protocols.engine.answer import Answer
-from protocols.engine.case import Case, parse_case, read_stock
 from protocols.engine.earlier import as_said_by
 from protocols.engine.explain import explain
-from protocols.engine.formulary import Formulary
-from protocols.engine.model import CaseError, Fault
-from protocols.engine.policy import Policy
+from protocols.engine.inputs.case import Case, parse_case, read_stock
+from protocols.engine.inputs.formulary import Formulary
+from protocols.engine.inputs.model import CaseError, Fault
+from protocols.engine.inputs.policy import Policy
+from protocols.engine.mixing.select import select
 from protocols.engine.result import Result, compose
-from protocols.engine.select import select
 from protocols.engine.setting import Setting, set_up
 
 

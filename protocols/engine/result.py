@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocols.engine.course import Schedule, schedule
-from protocols.engine.dose import Mixture
-from protocols.engine.model import bits
+from protocols.engine.inputs.model import bits
+from protocols.engine.mixing.dose import Mixture
 from protocols.engine.setting import Setting
 
 ENGINE_VERSION = "1.2"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from protocols.engine.case import Case, ConcernEntry
-from protocols.engine.formulary import Formulary, Rule
-from protocols.engine.model import SEVERITY_LEVELS, SEX_FACT, Answer, bits
-from protocols.engine.triggers import Reason
+from protocols.engine.inputs.case import Case, ConcernEntry
+from protocols.engine.inputs.formulary import Formulary, Rule
+from protocols.engine.inputs.model import SEVERITY_LEVELS, SEX_FACT, Answer, bits
+from protocols.engine.inputs.triggers import Reason
 
 
 @dataclass(frozen=True, kw_only=True)

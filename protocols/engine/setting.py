@@ -11,16 +11,16 @@ from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from typing import Any
 
-from protocols.engine.case import Case
 from protocols.engine.course import points, target_volume
-from protocols.engine.dose import Limits, Mixture, Wanted
-from protocols.engine.drawing import Drawing
-from protocols.engine.formulary import Formulary
-from protocols.engine.model import SEVERITY_LEVELS, Address, Ingredient
-from protocols.engine.partition import Acidity, Groups, SyringeRules, clashes_of
-from protocols.engine.policy import Policy
+from protocols.engine.inputs.case import Case
+from protocols.engine.inputs.formulary import Formulary
+from protocols.engine.inputs.model import SEVERITY_LEVELS, Address, Ingredient
+from protocols.engine.inputs.policy import Policy
+from protocols.engine.mixing.dose import Limits, Mixture, Wanted
+from protocols.engine.mixing.drawing import Drawing
+from protocols.engine.mixing.partition import Acidity, Groups, SyringeRules, clashes_of
+from protocols.engine.mixing.select import Problem, Requirement
 from protocols.engine.screen import Screening, screen
-from protocols.engine.select import Problem, Requirement
 
 
 @dataclass(frozen=True, kw_only=True)

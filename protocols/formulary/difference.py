@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from mesoclinic.core.numbers import shown_number
-from protocols.engine.formulary import Rule
+from protocols.engine.inputs.formulary import Rule
 from protocols.formulary.catalogue import Catalogue, Source
 from protocols.formulary.reach import tests_of
 from protocols.formulary.words import BASIS_NAMES, DIRECTION_NAMES, FLAG_NAMES, PAIR_NAMES, SEVERITY_NAMES

@@ -18,8 +18,8 @@ from patients.models import Intake, Patient
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import load_vocabulary
 from protocols.engine import Formulary
-from protocols.engine.case import Case
-from protocols.engine.formulary import Rule
+from protocols.engine.inputs.case import Case
+from protocols.engine.inputs.formulary import Rule
 from protocols.engine.screen import has_cause
 
 

@@ -22,7 +22,7 @@ from protocols.engine import (
     verify,
 )
 from protocols.engine.codes import without_sentences
-from protocols.engine.policy import read_decimal
+from protocols.engine.inputs.policy import read_decimal
 from protocols.formulary.queries import built_formulary
 from protocols.models import FormularyVersion, Plan
 from protocols.models.enums import PlanKind

@@ -35,7 +35,7 @@ from patients.statements.statements import open_statements_of
 from patients.texts import spoken_vocabulary
 from patients.vocabulary import Vocabulary
 from protocols.engine import CaseError, Formulary, parse_case
-from protocols.engine.case import Case
+from protocols.engine.inputs.case import Case
 from protocols.engine.screen import open_questions, required_facts, screen
 from protocols.formulary.queries import built_formularies, formulary_in_force
 from protocols.models import Plan, StandingAcknowledgement

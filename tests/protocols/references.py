@@ -14,11 +14,11 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import lil_matrix
 
-from protocols.engine.dose import Limits, Wanted
-from protocols.engine.drawing import Drawing
-from protocols.engine.model import bits
-from protocols.engine.partition import Acidity, SyringeRules
-from protocols.engine.select import Problem, Requirement
+from protocols.engine.inputs.model import bits
+from protocols.engine.mixing.dose import Limits, Wanted
+from protocols.engine.mixing.drawing import Drawing
+from protocols.engine.mixing.partition import Acidity, SyringeRules
+from protocols.engine.mixing.select import Problem, Requirement
 
 SHIFT = 7
 

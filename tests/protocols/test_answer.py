@@ -207,7 +207,7 @@ def test_every_refusal_and_fault_of_the_code_has_a_sentence() -> None:
     assert raised == set(REFUSALS)
     faulty = "".join(
         (ROOT / "protocols" / "engine" / name).read_text(encoding="utf-8")
-        for name in ("case.py", "policy.py", "edits.py")
+        for name in ("inputs/case.py", "inputs/policy.py", "edits.py")
     )
     codes = set(re.findall(r'self\.fault\([^,]+, "(\w+)"', faulty)) | set(re.findall(r'code="(\w+)"', faulty))
     codes |= {"wrong_type", "not_finite"}

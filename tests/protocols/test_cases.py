@@ -10,7 +10,7 @@ import pytest
 
 from protocols.engine import build_formulary, propose
 from protocols.formulary.loader import load_documents
-from protocols.plans.proposing import answer as full_answer
+from protocols.plans.proposing import answer_case as full_answer
 from tests.protocols.worked_cases import actives, fired, in_mixture, starter, worked_cases
 
 

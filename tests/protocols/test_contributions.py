@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from protocols.engine import apply_edits, propose, verify
-from protocols.plans.proposing import answer as answered
+from protocols.plans.proposing import answer_case as answered
 from protocols.words.answers import render
 from tests.protocols.patients_at_random import random_patient
 from tests.protocols.worked_cases import count, man, starter

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from protocols.engine import CaseError, Formulary, Policy, apply_edits, build_formulary, parse_case, propose, verify
-from protocols.engine.case import Case
-from protocols.engine.dose import Diluent, Limits, dose
-from protocols.engine.triggers import build_trigger
+from protocols.engine.inputs.case import Case
+from protocols.engine.inputs.triggers import build_trigger
+from protocols.engine.mixing.dose import Diluent, Limits, dose
 from protocols.formulary.loader import load_documents
 from tests.protocols.worked_cases import actives, answer_of, left_out_code, line_of, man, starter, woman
 

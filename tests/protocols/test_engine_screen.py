@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from protocols.engine.case import Case
-from protocols.engine.formulary import Formulary, Rule
-from protocols.engine.model import FactShape, Scope
+from protocols.engine.inputs.case import Case
+from protocols.engine.inputs.formulary import Formulary, Rule
+from protocols.engine.inputs.model import FactShape, Scope
+from protocols.engine.inputs.triggers import Reason, build_trigger
 from protocols.engine.screen import Screening, is_shown, open_questions, required_facts, screen
-from protocols.engine.triggers import Reason, build_trigger
 
 FACTS = {
     key: FactShape(key=key, type=kind, values=(), minimum=None, maximum=None)

@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 
 from protocols.engine import ENGINE_VERSION, apply_edits, build_formulary, canonical_json, propose, verify
-from protocols.engine.dose import (
+from protocols.engine.explain import contribution as adding
+from protocols.engine.explain import waiting
+from protocols.engine.explain.findings import shortcomings_of
+from protocols.engine.inputs.model import FactShape, MixtureLimits, Settling
+from protocols.engine.inputs.triggers import Every, Reason, Some, Test, build_trigger
+from protocols.engine.mixing.dose import (
     Budget,
     Diluent,
     Limits,
@@ -25,14 +30,9 @@ from protocols.engine.dose import (
     dose,
     fill,
 )
-from protocols.engine.drawing import Drawing
-from protocols.engine.explain import contribution as adding
-from protocols.engine.explain import waiting
-from protocols.engine.explain.findings import shortcomings_of
-from protocols.engine.model import FactShape, MixtureLimits, Settling
-from protocols.engine.partition import Acidity, SyringeRules, clashes_of
-from protocols.engine.select import Problem, Requirement, _Search, _worth_drawing, halving_sum
-from protocols.engine.triggers import Every, Reason, Some, Test, build_trigger
+from protocols.engine.mixing.drawing import Drawing
+from protocols.engine.mixing.partition import Acidity, SyringeRules, clashes_of
+from protocols.engine.mixing.select import Problem, Requirement, _Search, _worth_drawing, halving_sum
 from protocols.engine.verify import Context, context_of
 from protocols.engine.verify.course import schedule_asked_for
 from protocols.formulary.loader import load_documents

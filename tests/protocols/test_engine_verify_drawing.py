@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from protocols.engine import fingerprint, propose, verify
-from protocols.engine.select import Problem
+from protocols.engine.mixing.select import Problem
 from protocols.engine.verify import Context, alternatives, drawing, run, selection
 from protocols.engine.verify.alternatives import check_value, check_waiting, looked_at_again
 from protocols.engine.verify.context import osmolality_said, tenths

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from protocols.engine import apply_edits, build_formulary, propose, verify
-from protocols.engine.dose import Mixture, Wanted
 from protocols.engine.explain.mixture import parts_of
-from protocols.engine.partition import Acidity, clashes_of
+from protocols.engine.mixing.dose import Mixture, Wanted
+from protocols.engine.mixing.partition import Acidity, clashes_of
 from protocols.formulary.checking import check_documents
 from protocols.formulary.loader import load_documents
-from protocols.plans.proposing import answer as full_answer
+from protocols.plans.proposing import answer_case as full_answer
 from protocols.words.faults import explain_refusal
 from tests.protocols.patients_at_random import random_patient
 from tests.protocols.worked_cases import answer_of, count, earlier_cases, earlier_formulary, line_of, man, starter

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from protocols.engine.model import bits
-from protocols.engine.partition import SyringeRules
-from protocols.engine.select import Problem, Requirement, _bonus, _Search, select
+from protocols.engine.inputs.model import bits
+from protocols.engine.mixing.partition import SyringeRules
+from protocols.engine.mixing.select import Problem, Requirement, _bonus, _Search, select
 from tests.protocols.references import (
     SHIFT,
     brute_force,

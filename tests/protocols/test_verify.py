@@ -13,7 +13,7 @@ import pytest
 
 from protocols.engine import Policy, apply_edits, build_formulary, fingerprint, parse_case, propose, verify
 from protocols.formulary.loader import load_documents
-from protocols.plans.proposing import answer as full_answer
+from protocols.plans.proposing import answer_case as full_answer
 from tests.protocols.worked_cases import answer_of, by_id, man, starter, woman, worked_cases
 
 ENGINE = Path(__file__).resolve().parents[2] / "protocols" / "engine"
@@ -53,7 +53,7 @@ def test_second_calculation_shares_no_arithmetic_with_the_first() -> None:
     assert plain == set()
     assert {name for name in imported if name and name.startswith("protocols") and not name.startswith(SECOND)} == {
         f"protocols.engine.{name}"
-        for name in ("canonical", "case", "codes", "documents", "formulary", "model", "policy")
+        for name in ("canonical", "codes", *(f"inputs.{name}" for name in ("case", "documents", "formulary", "model", "policy")))
     }
 
 
@@ -357,9 +357,11 @@ def test_second_calculation_finds_a_changed_formulary() -> None:
 # ---------------------------------------------------------------------- faults planted in the first calculation
 def test_second_calculation_finds_faults_in_the_dosing_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Break the first calculation in many ways; each broken answer is found out, its fingerprint being right."""
-    from protocols.engine import cost, course, dose, drawing, model
+    from protocols.engine import cost, course
     from protocols.engine.explain import course as explained
     from protocols.engine.explain import mixture
+    from protocols.engine.inputs import model
+    from protocols.engine.mixing import dose, drawing
 
     def survived(module: Any, name: str, broken: Any) -> bool:
         with monkeypatch.context() as patch:

@@ -11,14 +11,14 @@ from typing import Any
 from protocols.engine import answer as says
 from protocols.engine.canonical import plain_number
 from protocols.engine.cost import Estimate
-from protocols.engine.dose import Mixture
 from protocols.engine.explain import waiting
 from protocols.engine.explain.contribution import served
 from protocols.engine.explain.course import estimate_of
 from protocols.engine.explain.values import Values
-from protocols.engine.model import bits
+from protocols.engine.inputs.model import bits
+from protocols.engine.mixing.dose import Mixture
+from protocols.engine.mixing.select import Problem
 from protocols.engine.result import Composition, Result, compose
-from protocols.engine.select import Problem
 from protocols.engine.setting import Setting
 
 

@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from protocols.engine.answer import Contribution, DecidedBy, InWords, LeftOut, Served
 from protocols.engine.canonical import plain_number
 from protocols.engine.cost import CENT
-from protocols.engine.model import bits
+from protocols.engine.inputs.model import bits
 from protocols.engine.result import Composition, Result
 from protocols.engine.setting import Setting
 

@@ -8,8 +8,8 @@ from protocols.engine.answer import Checkpoint, Cost, Course
 from protocols.engine.canonical import plain_number
 from protocols.engine.cost import Estimate, estimate
 from protocols.engine.course import Schedule, minutes, technique
-from protocols.engine.dose import Mixture
 from protocols.engine.explain.values import significant
+from protocols.engine.mixing.dose import Mixture
 from protocols.engine.result import Composition
 from protocols.engine.setting import Setting
 

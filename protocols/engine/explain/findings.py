@@ -8,11 +8,11 @@ from typing import Any, cast
 
 from protocols.engine import answer as says
 from protocols.engine.explain.values import SMALL_SYRINGE
-from protocols.engine.model import MixtureLimits
+from protocols.engine.inputs.model import MixtureLimits
+from protocols.engine.inputs.triggers import Reason
 from protocols.engine.result import Composition
 from protocols.engine.screen import Finding, OpenQuestion, is_shown
 from protocols.engine.setting import Setting
-from protocols.engine.triggers import Reason
 
 LOW_VOLUME = "volume_below_minimum"
 EMPTY_SESSION = "session_without_mixture"

@@ -9,9 +9,9 @@ from protocols.engine import answer as says
 from protocols.engine.canonical import plain_number
 from protocols.engine.explain.findings import reason_row
 from protocols.engine.explain.values import SMALL_SYRINGE, Values
-from protocols.engine.model import Ingredient, bits
+from protocols.engine.inputs.model import Ingredient, bits
+from protocols.engine.mixing.select import Problem
 from protocols.engine.result import Result
-from protocols.engine.select import Problem
 from protocols.engine.setting import Setting
 
 

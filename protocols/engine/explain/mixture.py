@@ -7,10 +7,10 @@ from typing import cast
 
 from protocols.engine import answer as says
 from protocols.engine.canonical import plain_number
-from protocols.engine.dose import Mixture
 from protocols.engine.explain.values import Values, significant
-from protocols.engine.formulary import Formulary
-from protocols.engine.model import Address, CourseRules
+from protocols.engine.inputs.formulary import Formulary
+from protocols.engine.inputs.model import Address, CourseRules
+from protocols.engine.mixing.dose import Mixture
 from protocols.engine.result import Result
 from protocols.engine.setting import Setting
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from protocols.engine.answer import Answer, Traced
-from protocols.engine.model import bits
+from protocols.engine.inputs.model import bits
 from protocols.engine.result import Result
 from protocols.engine.setting import Setting
 

@@ -8,8 +8,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from protocols.engine.case import Case
-from protocols.engine.policy import Policy
+from protocols.engine.inputs.case import Case
+from protocols.engine.inputs.policy import Policy
 
 LEVELS = {"severe": 0, "moderate": 1, "mild": 2}
 WITHOUT_ALTERNATIVE_DOSES = ("1.0",)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from protocols.engine.policy import Policy
+from protocols.engine.inputs.policy import Policy
 from protocols.engine.verify.context import Context, four_digits, fraction, syringes_of
 
 FOR_EVER = Fraction(10**6)

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from protocols.engine.canonical import fingerprint
-from protocols.engine.case import Case, parse_case, read_stock
 from protocols.engine.codes import without_sentences
-from protocols.engine.documents import build_formulary
-from protocols.engine.formulary import Formulary
-from protocols.engine.model import CaseError, Fault
-from protocols.engine.policy import Policy
+from protocols.engine.inputs.case import Case, parse_case, read_stock
+from protocols.engine.inputs.documents import build_formulary
+from protocols.engine.inputs.formulary import Formulary
+from protocols.engine.inputs.model import CaseError, Fault
+from protocols.engine.inputs.policy import Policy
 from protocols.engine.verify.alternatives import check_value, check_waiting
 from protocols.engine.verify.context import WITHOUT_MIXTURE_LIMITS, Context, Discrepancy, fraction
 from protocols.engine.verify.contributions import check_contributions

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from decimal import InvalidOperation
 from typing import Any
 
-from protocols.engine.triggers import OPERATIONS, OPERATIONS_OF_TYPE
+from protocols.engine.inputs.triggers import OPERATIONS, OPERATIONS_OF_TYPE
 from protocols.formulary.checking.words import FLAGS, Checked, basis, fraction, sourced, unknown
 from protocols.formulary.reach import can_hold, tests_of
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from protocols.engine.dose import Budget, Diluent, Limits, Mixture, Wanted, dose, fill
-from protocols.engine.model import bits
-from protocols.engine.partition import Groups, SyringeRules
+from protocols.engine.inputs.model import bits
+from protocols.engine.mixing.dose import Budget, Diluent, Limits, Mixture, Wanted, dose, fill
+from protocols.engine.mixing.partition import Groups, SyringeRules
 
 Drawn = tuple[Groups, tuple[Mixture, ...]]
 

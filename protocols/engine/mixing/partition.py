@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from protocols.engine.model import bits
+from protocols.engine.inputs.model import bits
 
 Groups = tuple[int, ...]
 

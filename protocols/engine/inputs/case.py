@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from protocols.engine.formulary import Formulary
-from protocols.engine.model import Answer, CaseError, FactShape, Fault
-from protocols.engine.policy import MOST_DECIMALS, Policy, read_decimal, shown_value
+from protocols.engine.inputs.formulary import Formulary
+from protocols.engine.inputs.model import Answer, CaseError, FactShape, Fault
+from protocols.engine.inputs.policy import MOST_DECIMALS, Policy, read_decimal, shown_value
 
 UNANSWERED = "unknown"
 KNOWN_KEYS = ("facts", "concerns", "zones", "formulary_overrides", "policy", "stock", "waived")

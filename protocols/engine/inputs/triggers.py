@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from protocols.engine.model import Answer, FactShape
+from protocols.engine.inputs.model import Answer, FactShape
 
 OPERATIONS = (
     "is", "is_not", "lt", "lte", "gt", "gte", "in", "includes", "includes_any", "is_not_empty",

@@ -11,8 +11,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from protocols.engine.canonical import fingerprint
-from protocols.engine.formulary import Formulary, Rule, mask_of
-from protocols.engine.model import (
+from protocols.engine.inputs.formulary import Formulary, Rule, mask_of
+from protocols.engine.inputs.model import (
     SEX_FACT,
     Address,
     Checkpoint,
@@ -35,7 +35,7 @@ from protocols.engine.model import (
     SpacingBand,
     ZoneArea,
 )
-from protocols.engine.triggers import Test, build_trigger
+from protocols.engine.inputs.triggers import Test, build_trigger
 
 
 def build_formulary(

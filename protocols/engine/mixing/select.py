@@ -28,9 +28,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from protocols.engine.drawing import Drawing
-from protocols.engine.model import bits
-from protocols.engine.partition import SyringeRules
+from protocols.engine.inputs.model import bits
+from protocols.engine.mixing.drawing import Drawing
+from protocols.engine.mixing.partition import SyringeRules
 
 
 @dataclass(frozen=True, kw_only=True)

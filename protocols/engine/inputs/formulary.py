@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from protocols.engine.model import (
+from protocols.engine.inputs.model import (
     CompositionRules,
     CostRules,
     CourseRules,
@@ -20,7 +20,7 @@ from protocols.engine.model import (
     Scope,
     ZoneArea,
 )
-from protocols.engine.triggers import Trigger
+from protocols.engine.inputs.triggers import Trigger
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any
 
-from protocols.engine.formulary import Formulary
-from protocols.engine.model import CaseError, Fault
+from protocols.engine.inputs.formulary import Formulary
+from protocols.engine.inputs.model import CaseError, Fault
 
 POLICY_SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",

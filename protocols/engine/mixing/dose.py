@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-from protocols.engine.model import bits
+from protocols.engine.inputs.model import bits
 
 
 @dataclass(frozen=True, kw_only=True)
