@@ -52,8 +52,8 @@ def test_second_calculation_shares_no_arithmetic_with_the_first() -> None:
 
     assert plain == set()
     assert {name for name in imported if name and name.startswith("protocols") and not name.startswith(SECOND)} == {
-        f"protocols.engine.{name}"
-        for name in ("canonical", "codes", *(f"inputs.{name}" for name in ("case", "documents", "formulary", "model", "policy")))
+        *(f"protocols.engine.{name}" for name in ("canonical", "codes")),
+        *(f"protocols.engine.inputs.{name}" for name in ("case", "documents", "formulary", "model", "policy")),
     }
 
 
